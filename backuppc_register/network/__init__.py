@@ -1,0 +1,1 @@
+"""Questions to other machines: the directory, the DNS."""
