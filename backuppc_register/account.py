@@ -1,0 +1,37 @@
+"""Which account we work as: the owner of BackupPC's configuration folder."""
+
+import os
+import pwd
+from pathlib import Path
+
+from backuppc_register.errors import Misconfigured
+
+
+class WrongAccount(Misconfigured):
+    """Started by an account that is neither root nor the owner; programs exit 2."""
+
+    advice = "This program works as the owner of BackupPC's configuration folder: start it as that account."
+    exit_status = 2
+
+
+def become_owner(folder: Path) -> str:
+    """Become the owner of *folder* for good when started as root; return that account's name.
+
+    A file that root made in there would be closed to BackupPC: a root-owned hosts file reads as no hosts.
+
+    Raises WrongAccount when started by a third account, Misconfigured where the owner is root or nobody's.
+    """
+    try:
+        uid = folder.stat().st_uid
+        owner = pwd.getpwuid(uid)
+    except (OSError, KeyError) as error:
+        raise Misconfigured(detail=f"[backuppc] config_dir: whose is {folder}? {error}") from error
+    if uid == 0:
+        raise Misconfigured(detail=f"[backuppc] config_dir: {folder} belongs to root, not to BackupPC")
+    if os.geteuid() == 0:
+        os.initgroups(owner.pw_name, owner.pw_gid)
+        os.setresgid(owner.pw_gid, owner.pw_gid, owner.pw_gid)
+        os.setresuid(uid, uid, uid)
+    elif os.geteuid() != uid:
+        raise WrongAccount(detail=f"started by uid {os.geteuid()}, not by {owner.pw_name}")
+    return owner.pw_name

@@ -1,0 +1,119 @@
+"""What a value of the configuration must look like: checks that return what is wrong with it, or "".
+
+A list's checks get each item.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._:-]+", re.ASCII)
+_ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9-]*", re.ASCII)
+_WORD = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
+_PATTERN = re.compile(r"[A-Za-z0-9.*?-]+", re.ASCII)
+_SAFE_PATH = re.compile(r"(?:/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+", re.ASCII)
+_URL = re.compile(r"https?://[!-\[\]-~]+", re.ASCII)
+
+Check = Callable[[Any], str]
+
+
+def anything(value: object) -> str:
+    """Take every value."""
+    return ""
+
+
+def filled(value: str) -> str:
+    """Refuse an empty text."""
+    return "" if value.strip() else "must not be empty"
+
+
+def matches(pattern: re.Pattern[str], what: str) -> Check:
+    """Return a check that the whole text is as *pattern* says."""
+    return lambda value: "" if pattern.fullmatch(value) else f"is not {what}"
+
+
+def each(check: Check, *, least: int = 0) -> Check:
+    """Return a check of every item of a list, which has *least* items or more."""
+
+    def all_of(values: tuple[str, ...]) -> str:
+        if len(values) < least:
+            return "must not be empty"
+        wrong = (f"{value!r} {check(value)}" for value in values if check(value))
+        return "; ".join(wrong)
+
+    return all_of
+
+
+def or_empty(check: Check) -> Check:
+    """Return a check that lets an empty text pass."""
+    return lambda value: check(value) if value else ""
+
+
+def between(low: int, high: int) -> Check:
+    """Return a check of a number, both ends included."""
+    return lambda value: "" if low <= value <= high else f"is not between {low} and {high}"
+
+
+def one_of(*words: str) -> Check:
+    """Return a check that a text is one of *words*."""
+    return lambda value: "" if value in words else f"is none of {', '.join(words)}"
+
+
+def url(value: str) -> str:
+    """Check an address for people that has a place for the host."""
+    if not _URL.fullmatch(value) or not urlsplit(value).hostname:
+        return "is not a http or https URL in printable ASCII"
+    return "" if "{host}" in value else "does not contain {host}"
+
+
+def address(value: str) -> str:
+    """Check a literal IP address."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return "is not a literal IP address"
+    return ""
+
+
+def network(value: str) -> str:
+    """Check a literal IP address or network."""
+    try:
+        ipaddress.ip_network(value)
+    except ValueError as error:
+        return f"is not an address or a network ({error})"
+    return ""
+
+
+def ldap_url(value: str) -> str:
+    """Check the URL of an LDAP server, which names nothing but scheme, host and port."""
+    try:
+        parts = urlsplit(value)
+        port_is_number = parts.port is None or parts.port > 0
+    except ValueError:
+        return "is not an LDAP URL"
+    if parts.scheme not in ("ldap", "ldaps") or not port_is_number:
+        return "is not ldap://HOST[:PORT] or ldaps://HOST[:PORT]"
+    if not _HOST.fullmatch(parts.hostname or "") or "@" in parts.netloc:
+        return "has no host name"
+    return "" if parts.path in ("", "/") and not parts.query + parts.fragment else "must end after the host"
+
+
+def ldap_filter(value: str) -> str:
+    """Check a filter that has a place for the logon."""
+    if "{logon}" not in value:
+        return "does not contain {logon}"
+    whole = value.startswith("(") and value.endswith(")") and value.count("(") == value.count(")")
+    return "" if whole else "is not a filter in parentheses (RFC 4515)"
+
+
+path = matches(re.compile(r"/[^\x00-\x1f\x7f]+"), "an absolute path")
+# These paths end up in ssh's and BackupPC's configuration, whose quoting rules differ.
+safe_path = matches(_SAFE_PATH, "an absolute path of letters, digits and . _ + -")
+domain = matches(_DOMAIN, "a domain name")
+attribute = matches(_ATTRIBUTE, "an attribute's name")
+word = matches(_WORD, "a lower-case word")
+pattern = matches(_PATTERN, "a pattern of a name")

@@ -1,0 +1,200 @@
+"""Every refusal and fault, once: its code, message, advice, exit status and syslog level."""
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+
+class RegisterError(Exception):
+    """What a request can end with other than success.
+
+    *values* fill the message (``host=``, ``logon=``, ``reason=``: text of the request, not yet escaped).
+    *detail* is for the administrator alone: it reaches syslog and never the client.
+    *advice* replaces the class's own sentence where one can say more.
+    """
+
+    code: ClassVar[str]
+    text: ClassVar[str]
+    advice: str
+    exit_status: ClassVar[int]
+    level: ClassVar[str]
+
+    def __init__(self, *, detail: str = "", advice: str = "", **values: str) -> None:
+        self.detail = detail
+        self.values = values
+        if advice:
+            self.advice = advice
+        super().__init__(self.message() + (f" ({detail})" if detail else ""))
+
+    def message(self, escape: Callable[[str], str] = str) -> str:
+        """Return the message of the table, every value in it passed through *escape*."""
+        return self.text.format(**{name: escape(value) for name, value in self.values.items()})
+
+
+class Refusal(RegisterError):
+    """A request that the rules turn down."""
+
+
+class Fault(RegisterError):
+    """The server could not do its work; nothing is known about the request."""
+
+    level = "err"
+
+
+class NoCommand(Refusal):
+    """SSH_ORIGINAL_COMMAND is empty or absent."""
+
+    code = "no-command"
+    text = "no command given"
+    advice = "This key registers machines and gives no shell: use the client setup."
+    exit_status = 64
+    level = "notice"
+
+
+class OsTypeUnknown(Refusal):
+    """The command is not of the form, or the OS is not one of ours."""
+
+    code = "ostype-unknown"
+    text = "ostype is unknown"
+    advice = "The setup asked for something that this server does not offer: use the setup of this site."
+    exit_status = 64
+    level = "notice"
+
+
+class BadUser(Refusal):
+    """The person is not in the directory, or not exactly once, or the logon is impossible. Takes logon=."""
+
+    code = "bad-user"
+    text = "bad user request : {logon}"
+    advice = "Check the spelling of your logon and try again."
+    exit_status = 67
+    level = "notice"
+
+
+class InvalidDnsName(Refusal):
+    """The peer has no name under which we register machines."""
+
+    code = "dns-name"
+    text = "invalid DNS name for this IP"
+    advice = "Connect to the site's own network, or ask the help desk to check this machine's DNS name."
+    exit_status = 77
+    level = "warning"
+
+
+class OtherOwner(Refusal):
+    """The host is another person's, or another machine's of the same short name. Takes host= and logon=."""
+
+    code = "other-owner"
+    text = "refusing to re-register client host with username : {host} {logon}"
+    advice = "This machine's name is already taken by another registration: ask the help desk."
+    exit_status = 77
+    level = "warning"
+
+
+class HostKeyChanged(Refusal):
+    """The machine that answers is not the one that we know. Takes host=."""
+
+    code = "host-key-changed"
+    text = "the ssh host key of {host} has changed"
+    advice = "If this machine was installed anew, ask the help desk to accept its new key."
+    exit_status = 77
+    level = "warning"
+
+
+class NotRegistered(Refusal):
+    """The host has no line in the hosts file. Takes host=."""
+
+    code = "not-registered"
+    text = "{host} is not registered"
+    advice = "Register this machine first."
+    exit_status = 69
+    level = "notice"
+
+
+class NotAllowed(Refusal):
+    """The site's own policy says no. Takes reason=."""
+
+    code = "not-allowed"
+    text = "refused by this site : {reason}"
+    advice = "Ask the help desk of this site."
+    exit_status = 77
+    level = "warning"
+
+
+class NotReachable(Refusal):
+    """The server could not connect back. Takes host= and reason=."""
+
+    code = "not-reachable"
+    text = "could not connect back to {host} : {reason}"
+    advice = "Check that this machine accepts ssh connections from the backup server."
+    exit_status = 69
+    level = "notice"
+
+
+class TooManyRequests(Refusal):
+    """More requests than the limits allow."""
+
+    code = "too-many-requests"
+    text = "too many requests"
+    advice = "Wait a minute and try again."
+    exit_status = 75
+    level = "warning"
+
+
+class DirectoryUnavailable(Fault):
+    """LDAP is down, slow, or refuses us; never read as "no such person"."""
+
+    code = "directory-unavailable"
+    text = "the directory did not answer"
+    advice = "Nothing was changed; try again in a few minutes."
+    exit_status = 75
+
+
+class DnsUnavailable(Fault):
+    """The DNS timed out or failed; never read as "no such name"."""
+
+    code = "dns-unavailable"
+    text = "the DNS did not answer"
+    advice = "Nothing was changed; try again in a few minutes."
+    exit_status = 75
+
+
+class CouldNotRegister(Fault):
+    """The hosts file could not be read or written, or its lock was not had in time."""
+
+    code = "could-not-register"
+    text = "Could not register"
+    advice = "The backup server needs its administrator: tell the help desk the request number."
+    exit_status = 73
+
+
+class NoConfigFile(Fault):
+    """Key pair, per-host config or record could not be written."""
+
+    code = "no-config-file"
+    text = "could not generate config file."
+    advice = "The backup server needs its administrator: tell the help desk the request number."
+    exit_status = 73
+
+
+class Misconfigured(Fault):
+    """Our own configuration is wrong; what exactly is for syslog alone (*detail*)."""
+
+    code = "misconfigured"
+    text = "the server is misconfigured"
+    advice = "The backup server needs its administrator: tell the help desk the request number."
+    exit_status = 78
+
+
+class Internal(Fault):
+    """A bug of ours, or sshd did not say who asks."""
+
+    code = "internal"
+    text = "internal error"
+    advice = "The backup server needs its administrator: tell the help desk the request number."
+    exit_status = 70
+
+
+def table() -> Iterator[type[RegisterError]]:
+    """Yield every class of the error table, in its order."""
+    for root in (Refusal, Fault):
+        yield from root.__subclasses__()

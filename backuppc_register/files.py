@@ -1,0 +1,73 @@
+"""The only place that replaces a file: complete on disk or not at all."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """What a replaced file must keep: its owner, group and permission bits."""
+
+    uid: int
+    gid: int
+    mode: int
+
+
+def ownership(status: os.stat_result) -> Ownership:
+    """Return the ownership that *status* tells."""
+    return Ownership(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+
+
+def write(path: Path, content: bytes, keep: Ownership | int, *, later_than: int | None = None) -> None:
+    """Put *content* at *path* by a temporary file beside it, fsync, rename, fsync of the folder.
+
+    *keep* is the ownership that the file must have, or a mode where the owner is whoever runs this.
+    *later_than*: whole seconds; the new file's mtime second is a later one (BackupPC compares them so).
+    The temporary file's name is always the same, so that a killed writer leaves one at the most: callers hold
+    the lock that guards *path*.
+
+    Raises OSError; *path* is then what it was. A *path* that is no regular file is never replaced.
+    """
+    if _exists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(f"{path} is not a regular file")
+    temporary = path.with_name(f".{path.name}.backuppc-register")
+    temporary.unlink(missing_ok=True)
+    try:
+        _fill(temporary, content, keep, later_than)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _fill(path: Path, content: bytes, keep: Ownership | int, later_than: int | None) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        if isinstance(keep, Ownership):
+            os.fchown(file.fileno(), keep.uid, keep.gid)
+        os.fchmod(file.fileno(), keep.mode if isinstance(keep, Ownership) else keep)
+        if later_than is not None and int(os.fstat(file.fileno()).st_mtime) <= later_than:
+            os.utime(file.fileno(), (later_than + 1, later_than + 1))
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in *folder* last; raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,29 @@
+"""A person of the directory, and what can be a logon at all."""
+
+import re
+from dataclasses import dataclass
+
+_LOGON = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Person:
+    """One entry of the directory.
+
+    *uid* is spelled as the directory spells it, *name* is for display and may be empty, *entry* is the
+    entry's own lasting identity (entryUUID, objectGUID, ipaUniqueID), empty where it could not be read.
+    """
+
+    uid: str
+    name: str = ""
+    entry: str = ""
+
+
+def possible_logon(logon: str) -> bool:
+    """Tell whether *logon* has the form of a logon (design, section 3, ``bad-user``)."""
+    return _LOGON.fullmatch(logon) is not None
+
+
+def same_logon(one: str, other: str) -> bool:
+    """Tell whether two logons differ in the case of ASCII letters at most."""
+    return one.isascii() and other.isascii() and one.lower() == other.lower()

@@ -1,0 +1,68 @@
+"""An answer into lines; pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from backuppc_register.errors import RegisterError
+
+
+@dataclass(frozen=True)
+class Success:
+    """What a request that went well is told; *key* and *url* are empty for ``check``."""
+
+    host: str
+    person: str
+    status: str
+    key: str = ""
+    url: str = ""
+    sources: tuple[str, ...] = ()
+    advice: str = ""
+    note: str = ""  # for the log alone
+
+
+def escape(text: str) -> str:
+    r"""Return *text* with every byte outside printable ASCII, and the backslash, as ``\xHH``."""
+    return _escape(text, b"\\")
+
+
+def escape_field(text: str) -> str:
+    r"""Escape for a field of the log: a blank and ``=`` as ``\xHH`` too, so that nobody forges fields."""
+    return _escape(text, b"\\ =")
+
+
+def escape_words(text: str) -> str:
+    r"""Escape for free text at the end of a log line: blanks stay, ``=`` is ``\x3d``."""
+    return _escape(text, b"\\=")
+
+
+def _escape(text: str, special: bytes) -> str:
+    raw = text.encode("utf-8", "surrogateescape")
+    return "".join(chr(b) if 0x20 <= b < 0x7F and b not in special else f"\\x{b:02x}" for b in raw)
+
+
+def success(answer: Success, request: str) -> bytes:
+    """Return the reply of a request that went well, *request* being the number for the help desk."""
+    fields = [
+        ("key", answer.key),
+        ("url", answer.url),
+        ("host", answer.host),
+        ("person", answer.person),
+        ("status", answer.status),
+        ("from", ",".join(answer.sources)),
+        ("advice", answer.advice),
+        ("request", request),
+    ]
+    return _lines(["success", *(f"{word}: {escape(value)}" for word, value in fields if value)])
+
+
+def failure(error: RegisterError, request: str, connection: str) -> bytes:
+    """Return the reply of a request that ended with *error*.
+
+    *connection* is SSH_CONNECTION, empty where that was malformed.
+    """
+    first = f"{connection} {error.message(escape)}" if connection else error.message(escape)
+    return _lines([first, f"error:{error.code}", f"request:{request}", f"advice:{escape(error.advice)}"])
+
+
+def _lines(lines: Iterable[str]) -> bytes:
+    return "".join(line + "\n" for line in lines).encode("ascii")

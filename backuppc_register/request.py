@@ -1,0 +1,76 @@
+"""What sshd hands over, made into a Request; pure."""
+
+import ipaddress
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from backuppc_register.errors import BadUser, Internal, NoCommand, OsTypeUnknown
+from backuppc_register.person import possible_logon
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_LONGEST = 256
+_PLAIN = re.compile(r"[0-9A-Za-z.:% _-]+", re.ASCII)  # an interface's name may stand behind the %
+_PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """SSH_CONNECTION, *text* as sshd gave it and *peer* as an address.
+
+    An IPv4-mapped peer is the IPv4 address; a link-local one keeps its zone.
+    """
+
+    text: str
+    peer: Address
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a machine asks for: *verb* is ``register`` or ``check``; *os* one of the configured words."""
+
+    verb: str
+    os: str
+    logon: str
+
+
+def connection(text: str) -> Connection:
+    """Read SSH_CONNECTION: "peer port server port" (sshd(8)).
+
+    Raises Internal where it is absent or malformed: without a peer there is nothing to check.
+    """
+    fields = text.split(" ")
+    try:
+        peer_text, peer_port, server_text, server_port = fields
+        peer = ipaddress.ip_address(peer_text)
+        ipaddress.ip_address(server_text)
+    except ValueError as error:
+        raise Internal(detail=f"SSH_CONNECTION is not an address and a port, twice: {text}") from error
+    if not (_PORT.fullmatch(peer_port) and _PORT.fullmatch(server_port) and _PLAIN.fullmatch(text)):
+        raise Internal(detail=f"SSH_CONNECTION is not an address and a port, twice: {text}")
+    mapped = peer.ipv4_mapped if isinstance(peer, ipaddress.IPv6Address) else None
+    return Connection(text, mapped or peer)
+
+
+def parse(command: str, ostypes: Collection[str]) -> Request:
+    """Build a Request from SSH_ORIGINAL_COMMAND, *command*; bytes that are not UTF-8 come as surrogates.
+
+    Raises NoCommand or OsTypeUnknown; a logon that no directory could hold is BadUser.
+    """
+    if not command:
+        raise NoCommand
+    if len(command.encode("utf-8", "surrogateescape")) > _LONGEST:
+        raise OsTypeUnknown(detail="the command is over 256 bytes")
+    match command.split(":"):
+        case [os, logon]:
+            verb = "register"
+        case ["check", os, logon]:
+            verb = "check"
+        case _:
+            raise OsTypeUnknown(detail=f"neither OS:LOGON nor VERB:OS:LOGON: {command}")
+    if os not in ostypes:
+        raise OsTypeUnknown(detail=f"not an OS of this site: {os}")
+    if not possible_logon(logon):
+        raise BadUser(logon=logon, detail="not a possible logon")
+    return Request(verb, os, logon)
