@@ -1,0 +1,519 @@
+#!/bin/bash -p
+# rsyncsend.sh - lets the backup server read this computer's backed-up folders, and nothing else.
+#
+# One file, two roles, told apart by the name it is started under:
+#   rsyncsend.sh   sshd starts it, as the account bckpciuem, for the backup server's key. It hands the
+#                  server's command, as one argument, to the helper through sudo.
+#   rsync-helper   the same file, root's copy. It checks the command and the arguments that rsync sends on
+#                  standard input, and runs rsync with exactly what it has decided.
+#
+# What may be read, and where files may be restored, stands in /etc/bckpciuem.conf:
+#   share=/home                               a folder that is backed up; as many lines as folders
+#   restore=off|dirs|full                     nothing; only below restore-dir; in place too, as root
+#   restore-dir=/var/lib/bckpciuem-restore    a folder for restored files; as many lines as folders
+#   restore-delete=no|yes                     whether a restore may delete files
+#   rsync=/usr/bin/rsync
+#
+# Exit status: rsync's own; 64 refused; 69 something is missing; 78 the configuration is wrong.
+#
+# bash, because dash reads no NUL-separated lists, and bash 3.2, because that is what macOS has. -p keeps
+# bash from reading BASH_ENV and functions out of the environment.
+
+set -u -f
+umask 077
+PATH=/usr/bin:/bin:/usr/sbin:/sbin
+LC_ALL=C
+export PATH LC_ALL
+
+VERSION=1
+ACCOUNT=bckpciuem
+HELPER=/usr/local/libexec/bckpciuem/rsync-helper
+CONFIG=/etc/bckpciuem.conf
+ANCHOR=/                # whatever root trusts is root's, from here down
+PATIENCE=10             # seconds for the whole list on standard input
+MAX_COMMAND=4096        # bytes
+MAX_ITEM=4096
+MAX_LIST=65536
+MAX_ITEMS=256
+
+# What rsync_bpc's server_options() can send and what is harmless, by direction.
+BACKUP_LETTERS=svlHogDtprcxAXndIWSz
+RESTORE_LETTERS=svlHogDtprcxAXndIWSzRbuOJ
+
+PEER=-
+
+# ---------------------------------------------------------------- telling
+
+# Text of the server's, fit for a log or a terminal.
+shown() {
+    local text=${1//[^ -~]/?}
+    printf '%s' "${text:0:120}"
+}
+
+note() {    # VERDICT [TEXT]: what comes from the server stands last, where it can pass for nothing else
+    logger -t "$ACCOUNT" -p auth.info -- "$1 from=$PEER${2:+ $2}" </dev/null >/dev/null 2>&1
+}
+
+fail() {    # STATUS REASON VERDICT
+    note "$3" "$2"
+    printf '%s: %s: %s\n' "$ACCOUNT" "$3" "$2" >&2
+    exit "$1"
+}
+
+refuse() { fail 64 "$1" refused; }
+unavailable() { fail 69 "$1" failed; }
+misconfigured() { fail 78 "$CONFIG: $1" misconfigured; }
+
+# ---------------------------------------------------------------- the role that sshd starts
+
+as_forced_command() {
+    local command=${SSH_ORIGINAL_COMMAND-} connection=${SSH_CONNECTION-}
+    peer_is "${connection%% *}"
+    [ -n "$command" ] || refuse 'this key is for backups, it opens no session'
+    [ "${#command}" -le "$MAX_COMMAND" ] || refuse 'the command is too long'
+    cd / || exit 69
+    exec env -i PATH="$PATH" LC_ALL=C sudo -n "$HELPER" "$command" "$PEER"
+}
+
+peer_is() {
+    case $1 in
+        '' | *[!0-9a-fA-F:.]*) PEER=- ;;
+        *) PEER=${1:0:64} ;;
+    esac
+}
+
+# ---------------------------------------------------------------- the configuration
+
+SHARES=()
+RESTORE_DIRS=()
+RESTORE=off
+RESTORE_DELETE=no
+RSYNC=/usr/bin/rsync
+
+read_config() {
+    local line
+    [ -f "$CONFIG" ] || misconfigured 'there is no such file'
+    trusted "$CONFIG" || misconfigured 'others than root can change it'
+    while IFS= read -r line || [ -n "$line" ]; do
+        setting "$line"
+    done <"$CONFIG"
+    [ "${#SHARES[@]}" -gt 0 ] || misconfigured 'no share'
+    if [ "$RESTORE" = dirs ] && [ "${#RESTORE_DIRS[@]}" -eq 0 ]; then
+        misconfigured 'restore=dirs without a restore-dir'
+    fi
+}
+
+setting() {
+    local value=${1#*=}
+    case $1 in
+        '' | '#'*) ;;
+        share=*) absolute "$value"; SHARES[${#SHARES[@]}]=$CLEAN ;;
+        restore-dir=*) absolute "$value"; RESTORE_DIRS[${#RESTORE_DIRS[@]}]=$CLEAN ;;
+        restore=off | restore=dirs | restore=full) RESTORE=$value ;;
+        restore-delete=no | restore-delete=yes) RESTORE_DELETE=$value ;;
+        rsync=*) absolute "$value"; RSYNC=$CLEAN ;;
+        *) misconfigured "not understood: $(shown "$1")" ;;
+    esac
+}
+
+absolute() {
+    clean "$1" || misconfigured "not an absolute path: $(shown "$1")"
+}
+
+# CLEAN = an absolute path without doubled or trailing slashes; false for anything that could mean two things.
+clean() {
+    CLEAN=$1
+    case $CLEAN in
+        /*) ;;
+        *) return 1 ;;
+    esac
+    case $CLEAN/ in
+        *[[:cntrl:]]* | */../* | */./*) return 1 ;;
+    esac
+    while [ "$CLEAN" != "${CLEAN//\/\///}" ]; do
+        CLEAN=${CLEAN//\/\///}
+    done
+    [ "$CLEAN" = / ] || CLEAN=${CLEAN%/}
+    [ "${#CLEAN}" -le "$MAX_ITEM" ]
+}
+
+# Whether PATH and every folder above it are ours (root's) and nobody else can write there.
+trusted() {
+    local path=$1
+    [ ! -L "$path" ] || return 1
+    while :; do
+        [ -O "$path" ] || return 1
+        case $(ls -ldn -- "$path") in
+            ?????w* | ????????w*) return 1 ;;
+        esac
+        case $path in
+            "$ANCHOR" | /) return 0 ;;
+        esac
+        path=${path%/*}
+        path=${path:-/}
+        path=$(cd -P -- "$path" && pwd -P) || return 1
+    done
+}
+
+# ---------------------------------------------------------------- the command
+
+MODE=''         # backup or restore
+CLUSTER=''      # the short options, without s
+HIDDEN=no       # whether the rest comes on standard input
+OPTIONS=()      # the long ones
+TARGET=''       # the one path
+
+decide() {
+    read_command "$1"
+    if [ "$HIDDEN" = yes ]; then
+        read_list
+    fi
+    read_arguments
+}
+
+# Sets MODE, CLUSTER, HIDDEN, and ARGUMENTS, what follows the cluster.
+read_command() {
+    local words at=0
+    [ "${#1}" -le "$MAX_COMMAND" ] || refuse 'the command is too long'
+    plain_text "$1"
+    IFS=' '
+    # shellcheck disable=SC2206  # cut at single blanks, globbing is off
+    words=($1)
+    unset IFS
+    if [ "${words[0]}" = sudo ]; then
+        at=1
+        [ "${words[1]-}" != -n ] || at=2
+    fi
+    case ${words[at]-} in
+        rsync | /*/rsync) ;;
+        *) refuse "not a backup: $(shown "$1")" ;;
+    esac
+    [ "${words[at + 1]-}" = --server ] || refuse 'not an rsync server'
+    at=$((at + 2))
+    MODE=restore
+    if [ "${words[at]-}" = --sender ]; then
+        MODE=backup
+        at=$((at + 1))
+    fi
+    cluster "${words[at]-}"
+    ARGUMENTS=()
+    while at=$((at + 1)) && [ "$at" -lt "${#words[@]}" ]; do
+        ARGUMENTS[${#ARGUMENTS[@]}]=${words[at]}
+    done
+}
+
+plain_text() {
+    case $1 in
+        *[[:cntrl:]]*) refuse 'a control character in the command' ;;
+        *[\'\"\`\\\$\;\|\&\<\>\*\?\[\]\{\}\(\)\!\#]*) refuse 'a shell character in the command' ;;
+        ' '* | *' ' | *'  '*) refuse 'a blank too many in the command' ;;
+    esac
+}
+
+cluster() {
+    local letters capabilities='' allowed=$BACKUP_LETTERS
+    [ "$MODE" = backup ] || allowed=$RESTORE_LETTERS
+    case $1 in
+        -[!-]*) letters=${1#-} ;;
+        *) refuse 'no short options where they belong' ;;
+    esac
+    case $letters in
+        *e.*)
+            capabilities=e.${letters#*e.}
+            letters=${letters%%e.*}
+            ;;
+    esac
+    case $letters in
+        '' | *[!$allowed]*) refuse "short options $(shown "$1")" ;;
+    esac
+    case ${capabilities#e.} in
+        *[!A-Za-z0-9.]*) refuse "short options $(shown "$1")" ;;
+    esac
+    [ "${#1}" -le 128 ] || refuse 'too many short options'
+    # The capability string has an s of its own, which must stay.
+    case $letters in
+        *s*) HIDDEN=yes ;;
+    esac
+    CLUSTER=-${letters//s/}$capabilities
+    [ "$CLUSTER" != - ] || refuse 'no short options but -s'
+}
+
+# ARGUMENTS += the NUL-separated list that rsync -s sends ahead of the protocol. Byte by byte: what follows the
+# empty item belongs to rsync.
+read_list() {
+    local item size=0 count=0 left end=$((SECONDS + PATIENCE))
+    while :; do
+        left=$((end - SECONDS))
+        [ "$left" -gt 0 ] || refuse 'the arguments on standard input took too long'
+        IFS= read -r -d '' -n "$MAX_ITEM" -t "$left" item || refuse 'the arguments on standard input ended early'
+        [ -n "$item" ] || break
+        count=$((count + 1))
+        size=$((size + ${#item} + 1))
+        if [ "${#item}" -ge "$MAX_ITEM" ] || [ "$size" -gt "$MAX_LIST" ] || [ "$count" -gt "$MAX_ITEMS" ]; then
+            refuse 'too many arguments on standard input'
+        fi
+        if [ "$count" -eq 1 ]; then
+            [ "$item" = rsync ] || refuse 'the list on standard input is not for rsync'
+        else
+            ARGUMENTS[${#ARGUMENTS[@]}]=$item
+        fi
+    done
+    [ "$count" -gt 0 ] || refuse 'no arguments on standard input'
+}
+
+# Options, then a dot, then one path.
+read_arguments() {
+    local word count=${#ARGUMENTS[@]} at=0
+    while [ "$at" -lt "$count" ]; do
+        word=${ARGUMENTS[at]}
+        at=$((at + 1))
+        [ "$word" != . ] || break
+        option "$word"
+    done
+    [ "${word-}" = . ] || refuse 'no dot before the path'
+    [ "$((count - at))" -eq 1 ] || refuse 'not exactly one path'
+    clean "${ARGUMENTS[at]}" || refuse "not a plain absolute path: $(shown "${ARGUMENTS[at]}")"
+    TARGET=$CLEAN
+}
+
+# OPTIONS += one long option, in exactly the spelling that rsync_bpc uses.
+option() {
+    local value=${1#*=} ok=no
+    case $1 in
+        --numeric-ids | --ignore-errors | --no-r | --list-only | --specials | --no-specials) ok=yes ;;
+        --use-qsort | --no-implied-dirs | --new-compress | --old-compress) ok=yes ;;
+        --timeout=* | --bwlimit=* | --checksum-seed=* | --compress-level=* | --modify-window=*)
+            consists_of "$value" 0-9 10 && ok=yes ;;
+        --max-size=* | --min-size=*) consists_of "$value" 0-9A-Za-z.+- 24 && ok=yes ;;
+        -B*) consists_of "${1#-B}" 0-9 10 && ok=yes ;;
+        --iconv=*) consists_of "$value" A-Za-z0-9._,:- 64 && ok=yes ;;
+        --checksum-choice=*) consists_of "$value" a-z0-9, 32 && ok=yes ;;
+        --log-format=*) consists_of "$value" A-Za-z% 4 && ok=yes ;;
+        *) if [ "$MODE" = restore ]; then restore_option "$1" && ok=yes; fi ;;
+    esac
+    [ "$ok" = yes ] || refuse "option $(shown "$1")"
+    OPTIONS[${#OPTIONS[@]}]=$1
+}
+
+restore_option() {
+    case $1 in
+        --super | --stats | --partial | --inplace | --size-only | --existing | --ignore-existing) return 0 ;;
+    esac
+    [ "$RESTORE_DELETE" = yes ] || return 1
+    case $1 in
+        --delete | --delete-before | --delete-during | --delete-delay | --delete-after | --force) return 0 ;;
+        --max-delete=*) consists_of "${1#*=}" 0-9 10 ;;
+        *) return 1 ;;
+    esac
+}
+
+# Whether TEXT is 1 to LENGTH of the characters of SET.
+consists_of() {    # TEXT SET LENGTH
+    case $1 in
+        '' | *[!$2]*) return 1 ;;
+    esac
+    [ "${#1}" -le "$3" ]
+}
+
+# ---------------------------------------------------------------- where, and as whom
+
+ROOM=''         # the configured folder that TARGET is in
+ROOM_IS=''      # the same, as the kernel names it
+ARGUMENT=./     # what rsync is told: always seen from the folder that we stand in
+PREFIX=()       # the command that gives rsync its identity
+AS_UID=''
+AS_GID=''
+
+find_room() {    # FOLDER...
+    local folder
+    for folder in "$@"; do
+        case $TARGET/ in
+            "${folder%/}"/*)
+                ROOM=$folder
+                return 0
+                ;;
+        esac
+    done
+    return 1
+}
+
+# Stand in the folder rather than name it: nobody can put a symbolic link in its place afterwards.
+enter() {    # FOLDER
+    cd -P -- "$ROOM" 2>/dev/null || unavailable "$(shown "$ROOM") cannot be opened"
+    ROOM_IS=$(env -i /bin/pwd -P) || unavailable "$(shown "$ROOM") cannot be opened"
+    cd -P -- "$1" 2>/dev/null || unavailable "$(shown "$1") is no folder of this computer"
+    case $(env -i /bin/pwd -P)/ in
+        "${ROOM_IS%/}"/*) ;;
+        *) refuse "$(shown "$1") leads out of $(shown "$ROOM")" ;;
+    esac
+}
+
+prepare_backup() {
+    find_room "${SHARES[@]}" || refuse "$(shown "$TARGET") is not in a folder that is backed up here"
+    enter "$TARGET"
+    as_reader
+}
+
+prepare_restore() {
+    case $RESTORE in
+        off) refuse 'restoring is switched off on this computer' ;;
+        dirs) find_room "${RESTORE_DIRS[@]}" ;;
+        full) find_room ${RESTORE_DIRS[@]+"${RESTORE_DIRS[@]}"} "${SHARES[@]}" ;;
+    esac || refuse "$(shown "$TARGET") is not a folder to restore to: ${RESTORE_DIRS[*]-}"
+    spare_ourselves
+    if [ -d "$TARGET" ] || [ "$TARGET" = "$ROOM" ]; then
+        enter "$TARGET"
+    else
+        enter "${TARGET%/*}"    # rsync makes the last folder itself
+        ARGUMENT=./${TARGET##*/}/
+    fi
+    if [ "$RESTORE" = dirs ]; then
+        as_owner
+    fi
+}
+
+# A restore must not hand the server more than it has.
+spare_ourselves() {
+    case $TARGET/ in
+        "${HELPER%/*}"/* | "$CONFIG"/* | /etc/sudoers* | /var/lib/"$ACCOUNT"/*)
+            refuse "$(shown "$TARGET") is kept as it is" ;;
+    esac
+}
+
+# Reads everything, writes nothing: no root, one capability, no way to more.
+as_reader() {
+    case $(uname -s) in
+        Linux)
+            account_ids
+            drop_privileges -all,+dac_read_search
+            ;;
+        Darwin) [ ! -x /usr/bin/caffeinate ] || PREFIX=(/usr/bin/caffeinate -ims) ;;
+        *) unavailable 'this system is not known' ;;
+    esac
+}
+
+account_ids() {
+    AS_UID=$(id -u "$ACCOUNT" 2>/dev/null) || unavailable "there is no account $ACCOUNT"
+    AS_GID=$(id -g "$ACCOUNT" 2>/dev/null) || unavailable "there is no account $ACCOUNT"
+    [ "$AS_UID" -ne 0 ] || misconfigured "the account $ACCOUNT is root"
+}
+
+drop_privileges() {    # CAPABILITIES
+    command -v setpriv >/dev/null || unavailable 'setpriv is missing'
+    PREFIX=(setpriv "--reuid=$AS_UID" "--regid=$AS_GID" --clear-groups --no-new-privs
+        "--inh-caps=$1" "--ambient-caps=$1" "--bounding-set=$1" --)
+}
+
+# In restore=dirs root writes nothing: what is restored to a person's folder is written as that person, what
+# is restored to root's as our own account, which can write there through its group and nowhere else.
+as_owner() {
+    # shellcheck disable=SC2046  # numbers
+    set -- $(ls -ldn -- "$ROOM_IS")
+    AS_UID=$3
+    AS_GID=$4
+    [ "$AS_UID" -ne 0 ] || account_ids
+    without_super
+    case $(uname -s) in
+        Linux) drop_privileges -all ;;
+        Darwin) PREFIX=(sudo -n -u "#$AS_UID" --) ;;
+        *) unavailable 'this system is not known' ;;
+    esac
+}
+
+# --super would make rsync report an error for every owner that only root can set. It changes nothing in the
+# protocol; owners are then left out quietly.
+without_super() {
+    local word kept
+    kept=()
+    for word in ${OPTIONS[@]+"${OPTIONS[@]}"}; do
+        [ "$word" = --super ] || kept[${#kept[@]}]=$word
+    done
+    OPTIONS=(${kept[@]+"${kept[@]}"})
+}
+
+# ---------------------------------------------------------------- running
+
+check_rsync() {
+    if [ ! -f "$RSYNC" ] || [ ! -x "$RSYNC" ]; then
+        unavailable "there is no $RSYNC"
+    fi
+    trusted "$RSYNC" || unavailable "others than root can change $RSYNC"
+}
+
+# "3.5.0", "openrsync 29", or "?".
+rsync_version() {
+    local first
+    first=$("$RSYNC" --version </dev/null 2>/dev/null)
+    first=${first%%$'\n'*}
+    case $first in
+        'rsync  version '[0-9v]*)
+            first=${first#rsync  version }
+            printf '%s' "${first%% *}"
+            ;;
+        'openrsync: protocol version '*) printf 'openrsync %s' "${first##* }" ;;
+        *) printf '?' ;;
+    esac
+}
+
+# Filters travel inside the protocol, where we cannot read them; one of them could name a file elsewhere. From
+# 3.5.0 on rsync can be held to a folder.
+confines() {
+    local version major minor
+    version=$(rsync_version)
+    major=${version%%.*}
+    minor=${version#*.}
+    minor=${minor%%.*}
+    case $major$minor in
+        '' | *[!0-9]*) return 1 ;;
+    esac
+    [ "$major" -gt 3 ] || { [ "$major" -eq 3 ] && [ "$minor" -ge 5 ]; }
+}
+
+run() {
+    local argv
+    argv=("$RSYNC" --server)
+    [ "$MODE" = restore ] || argv[2]=--sender
+    if [ "$ROOM_IS" != / ] && confines; then
+        argv[${#argv[@]}]=--confine-root=$ROOM_IS
+    fi
+    argv=("${argv[@]}" "$CLUSTER" ${OPTIONS[@]+"${OPTIONS[@]}"} . "$ARGUMENT")
+    note "$MODE" "path=$(shown "$TARGET")"
+    exec env -i PATH="$PATH" LC_ALL=C HOME=/ ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}"
+}
+
+# ---------------------------------------------------------------- the probe
+
+# What verify asks: the same way as a backup, up to the first byte.
+probe() {
+    local folder
+    as_reader
+    printf '%s\n' "version:$VERSION" "system:$(uname -s)" "user:$ACCOUNT" "rsync:$(rsync_version)"
+    for folder in "${SHARES[@]}"; do
+        if ${PREFIX[@]+"${PREFIX[@]}"} ls -A -- "$folder/" </dev/null >/dev/null 2>&1; then
+            printf 'share:%s\n' "$folder"
+        else
+            printf 'unreadable:%s\n' "$folder"
+        fi
+    done
+    printf 'restore:%s\n' "$RESTORE"
+    [ "$RESTORE" = off ] || for folder in ${RESTORE_DIRS[@]+"${RESTORE_DIRS[@]}"}; do
+        printf 'restore-dir:%s\n' "$folder"
+    done
+    note probe
+    exit 0
+}
+
+as_helper() {
+    peer_is "${2-}"
+    read_config
+    check_rsync
+    [ "${1-}" != probe ] || probe
+    decide "${1-}"
+    "prepare_$MODE"
+    run
+}
+
+case ${0##*/} in
+    rsync-helper) as_helper "$@" ;;
+    *) as_forced_command ;;
+esac
