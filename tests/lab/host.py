@@ -1,0 +1,231 @@
+"""A host of the lab, from outside: run commands in it, read and write its files, sit down at its terminal."""
+
+import io
+import tarfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .network import Switch
+from .parts import PATIENCE, LabError, ProcessOne
+from .process import Process, Result
+from .terminal import Terminal
+
+NAMESPACES = [
+    "--mount",
+    "--uts",
+    "--ipc",
+    "--net",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--propagation",
+    "unchanged",
+]
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT_AT = "/opt/backuppc-register"
+LISTENING = "0A"
+
+Command = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class User:
+    """An account of a person on a host."""
+
+    name: str
+    uid: int = 1000
+    gecos: str = ""
+    shell: str = "/bin/bash"
+
+    @property
+    def home(self) -> str:
+        """Give the home directory."""
+        return f"/home/{self.name}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a host is to be like before anything runs in it.
+
+    `empty` are folders that the machine may have filled and this host shall not see the contents of.
+    """
+
+    fqdn: str
+    addresses: Sequence[str]
+    users: Sequence[User] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    empty: Sequence[str] = ()
+    checkout: bool = True
+
+    @property
+    def name(self) -> str:
+        """Give the first label."""
+        return self.fqdn.partition(".")[0]
+
+
+class Host:
+    """One host: its own file system over the machine's, name, network, processes; all gone when it ends."""
+
+    def __init__(self, lab: str, switch: Switch, plan: Plan) -> None:
+        self.fqdn, self.name, self.addresses = plan.fqdn, plan.name, list(plan.addresses)
+        spec = {
+            "kind": "host", "name": plan.name, "empty": list(plan.empty), "checkout_at": CHECKOUT_AT,
+            "checkout": str(CHECKOUT) if plan.checkout else "",
+            "users": [{**asdict(user), "home": user.home} for user in plan.users],
+            "files": {"/etc/hostname": f"{plan.name}\n", "/etc/hosts": _hosts_file(plan), **plan.files},
+        }  # fmt: skip
+        self.process = ProcessOne(lab, plan.fqdn, NAMESPACES, spec)
+        self._switch = switch
+        self.pid = self.process.await_ready()
+        self._cable = switch.plug(self.pid, self.addresses)
+
+    @property
+    def entry(self) -> list[str]:
+        """Give the command that enters this host, to stand before a command to run in it."""
+        return ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p"]
+
+    def start(self, command: Command, *, user: str = "root", env: Mapping[str, str] | None = None) -> Process:
+        """Start *command* (a string goes to sh) as *user*; it ends with the host at the latest.
+
+        Its standard input stays open until it is closed or waited for.
+        """
+        return Process(_argv(command), self._entry_as(user), self._environment(user, env))
+
+    def run(
+        self, command: Command, *, user: str = "root", input: str | bytes | None = None,  # noqa: A002 (as subprocess has it)
+        env: Mapping[str, str] | None = None, timeout: float = 30, check: bool = False,
+    ) -> Result:  # fmt: skip
+        """Run *command* (a string goes to sh) as *user* and wait for at most *timeout* seconds.
+
+        Standard input is *input* and then its end. Raises LabError: too long, or with *check* a status other than 0.
+        """
+        process = self.start(command, user=user, env=env)
+        if input:
+            process.send(input if isinstance(input, bytes) else input.encode(errors="surrogateescape"))
+        result = process.wait(timeout)
+        if check and result.status:
+            raise LabError(f"on {self.name}: {result}")
+        return result
+
+    def terminal(
+        self, command: Command, *, user: str = "root", env: Mapping[str, str] | None = None
+    ) -> Terminal:
+        """Start *command* as *user* on a terminal, for a dialogue with it."""
+        environment = {"TERM": "xterm", **self._environment(user, env)}
+        return Terminal(f"/proc/{self.pid}/root", self.entry, [*_as(user), *_argv(command)], environment)
+
+    def write(self, path: str, content: str | bytes, *, mode: int = 0o644, owner: str = "root") -> None:
+        """Write a file, its parents too where missing; *owner* is `user` or `user:group`."""
+        user, _, group = owner.partition(":")
+        ownership = ["-o", user] + (["-g", group] if group else [])
+        self.run(
+            ["install", "-D", "-m", f"{mode:o}", *ownership, "/dev/stdin", path],
+            input=content or b"",
+            check=True,
+        )
+
+    def write_all(
+        self, folder: str, files: Mapping[str, str | bytes], *, mode: int = 0o644, owner: str = "root"
+    ) -> None:
+        """Write *files*, named from *folder*, all of them and the folders between theirs to *owner*."""
+        self.run(["tar", "-C", folder, "-xpf", "-"], user=owner, input=_tar(files, mode), check=True)
+
+    def read(self, path: str) -> str:
+        """Give a file's text. Raises LabError."""
+        return self.run(["cat", path], check=True).stdout
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is anything at *path*, a dangling link included."""
+        return self.run(["sh", "-c", 'test -e "$0" || test -L "$0"', path]).status == 0
+
+    def copy(self, source: Path, path: str, *, mode: int = 0o644, owner: str = "root") -> None:
+        """Copy the machine's file *source* to *path* in the host."""
+        self.write(path, source.read_bytes(), mode=mode, owner=owner)
+
+    def picture(self, *folders: str) -> dict[str, str]:
+        """Give path → type, mode, owner, size, time and digest of all below *folders*: equal if no byte changed."""
+        script = (
+            'find "$@" -printf "%p\\t%y %m %u:%g %s %T@ %l\\n" | sort; echo; '
+            'find "$@" -type f -exec sha256sum {} + | sort'
+        )
+        facts, _, digests = self.run(["sh", "-c", script, "picture", *folders], check=True).stdout.partition(
+            "\n\n"
+        )
+        picture = dict(line.split("\t", 1) for line in facts.splitlines())
+        for line in digests.splitlines():
+            picture[line[66:]] += f" {line[:64]}"
+        return picture
+
+    def listens(self, port: int) -> bool:
+        """Tell whether a process of this host listens on TCP *port*."""
+        rows = [line.split() for table in ("tcp", "tcp6") for line in self._table(table)]
+        return any(row[3] == LISTENING and int(row[1].rpartition(":")[2], 16) == port for row in rows)
+
+    def wait_for(self, question: Callable[[], object], what: str = "it", timeout: float = PATIENCE) -> None:
+        """Ask *question* until it is true. Raises LabError after *timeout* seconds."""
+        end = time.monotonic() + timeout
+        while not question():
+            if time.monotonic() > end:
+                raise LabError(f"on {self.name}: {what} did not come about in {timeout} s")
+            time.sleep(0.005)
+
+    def unplug(self) -> None:
+        """Pull the network cable out."""
+        self._switch.set_cable(self._cable, plugged=False)
+
+    def plug(self) -> None:
+        """Put the network cable back."""
+        self._switch.set_cable(self._cable, plugged=True)
+
+    def kill(self) -> None:
+        """End the host at once, as if its power had gone."""
+        self.process.end()
+
+    def _table(self, name: str) -> list[str]:
+        return Path(f"/proc/{self.pid}/net/{name}").read_text().splitlines()[1:]
+
+    def _entry_as(self, user: str) -> list[str]:
+        return [*self.entry, *_as(user)]
+
+    def _environment(self, user: str, env: Mapping[str, str] | None) -> dict[str, str]:
+        home, shell = self._home_and_shell(user)
+        base = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": home, "SHELL": shell, "USER": user, "LOGNAME": user}
+        return base | dict(env or {})
+
+    def _home_and_shell(self, user: str) -> tuple[str, str]:
+        rows = Path(f"/proc/{self.pid}/root/etc/passwd").read_text(errors="replace").split("\n")
+        for row in (line.split(":") for line in rows):
+            if row[0] == user:
+                return row[5], row[6]
+        raise LabError(f"{self.name} has no account {user}")
+
+
+def _as(user: str) -> list[str]:
+    # runuser, not setpriv: what setpriv executes it still looks up with root's capabilities.
+    return [] if user == "root" else ["runuser", "-u", user, "--"]
+
+
+def _argv(command: Command) -> list[str]:
+    return ["sh", "-c", command] if isinstance(command, str) else list(command)
+
+
+def _tar(files: Mapping[str, str | bytes], mode: int) -> bytes:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode, entry.mtime = len(data), mode, int(time.time())
+            tar.addfile(entry, io.BytesIO(data))
+    return archive.getvalue()
+
+
+def _hosts_file(plan: Plan) -> str:
+    own = f"{plan.fqdn} {plan.name}" if plan.fqdn != plan.name else plan.name
+    return (
+        f"127.0.0.1\tlocalhost\n127.0.1.1\t{own}\n\n"
+        "::1     localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
+    )

@@ -1,0 +1,135 @@
+"""The lab: hosts on one network that live as long as a `with` statement, or as the program that opened it."""
+
+import contextlib
+import functools
+import itertools
+import os
+import shutil
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from .host import PATH, Host, Plan, User
+from .laptop import MARTIN, Laptop
+from .network import Switch
+from .parts import MARK, LabError, start_time
+
+DOMAIN = "univ-brest.fr"
+NAMESERVERS = ("10.77.0.1", "fd77::1")
+TOOLS = ("unshare", "nsenter", "ip", "runuser", "setsid", "tar")
+
+HostT = TypeVar("HostT", bound=Host)
+
+_numbers = itertools.count(1)
+
+
+class Lab:
+    """A private network and its hosts.
+
+    Everything is held by processes that end when this program does, however that happens, and by the namespaces that
+    end with them: no bridge, mount or folder on the machine has a name that could be left behind.
+    """
+
+    def __init__(self) -> None:
+        self.name = f"{os.getpid()}.{next(_numbers)}"
+        self.hosts: list[Host] = []
+        self._switch: Switch | None = None
+
+    def __enter__(self) -> Self:
+        sweep()
+        self._switch = Switch(self.name)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    @property
+    def switch(self) -> Switch:
+        """Give the switch. Raises LabError where the lab is not up."""
+        if not self._switch:
+            raise LabError("the lab is not up: use it in a `with` statement")
+        return self._switch
+
+    def host(self, fqdn: str, *addresses: str) -> Host:
+        """Add a bare host: nothing runs on it."""
+        return self._add(Host(self.name, self.switch, Plan(fqdn, addresses)))
+
+    def laptop(
+        self, fqdn: str, address: str, *, address6: str | None = None, users: Sequence[User] = (MARTIN,)
+    ) -> Laptop:
+        """Add a laptop with its sshd and its people's files."""
+        addresses = [address] + ([address6] if address6 else [])
+        plan = Plan(fqdn, addresses, users, {"/etc/resolv.conf": resolv_conf(NAMESERVERS[: len(addresses)])})
+        return self._add(Laptop(self.name, self.switch, plan))
+
+    def down(self) -> None:
+        """End every host and the network."""
+        processes = [host.process for host in self.hosts] + ([self._switch.process] if self._switch else [])
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        for process in processes:
+            process.end()
+        self.hosts, self._switch = [], None
+
+    def keep(self) -> list[str]:
+        """Let the lab outlive this program; give one command a host that enters it. `sweep(kept=True)` ends it."""
+        for process in [*(host.process for host in self.hosts), self.switch.process]:
+            process.keep()
+        return [f"{' '.join(host.entry)}   # {host.name}" for host in self.hosts]
+
+    def _add(self, host: HostT) -> HostT:
+        self.hosts.append(host)
+        return host
+
+
+def resolv_conf(nameservers: Sequence[str]) -> str:
+    """Give a resolv.conf that asks *nameservers* and does not wait long for them."""
+    lines = [
+        f"search {DOMAIN}",
+        "options timeout:1 attempts:2",
+        *(f"nameserver {server}" for server in nameservers),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def sweep(*, kept: bool = False) -> int:
+    """End what labs without an owner have left, with *kept* the labs that were kept too; give the number of processes."""
+    ended = 0
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and _is_left_over(folder, kept):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(folder.name), signal.SIGKILL)
+                ended += 1
+    return ended
+
+
+def _is_left_over(process: Path, kept: bool) -> bool:
+    try:
+        argv = (process / "cmdline").read_bytes().split(b"\0")
+        if MARK.encode() not in argv or not argv[0].endswith(b"python3"):
+            return False
+        owner, _, since = argv[argv.index(MARK.encode()) + 3].decode().partition(":")
+        is_kept = (process / "comm").read_text() == "lab-kept\n"
+    except OSError:
+        return False
+    return kept if is_kept else start_time(int(owner)) != since
+
+
+@functools.cache
+def available() -> str:
+    """Tell why no lab can be here, in a few words; an empty text if one can. Really starts a host to know."""
+    if os.geteuid():
+        return "the lab needs root"
+    if missing := [tool for tool in TOOLS if not shutil.which(tool, path=PATH)]:
+        return f"the lab needs {', '.join(missing)}"
+    try:
+        with Lab() as lab:
+            lab.host("probe", "10.77.255.1", "fd77::ff").run(["true"], check=True)
+    except (LabError, OSError) as error:
+        return f"the lab cannot start here: {str(error).strip().splitlines()[-1]}"
+    return ""

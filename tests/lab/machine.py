@@ -1,0 +1,217 @@
+"""Process 1 of a host in the lab: it builds the host's root file system, then reaps and waits for the end.
+
+Run by `unshare` in fresh mount, uts, ipc, net and pid namespaces, with `python3 -I -S`; the standard library only.
+Standard input is the lifeline: its first line says what to build, its end (the lab is gone, however it went) ends
+this process, and the kernel then ends every other process of the host and drops its mounts and network.
+"""
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x4000, 0x40000
+MNT_DETACH = 2
+CLONE_NEWNS = 0x20000
+PR_SET_NAME = 15
+
+# What a Debian has at the top; all else there (a checkout, a disk of someone's data) is none of a host's business.
+SYSTEM = {
+    "bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "media", "mnt", "opt", "proc",
+    "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var",
+}  # fmt: skip
+EMPTY = (
+    "home", "root", "srv", "opt", "media", "mnt", "usr/local", "var/tmp", "var/log", "var/mail",
+    "etc/ssh/sshd_config.d", "etc/ssh/ssh_config.d", "etc/sudoers.d", "etc/rsyslog.d", "etc/backuppc-register",
+    "var/lib/backuppc", "var/lib/backuppc-register",
+)  # fmt: skip
+DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+FIRST_HUMAN, NOBODY = 1000, 65534
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main() -> None:
+    """Build the host, say `ready PID`, and stay until the lifeline breaks."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel then reaps orphans by itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.umask(0o022)
+    spec = json.loads(sys.stdin.buffer.readline())
+    outer = os.readlink("/proc/self")  # our pid as the lab sees it: this /proc is still the machine's
+    if spec["kind"] == "host":
+        build(spec)
+    print("ready", outer, flush=True)
+    for line in sys.stdin.buffer:
+        if line == b"keep\n":
+            libc.prctl(PR_SET_NAME, b"lab-kept", 0, 0, 0)
+            signal.pause()
+
+
+def build(spec: dict[str, Any]) -> None:
+    """Make the host that *spec* describes and move into it."""
+    leave_chroot()
+    mount("tmpfs", "tmp", "tmpfs", 0, "mode=755")
+    for folder in ("upper", "work", "root"):
+        Path("tmp", folder).mkdir()
+    furnish(Path("tmp/upper"), spec)
+    mount("overlay", "tmp/root", "overlay", 0, "lowerdir=.,upperdir=tmp/upper,workdir=tmp/work")
+    os.chdir("tmp/root")
+    mount("proc", "proc", "proc")
+    mount("sysfs", "sys", "sysfs", 1)
+    mount("tmpfs", "run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    make_devices()
+    for folder in ("run/lock", "run/sshd"):
+        Path(folder).mkdir()
+    turn_root()
+    name = spec["name"].encode()
+    call(libc.sethostname, name, len(name))
+
+
+def leave_chroot() -> None:
+    """Work from the directory that was `/`, with the namespace's own root as `/`, and keep our mounts to ourselves.
+
+    In a chroot `/` need not be a mount point, and then nobody can make it private; joining one's own mount namespace
+    again sets the root to that namespace's (setns(2)).
+    """
+    here = os.open("/", os.O_PATH)
+    namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    call(libc.setns, namespace, CLONE_NEWNS)
+    os.close(namespace)
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    os.fchdir(here)
+    os.close(here)
+
+
+def furnish(upper: Path, spec: dict[str, Any]) -> None:
+    """Put what tells this host from the machine into the overlay's *upper* layer, before it is mounted."""
+    for entry in os.listdir("."):
+        if entry not in SYSTEM:
+            os.mknod(upper / entry, stat.S_IFCHR, 0)  # a whiteout: not there at all
+    for folder in EMPTY:
+        empty_folder(upper, folder)
+    for folder in spec["empty"]:
+        empty_folder(upper, folder.lstrip("/"))
+    for folder in ("bin", "sbin", "lib", "share", "etc"):
+        (upper / "usr/local" / folder).mkdir()
+    accounts(upper, spec["users"])
+    for path, text in spec["files"].items():
+        place(upper, path.lstrip("/")).write_text(text, encoding="utf-8")
+    if spec["checkout"]:
+        install_checkout(Path(spec["checkout"]), upper / spec["checkout_at"].lstrip("/"))
+
+
+def empty_folder(upper: Path, folder: str) -> None:
+    target = place(upper, folder)
+    like(Path(folder), target)
+    os.setxattr(target, "trusted.overlay.opaque", b"y")
+
+
+def place(upper: Path, path: str) -> Path:
+    """Give the place of *path* in the upper layer, its parents made with the owner and mode that they have below."""
+    target = upper / path
+    for parent in reversed(Path(path).parents[:-1]):
+        like(parent, upper / parent)
+    return target
+
+
+def like(model: Path, folder: Path) -> None:
+    if folder.is_dir():
+        return
+    folder.mkdir()
+    if model.is_dir():
+        status = model.stat()
+        os.chown(folder, status.st_uid, status.st_gid)
+        folder.chmod(stat.S_IMODE(status.st_mode))
+
+
+def accounts(upper: Path, users: list[dict[str, Any]]) -> None:
+    """Leave the packages' accounts, drop the machine's people, add *users* (shadow `*`, so keys and su work)."""
+    tables = {name: [line.split(":") for line in Path("etc", name).read_text().splitlines()]
+              for name in ("passwd", "group", "shadow", "gshadow")}  # fmt: skip
+    for name in ("passwd", "group"):
+        tables[name] = [row for row in tables[name] if len(row) > 3 and keeps(row)]
+    taken = {row[0] for row in tables["passwd"]}
+    tables["shadow"] = [row for row in tables["shadow"] if row[0] in taken]
+    taken = {row[0] for row in tables["group"]}
+    tables["gshadow"] = [row for row in tables["gshadow"] if row[0] in taken]
+    for user in users:
+        name, number, home = user["name"], str(user["uid"]), user["home"]
+        tables["passwd"].append([name, "x", number, number, user["gecos"], home, user["shell"]])
+        tables["group"].append([name, "x", number, ""])
+        tables["shadow"].append([name, "*", "19700", "0", "99999", "7", "", "", ""])
+        tables["gshadow"].append([name, "*", "", ""])
+        folder = place(upper, home.lstrip("/"))
+        folder.mkdir(mode=0o700)
+        os.chown(folder, user["uid"], user["uid"])
+    for name, rows in tables.items():
+        target = place(upper, f"etc/{name}")
+        target.write_text("".join(":".join(row) + "\n" for row in rows))
+        status = Path("etc", name).stat()
+        os.chown(target, status.st_uid, status.st_gid)
+        target.chmod(stat.S_IMODE(status.st_mode))
+
+
+def keeps(row: list[str]) -> bool:
+    return row[0] != "bckpciuem" and row[2].isdigit() and (int(row[2]) < FIRST_HUMAN or int(row[2]) == NOBODY)
+
+
+def install_checkout(source: Path, target: Path) -> None:
+    """Copy the checkout, so that accounts who cannot look into its real place can: root's, readable by all."""
+
+    def unwanted(folder: str, names: list[str]) -> list[str]:
+        return [
+            name for name in names
+            if name.startswith(".") or name == "__pycache__" or Path(folder, name, "pyvenv.cfg").exists()
+        ]  # fmt: skip
+
+    shutil.copytree(source, target, symlinks=True, ignore=unwanted)
+    for folder, _folders, files in os.walk(target):
+        Path(folder).chmod(0o755)
+        for file in files:
+            path = Path(folder, file)
+            if not path.is_symlink():
+                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+
+
+def make_devices() -> None:
+    """Fill a /dev of the host's own: terminals of its own, and whoever listens on /dev/log is the host's."""
+    mount("tmpfs", "dev", "tmpfs", MS_NOSUID, "mode=755")
+    os.umask(0)
+    for name, (major, minor) in DEVICES.items():
+        os.mknod(f"dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor))
+    os.umask(0o022)
+    for folder in ("dev/pts", "dev/shm"):
+        Path(folder).mkdir()
+    mount("devpts", "dev/pts", "devpts", MS_NOSUID, "newinstance,ptmxmode=0666,mode=620,gid=5")
+    mount("tmpfs", "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    links = {"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
+    for name, aim in links.items():
+        Path("dev", name).symlink_to(aim)
+
+
+def turn_root() -> None:
+    """Make the working directory `/` and let go of the machine's own mounts (pivot_root(2), its last example)."""
+    call(libc.pivot_root, b".", b".")
+    call(libc.umount2, b".", MNT_DETACH)
+    os.chdir("/")
+
+
+def mount(source: str, target: str, kind: str | None, flags: int = 0, options: str = "") -> None:
+    call(libc.mount, source.encode(), target.encode(), kind and kind.encode(), ctypes.c_ulong(flags),
+         options.encode(), what=f"mount {source} on {target}")  # fmt: skip
+
+
+def call(function: Any, *arguments: Any, what: str = "") -> None:
+    if function(*arguments) == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what or function.__name__}: {os.strerror(number)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What the lab's parts share: the error that they raise, and starting a process 1."""
+
+import contextlib
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import IO, Any
+
+MACHINE = Path(__file__).with_name("machine.py")
+MARK = "backuppc-register-lab"
+PATIENCE = 20.0
+
+
+class LabError(Exception):
+    """The lab could not do what the test asked of it."""
+
+
+class ProcessOne:
+    """A process 1 (`machine.py`) in namespaces of its own, from outside: its pid, its lifeline, its end."""
+
+    def __init__(self, lab: str, name: str, namespaces: list[str], spec: dict[str, Any]) -> None:
+        self.name = name
+        owner = f"{os.getpid()}:{start_time(os.getpid())}"
+        argv = ["unshare", *namespaces, "/usr/bin/python3", "-I", "-S", str(MACHINE), MARK, lab, name, owner]
+        self._outer = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        self._lifeline: IO[bytes] = self._outer.stdin  # type: ignore[assignment]
+        with contextlib.suppress(BrokenPipeError):
+            self._lifeline.write(json.dumps(spec).encode() + b"\n")
+            self._lifeline.flush()
+        self.pid = 0
+
+    def await_ready(self) -> int:
+        """Wait until it has built what it is to be; give its pid. Raises LabError."""
+        assert self._outer.stdout
+        assert self._outer.stderr
+        word, _, pid = self._outer.stdout.readline().decode().partition(" ")
+        if word != "ready":
+            complaint = self._outer.stderr.read().decode(errors="replace")
+            self._outer.wait()
+            raise LabError(f"{self.name} did not start:\n{complaint}")
+        self.pid = int(pid)
+        return self.pid
+
+    def alive(self) -> bool:
+        """Tell whether it still runs."""
+        return self._outer.poll() is None
+
+    def keep(self) -> None:
+        """Let it outlive this program: `kill -9` of its pid is then the only end."""
+        self._lifeline.write(b"keep\n")
+        self._lifeline.flush()
+
+    def end(self) -> None:
+        """End it, and with it all that runs inside; done when the last process is gone."""
+        if self.pid and self.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, 9)
+        for pipe in (self._lifeline, self._outer.stdout, self._outer.stderr):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        self._outer.wait()
+
+
+def start_time(pid: int) -> str:
+    """Give the start time of process *pid* in clock ticks, or an empty text: with the pid it names a process for good."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""

@@ -1,0 +1,114 @@
+"""A command that runs in a host: started, waited for, and its end as a value."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from .parts import LabError
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended. Bytes that are no UTF-8 stand in the texts as surrogates."""
+
+    command: Sequence[str]
+    stdout: str
+    stderr: str
+    status: int
+
+    @property
+    def lines(self) -> list[str]:
+        """Give the lines of standard output, without their line feeds."""
+        return self.stdout.removesuffix("\n").split("\n") if self.stdout else []
+
+    def __str__(self) -> str:
+        return f"{list(self.command)} ended with {self.status}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}"
+
+
+class Process:
+    """A running command; its standard input stays open until `close` or the first `wait`."""
+
+    def __init__(self, command: Sequence[str], entry: Sequence[str], env: Mapping[str, str]) -> None:
+        # Files, not pipes: a daemon that keeps them open then holds nobody up.
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115 (closed in _result)
+        self._err = tempfile.TemporaryFile()  # noqa: SIM115
+        self.command = command
+        self._popen = subprocess.Popen(
+            [*entry, *command],
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=self._out,
+            stderr=self._err,
+            start_new_session=True,
+        )
+        self.stdin: IO[bytes] = self._popen.stdin  # type: ignore[assignment]
+        self._ended: Result | None = None
+
+    def alive(self) -> bool:
+        """Tell whether it still runs."""
+        return self._popen.poll() is None
+
+    def close(self) -> None:
+        """End its standard input."""
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.close()
+
+    def send(self, data: bytes) -> None:
+        """Give it *data* to read; what it does not want is lost."""
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.write(data)
+            self.stdin.flush()
+
+    def output(self) -> str:
+        """Give what it has written to standard output by now."""
+        return _all_of(self._out)
+
+    def errors(self) -> str:
+        """Give what it has written to standard error by now."""
+        return _all_of(self._err)
+
+    def wait(self, timeout: float = 30, *, leave_open: bool = False) -> Result:
+        """Close its input unless *leave_open*, wait for its end at most *timeout* seconds.
+
+        Raises LabError when that was too short; the command has then been killed.
+        """
+        if self._ended:
+            return self._ended
+        if not leave_open:
+            self.close()
+        try:
+            status = self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise LabError(f"not done after {timeout} s: {self._result(-signal.SIGKILL)}") from None
+        self._ended = self._result(status)
+        return self._ended
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command itself and to what it started in its own process group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, number)
+
+    def kill(self) -> None:
+        """Kill it with all its process group."""
+        self.signal(signal.SIGKILL)
+        self._popen.wait()
+        self.close()
+
+    def _result(self, status: int) -> Result:
+        self.close()
+        return Result(self.command, self.output(), self.errors(), status)
+
+
+def _all_of(file: IO[bytes]) -> str:
+    # pread leaves alone the offset that the command writes at: both share it.
+    parts, offset = [], 0
+    while part := os.pread(file.fileno(), 1 << 20, offset):
+        parts.append(part)
+        offset += len(part)
+    return b"".join(parts).decode(errors="surrogateescape")
