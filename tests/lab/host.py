@@ -95,12 +95,12 @@ class Host:
         return Process(_argv(command), self._entry_as(user), self._environment(user, env))
 
     def run(
-        self, command: Command, *, user: str = "root", input: str | bytes | None = None,  # noqa: A002 (as subprocess has it)
+        self, command: Command, *, user: str = "root", input: str | bytes | None = None,
         env: Mapping[str, str] | None = None, timeout: float = 30, check: bool = False,
     ) -> Result:  # fmt: skip
         """Run *command* (a string goes to sh) as *user* and wait for at most *timeout* seconds.
 
-        Standard input is *input* and then its end. Raises LabError: too long, or with *check* a status other than 0.
+        Standard input is *input* and then its end. Raises LabError: too long; with *check*, any status but 0.
         """
         process = self.start(command, user=user, env=env)
         if input:
@@ -146,14 +146,13 @@ class Host:
         self.write(path, source.read_bytes(), mode=mode, owner=owner)
 
     def picture(self, *folders: str) -> dict[str, str]:
-        """Give path → type, mode, owner, size, time and digest of all below *folders*: equal if no byte changed."""
+        """Give path → type, mode, owner, size, time, digest of all below *folders*: equal is unchanged."""
         script = (
             'find "$@" -printf "%p\\t%y %m %u:%g %s %T@ %l\\n" | sort; echo; '
             'find "$@" -type f -exec sha256sum {} + | sort'
         )
-        facts, _, digests = self.run(["sh", "-c", script, "picture", *folders], check=True).stdout.partition(
-            "\n\n"
-        )
+        shown = self.run(["sh", "-c", script, "picture", *folders], check=True).stdout
+        facts, _, digests = shown.partition("\n\n")
         picture = dict(line.split("\t", 1) for line in facts.splitlines())
         for line in digests.splitlines():
             picture[line[66:]] += f" {line[:64]}"

@@ -28,8 +28,8 @@ _numbers = itertools.count(1)
 class Lab:
     """A private network and its hosts.
 
-    Everything is held by processes that end when this program does, however that happens, and by the namespaces that
-    end with them: no bridge, mount or folder on the machine has a name that could be left behind.
+    Everything is held by processes that end when this program does, however that happens, and by the
+    namespaces that end with them: no bridge, mount or folder has a name on the machine to be left behind.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Lab:
         self.hosts, self._switch = [], None
 
     def keep(self) -> list[str]:
-        """Let the lab outlive this program; give one command a host that enters it. `sweep(kept=True)` ends it."""
+        """Let the lab outlive this program, until `sweep(kept=True)`; give the commands that enter its hosts."""
         for process in [*(host.process for host in self.hosts), self.switch.process]:
             process.keep()
         return [f"{' '.join(host.entry)}   # {host.name}" for host in self.hosts]
@@ -98,7 +98,7 @@ def resolv_conf(nameservers: Sequence[str]) -> str:
 
 
 def sweep(*, kept: bool = False) -> int:
-    """End what labs without an owner have left, with *kept* the labs that were kept too; give the number of processes."""
+    """End what labs without an owner have left, with *kept* the kept labs too; give how many processes."""
     ended = 0
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and _is_left_over(folder, kept):

@@ -19,7 +19,9 @@ START_SSHD = """
 set -eu
 cp /usr/share/openssh/sshd_config /etc/ssh/sshd_config
 rm -f /etc/ssh/ssh_host_*
-for type in ed25519 ecdsa; do ssh-keygen -q -t "$type" -N '' -C "root@$(hostname)" -f "/etc/ssh/ssh_host_${type}_key"; done
+for type in ed25519 ecdsa; do
+    ssh-keygen -q -t "$type" -N '' -C "root@$(hostname)" -f "/etc/ssh/ssh_host_${type}_key"
+done
 """
 
 

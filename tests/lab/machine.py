@@ -1,8 +1,8 @@
 """Process 1 of a host in the lab: it builds the host's root file system, then reaps and waits for the end.
 
-Run by `unshare` in fresh mount, uts, ipc, net and pid namespaces, with `python3 -I -S`; the standard library only.
-Standard input is the lifeline: its first line says what to build, its end (the lab is gone, however it went) ends
-this process, and the kernel then ends every other process of the host and drops its mounts and network.
+Run by `unshare` in fresh namespaces, with `python3 -I -S`: the standard library only. Standard input is the
+lifeline: its first line says what to build, and its end (the lab is gone, however it went) ends this process;
+the kernel then ends every other process of the host and drops its mounts and network.
 """
 
 import ctypes
@@ -20,15 +20,15 @@ MNT_DETACH = 2
 CLONE_NEWNS = 0x20000
 PR_SET_NAME = 15
 
-# What a Debian has at the top; all else there (a checkout, a disk of someone's data) is none of a host's business.
+# What a Debian has at the top; all else there (a checkout, someone's data) is none of a host's business.
 SYSTEM = {
     "bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "media", "mnt", "opt", "proc",
     "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var",
 }  # fmt: skip
 EMPTY = (
     "home", "root", "srv", "opt", "media", "mnt", "usr/local", "var/tmp", "var/log", "var/mail",
-    "etc/ssh/sshd_config.d", "etc/ssh/ssh_config.d", "etc/sudoers.d", "etc/rsyslog.d", "etc/backuppc-register",
-    "var/lib/backuppc", "var/lib/backuppc-register",
+    "etc/ssh/sshd_config.d", "etc/ssh/ssh_config.d", "etc/sudoers.d", "etc/rsyslog.d",
+    "etc/backuppc-register", "var/lib/backuppc", "var/lib/backuppc-register",
 )  # fmt: skip
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 FIRST_HUMAN, NOBODY = 1000, 65534
@@ -42,7 +42,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o022)
     spec = json.loads(sys.stdin.buffer.readline())
-    outer = os.readlink("/proc/self")  # our pid as the lab sees it: this /proc is still the machine's
+    outer = Path("/proc/self").readlink()  # our pid as the lab sees it: this /proc is still the machine's
     if spec["kind"] == "host":
         build(spec)
     print("ready", outer, flush=True)
@@ -74,10 +74,10 @@ def build(spec: dict[str, Any]) -> None:
 
 
 def leave_chroot() -> None:
-    """Work from the directory that was `/`, with the namespace's own root as `/`, and keep our mounts to ourselves.
+    """Work from the directory that was `/`, under the namespace's own root, and keep our mounts to ourselves.
 
-    In a chroot `/` need not be a mount point, and then nobody can make it private; joining one's own mount namespace
-    again sets the root to that namespace's (setns(2)).
+    In a chroot `/` need not be a mount point, and then nobody can make it private; joining one's own mount
+    namespace again sets the root to that namespace's (setns(2)).
     """
     here = os.open("/", os.O_PATH)
     namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
@@ -90,8 +90,8 @@ def leave_chroot() -> None:
 
 def furnish(upper: Path, spec: dict[str, Any]) -> None:
     """Put what tells this host from the machine into the overlay's *upper* layer, before it is mounted."""
-    for entry in os.listdir("."):
-        if entry not in SYSTEM:
+    for entry in Path().iterdir():
+        if entry.name not in SYSTEM:
             os.mknod(upper / entry, stat.S_IFCHR, 0)  # a whiteout: not there at all
     for folder in EMPTY:
         empty_folder(upper, folder)
@@ -113,7 +113,7 @@ def empty_folder(upper: Path, folder: str) -> None:
 
 
 def place(upper: Path, path: str) -> Path:
-    """Give the place of *path* in the upper layer, its parents made with the owner and mode that they have below."""
+    """Give the place of *path* in the upper layer, its parents made as they are below."""
     target = upper / path
     for parent in reversed(Path(path).parents[:-1]):
         like(parent, upper / parent)
@@ -131,7 +131,7 @@ def like(model: Path, folder: Path) -> None:
 
 
 def accounts(upper: Path, users: list[dict[str, Any]]) -> None:
-    """Leave the packages' accounts, drop the machine's people, add *users* (shadow `*`, so keys and su work)."""
+    """Leave the packages' accounts, drop the machine's people, add *users* (shadow `*`: keys and su work)."""
     tables = {name: [line.split(":") for line in Path("etc", name).read_text().splitlines()]
               for name in ("passwd", "group", "shadow", "gshadow")}  # fmt: skip
     for name in ("passwd", "group"):
@@ -162,7 +162,7 @@ def keeps(row: list[str]) -> bool:
 
 
 def install_checkout(source: Path, target: Path) -> None:
-    """Copy the checkout, so that accounts who cannot look into its real place can: root's, readable by all."""
+    """Copy the checkout, as its real place may be closed to accounts: root's, readable by all."""
 
     def unwanted(folder: str, names: list[str]) -> list[str]:
         return [
@@ -196,7 +196,7 @@ def make_devices() -> None:
 
 
 def turn_root() -> None:
-    """Make the working directory `/` and let go of the machine's own mounts (pivot_root(2), its last example)."""
+    """Make the working directory `/` and let go of the machine's mounts (pivot_root(2), last example)."""
     call(libc.pivot_root, b".", b".")
     call(libc.umount2, b".", MNT_DETACH)
     os.chdir("/")

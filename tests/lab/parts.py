@@ -66,7 +66,7 @@ class ProcessOne:
 
 
 def start_time(pid: int) -> str:
-    """Give the start time of process *pid* in clock ticks, or an empty text: with the pid it names a process for good."""
+    """Give the start time of process *pid* in clock ticks: with the pid it names a process for good."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:

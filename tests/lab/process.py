@@ -27,7 +27,8 @@ class Result:
         return self.stdout.removesuffix("\n").split("\n") if self.stdout else []
 
     def __str__(self) -> str:
-        return f"{list(self.command)} ended with {self.status}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}"
+        head = f"{list(self.command)} ended with {self.status}"
+        return f"{head}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}"
 
 
 class Process:

@@ -12,6 +12,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -21,7 +22,7 @@ TIOCSPTLCK, TIOCGPTPEER = 0x40045431, 0x5441  # ioctl_tty(2); Python has no name
 
 
 class Terminal:
-    """A command on a terminal of the host's own (its /dev/pts), with job control: /dev/tty and ttyname() work."""
+    """A command on a terminal of the host's own (in its /dev/pts): /dev/tty, ttyname() and Ctrl-C work."""
 
     def __init__(
         self, root: str, entry: Sequence[str], command: Sequence[str], env: Mapping[str, str]
@@ -55,7 +56,7 @@ class Terminal:
         self.hang_up()
 
     def expect(self, pattern: str, timeout: float = 15) -> re.Match[str]:
-        """Read until *pattern* (a regular expression) was shown after what was expected before. Raises LabError."""
+        """Read on until the regular expression *pattern* is shown. Raises LabError after *timeout* s."""
         end = time.monotonic() + timeout
         while not (match := re.compile(pattern, re.DOTALL).search(self.shown, self._seen)):
             if not self._read(end - time.monotonic()):
@@ -108,8 +109,7 @@ class Terminal:
             block = os.read(self._master, 65536)
         except OSError:  # EIO: the last process closed its side
             return False
-        text = self._held + self._decoder.decode(block)
-        text = re.sub(r"\r+\n", "\n", text)
+        text = re.sub(r"\r+\n", "\n", self._held + self._decoder.decode(block))
         self._held = "\r" if text.endswith("\r") else ""
         self.shown += text.removesuffix("\r")
         return bool(block)
@@ -118,6 +118,6 @@ class Terminal:
 def _descendants(pid: int) -> list[int]:
     found = [pid]
     for number in found:
-        with contextlib.suppress(OSError), open(f"/proc/{number}/task/{number}/children") as file:
-            found += [int(word) for word in file.read().split()]
+        with contextlib.suppress(OSError):
+            found += map(int, Path(f"/proc/{number}/task/{number}/children").read_text().split())
     return found
