@@ -25,6 +25,10 @@ class RegisterError(Exception):
             self.advice = advice
         super().__init__(self.message() + (f" ({detail})" if detail else ""))
 
+    def learn(self, **values: str) -> None:
+        """Add what was known when the request ended, for the log's fields."""
+        self.values = values | self.values
+
     def message(self, escape: Callable[[str], str] = str) -> str:
         """Return the message of the table, every value in it passed through *escape*."""
         return self.text.format(**{name: escape(value) for name, value in self.values.items()})

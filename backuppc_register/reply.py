@@ -17,7 +17,8 @@ class Success:
     url: str = ""
     sources: tuple[str, ...] = ()
     advice: str = ""
-    note: str = ""  # for the log alone
+    user: str = ""  # for the log alone: the canonical logon
+    note: str = ""  # for the log alone: what the administrator should know
 
 
 def escape(text: str) -> str:

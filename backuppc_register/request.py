@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from backuppc_register.errors import BadUser, Internal, NoCommand, OsTypeUnknown
+from backuppc_register.errors import BadUser, NoCommand, OsTypeUnknown
 from backuppc_register.person import possible_logon
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -35,22 +35,24 @@ class Request:
     logon: str
 
 
-def connection(text: str) -> Connection:
-    """Read SSH_CONNECTION: "peer port server port" (sshd(8)).
-
-    Raises Internal where it is absent or malformed: without a peer there is nothing to check.
-    """
+def connection(text: str) -> Connection | None:
+    """Read SSH_CONNECTION: "peer port server port" (sshd(8)); None where it is absent or malformed."""
     fields = text.split(" ")
+    if len(fields) != 4 or not _PLAIN.fullmatch(text):
+        return None
+    peer, peer_port, server, server_port = fields
+    if not (_PORT.fullmatch(peer_port) and _PORT.fullmatch(server_port)):
+        return None
     try:
-        peer_text, peer_port, server_text, server_port = fields
-        peer = ipaddress.ip_address(peer_text)
-        ipaddress.ip_address(server_text)
-    except ValueError as error:
-        raise Internal(detail=f"SSH_CONNECTION is not an address and a port, twice: {text}") from error
-    if not (_PORT.fullmatch(peer_port) and _PORT.fullmatch(server_port) and _PLAIN.fullmatch(text)):
-        raise Internal(detail=f"SSH_CONNECTION is not an address and a port, twice: {text}")
-    mapped = peer.ipv4_mapped if isinstance(peer, ipaddress.IPv6Address) else None
-    return Connection(text, mapped or peer)
+        ipaddress.ip_address(server)
+        return Connection(text, _plain(ipaddress.ip_address(peer)))
+    except ValueError:
+        return None
+
+
+def _plain(address: Address) -> Address:
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def parse(command: str, ostypes: Collection[str]) -> Request:
@@ -72,5 +74,5 @@ def parse(command: str, ostypes: Collection[str]) -> Request:
     if os not in ostypes:
         raise OsTypeUnknown(detail=f"not an OS of this site: {os}")
     if not possible_logon(logon):
-        raise BadUser(logon=logon, detail="not a possible logon")
+        raise BadUser(logon=logon, os=os, detail="not a possible logon")
     return Request(verb, os, logon)

@@ -1,0 +1,151 @@
+"""The door that sshd opens: environment in, one reply, one log line, one exit status."""
+
+import secrets
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from getopt import GetoptError, getopt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backuppc_register import config, journal, reply, request
+from backuppc_register.account import become_owner
+from backuppc_register.deadline import Deadline
+from backuppc_register.errors import Internal, Misconfigured, RegisterError
+
+if TYPE_CHECKING:
+    from backuppc_register.rules import registration
+
+_WITHIN = 28.0  # seconds; a whole request answers within 30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the client gets, and the status to exit with."""
+
+    reply: bytes
+    exit_status: int
+
+
+@dataclass
+class _Call:
+    """One request on its way, and what the log will say of it."""
+
+    number: str
+    connection: str = ""
+    register_key: str = ""
+    asked: request.Request | None = None
+    syslog: config.Syslog = field(default_factory=config.Syslog)
+    started: float = field(default_factory=time.monotonic)
+
+
+def run(arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> Outcome:
+    """Answer one request; the catcher of last resort.
+
+    *arguments* are the forced command's own, *environment* is what sshd gave.
+    """
+    # Digits, because people read them out over the telephone.
+    call = _Call(number=f"{secrets.randbelow(10**8):08d}")
+    try:
+        answer = _answer(call, arguments, environment)
+    except RegisterError as error:
+        return _failed(call, error)
+    except Exception:
+        return _failed(call, Internal(detail=traceback.format_exc()))
+    return _succeeded(call, answer)
+
+
+def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> reply.Success:
+    deadline = Deadline(_WITHIN)
+    connection = request.connection(_text(environment, b"SSH_CONNECTION"))
+    call.connection = connection.text if connection else ""
+    path, call.register_key = _options(arguments)
+    settings, account = _settle(call, path)
+    if connection is None:
+        raise Internal(detail="SSH_CONNECTION is absent or malformed: was this started by sshd?")
+    call.asked = request.parse(_text(environment, b"SSH_ORIGINAL_COMMAND"), settings.server.os)
+
+    # A request that ends above needs nothing of what follows, and the imports take longer than its answer.
+    from backuppc_register.backuppc.daemon import Daemon
+    from backuppc_register.rules import registration
+    from backuppc_register.state.host_folder import HostFolders
+    from backuppc_register.state.limits import Limits
+
+    folders = HostFolders(settings.state.directory)
+    folders.ready()
+    site = registration.Site(
+        config=settings,
+        account=account,
+        resolver=lambda: _resolver(settings.dns),
+        directory=lambda: _directory(settings.directory),
+        daemon=Daemon(settings.backuppc.socket),
+        folders=folders,
+    )
+    with Limits(settings.state.directory / "limits", settings.limits).admitted(connection.peer):
+        return registration.serve(call.asked, connection.peer, site, deadline)
+
+
+def _settle(call: _Call, path: Path) -> tuple[config.Config, str]:
+    """Read the configuration as the account we work as; return both."""
+    document = config.read(path)
+    call.syslog = config.syslog(document)
+    account = become_owner(config.config_dir(document))
+    return config.check(document), account
+
+
+def _options(arguments: Sequence[str]) -> tuple[Path, str]:
+    """Return the configuration's path and the register-key's label."""
+    try:
+        options, rest = getopt(list(arguments), "", ["config=", "register-key="])
+    except GetoptError as error:
+        raise Misconfigured(detail=f"the forced command's options: {error}") from error
+    if rest:
+        raise Misconfigured(detail=f"the forced command takes options only, not {rest[0]}")
+    given = dict(options)
+    return Path(given.get("--config", config.DEFAULT_PATH)), given.get("--register-key", "")
+
+
+def _text(environment: Mapping[bytes, bytes], name: bytes) -> str:
+    return environment.get(name, b"").decode("utf-8", "surrogateescape")
+
+
+def _resolver(settings: config.Dns) -> "registration.Resolver":
+    from backuppc_register.network.resolver import Resolver
+
+    return Resolver(settings)
+
+
+def _directory(settings: config.Directory) -> "registration.Directory":
+    from backuppc_register.network.directory import Directory
+
+    return Directory(settings)
+
+
+def _succeeded(call: _Call, answer: reply.Success) -> Outcome:
+    known = {"host": answer.host, "user": answer.user}
+    _log(call, "success", "notice", known, status=answer.status, detail=answer.note)
+    return Outcome(reply.success(answer, call.number), 0)
+
+
+def _failed(call: _Call, error: RegisterError) -> Outcome:
+    outcome = error.message(escape=reply.escape_field)
+    _log(call, outcome, error.level, error.values, code=error.code, detail=error.detail)
+    return Outcome(reply.failure(error, call.number, call.connection), error.exit_status)
+
+
+def _log(call: _Call, outcome: str, level: str, known: Mapping[str, str], **fields: str) -> None:
+    asked = call.asked
+    entry = journal.Entry(
+        connection=call.connection,
+        outcome=outcome,
+        level=level,
+        request=call.number,
+        host=known.get("host", ""),
+        user=known.get("user") or known.get("logon") or (asked.logon if asked else ""),
+        os=known.get("os") or (asked.os if asked else ""),
+        register_key=call.register_key,
+        ms=round((time.monotonic() - call.started) * 1000),
+        **fields,
+    )
+    journal.write(entry, call.syslog)

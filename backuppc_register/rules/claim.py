@@ -1,0 +1,106 @@
+"""Whose a host is, and whether somebody who asks for it may have it; pure."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from backuppc_register.backuppc.hosts import HostsFile, Line
+from backuppc_register.errors import InvalidDnsName, OtherOwner
+from backuppc_register.person import Person, same_logon
+from backuppc_register.state.records import Record
+
+
+@dataclass(frozen=True)
+class Applicant:
+    """Who asks, proven: the *person* by the directory, *full_name* and *host* by the DNS.
+
+    *logon* is what was typed, *address* the peer's, as text.
+    """
+
+    host: str
+    full_name: str
+    person: Person
+    logon: str
+    os: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What there is of a host, read under the lock.
+
+    *folder*: whether our state has anything under its name. *config*: the per-host .pl, None where there is
+    none. *reserved*: a per-host config of any kind exists. *backups*: it has data in BackupPC.
+    """
+
+    hosts: HostsFile
+    record: Record | None
+    folder: bool
+    config: bytes | None
+    reserved: bool
+    backups: bool
+
+    def lines(self, host: str) -> tuple[Line, ...]:
+        """Return the hosts lines of *host*."""
+        return self.hosts.lines_for(host)
+
+
+class Claim(Enum):
+    """In which sense the applicant may have the host."""
+
+    KNOWN = "our record is this person's and this machine's"
+    TAKEN_OVER = "the hosts line is this person's, and our record is nobody's or an earlier person's"
+    FREE = "nobody has it"
+
+
+def judge(applicant: Applicant, standing: Standing) -> Claim:
+    """Say in which sense the applicant may have the host (design, section 4).
+
+    Raises OtherOwner, or InvalidDnsName for a name that somebody has reserved.
+    """
+    lines = standing.lines(applicant.host)
+    if lines:
+        return _judge_lines(applicant, standing, lines)
+    if _is_recorded(applicant, standing.record):
+        return Claim.KNOWN
+    if standing.backups:
+        raise _refusal(applicant, f"no hosts line, but backups of {_owner(standing.record)}")
+    if standing.record is None and standing.reserved:
+        raise InvalidDnsName(detail=f"{applicant.host} has a config, but no line, data or record: reserved")
+    return Claim.FREE
+
+
+def _judge_lines(applicant: Applicant, standing: Standing, lines: tuple[Line, ...]) -> Claim:
+    uid, record = applicant.person.uid, standing.record
+    others = [line.user or "nobody" for line in lines if not same_logon(line.user, uid)]
+    if others:
+        raise _refusal(applicant, f"the hosts file says {', '.join(others)}")
+    if record is None or not same_logon(record.person, uid):
+        return Claim.TAKEN_OVER
+    if not _is_recorded(applicant, record):
+        raise _refusal(applicant, f"the record is of {_owner(record)}, this is {_name(applicant)}")
+    return Claim.KNOWN
+
+
+def _is_recorded(applicant: Applicant, record: Record | None) -> bool:
+    """Tell whether *record* is of this very person and machine.
+
+    Two entries under one uid are two persons: uids are given out again.
+    """
+    if record is None:
+        return False
+    entry = applicant.person.entry
+    another_entry = bool(record.entry and entry and record.entry != entry)
+    same_person = same_logon(record.person, applicant.person.uid) and not another_entry
+    return same_person and record.full_name == applicant.full_name
+
+
+def _refusal(applicant: Applicant, detail: str) -> OtherOwner:
+    return OtherOwner(host=applicant.host, logon=applicant.logon, detail=detail)
+
+
+def _owner(record: Record | None) -> str:
+    return f"{record.person} {record.entry} {record.full_name}" if record else "an unknown person"
+
+
+def _name(applicant: Applicant) -> str:
+    return f"{applicant.person.uid} {applicant.person.entry} {applicant.full_name}"

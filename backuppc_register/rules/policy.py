@@ -1,0 +1,28 @@
+"""What a site allows beyond the rules that hold everywhere."""
+
+from backuppc_register.backuppc.hosts import HostsFile
+from backuppc_register.config import Limits
+from backuppc_register.errors import BadUser, NotAllowed
+from backuppc_register.person import same_logon
+
+_BACKUPPC = "backuppc"
+
+
+def refuse_own_account(logon: str, account: str) -> None:
+    """Refuse BackupPC's own account, which its web interface takes for an administrator (CgiAdminUsers).
+
+    Raises BadUser.
+    """
+    if any(same_logon(logon, own) for own in (_BACKUPPC, account)):
+        raise BadUser(logon=logon, detail="BackupPC's own account")
+
+
+def refuse_one_too_many(person: str, hosts: HostsFile, limits: Limits) -> None:
+    """Refuse a further host to a *person* (a uid) who has as many as ``hosts_per_person`` allows.
+
+    Raises NotAllowed.
+    """
+    most = limits.hosts_per_person
+    owned = {line.host for line in hosts.lines if same_logon(line.user, person)}
+    if most and len(owned) >= most:
+        raise NotAllowed(reason=f"a person may have {most} machines", detail=f"{person} has {len(owned)}")

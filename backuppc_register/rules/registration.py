@@ -1,0 +1,248 @@
+"""A machine asks to be registered: the checks in their order, then what is written, in its order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from backuppc_register.backuppc import backups, host_config, hosts
+from backuppc_register.backuppc.lock import locked
+from backuppc_register.config import Config
+from backuppc_register.deadline import Deadline
+from backuppc_register.errors import NoConfigFile, RegisterError
+from backuppc_register.person import Person
+from backuppc_register.reply import Success
+from backuppc_register.request import Address, Request
+from backuppc_register.rules import naming, policy
+from backuppc_register.rules.claim import Applicant, Claim, Standing, judge
+from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.records import Record
+
+_LOCK_PATIENCE = 10.0  # seconds, design section 4
+_FOR_THE_LOCK_AND_AFTER = 12.5  # seconds kept back from the questions to the DNS and the directory
+_FOR_BACKUPPC = 2.0  # seconds at the least for telling BackupPC
+
+
+class Resolver(Protocol):
+    """The DNS."""
+
+    def name_of(self, peer: Address, within: float) -> str:
+        """Return the peer's confirmed full name; raises InvalidDnsName or DnsUnavailable."""
+
+
+class Directory(Protocol):
+    """The people."""
+
+    def find(self, logon: str, within: float) -> Person:
+        """Return the person of *logon*; raises BadUser or DirectoryUnavailable."""
+
+
+class Daemon(Protocol):
+    """The running BackupPC."""
+
+    def announce(self, host: str, within: float) -> str:
+        """Make it know *host*; return "" or why it does not."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything a registration works with; *account* is the one we work as.
+
+    *resolver* and *directory* make theirs when first asked: their libraries are slow to import.
+    """
+
+    config: Config
+    account: str
+    resolver: Callable[[], Resolver]
+    directory: Callable[[], Directory]
+    daemon: Daemon
+    folders: HostFolders
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a registration will write, decided before the first byte.
+
+    *set_aside*: what we made for an earlier person goes first, with *their_config*, the .pl of ours.
+    *config*: the new .pl, None where none is to be written. *line*: the hosts file gets a line.
+    """
+
+    record: Record
+    set_aside: bool = False
+    their_config: Path | None = None
+    folder: bool = False
+    config: bytes | None = None
+    line: bool = False
+    advice: str = ""
+
+    @property
+    def status(self) -> str:
+        """The reply's ``status``: ``unchanged`` where nothing at all is to be written."""
+        changes = self.set_aside or self.folder or self.config is not None or self.line
+        return "new" if changes else "unchanged"
+
+
+def serve(request: Request, peer: Address, site: Site, deadline: Deadline) -> Success:
+    """Answer a request to register, or to check whether registering would do.
+
+    Raises what the error table has; nothing was written then that the next run would not finish or leave.
+    """
+    full_name = site.resolver().name_of(peer, _for_questions(deadline))
+    host = naming.host_of(full_name, site.config.dns)
+    try:
+        person = _person(request.logon, site, deadline)
+        applicant = Applicant(host, full_name, person, request.logon, request.os, str(peer))
+        answer = _check if request.verb == "check" else _register
+        return answer(applicant, site, deadline)
+    except RegisterError as error:
+        error.learn(host=host)
+        raise
+
+
+def _person(logon: str, site: Site, deadline: Deadline) -> Person:
+    policy.refuse_own_account(logon, site.account)
+    person = site.directory().find(logon, _for_questions(deadline))
+    policy.refuse_own_account(person.uid, site.account)
+    return person
+
+
+def _check(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
+    with locked(site.config.backuppc.config_dir, _patience(deadline)):
+        plan = _plan(applicant, _standing(applicant.host, site), site)
+    return Success(applicant.host, applicant.person.name, plan.status, user=applicant.person.uid)
+
+
+def _register(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
+    with locked(site.config.backuppc.config_dir, _patience(deadline)):
+        standing = _standing(applicant.host, site)
+        plan = _plan(applicant, standing, site)
+        _carry_out(plan, standing, site)
+        key = site.folders.public_key(applicant.host)
+    if key is None:
+        raise NoConfigFile(detail=f"{applicant.host} has no key pair after all")
+    return Success(
+        host=applicant.host,
+        person=applicant.person.name,
+        status=plan.status,
+        key=key,
+        url=site.config.server.url.replace("{host}", applicant.host),
+        sources=site.config.server.sources,
+        advice=plan.advice,
+        user=applicant.person.uid,
+        note=site.daemon.announce(applicant.host, max(deadline.remaining(), _FOR_BACKUPPC)),
+    )
+
+
+def _for_questions(deadline: Deadline) -> float:
+    return max(0.0, deadline.remaining() - _FOR_THE_LOCK_AND_AFTER)
+
+
+def _patience(deadline: Deadline) -> float:
+    return min(_LOCK_PATIENCE, max(0.0, deadline.remaining() - _FOR_BACKUPPC))
+
+
+def _standing(host: str, site: Site) -> Standing:
+    places = site.config.backuppc
+    return Standing(
+        hosts=hosts.read(places.hosts),
+        record=site.folders.record(host),
+        folder=site.folders.exists(host),
+        config=host_config.read(places.config_dir, host),
+        reserved=host_config.exists(places, host),
+        backups=backups.has_backups(places.data_dir, host),
+    )
+
+
+def _plan(applicant: Applicant, standing: Standing, site: Site) -> Plan:
+    claim = judge(applicant, standing)
+    line = not standing.lines(applicant.host)
+    if line:
+        policy.refuse_one_too_many(applicant.person.uid, standing.hosts, site.config.limits)
+    if claim is Claim.KNOWN and standing.record is not None:
+        return replace(_plan_known(applicant, standing.record, standing, site), line=line)
+    return replace(_plan_new(applicant, claim, standing, site), line=line)
+
+
+def _plan_new(applicant: Applicant, claim: Claim, standing: Standing, site: Site) -> Plan:
+    """Plan a host that we have no record of, or an earlier person's."""
+    free, record = claim is Claim.FREE, standing.record
+    theirs = free and record is not None and bool(record.config) and standing.config is not None
+    # What has a config already keeps it; a host that is backed up today keeps its way.
+    wanted = theirs or (not standing.reserved and (free or not standing.backups))
+    content = _render(applicant, applicant.os, site) if wanted else None
+    return Plan(
+        record=_record(applicant, host_config.digest(content) if content is not None else ""),
+        set_aside=standing.folder,
+        their_config=host_config.path(site.config.backuppc.config_dir, applicant.host) if theirs else None,
+        folder=True,
+        config=content,
+    )
+
+
+def _plan_known(applicant: Applicant, record: Record, standing: Standing, site: Site) -> Plan:
+    """Plan a host that is this person's by our record: finish what is missing, follow another OS word."""
+    host, moved = applicant.host, record.os != applicant.os
+    unchanged = Plan(record, folder=not site.folders.is_whole(host))
+    if record.config and _is_refreshed(standing.config, record, moved, applicant, site):
+        content = _render(applicant, applicant.os, site)
+        renewed = replace(record, os=applicant.os, config=host_config.digest(content))
+        return replace(unchanged, record=renewed, folder=True, config=content)
+    if not moved:
+        return unchanged
+    advice = f"The backup settings of {host} were changed by hand and still are those for {record.os}."
+    return replace(unchanged, record=replace(record, os=applicant.os), folder=True, advice=advice)
+
+
+def _is_refreshed(
+    config: bytes | None, record: Record, moved: bool, applicant: Applicant, site: Site
+) -> bool:
+    """Tell whether the .pl, which we wrote once, is to be written again.
+
+    It is when it is missing, or when it is ours to the byte and for another OS. A run that was killed between
+    record and config leaves the earlier OS's, which no digest tells any more.
+    """
+    if config is None:
+        return True
+    if host_config.digest(config) == record.config:
+        return moved
+    others = (word for word in site.config.server.os if word != applicant.os)
+    return any(config == _render(applicant, word, site) for word in others)
+
+
+def _carry_out(plan: Plan, standing: Standing, site: Site) -> None:
+    """Write what *plan* says, each part complete on disk before the next; the hosts line is the commit."""
+    host, places = plan.record.host, site.config.backuppc
+    if plan.set_aside:
+        site.folders.set_aside(host, plan.their_config, datetime.now(UTC))
+    if plan.folder:
+        if site.folders.exists(host):
+            site.folders.complete(plan.record)
+        else:
+            site.folders.create(plan.record)
+    if plan.config is not None:
+        host_config.write(places.config_dir, host, plan.config)
+    if plan.line:
+        hosts.append(places.hosts, standing.hosts, host, plan.record.person)
+
+
+def _record(applicant: Applicant, config: str) -> Record:
+    return Record(
+        host=applicant.host,
+        full_name=applicant.full_name,
+        person=applicant.person.uid,
+        entry=applicant.person.entry,
+        os=applicant.os,
+        address=applicant.address,
+        registered=datetime.now(UTC).isoformat(timespec="seconds"),
+        config=config,
+    )
+
+
+def _render(applicant: Applicant, os: str, site: Site) -> bytes:
+    values = host_config.Values(
+        host=applicant.host,
+        full_name=applicant.full_name,
+        ssh_config=site.folders.path(applicant.host) / "ssh_config",
+    )
+    return host_config.render(os, values, site.config.backuppc.templates)
