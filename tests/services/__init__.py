@@ -1,0 +1,1 @@
+"""Real services as child processes of a test or the demo."""
