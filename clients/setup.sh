@@ -72,6 +72,7 @@ say() {    # ENGLISH FRENCH [VALUE]...
     in_language "$@"
     printf '%s\n' "$TEXT"
     keep_in_log
+    SAID=yes
 }
 
 warn() {
@@ -107,6 +108,18 @@ heading() {
     in_language "$@"
     keep_in_log
     printf '%s%s%s\n' "$BOLD" "$TEXT" "$PLAIN"
+}
+
+step() {    # FUNCTION ENGLISH FRENCH [VALUE]...
+    action=$1
+    shift
+    before=$CHANGES
+    SAID=no
+    heading "$@"
+    "$action"
+    if [ "$CHANGES" -eq "$before" ] && [ "$SAID" = no ]; then
+        say '  in place already' '  déjà en place'
+    fi
 }
 
 choose_language() {
@@ -457,6 +470,7 @@ tidy() {
 # ---------------------------------------------------------------- step: tools
 
 get_tools() {
+    open_receipt
     packages=''
     while read -r tool package; do
         command -v "$tool" >/dev/null || packages="$packages $package"
@@ -504,7 +518,7 @@ make_account() {
         change add_account
         remember "account $ACCOUNT"
     fi
-    put_folder "$PLACE" root "$ACCOUNT" 750
+    [ ! -d "$PLACE" ] || put_folder "$PLACE" root "$ACCOUNT" 750
     put_folder "$PLACE/.ssh" root "$ACCOUNT" 750
 }
 
@@ -578,6 +592,7 @@ install_wrapper() {
     write_config
     make_restore_folder
     allow_helper
+    try_wrapper
 }
 
 # What an administrator has put into the configuration stays unless an option says otherwise.
@@ -753,6 +768,7 @@ todo() {
     LEFT_TO_DO=yes
     in_language "$@"
     keep_in_log
+    SAID=yes
     printf '%s\n' "  ! $TEXT" >&2
 }
 
@@ -1191,18 +1207,11 @@ main() {
     check_options
     check_system
     gather_files
-    heading 'Tools' 'Outils'
-    open_receipt
-    get_tools
-    heading 'The account %s' 'Le compte %s' "$ACCOUNT"
-    make_account
-    heading 'What the backup server may do here' 'Ce que le serveur de sauvegarde peut faire ici'
-    install_wrapper
-    try_wrapper
-    heading 'sshd' 'sshd'
-    check_sshd
-    heading 'Registration with %s' 'Enregistrement auprès de %s' "$SERVER"
-    register
+    step get_tools 'The programs that it takes' 'Les programmes nécessaires'
+    step make_account 'The account %s' 'Le compte %s' "$ACCOUNT"
+    step install_wrapper 'What the backup server may do here' 'Ce que le serveur de sauvegarde peut faire ici'
+    step check_sshd 'The door that it comes through: sshd' 'La porte par laquelle il entre : sshd'
+    step register 'Registration with %s' 'Enregistrement auprès de %s' "$SERVER"
     farewell
 }
 
