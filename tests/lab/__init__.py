@@ -3,8 +3,27 @@
 from .host import Host, User
 from .lab import Lab, available, sweep
 from .laptop import Laptop
+from .names import Names
 from .parts import LabError
+from .people import Person
 from .process import Process, Result
+from .server import Server
+from .service import Service
 from .terminal import Terminal
 
-__all__ = ["Host", "Lab", "LabError", "Laptop", "Process", "Result", "Terminal", "User", "available", "sweep"]
+__all__ = [
+    "Host",
+    "Lab",
+    "LabError",
+    "Laptop",
+    "Names",
+    "Person",
+    "Process",
+    "Result",
+    "Server",
+    "Service",
+    "Terminal",
+    "User",
+    "available",
+    "sweep",
+]

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from .network import Switch
+from .network import Switch, in_network_of
 from .parts import PATIENCE, LabError, ProcessOne
 from .process import Process, Result
 from .terminal import Terminal
@@ -28,6 +29,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 CHECKOUT_AT = "/opt/backuppc-register"
 LISTENING = "0A"
 
+T = TypeVar("T")
 Command = str | Sequence[str]
 
 
@@ -131,7 +133,7 @@ class Host:
         self, folder: str, files: Mapping[str, str | bytes], *, mode: int = 0o644, owner: str = "root"
     ) -> None:
         """Write *files*, named from *folder*, all of them and the folders between theirs to *owner*."""
-        self.run(["tar", "-C", folder, "-xpf", "-"], user=owner, input=_tar(files, mode), check=True)
+        self.run(["tar", "-C", folder, "-xpmf", "-"], user=owner, input=_tar(files, mode), check=True)
 
     def read(self, path: str) -> str:
         """Give a file's text. Raises LabError."""
@@ -170,6 +172,10 @@ class Host:
             if time.monotonic() > end:
                 raise LabError(f"on {self.name}: {what} did not come about in {timeout} s")
             time.sleep(0.005)
+
+    def in_network(self, action: Callable[[], T]) -> T:
+        """Do *action* of this program's with the host's network: sockets that it opens are the host's."""
+        return in_network_of(self.pid, action)
 
     def unplug(self) -> None:
         """Pull the network cable out."""
@@ -217,7 +223,7 @@ def _tar(files: Mapping[str, str | bytes], mode: int) -> bytes:
         for path, content in files.items():
             data = content.encode() if isinstance(content, str) else content
             entry = tarfile.TarInfo(path)
-            entry.size, entry.mode, entry.mtime = len(data), mode, int(time.time())
+            entry.size, entry.mode = len(data), mode
             tar.addfile(entry, io.BytesIO(data))
     return archive.getvalue()
 

@@ -13,8 +13,10 @@ from typing import Self, TypeVar
 
 from .host import PATH, Host, Plan, User
 from .laptop import MARTIN, Laptop
+from .names import Names
 from .network import Switch
 from .parts import MARK, LabError, start_time
+from .server import Server
 
 DOMAIN = "univ-brest.fr"
 NAMESERVERS = ("10.77.0.1", "fd77::1")
@@ -35,6 +37,7 @@ class Lab:
     def __init__(self) -> None:
         self.name = f"{os.getpid()}.{next(_numbers)}"
         self.hosts: list[Host] = []
+        self.names = Names()
         self._switch: Switch | None = None
 
     def __enter__(self) -> Self:
@@ -58,11 +61,26 @@ class Lab:
         """Add a bare host: nothing runs on it."""
         return self._add(Host(self.name, self.switch, Plan(fqdn, addresses)))
 
+    def server(self, fqdn: str, *addresses: str) -> Server:
+        """Add the backup server, at the addresses that every laptop asks for names unless others are given."""
+        addresses = addresses or NAMESERVERS
+        self.names.publish(fqdn, *addresses)
+        plan = Plan(fqdn, addresses, files={"/etc/resolv.conf": resolv_conf(["127.0.0.1"])})
+        return self._add(Server(self.name, self.switch, plan, self.names))
+
     def laptop(
-        self, fqdn: str, address: str, *, address6: str | None = None, users: Sequence[User] = (MARTIN,)
+        self,
+        fqdn: str,
+        address: str,
+        *,
+        address6: str | None = None,
+        users: Sequence[User] = (MARTIN,),
+        published: bool = True,
     ) -> Laptop:
-        """Add a laptop with its sshd and its people's files."""
+        """Add a laptop with its sshd and its people's files; the DNS knows it, both ways, where *published*."""
         addresses = [address] + ([address6] if address6 else [])
+        if published:
+            self.names.publish(fqdn, *addresses)
         plan = Plan(fqdn, addresses, users, {"/etc/resolv.conf": resolv_conf(NAMESERVERS[: len(addresses)])})
         return self._add(Laptop(self.name, self.switch, plan))
 
@@ -77,7 +95,7 @@ class Lab:
         self.hosts, self._switch = [], None
 
     def keep(self) -> list[str]:
-        """Let the lab outlive this program, until `sweep(kept=True)`; give the commands that enter its hosts."""
+        """Let the lab outlive this program, until `sweep(kept=True)`; give the commands to enter its hosts."""
         for process in [*(host.process for host in self.hosts), self.switch.process]:
             process.keep()
         return [f"{' '.join(host.entry)}   # {host.name}" for host in self.hosts]

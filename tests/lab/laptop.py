@@ -2,7 +2,7 @@
 
 from .host import Host, Plan, User
 from .network import Switch
-from .process import Process
+from .service import Service
 
 MARTIN = User("cmartin", 1000, "Christophe Martin")
 # Names as people give them: accents, blanks, quotes, a leading hyphen; and one that nobody else may read.
@@ -15,7 +15,7 @@ FILES = {
     ".config/app/settings.ini": "[app]\ncolour = blue\n",
 }
 PRIVATE = {".netrc": "machine mail login cmartin password s3cret\n"}
-START_SSHD = """
+PREPARE_SSHD = """
 set -eu
 cp /usr/share/openssh/sshd_config /etc/ssh/sshd_config
 rm -f /etc/ssh/ssh_host_*
@@ -30,18 +30,21 @@ class SshHost(Host):
 
     def __init__(self, lab: str, switch: Switch, plan: Plan) -> None:
         super().__init__(lab, switch, plan)
-        self.run(START_SSHD, check=True)
-        self.sshd = self.start_sshd()
+        self.run(PREPARE_SSHD, check=True)
+        self.sshd = Service(self, ["/usr/sbin/sshd", "-D", "-e"], lambda: self.listens(22))
+        self.sshd.start()
 
-    def start_sshd(self) -> Process:
-        """Start sshd and wait until it listens; its log is what it writes to standard error."""
-        self.sshd = self.start(["/usr/sbin/sshd", "-D", "-e"])
-        self.wait_for(lambda: self.listens(22), "sshd listening")
-        return self.sshd
+    @property
+    def ssh_host_keys(self) -> list[str]:
+        """Give the public ssh host keys, `TYPE BASE64` each."""
+        lines = self.run("cat /etc/ssh/ssh_host_*_key.pub", check=True).lines
+        return [" ".join(line.split()[:2]) for line in lines]
 
-    def stop_sshd(self) -> None:
-        """Stop listening for ssh."""
-        self.sshd.kill()
+    @property
+    def known_hosts(self) -> str:
+        """Give the known_hosts lines that pin this host by its names and addresses."""
+        names = ",".join([self.fqdn, self.name, *self.addresses])
+        return "".join(f"{names} {key}\n" for key in self.ssh_host_keys)
 
 
 class Laptop(SshHost):

@@ -1,10 +1,18 @@
 """The cable room: a bridge in a network namespace of the lab's own, and a cable from it to every host."""
 
+import ctypes
 import ipaddress
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
 
 from .parts import LabError, ProcessOne
+
+CLONE_NEWNET = 0x40000000
+T = TypeVar("T")
 
 
 class Switch:
@@ -44,6 +52,20 @@ class Switch:
     def set_cable(self, cable: str, *, plugged: bool) -> None:
         """Pull the *cable* out of the switch, or put it back."""
         ip(self.process.pid, f"link set {cable} {'up' if plugged else 'down'}")
+
+
+def in_network_of(pid: int, action: Callable[[], T]) -> T:
+    """Do *action* in a thread that has joined the network namespace of process *pid*; give what it gives."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def join_and_act() -> T:
+        with Path(f"/proc/{pid}/ns/net").open("rb") as namespace:
+            if libc.setns(namespace.fileno(), CLONE_NEWNET):
+                raise LabError(f"setns: {os.strerror(ctypes.get_errno())}")
+        return action()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(join_and_act).result()
 
 
 def ip(pid: int, *lines: str) -> None:

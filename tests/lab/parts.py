@@ -65,6 +65,15 @@ class ProcessOne:
         self._outer.wait()
 
 
+def descendants(pid: int) -> list[int]:
+    """Give the processes below *pid*, without itself: `nsenter` stays, to say how its command ended."""
+    found = [pid]
+    for number in found:
+        with contextlib.suppress(OSError):
+            found += map(int, Path(f"/proc/{number}/task/{number}/children").read_text().split())
+    return found[1:]
+
+
 def start_time(pid: int) -> str:
     """Give the start time of process *pid* in clock ticks: with the pid it names a process for good."""
     try:

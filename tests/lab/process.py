@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from .parts import LabError
+from .parts import PATIENCE, LabError, descendants
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,18 @@ class Process:
         return self._ended
 
     def signal(self, number: int) -> None:
-        """Send a signal to the command itself and to what it started in its own process group."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._popen.pid, number)
+        """Send a signal to the command and to all that it has started and that has not become a daemon."""
+        for pid in descendants(self._popen.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def stop(self, timeout: float = PATIENCE) -> Result:
+        """Ask it to end (SIGTERM) and wait for that; give how it ended. Raises LabError."""
+        self.signal(signal.SIGTERM)
+        return self.wait(timeout)
 
     def kill(self) -> None:
-        """Kill it with all its process group."""
+        """Kill it with all that it has started."""
         self.signal(signal.SIGKILL)
         self._popen.wait()
         self.close()

@@ -12,11 +12,10 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .parts import LabError
+from .parts import LabError, descendants
 
 TIOCSPTLCK, TIOCGPTPEER = 0x40045431, 0x5441  # ioctl_tty(2); Python has no names for them
 
@@ -96,7 +95,7 @@ class Terminal:
         try:
             self._popen.wait(2)
         except subprocess.TimeoutExpired:
-            for child in _descendants(self._popen.pid):
+            for child in descendants(self._popen.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
             self._popen.wait()
@@ -113,11 +112,3 @@ class Terminal:
         self._held = "\r" if text.endswith("\r") else ""
         self.shown += text.removesuffix("\r")
         return bool(block)
-
-
-def _descendants(pid: int) -> list[int]:
-    found = [pid]
-    for number in found:
-        with contextlib.suppress(OSError):
-            found += map(int, Path(f"/proc/{number}/task/{number}/children").read_text().split())
-    return found
