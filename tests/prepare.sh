@@ -1,0 +1,215 @@
+# shellcheck shell=sh
+# The set-up that bin/test and bin/demo share: rights, Debian packages, Python environments.
+# Sourced by any POSIX sh under `set -eu`, with $checkout (the folder) and $program (the caller's path) set.
+
+: "${checkout:?}" "${program:?}"
+PYTHON=/usr/bin/python3
+POLICY=/usr/sbin/policy-rc.d
+POLICY_MARK='backuppc-register: no service starts while packages are installed'
+
+# Each line: package, what for. With "|": something that is there already and provides the second name will do.
+packages_for_demo() {
+    cat <<'LIST'
+backuppc                    BackupPC 4.4 itself, with rsync_bpc
+dma|mail-transport-agent    BackupPC depends on a mailer; this one listens nowhere
+micro-httpd|httpd           BackupPC depends on a web server; this one is small
+rsync                       what a laptop sends its files with
+sudo                        how a laptop's rsyncsend.sh may read all files
+openssh-client              ssh and ssh-keygen
+openssh-server              sshd, on the server and on the laptops
+slapd                       a real LDAP directory
+ldap-utils                  ldapadd, ldapsearch
+nsd                         a real DNS server
+rsyslog                     the log that an administrator reads
+python3                     the interpreter, 3.11 or later
+python3-ldap3               Debian's own releases of the three libraries
+python3-dnspython           .
+python3-paramiko            .
+openssl                     certificates for ldaps and StartTLS
+perl                        BackupPC's own parser of its hosts file
+iproute2                    network namespaces and the bridge of the lab
+iputils-ping                BackupPC pings a laptop before it backs it up
+libcap2-bin                 capabilities, to read files without being root
+procps                      ps
+util-linux                  unshare, nsenter, setpriv, runuser, flock
+passwd                      useradd, on a laptop
+LIST
+}
+
+packages_for_test() {
+    packages_for_demo
+    cat <<'LIST'
+python3-venv                the two Python environments
+ca-certificates             pip's connections
+shellcheck                  the shell files are checked
+LIST
+}
+
+say() { printf '%s\n' "$*"; }
+
+fail() {
+    printf '%s: %s\n' "${program##*/}" "$*" >&2
+    exit 1
+}
+
+seconds() { date +%s; }
+
+# A folder for what this run needs, gone with it; and what it left in the checkout is the owner's.
+open_work_folder() {
+    work=$(mktemp -d "${TMPDIR:-/tmp}/bpr.XXXXXX")
+    trap 'give_back; rm -rf "$work"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
+}
+
+# Start this program again as root, with its arguments, if sudo lets us; else say so and go on.
+become_root() {
+    [ "$(id -u)" -ne 0 ] || return 0
+    kept=CI,NO_COLOR,LANG,LC_ALL,http_proxy,https_proxy,no_proxy
+    kept=$kept,$(env | sed -n 's/^\(PIP_[A-Z_]*\)=.*/\1/p' | paste -sd, -)
+    if may_sudo; then
+        sudo -n --preserve-env="$kept" true 2>/dev/null || kept=
+        exec sudo ${kept:+--preserve-env="$kept"} -- "$program" "$@"
+    fi
+    say 'Not root, and sudo does not let us: going on without.'
+}
+
+may_sudo() {
+    command -v sudo >/dev/null 2>&1 || return 1
+    sudo -n true 2>/dev/null && return 0
+    [ -t 0 ] || return 1
+    say 'This builds a small network of disposable hosts, which takes root: sudo may ask for your password.'
+    sudo -v
+}
+
+# Run a command that takes long: one line with a dot every two seconds; what it says is shown only if it fails.
+quietly() {
+    title=$1
+    shift
+    output=$work/output
+    began=$(seconds)
+    printf '%s .' "$title"
+    dots $$ &
+    dots_pid=$!
+    code=0
+    "$@" >"$output" 2>&1 || code=$?
+    kill "$dots_pid" 2>/dev/null || true
+    wait "$dots_pid" 2>/dev/null || true
+    took=$(($(seconds) - began))
+    if [ "$code" -eq 0 ]; then
+        say " done, $took s"
+        return 0
+    fi
+    say " FAILED with status $code. It said:"
+    tail -n 60 "$output" | sed 's/^/    /'
+    return "$code"
+}
+
+dots() {
+    while sleep 2 && kill -0 "$1" 2>/dev/null; do printf '.'; done
+}
+
+# Print those packages of the list on standard input that are not installed.
+missing_packages() {
+    installed=$(dpkg-query -W -f='${db:Status-Status} ${Package},${Provides}\n' 2>/dev/null |
+        sed -n 's/^installed //p' | sed 's/([^)]*)//g; s/ //g' | tr ',' '\n')
+    sed 's/ .*//' | while IFS='|' read -r package provided; do
+        printf '%s\n' "$installed" | grep -qxF -e "$package" -e "${provided:-$package}" || printf '%s\n' "$package"
+    done
+}
+
+# Install what is missing of the list that the function named $1 prints.
+install_packages() {
+    command -v apt-get >/dev/null 2>&1 || fail 'this needs Debian 12 or a later one: no apt-get here.'
+    missing=$("$1" | missing_packages)
+    if [ -n "$missing" ]; then
+        # shellcheck disable=SC2086
+        set -- $missing
+        [ "$(id -u)" -eq 0 ] || fail "these packages are missing, and only root can install them: $*"
+        say "Packages that are missing: $*"
+        quietly '  asking for today'"'"'s list of packages' apt_get update || say '  going on with the list that is there'
+        quietly "  installing $# packages and what they need" without_services apt_get install "$@" ||
+            fail 'apt-get could not install what is missing.'
+        start_nothing_at_boot "$@"
+    fi
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$PYTHON is older than 3.11: this needs Debian 12."
+}
+
+apt_get() {
+    DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends "$@" </dev/null
+}
+
+# A policy-rc.d of the administrator stays as it is; ours is gone afterwards, also after Ctrl-C, and what a killed
+# run left is known by its mark.
+without_services() (
+    if [ ! -e "$POLICY" ] || grep -qF "$POLICY_MARK" "$POLICY"; then
+        trap 'rm -f "$POLICY"' EXIT
+        trap 'exit 130' INT
+        trap 'exit 143' TERM
+        trap 'exit 129' HUP
+        printf '#!/bin/sh\n# %s\nexit 101\n' "$POLICY_MARK" >"$POLICY"
+        chmod 755 "$POLICY"
+    fi
+    dpkg --configure -a
+    "$@"
+)
+
+# The packages are here for our disposable hosts, not for this machine: nothing of them starts at the next boot.
+start_nothing_at_boot() {
+    command -v systemctl >/dev/null 2>&1 || return 0
+    units=
+    for package in "$@"; do
+        case $package in
+        backuppc | slapd | nsd | rsyslog) units="$units $package.service" ;;
+        openssh-server) units="$units ssh.service" ;;
+        micro-httpd) units="$units micro-httpd.socket" ;;
+        esac
+    done
+    # shellcheck disable=SC2086
+    if [ -n "$units" ] && systemctl --quiet disable $units >/dev/null 2>&1; then
+        say "  not started, now or at boot (systemctl enable --now starts one):$units"
+    fi
+}
+
+# Make .venv-pypi (the libraries' releases of today) and .venv-debian (Debian's), unless they are of today's setup.cfg.
+make_environments() {
+    make_environment .venv-pypi '' '.' || fail 'no Python environment with the releases of PyPI.'
+    make_environment .venv-debian --system-site-packages '^(pytest|hypothesis)' ||
+        fail "no Python environment with Debian's libraries."
+}
+
+make_environment() {
+    environment=$checkout/$1
+    stamp=$( (cat "$checkout/setup.cfg" "$checkout/tests/prepare.sh" && "$PYTHON" -VV) | sha256sum)
+    [ "$(cat "$environment/stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    requirements >"$work/all-requirements"
+    grep -E "$3" "$work/all-requirements" >"$work/requirements"
+    quietly "Python environment $1" fill_environment "$environment" "$2" || return 1
+    printf '%s\n' "$stamp" >"$environment/stamp"
+}
+
+fill_environment() {
+    rm -rf "$1"
+    "$PYTHON" -m venv ${2:+"$2"} "$1" &&
+        "$1/bin/python" -m pip install --disable-pip-version-check -r "$work/requirements"
+}
+
+# The dependencies as setup.cfg names them, those of the tests included.
+requirements() {
+    "$PYTHON" - "$checkout/setup.cfg" <<'CODE'
+import configparser, sys
+setup = configparser.ConfigParser()
+setup.read(sys.argv[1])
+print((setup["options"]["install_requires"] + "\n" + setup["options.extras_require"]["test"]).strip())
+CODE
+}
+
+# What root made in somebody's checkout is that person's.
+give_back() {
+    [ "$(id -u)" -eq 0 ] || return 0
+    owner=$(stat -c %u:%g "$checkout")
+    [ "${owner%%:*}" -ne 0 ] || return 0
+    (cd "$checkout" && find . -path ./.git -prune -o -user 0 \( -name '.venv-*' -o -name __pycache__ \) -prune -print0) |
+        xargs -0 -r -I '{}' chown -hR "$owner" "$checkout/{}"
+}
