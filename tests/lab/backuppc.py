@@ -1,4 +1,4 @@
-"""A host with BackupPC 4.4: Debian's package on a pristine configuration, and what an administrator does with it."""
+"""A host with BackupPC 4.4, Debian's package on a pristine configuration, and what its administrator does."""
 
 import itertools
 import shlex
@@ -16,8 +16,7 @@ from .service import Service
 
 TOOLS = "/usr/share/backuppc/bin"
 TOP_DIR = "/var/lib/backuppc"
-ACCOUNT = {"HOME": TOP_DIR, "PATH": "/usr/bin:/bin", "USER": "backuppc", "LOGNAME": "backuppc"}
-# The first two lines: Debian's BackupPC does not start without samba, nor save in its web editor without rrdtool.
+# The first two lines: it does not start without samba otherwise, nor save in its web editor without rrdtool.
 # WakeupSchedule: it wakes up by itself half a day from now, so never while a test looks.
 SETTINGS = """
 $Conf{SmbClientPath} = ''; $Conf{NmbLookupPath} = ''; $Conf{NmbLookupCmd} = '';
@@ -28,10 +27,10 @@ $Conf{EMailUserDestDomain} = '@univ-brest.fr';
 PREPARE = f"""
 set -eu
 cd /etc/backuppc
-find . -mindepth 1 ! -name localhost.pl ! -name apache.conf -delete
+find . -mindepth 1 ! -name localhost.pl ! -name apache.conf ! -name hosts.sample -delete
 cp /usr/share/backuppc/conf/config.pl config.pl
 cat - {CHECKOUT_AT}/packaging/backuppc-hardening.pl >> config.pl
-printf 'host        dhcp    user    moreUsers     # <--- do not edit this line\\nlocalhost   0       backuppc\\n' > hosts
+cp hosts.sample hosts
 ln -s /etc/backuppc pc
 chmod 644 config.pl hosts
 chown -h backuppc:www-data . config.pl hosts
@@ -64,13 +63,13 @@ class BackupServer(SshHost):
         super().__init__(lab, switch, plan)
         self.run(PREPARE, input=SETTINGS, check=True)
         self.daemon = Service(
-            self, [f"{TOOLS}/BackupPC"], lambda: self.exists("/run/backuppc/BackupPC.sock"), user="backuppc"
+            self, [f"{TOOLS}/BackupPC"], lambda: self.serves("/run/backuppc/BackupPC.sock"), user="backuppc"
         )
         self._requests = itertools.count(1)
 
     def backuppc(self, tool: str, *arguments: str, timeout: float = 60) -> Result:
         """Run one of BackupPC's tools, such as `BackupPC_ls`, as its account."""
-        return self.run([f"{TOOLS}/{tool}", *arguments], user="backuppc", env=ACCOUNT, timeout=timeout)
+        return self.run([f"{TOOLS}/{tool}", *arguments], user="backuppc", timeout=timeout)
 
     def message(self, text: str) -> str:
         """Say *text* to the running daemon; give its reply. Raises LabError where it does not run."""
@@ -104,7 +103,7 @@ class BackupServer(SshHost):
         return self._backup(host, "doIncr", timeout)
 
     def restore(self, host: str, share: str, *paths: str, timeout: float = 60) -> None:
-        """Let BackupPC put *paths*, from the top of *share*, back in place from the last backup. Raises LabError."""
+        """Let BackupPC put *paths*, from the top of *share*, back from the last backup. Raises LabError."""
         number = self.backups(host)[-1].number
         user = self.owner_of(host)
         request = f"restoreReq.{number}.{next(self._requests)}"
@@ -137,7 +136,7 @@ class BackupServer(SshHost):
 
     def cgi(self, query: str, user: str, form: Mapping[str, str] | None = None) -> str:
         """Give the page that BackupPC shows *user*, logged in, for *query*; with *form* it is posted."""
-        env = ACCOUNT | {
+        env = {
             "REMOTE_USER": user, "REQUEST_METHOD": "GET", "QUERY_STRING": query,
             "SCRIPT_NAME": "/backuppc/index.cgi", "REMOTE_ADDR": "127.0.0.1",
         }  # fmt: skip

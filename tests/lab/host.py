@@ -27,7 +27,8 @@ NAMESPACES = [
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CHECKOUT = Path(__file__).resolve().parents[2]
 CHECKOUT_AT = "/opt/backuppc-register"
-LISTENING = "0A"
+LISTENING = "0A"  # in /proc/net/tcp; the next two stand in /proc/net/unix
+DATAGRAM, ACCEPTS = "0002", 0x10000
 
 T = TypeVar("T")
 Command = str | Sequence[str]
@@ -46,6 +47,34 @@ class User:
     def home(self) -> str:
         """Give the home directory."""
         return f"/home/{self.name}"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account as its host's passwd file has it, and what it takes to become it."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str
+
+    @property
+    def switch(self) -> list[str]:
+        """Give the command that becomes this account, to stand before another.
+
+        setpriv looks up what it executes with root's capabilities still; sh, between the two, has lost them.
+        """
+        if not self.uid:
+            return []
+        become = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--init-groups"]
+        return [*become, "sh", "-c", 'exec "$@"', "sh"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Give the environment that this account starts with."""
+        mine = {"HOME": self.home, "SHELL": self.shell, "USER": self.name, "LOGNAME": self.name}
+        return {"PATH": PATH, "LANG": "C.UTF-8", **mine}
 
 
 @dataclass(frozen=True)
@@ -94,7 +123,8 @@ class Host:
 
         Its standard input stays open until it is closed or waited for.
         """
-        return Process(_argv(command), self._entry_as(user), self._environment(user, env))
+        account = self._account(user)
+        return Process(_argv(command), [*self.entry, *account.switch], account.environment | dict(env or {}))
 
     def run(
         self, command: Command, *, user: str = "root", input: str | bytes | None = None,
@@ -116,8 +146,10 @@ class Host:
         self, command: Command, *, user: str = "root", env: Mapping[str, str] | None = None
     ) -> Terminal:
         """Start *command* as *user* on a terminal, for a dialogue with it."""
-        environment = {"TERM": "xterm", **self._environment(user, env)}
-        return Terminal(f"/proc/{self.pid}/root", self.entry, [*_as(user), *_argv(command)], environment)
+        account = self._account(user)
+        environment = {"TERM": "xterm"} | account.environment | dict(env or {})
+        entry = [*self.entry, "setsid", "--ctty", "--wait", *account.switch]
+        return Terminal(f"/proc/{self.pid}/root", entry, _argv(command), environment, owner=account.uid)
 
     def write(self, path: str, content: str | bytes, *, mode: int = 0o644, owner: str = "root") -> None:
         """Write a file, its parents too where missing; *owner* is `user` or `user:group`."""
@@ -165,6 +197,11 @@ class Host:
         rows = [line.split() for table in ("tcp", "tcp6") for line in self._table(table)]
         return any(row[3] == LISTENING and int(row[1].rpartition(":")[2], 16) == port for row in rows)
 
+    def serves(self, path: str) -> bool:
+        """Tell whether a process of this host takes messages or connections at the Unix socket *path*."""
+        rows = [line.split() for line in self._table("unix")]
+        return any(row[-1] == path and (row[4] == DATAGRAM or int(row[3], 16) & ACCEPTS) for row in rows)
+
     def wait_for(self, question: Callable[[], object], what: str = "it", timeout: float = PATIENCE) -> None:
         """Ask *question* until it is true. Raises LabError after *timeout* seconds."""
         end = time.monotonic() + timeout
@@ -192,25 +229,12 @@ class Host:
     def _table(self, name: str) -> list[str]:
         return Path(f"/proc/{self.pid}/net/{name}").read_text().splitlines()[1:]
 
-    def _entry_as(self, user: str) -> list[str]:
-        return [*self.entry, *_as(user)]
-
-    def _environment(self, user: str, env: Mapping[str, str] | None) -> dict[str, str]:
-        home, shell = self._home_and_shell(user)
-        base = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": home, "SHELL": shell, "USER": user, "LOGNAME": user}
-        return base | dict(env or {})
-
-    def _home_and_shell(self, user: str) -> tuple[str, str]:
-        rows = Path(f"/proc/{self.pid}/root/etc/passwd").read_text(errors="replace").split("\n")
-        for row in (line.split(":") for line in rows):
-            if row[0] == user:
-                return row[5], row[6]
-        raise LabError(f"{self.name} has no account {user}")
-
-
-def _as(user: str) -> list[str]:
-    # runuser, not setpriv: what setpriv executes it still looks up with root's capabilities.
-    return [] if user == "root" else ["runuser", "-u", user, "--"]
+    def _account(self, name: str) -> Account:
+        text = Path(f"/proc/{self.pid}/root/etc/passwd").read_text(errors="replace")
+        for row in (line.split(":") for line in text.split("\n")):
+            if row[0] == name:
+                return Account(name, int(row[2]), int(row[3]), row[5], row[6])
+        raise LabError(f"{self.name} has no account {name}")
 
 
 def _argv(command: Command) -> list[str]:

@@ -20,7 +20,7 @@ from .server import Server
 
 DOMAIN = "univ-brest.fr"
 NAMESERVERS = ("10.77.0.1", "fd77::1")
-TOOLS = ("unshare", "nsenter", "ip", "runuser", "setsid", "tar")
+TOOLS = ("unshare", "nsenter", "ip", "setpriv", "setsid", "tar")
 
 HostT = TypeVar("HostT", bound=Host)
 
@@ -62,7 +62,7 @@ class Lab:
         return self._add(Host(self.name, self.switch, Plan(fqdn, addresses)))
 
     def server(self, fqdn: str, *addresses: str) -> Server:
-        """Add the backup server, at the addresses that every laptop asks for names unless others are given."""
+        """Add the backup server; without *addresses* at those that every laptop asks for names."""
         addresses = addresses or NAMESERVERS
         self.names.publish(fqdn, *addresses)
         plan = Plan(fqdn, addresses, files={"/etc/resolv.conf": resolv_conf(["127.0.0.1"])})
@@ -77,7 +77,7 @@ class Lab:
         users: Sequence[User] = (MARTIN,),
         published: bool = True,
     ) -> Laptop:
-        """Add a laptop with its sshd and its people's files; the DNS knows it, both ways, where *published*."""
+        """Add a laptop with its sshd and its people's files; where *published* the DNS knows it both ways."""
         addresses = [address] + ([address6] if address6 else [])
         if published:
             self.names.publish(fqdn, *addresses)
@@ -95,7 +95,7 @@ class Lab:
         self.hosts, self._switch = [], None
 
     def keep(self) -> list[str]:
-        """Let the lab outlive this program, until `sweep(kept=True)`; give the commands to enter its hosts."""
+        """Let the lab outlive this program until `sweep(kept=True)`; give the commands to enter its hosts."""
         for process in [*(host.process for host in self.hosts), self.switch.process]:
             process.keep()
         return [f"{' '.join(host.entry)}   # {host.name}" for host in self.hosts]

@@ -35,7 +35,7 @@ remote-control:
 class Names:
     """What the lab's DNS says, whether its server runs or not: owner name → type → values, as in a zone file.
 
-    There is a zone for each of `ZONES`, as at a real site: an answer for a CNAME out of a zone comes without its target.
+    There is a zone for each of `ZONES`, as at a real site. A name that is nowhere is NXDOMAIN.
     """
 
     def __init__(self) -> None:
@@ -69,8 +69,8 @@ class Names:
 
     def zone_files(self) -> dict[str, str]:
         """Give file name → text for every zone."""
-        zones = {zone: [f"@ SOA ns.invalid. hostmaster.invalid. {self.version} 3600 600 86400 0", "@ NS ns.invalid."]
-                 for zone in ZONES}  # fmt: skip
+        head = f"@ SOA ns.invalid. hostmaster.invalid. {self.version} 3600 600 86400 0"
+        zones = {zone: [f"$ORIGIN {zone}.", "$TTL 0", head, "@ NS ns.invalid."] for zone in ZONES}
         zones[""].append(f"{self.proof} A 127.0.0.1")
         for name, kinds in self._records.items():
             zones[zone_of(name)] += [f"{name}. {kind} {value}" for kind in kinds for value in kinds[kind]]

@@ -1,4 +1,4 @@
-"""The backup server of the lab: sshd, slapd, NSD, rsyslogd, BackupPC, and backuppc-register installed on it."""
+"""The backup server of the lab: sshd, slapd, NSD, rsyslogd, BackupPC, backuppc-register."""
 
 from .backuppc import TOP_DIR, BackupServer
 from .host import CHECKOUT_AT, Plan
@@ -62,7 +62,7 @@ class Server(BackupServer):
     def __init__(self, lab: str, switch: Switch, plan: Plan, names: Names) -> None:
         super().__init__(lab, switch, plan)
         self.write("/etc/rsyslog.conf", RSYSLOG)
-        self.rsyslog = Service(self, ["rsyslogd", "-n", "-iNONE"], lambda: self.exists("/dev/log"))
+        self.rsyslog = Service(self, ["rsyslogd", "-n", "-iNONE"], lambda: self.serves("/dev/log"))
         self.slapd = Directory(self)
         self.nsd = NameServer(self, names)
         addresses = ", ".join(f'"{address}"' for address in self.addresses)
@@ -84,7 +84,7 @@ class Server(BackupServer):
         return self.run(["cat", LOG]).lines
 
     def configure(self, old: str, new: str) -> None:
-        """Replace *old* by *new* in backuppc-register's configuration; *old* must be there, to no effect never."""
+        """Replace *old* by *new* in our program's configuration. Raises ValueError where *old* is not."""
         path = "/etc/backuppc-register/config.toml"
         text = self.read(path)
         if old not in text:

@@ -24,7 +24,7 @@ class Terminal:
     """A command on a terminal of the host's own (in its /dev/pts): /dev/tty, ttyname() and Ctrl-C work."""
 
     def __init__(
-        self, root: str, entry: Sequence[str], command: Sequence[str], env: Mapping[str, str]
+        self, root: str, entry: Sequence[str], command: Sequence[str], env: Mapping[str, str], *, owner: int
     ) -> None:
         self.command = command
         self.shown = ""
@@ -36,8 +36,9 @@ class Terminal:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         slave = fcntl.ioctl(self._master, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
         try:
+            os.fchown(slave, owner, -1)
             self._popen = subprocess.Popen(
-                [*entry, "setsid", "--ctty", "--wait", *command],
+                [*entry, *command],
                 env=env,
                 stdin=slave,
                 stdout=slave,
