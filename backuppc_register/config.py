@@ -38,9 +38,10 @@ class Secret:
         return "Secret(...)"
 
 
-def _key(check: must.Check, default: Any = MISSING, *, name: str = "") -> Any:
+def _key(check: must.Check, default: Any = MISSING, *, name: str = "", quoted: bool = True) -> Any:
+    """Describe a key: its check, its name where that is not the field's, and whether a log may quote it."""
     settings = {} if default is MISSING else {"default": default}
-    return field(metadata={"check": check, "name": name}, **settings)
+    return field(metadata={"check": check, "name": name, "quoted": quoted}, **settings)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Directory:
     logon_attribute: str = _key(must.attribute, "uid")
     name_attribute: str = _key(must.or_empty(must.attribute), "cn")
     bind_dn: str = _key(must.anything, "")
-    bind_password_file: str = _key(must.or_empty(must.path), "")
+    # Not quoted: what is no path there may be the password itself.
+    bind_password_file: str = _key(must.or_empty(must.path), "", quoted=False)
     start_tls: bool = _key(must.anything, False)
     ca_file: str = _key(must.or_empty(must.path), "")
     timeout: int = _key(must.between(1, 60), 5)
@@ -158,7 +160,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Misconfigured(detail=f"{path}: {error}") from error
 
 
@@ -172,9 +174,8 @@ def check(document: dict[str, Any]) -> Config:
         name: _section(kind, name, document.get(name, {}), problems) for name, kind in _SECTIONS.items()
     }
     directory = sections["directory"]
-    if directory is not None:
-        problems += _contradictions(directory)
-        sections["directory"] = replace(directory, password=_password(directory, problems))
+    problems += _contradictions(directory)
+    sections["directory"] = replace(directory, password=_password(directory, problems))
     if problems:
         raise Misconfigured(detail="; ".join(problems))
     return Config(**sections)
@@ -182,49 +183,59 @@ def check(document: dict[str, Any]) -> Config:
 
 def syslog(document: dict[str, Any]) -> Syslog:
     """Return where to log by *document*, the default where that is wrong or silent; never raises."""
-    problems: list[str] = []
-    return cast(Syslog | None, _section(Syslog, "syslog", document.get("syslog", {}), problems)) or Syslog()
+    return cast(Syslog, _section(Syslog, "syslog", document.get("syslog", {}), []))
 
 
 def config_dir(document: dict[str, Any]) -> Path:
     """Return BackupPC's configuration folder by *document*, whose owner is who we work as.
 
-    Raises Misconfigured where it is not told.
+    Raises Misconfigured where it is not told, with all the other problems.
     """
     section = document.get("backuppc", {})
     told = section.get("config_dir", "") if isinstance(section, dict) else ""
-    if not isinstance(told, str) or must.path(told):
-        raise Misconfigured(detail=f"[backuppc] config_dir: {told!r} is not an absolute path")
-    return Path(told)
+    if isinstance(told, str) and not must.path(told):
+        return Path(told)
+    return check(document).backuppc.config_dir
 
 
 def _section(kind: type, name: str, table: object, problems: list[str]) -> Any:
-    """Return the section as *kind*, or None where there were problems, which are added to the list."""
+    """Return the section as *kind* and add its problems to the list.
+
+    A key with a problem has its default, or nothing, so that the others are judged all the same.
+    """
     if not isinstance(table, dict):
         problems.append(f"[{name}] is not a section")
-        return None
+        return kind(**_nothing(kind))
     known = {f.metadata["name"] or f.name: f for f in _keys(kind)}
-    found = [f"[{name}] {key}: is no key of ours" for key in table if key not in known]
-    values = {}
+    problems += [f"[{name}] {key}: is no key of ours" for key in table if key not in known]
+    values = _nothing(kind)
     for key, told in known.items():
-        if key in table:
-            found += _problems(f"[{name}] {key}", told, table[key])
+        found = list(_problems(told, table, key))
+        problems += [f"[{name}] {key}: {problem}" for problem in found]
+        if key in table and not found:
             values[told.name] = _converted(told, table[key])
-        elif told.default is MISSING:
-            found.append(f"[{name}] {key}: is missing")
-    problems += found
-    return None if found else kind(**values)
+    return kind(**values)
+
+
+def _nothing(kind: type) -> dict[str, Any]:
+    """Return an empty value for each key that must be there."""
+    required = (f for f in _keys(kind) if f.default is MISSING)
+    return {f.name: _converted(f, "" if f.type in (str, Path) else []) for f in required}
 
 
 def _keys(kind: type) -> Iterator[Field[Any]]:
     return (f for f in fields(kind) if not f.metadata.get("internal"))
 
 
-def _problems(where: str, told: Field[Any], value: object) -> Iterator[str]:
-    if not _is_a(told.type, value):
-        yield f"{where}: is not {_TYPES[told.type]}"
-    elif problem := told.metadata["check"](value):
-        yield f"{where}: {problem}" if isinstance(value, list) else f"{where}: {value!r} {problem}"
+def _problems(told: Field[Any], table: dict[str, Any], key: str) -> Iterator[str]:
+    if key not in table:
+        if told.default is MISSING:
+            yield "is missing"
+    elif not _is_a(told.type, table[key]):
+        yield f"is not {_TYPES[told.type]}"
+    elif problem := told.metadata["check"](table[key]):
+        quoted = told.metadata["quoted"] and not isinstance(table[key], list)
+        yield f"{table[key]!r} {problem}" if quoted else problem
 
 
 def _is_a(kind: object, value: object) -> bool:

@@ -6,6 +6,7 @@ A list's checks get each item.
 import ipaddress
 import re
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,10 @@ _WORD = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _PATTERN = re.compile(r"[A-Za-z0-9.*?-]+", re.ASCII)
 _SAFE_PATH = re.compile(r"(?:/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+", re.ASCII)
 _URL = re.compile(r"https?://[!-\[\]-~]+", re.ASCII)
+# urlsplit() drops blanks and newlines and lower-cases the scheme: what it reads is not what stands there.
+_LDAP_URL = re.compile(r"ldaps?://[!-~]+", re.ASCII)
+_ADDRESS = re.compile(r"[0-9A-Fa-f.:]+(?:%[0-9A-Za-z._-]+)?", re.ASCII)
+_NETWORK = re.compile(r"[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?", re.ASCII)
 
 Check = Callable[[Any], str]
 
@@ -65,7 +70,11 @@ def one_of(*words: str) -> Check:
 
 def url(value: str) -> str:
     """Check an address for people that has a place for the host."""
-    if not _URL.fullmatch(value) or not urlsplit(value).hostname:
+    try:
+        whole = _URL.fullmatch(value) and urlsplit(value).hostname
+    except ValueError:
+        whole = None
+    if not whole:
         return "is not a http or https URL in printable ASCII"
     return "" if "{host}" in value else "does not contain {host}"
 
@@ -76,16 +85,16 @@ def address(value: str) -> str:
         ipaddress.ip_address(value)
     except ValueError:
         return "is not a literal IP address"
-    return ""
+    return "" if _ADDRESS.fullmatch(value) else "is not a literal IP address"
 
 
 def network(value: str) -> str:
-    """Check a literal IP address or network."""
+    """Check a literal IP address or network, in the notation that sshd's ``from=`` knows too."""
     try:
         ipaddress.ip_network(value)
     except ValueError as error:
         return f"is not an address or a network ({error})"
-    return ""
+    return "" if _NETWORK.fullmatch(value) else "is not ADDRESS or ADDRESS/BITS"
 
 
 def ldap_url(value: str) -> str:
@@ -95,7 +104,7 @@ def ldap_url(value: str) -> str:
         port_is_number = parts.port is None or parts.port > 0
     except ValueError:
         return "is not an LDAP URL"
-    if parts.scheme not in ("ldap", "ldaps") or not port_is_number:
+    if not _LDAP_URL.fullmatch(value) or not port_is_number:
         return "is not ldap://HOST[:PORT] or ldaps://HOST[:PORT]"
     if not _HOST.fullmatch(parts.hostname or "") or "@" in parts.netloc:
         return "has no host name"
@@ -106,7 +115,9 @@ def ldap_filter(value: str) -> str:
     """Check a filter that has a place for the logon."""
     if "{logon}" not in value:
         return "does not contain {logon}"
-    whole = value.startswith("(") and value.endswith(")") and value.count("(") == value.count(")")
+    depths = list(accumulate({"(": 1, ")": -1}.get(letter, 0) for letter in value))
+    # One pair of parentheses around it all: the depth is 0 at the end and nowhere before.
+    whole = value.startswith("(") and depths[-1] == 0 and 0 not in depths[:-1]
     return "" if whole else "is not a filter in parentheses (RFC 4515)"
 
 
