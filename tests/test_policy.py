@@ -1,0 +1,37 @@
+"""What a site allows beyond the rules."""
+
+import pytest
+
+from backuppc_register.backuppc import hosts
+from backuppc_register.config import Limits
+from backuppc_register.errors import BadUser, NotAllowed
+from backuppc_register.rules import policy
+
+
+@pytest.mark.parametrize("logon", ["backuppc", "BackupPC", "bpc"])
+def test_backuppcs_own_account_is_nobody(logon):
+    with pytest.raises(BadUser):
+        policy.refuse_own_account(logon, "bpc")
+
+
+@pytest.mark.parametrize("logon", ["backuppc2", "cmartin", "backupp"])
+def test_other_logons_are_people(logon):
+    policy.refuse_own_account(logon, "bpc")
+
+
+@pytest.fixture
+def two_of_cmartin(tmp_path):
+    path = tmp_path / "hosts"
+    path.write_text("host dhcp user moreUsers\na 0 cmartin\nb 0 CMartin\nB 0 cmartin\nc 0 adupont cmartin\n")
+    return hosts.read(path)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_person_with_as_many_hosts_as_the_site_allows_gets_no_further_one(two_of_cmartin, most):
+    with pytest.raises(NotAllowed, match=f"refused by this site : a person may have {most} machines"):
+        policy.refuse_one_too_many("cmartin", two_of_cmartin, Limits(hosts_per_person=most))
+
+
+@pytest.mark.parametrize("most", [0, 3])
+def test_below_the_quota_or_without_one_there_is_no_refusal(two_of_cmartin, most):
+    policy.refuse_one_too_many("cmartin", two_of_cmartin, Limits(hosts_per_person=most))

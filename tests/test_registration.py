@@ -1,0 +1,544 @@
+"""A registration on real files, with answers of the DNS, the directory and BackupPC given by the tests."""
+
+import os
+import signal
+from dataclasses import replace
+from datetime import datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from backuppc_register import config
+from backuppc_register.deadline import Deadline
+from backuppc_register.errors import (
+    BadUser,
+    CouldNotRegister,
+    DirectoryUnavailable,
+    InvalidDnsName,
+    NoConfigFile,
+    NotAllowed,
+    OtherOwner,
+)
+from backuppc_register.person import Person
+from backuppc_register.request import Request
+from backuppc_register.rules import registration
+from backuppc_register.state.host_folder import HostFolders
+
+PEER = ip_address("10.0.0.9")
+CMARTIN = Person("cmartin", "Christophe Martin", "entry-1")
+ADUPONT = Person("adupont", "Anne Dupont", "entry-2")
+HEADER = "host\tdhcp\tuser\tmoreUsers\n"
+
+
+class Dns:
+    def __init__(self, name):
+        self.name = name
+
+    def name_of(self, peer, within):
+        return self.name
+
+
+class People:
+    def __init__(self, *people):
+        self.people, self.asked = people, []
+
+    def find(self, logon, within):
+        self.asked.append(logon)
+        for person in self.people:
+            if person.uid == logon.lower():
+                return person
+        raise BadUser(logon=logon)
+
+
+class BackupPC:
+    def __init__(self):
+        self.told = []
+
+    def announce(self, host, within):
+        self.told.append(host)
+        return ""
+
+
+class Server:
+    """A server in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("etc", "data/pc", "state", "templates"):
+            (folder / name).mkdir(parents=True)
+        self.hosts.write_text(HEADER + "localhost\t0\tbackuppc\n")
+        self.people, self.backuppc = People(CMARTIN, ADUPONT), BackupPC()
+        self.limits = config.Limits()
+
+    @property
+    def hosts(self) -> Path:
+        return self.folder / "etc/hosts"
+
+    @property
+    def pl(self) -> Path:
+        return self.folder / "etc/dormeur.pl"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state/hosts/dormeur"
+
+    def ask(self, logon="cmartin", *, verb="register", os="mac", name="dormeur.univ-brest.fr"):
+        site = registration.Site(
+            config=self.config(),
+            account="backuppc",
+            resolver=lambda: Dns(name),
+            directory=lambda: self.people,
+            daemon=self.backuppc,
+            folders=HostFolders(self.folder / "state"),
+        )
+        site.folders.ready()
+        return registration.serve(Request(verb, os, logon), PEER, site, Deadline(28))
+
+    def config(self) -> config.Config:
+        return config.Config(
+            server=config.Server(url="https://dugong.univ-brest.fr/?host={host}", sources=("192.0.2.3",)),
+            directory=config.Directory(servers=("ldap://x",), base="dc=x"),
+            dns=config.Dns(domains=("univ-brest.fr", "iuem.fr")),
+            backuppc=config.BackupPC(
+                hosts=self.hosts,
+                config_dir=self.folder / "etc",
+                data_dir=self.folder / "data",
+                socket="",
+                templates=self.folder / "templates",
+            ),
+            state=config.State(directory=self.folder / "state"),
+            limits=self.limits,
+            syslog=config.Syslog(),
+        )
+
+    def add_backup(self, number="0"):
+        (self.folder / "data/pc/dormeur" / number).mkdir(parents=True)
+
+    def lines(self):
+        return self.hosts.read_text().splitlines()[2:]
+
+    def bytes(self):
+        """Every file with its content and its times, BackupPC's LOCK and the temporary ones included."""
+        return {
+            path: (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino)
+            for path in self.folder.rglob("*")
+            if path.is_file()
+        }
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = Server(tmp_path)
+    made.ask("adupont", name="sirene.univ-brest.fr")
+    made.backuppc.told.clear()
+    return made
+
+
+def test_a_new_host_gets_key_record_config_and_line(server):
+    answer = server.ask()
+
+    assert (answer.host, answer.status, answer.person) == ("dormeur", "new", "Christophe Martin")
+    assert answer.key == (server.state / "key.pub").read_text().strip()
+    assert answer.key.endswith(" backuppc server to client dormeur ssh key")
+    assert answer.url == "https://dugong.univ-brest.fr/?host=dormeur"
+    assert answer.sources == ("192.0.2.3",)
+    assert server.lines() == ["sirene\t0\tadupont", "dormeur\t0\tcmartin"]
+    assert b"dormeur.univ-brest.fr" in server.pl.read_bytes()
+    assert server.backuppc.told == ["dormeur"]
+
+
+def test_the_same_again_is_unchanged_to_the_byte(server):
+    first, before = server.ask(), server.bytes()
+
+    again = server.ask("CMartin")
+
+    assert again.status == "unchanged"
+    assert again.key == first.key
+    assert server.bytes() == before
+
+
+def test_a_check_changes_no_byte_and_gives_no_key(server):
+    before = server.bytes()
+
+    fresh = server.ask(verb="check")
+
+    assert (fresh.status, fresh.key, fresh.url) == ("new", "", "")
+    assert {k: v for k, v in server.bytes().items() if k.name != "LOCK"} == {
+        k: v for k, v in before.items() if k.name != "LOCK"
+    }
+    assert server.backuppc.told == []
+    server.ask()
+    assert server.ask(verb="check").status == "unchanged"
+
+
+def test_another_person_is_refused_and_nothing_changes(server):
+    server.ask()
+    before = server.bytes()
+
+    with pytest.raises(OtherOwner) as refusal:
+        server.ask("adupont")
+
+    assert refusal.value.values["logon"] == "adupont"
+    assert "cmartin" not in refusal.value.message()
+    assert server.bytes() == before
+
+
+def test_the_second_machine_of_one_short_name_is_refused(server):
+    server.ask()
+
+    with pytest.raises(OtherOwner):
+        server.ask(name="dormeur.iuem.fr")
+
+
+def test_a_uid_that_was_given_out_again_is_another_person(server):
+    server.ask()
+    server.people = People(replace(CMARTIN, entry="entry-9"))
+
+    with pytest.raises(OtherOwner):
+        server.ask()
+
+
+def test_a_record_without_entry_still_is_the_same_person(server):
+    server.people = People(replace(CMARTIN, entry=""))
+    server.ask()
+    server.people = People(CMARTIN)
+
+    assert server.ask().status == "unchanged"
+
+
+def test_backups_without_a_line_are_given_back_to_the_person_of_the_record_only(server):
+    key = server.ask().key
+    server.hosts.write_text(HEADER + "localhost\t0\tbackuppc\n")
+    server.add_backup()
+
+    with pytest.raises(OtherOwner):
+        server.ask("adupont")
+    with pytest.raises(OtherOwner):
+        server.ask(name="dormeur.iuem.fr")
+    back = server.ask()
+
+    assert (back.status, back.key) == ("new", key)
+    assert server.lines() == ["dormeur\t0\tcmartin"]
+
+
+def test_backups_without_line_and_record_are_nobodys(server):
+    server.add_backup()
+
+    with pytest.raises(OtherOwner):
+        server.ask()
+
+
+def test_a_host_without_line_and_data_is_free_and_the_newcomer_gets_a_new_key(server):
+    theirs = server.ask().key
+    server.hosts.write_text(HEADER + "localhost\t0\tbackuppc\n")
+
+    mine = server.ask("adupont")
+
+    assert mine.status == "new"
+    assert mine.key != theirs
+    (aside,) = (server.folder / "state/aside").iterdir()
+    assert theirs in (aside / "key.pub").read_text()
+    assert (server.state / "known_hosts").read_bytes() == b""
+    assert server.lines() == ["dormeur\t0\tadupont"]
+
+
+def test_the_earlier_persons_config_goes_aside_though_they_had_changed_it(server):
+    server.ask()
+    server.pl.write_text("$Conf{RsyncShareName} = ['/their/own'];\n1;\n")
+    server.hosts.write_text(HEADER + "localhost\t0\tbackuppc\n")
+
+    server.ask("adupont")
+
+    assert b"/their/own" not in server.pl.read_bytes()
+    (aside,) = (server.folder / "state/aside").iterdir()
+    assert any("/their/own" in path.read_text(errors="replace") for path in aside.iterdir())
+
+
+def test_a_config_that_stands_for_no_host_reserves_its_name(server):
+    server.pl.write_text("# an include file of the administrator\n")
+    before = server.bytes()
+
+    with pytest.raises(InvalidDnsName):
+        server.ask()
+
+    assert server.bytes() == before
+
+
+def test_a_line_made_by_hand_is_taken_over_as_it_is(server):
+    server.hosts.write_text(HEADER + "DORMEUR 0 CMartin adupont # by hand\n")
+
+    answer = server.ask()
+
+    assert answer.status == "new"
+    assert server.hosts.read_text() == HEADER + "DORMEUR 0 CMartin adupont # by hand\n"
+    assert server.pl.exists()
+    assert server.ask().status == "unchanged"
+
+
+def test_a_host_made_by_hand_that_is_backed_up_keeps_its_way(server):
+    server.hosts.write_text(HEADER + "dormeur 0 cmartin\n")
+    server.add_backup()
+
+    assert server.ask().status == "new"
+
+    assert not server.pl.exists()
+    assert server.ask().status == "unchanged"
+    assert not server.pl.exists()
+
+
+def test_a_config_made_by_hand_is_never_overwritten(server):
+    server.hosts.write_text(HEADER + "dormeur 0 cmartin\n")
+    server.pl.write_text("# mine\n1;\n")
+
+    server.ask()
+    server.ask(os="linux")
+
+    assert server.pl.read_text() == "# mine\n1;\n"
+
+
+def test_a_line_that_an_administrator_gave_to_somebody_else_beats_the_record(server):
+    theirs = server.ask().key
+    server.hosts.write_text(HEADER + "dormeur\t0\tadupont\n")
+
+    with pytest.raises(OtherOwner):
+        server.ask()
+    mine = server.ask("adupont")
+
+    assert (mine.status, mine.key != theirs) == ("new", True)
+    assert server.ask("adupont").status == "unchanged"
+
+
+def test_another_os_word_renews_a_config_that_nobody_touched(server):
+    server.ask(os="mac")
+    before = server.pl.read_bytes()
+
+    answer = server.ask(os="linux")
+
+    assert (answer.status, answer.advice) == ("new", "")
+    assert server.pl.read_bytes() != before
+    assert server.ask(os="linux").status == "unchanged"
+
+
+def test_another_os_word_leaves_a_config_that_people_changed_and_says_so(server):
+    server.ask(os="mac")
+    server.pl.write_text("# mine\n1;\n")
+
+    answer = server.ask(os="linux")
+
+    assert "mac" in answer.advice
+    assert server.pl.read_text() == "# mine\n1;\n"
+    assert server.ask(os="linux").status == "unchanged"
+
+
+@pytest.mark.parametrize("lost", ["key", "key.pub", "known_hosts", "ssh_config"])
+def test_what_is_missing_is_made_again(server, lost):
+    server.ask()
+    (server.state / lost).unlink()
+
+    assert server.ask(verb="check").status == "new"
+    assert server.ask().status == "new"
+    assert (server.state / lost).exists()
+    assert server.ask().status == "unchanged"
+
+
+def test_a_config_of_ours_that_was_lost_is_made_again(server):
+    server.ask()
+    before = server.pl.read_bytes()
+    server.pl.unlink()
+
+    assert server.ask().status == "new"
+    assert server.pl.read_bytes() == before
+
+
+def test_a_broken_record_is_a_fault_and_never_no_record(server):
+    server.ask()
+    server.hosts.write_text(HEADER)
+    (server.state / "record.json").write_text("{")
+
+    with pytest.raises(NoConfigFile):
+        server.ask("adupont")
+
+
+def test_a_missing_hosts_file_or_data_folder_is_a_fault(server):
+    server.hosts.rename(server.folder / "hosts.elsewhere")
+    with pytest.raises(CouldNotRegister):
+        server.ask()
+    (server.folder / "hosts.elsewhere").rename(server.hosts)
+    (server.folder / "data/pc").rmdir()
+    with pytest.raises(CouldNotRegister):
+        server.ask()
+
+
+def test_the_quota_counts_where_a_line_is_to_be_written_only(server):
+    server.ask()
+    server.limits = config.Limits(hosts_per_person=1)
+
+    assert server.ask().status == "unchanged"
+    with pytest.raises(NotAllowed):
+        server.ask(name="autre.univ-brest.fr")
+
+
+def test_backuppcs_own_account_is_refused_before_the_directory_is_asked(server):
+    server.people.asked.clear()
+
+    with pytest.raises(BadUser):
+        server.ask("BackupPC")
+
+    assert server.people.asked == []
+
+
+def test_a_person_whose_canonical_uid_is_backuppcs_account_is_refused(server, mocker):
+    mocker.patch.object(server.people, "find", return_value=Person("BACKUPPC"))
+
+    with pytest.raises(BadUser):
+        server.ask("alias")
+
+
+def test_a_directory_that_is_in_doubt_changes_nothing(server, mocker):
+    before = server.bytes()
+    mocker.patch.object(server.people, "find", side_effect=DirectoryUnavailable)
+
+    with pytest.raises(DirectoryUnavailable) as fault:
+        server.ask()
+
+    assert fault.value.values["host"] == "dormeur"
+    assert server.bytes() == before
+
+
+def steps_of(server, work) -> int:
+    """Count the steps that change what is on disk, which `work` does in a child."""
+    return run_and_kill(server, work, at=None)
+
+
+STEPS = ("rename", "fsync", "unlink", "mkdir", "replace", "utime", "fchmod")
+
+
+def run_and_kill(server, work, *, at: int | None) -> int:
+    """Run *work* in a child that kills itself right before its step number *at*; return the steps done."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        done = 0
+
+        def step():
+            nonlocal done
+            if done == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            done += 1
+            os.write(writer, b".")
+
+        for name in STEPS:
+            setattr(os, name, counted(getattr(os, name), step))
+        try:
+            work()
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader, "rb") as pipe:
+        return len(pipe.read())
+
+
+def counted(function, step):
+    def wrapped(*args, **settings):
+        step()
+        return function(*args, **settings)
+
+    return wrapped
+
+
+def keys_given(server):
+    return (server.state / "key.pub").read_text() if (server.state / "key.pub").exists() else None
+
+
+def test_killed_anywhere_the_same_person_finishes_and_no_other_line_is_at_risk(tmp_path):
+    reference = Server(tmp_path / "reference")
+    steps = steps_of(reference, reference.ask)
+    assert steps > 10
+    assert reference.lines() == ["dormeur\t0\tcmartin"]
+
+    for at in range(steps):
+        server = Server(tmp_path / str(at))
+        run_and_kill(server, server.ask, at=at)
+        key = keys_given(server)
+        assert server.hosts.read_text().startswith(HEADER + "localhost\t0\tbackuppc\n")
+
+        assert server.ask().key.strip() == (key or server.ask().key).strip()
+
+        assert server.lines() == ["dormeur\t0\tcmartin"]
+        assert server.ask().status == "unchanged"
+        assert not list(server.folder.rglob("*.backuppc-register"))
+
+
+def test_killed_anywhere_another_person_gets_a_key_of_their_own(tmp_path):
+    reference = Server(tmp_path / "reference")
+    steps = steps_of(reference, reference.ask)
+
+    for at in range(steps):
+        server = Server(tmp_path / str(at))
+        run_and_kill(server, server.ask, at=at)
+        key = keys_given(server)
+        if server.lines():
+            continue  # the commit was done: the host is cmartin's
+
+        mine = server.ask("adupont")
+
+        assert mine.key.strip() != (key or "").strip()
+        assert server.lines() == ["dormeur\t0\tadupont"]
+        assert server.pl.read_bytes()
+        assert server.ask("adupont").status == "unchanged"
+
+
+def test_killed_while_a_host_changes_hands_nothing_of_the_first_person_is_left_in_use(tmp_path):
+    def prepared(name):
+        server = Server(tmp_path / name)
+        server.ask()
+        server.pl.write_text("# theirs\n1;\n")
+        server.hosts.write_text(HEADER + "localhost\t0\tbackuppc\n")
+        return server
+
+    reference = prepared("reference")
+    steps = steps_of(reference, lambda: reference.ask("adupont"))
+
+    for at in range(steps):
+        server = prepared(str(at))
+        theirs = keys_given(server)
+        run_and_kill(server, lambda server=server: server.ask("adupont"), at=at)
+
+        mine = server.ask("adupont")
+
+        assert mine.key.strip() != theirs.strip()
+        assert b"theirs" not in server.pl.read_bytes()
+        kept = [p.read_bytes() for p in (server.folder / "state/aside").rglob("*") if p.is_file()]
+        assert b"# theirs\n1;\n" in kept
+
+
+def test_killed_while_the_os_word_changes_the_config_follows_at_the_next_run(tmp_path):
+    def prepared(name):
+        server = Server(tmp_path / name)
+        server.ask(os="mac")
+        return server
+
+    reference = prepared("reference")
+    steps = steps_of(reference, lambda: reference.ask(os="linux"))
+    wanted = reference.pl.read_text()
+
+    for at in range(steps):
+        server = prepared(str(at))
+        run_and_kill(server, lambda server=server: server.ask(os="linux"), at=at)
+
+        server.ask(os="linux")
+
+        assert server.pl.read_text() == wanted.replace(str(reference.folder), str(server.folder))
+        assert server.ask(os="linux").status == "unchanged"
+
+
+def test_the_record_says_when_in_universal_time(server):
+    server.ask()
+
+    record = HostFolders(server.folder / "state").record("dormeur")
+
+    assert record is not None
+    assert datetime.fromisoformat(record.registered).utcoffset().total_seconds() == 0
+    assert record.address == "10.0.0.9"
