@@ -19,7 +19,12 @@ LOOPBACK = ("127.0.0.1", "::1")
 PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 PATIENCE = 20.0
 
-_HEADER = "$ORIGIN {origin}.\n$TTL 60\n@ IN SOA ns.invalid. hostmaster.invalid. 1 3600 600 86400 60\n@ IN NS ns.invalid.\n"
+_HEADER = """\
+$ORIGIN {origin}.
+$TTL 60
+@ IN SOA ns.invalid. hostmaster.invalid. 1 3600 600 86400 60
+@ IN NS ns.invalid.
+"""
 _SERVER = """\
 server:
     port: {port}
