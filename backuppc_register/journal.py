@@ -10,7 +10,10 @@ from backuppc_register.reply import escape_field, escape_words
 
 _LEVELS = {"err": 3, "warning": 4, "notice": 5, "info": 6}  # RFC 5424, table 2
 _PATIENCE = 1.0  # seconds for a syslogd whose queue is full
-_LONGEST = 4096  # bytes; rsyslog cuts at 8 KiB by default
+_LONGEST = 4096  # bytes of a line whose fields are of the usual length; rsyslog cuts at 8 KiB by default
+_LONGEST_FIELD = 1024
+_LEAST_DETAIL = 256
+_GAP = "..."
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,31 @@ class Entry:
 def line(entry: Entry) -> str:
     """Return the text of *entry*: connection, outcome, every field in its order, and the detail last.
 
-    ``detail=`` goes to the end of the line, blanks and all; no ``=`` can stand in it.
+    ``detail=`` goes to the end of the line, blanks and all; no ``=`` can stand in it. What is too long loses
+    its middle, the field itself never.
     """
     names = ("request", "code", "host", "user", "os", "status", "register_key")
     parts = [entry.connection, entry.outcome] if entry.connection else [entry.outcome]
-    parts += [f"{name}={escape_field(getattr(entry, name)) or '-'}" for name in names]
-    parts += [f"ms={entry.ms}", f"detail={escape_words(entry.detail) or '-'}"]
-    return " ".join(parts)[:_LONGEST]
+    values = (_shortened(escape_field(getattr(entry, name)), _LONGEST_FIELD) or "-" for name in names)
+    parts += [f"{name}={value}" for name, value in zip(names, values, strict=True)]
+    start = " ".join([*parts, f"ms={entry.ms}", "detail="])
+    room = max(_LONGEST - len(start), _LEAST_DETAIL)
+    return start + (_shortened(escape_words(entry.detail), room) or "-")
+
+
+def _shortened(escaped: str, longest: int) -> str:
+    """Take the middle out of a text that is too long: the first and last lines of a traceback say most."""
+    if len(escaped) <= longest:
+        return escaped
+    half = (longest - len(_GAP) - len(r"\xH")) // 2
+    end, start = (_before_escape(escaped, cut) for cut in (half, len(escaped) - half))
+    return escaped[:end] + _GAP + escaped[start:]
+
+
+def _before_escape(escaped: str, position: int) -> int:
+    r"""Return *position*, or where the ``\xHH`` starts that lies across it."""
+    start = escaped.rfind("\\", max(position - 3, 0), position)
+    return position if start < 0 else start
 
 
 def write(entry: Entry, where: Syslog) -> None:
@@ -49,12 +70,13 @@ def write(entry: Entry, where: Syslog) -> None:
     # The time in the C locale's words, as syslog(3) writes it on every system.
     stamp = time.strftime("%b %e %H:%M:%S")
     text = f"<{priority}>{stamp} backuppc-register[{os.getpid()}]: {line(entry)}"
+    datagram = text.encode("ascii", "backslashreplace")
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         try:
             with socket.socket(socket.AF_UNIX, kind) as channel:
                 channel.settimeout(_PATIENCE)
                 channel.connect(where.socket)
-                channel.sendall(text.encode("ascii") + (b"\0" if kind is socket.SOCK_STREAM else b""))
+                channel.sendall(datagram + b"\0" * (kind is socket.SOCK_STREAM))
                 return
         except OSError:
             continue
