@@ -1,0 +1,147 @@
+"""The running BackupPC, over its socket."""
+
+import base64
+import hashlib
+import re
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from backuppc_register.deadline import Deadline
+
+_HOST = re.compile(r"[a-z0-9.-]+", re.ASCII)
+_LONGEST = 65536  # bytes of one line; a host's status is some hundreds
+_TOOL = Path("/usr/share/backuppc/bin/BackupPC_serverMesg")
+_TOOL_SAYS = b"Got reply: "
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+_Ask = Callable[[str], bytes]
+
+
+class _DigestRefused(Exception):
+    """BackupPC hung up on a message: ServerMesgSecret is set, and only BackupPC's own programs know it."""
+
+
+class _NoUse(Exception):
+    """What came back is not what BackupPC answers."""
+
+
+class Daemon:
+    """The BackupPC that listens at *socket*; an empty one means not to tell it anything.
+
+    *tool* is BackupPC_serverMesg, which speaks for us where BackupPC wants a secret of its own.
+    """
+
+    def __init__(self, socket: str, tool: Path = _TOOL) -> None:
+        self._socket = socket
+        self._tool = tool
+
+    def announce(self, host: str, within: float) -> str:
+        """Make sure within *within* seconds that the running BackupPC knows *host*.
+
+        Returns "" when it does, else one sentence for the log. Never raises: the registration stands, and
+        BackupPC reads the hosts file when it starts and at each of its wakeups.
+        """
+        if not self._socket:
+            return ""
+        if not _HOST.fullmatch(host):
+            return "BackupPC was not told: that is no name of a host"
+        try:
+            return self._make_known(host, Deadline(within))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return "BackupPC is not running and will read the hosts file when it starts"
+        except (TimeoutError, subprocess.TimeoutExpired):
+            return "BackupPC did not answer in time and will read the hosts file at its next wakeup"
+        except _DigestRefused:
+            return f"BackupPC refuses our messages (ServerMesgSecret), and there is no {self._tool}"
+        except (OSError, ValueError, subprocess.SubprocessError, _NoUse) as error:
+            return f"BackupPC could not be told: {error}"
+
+    def _make_known(self, host: str, deadline: Deadline) -> str:
+        try:
+            return _make_known(host, lambda message: _over_socket(self._socket, message, deadline))
+        except _DigestRefused:
+            if not self._tool.exists():
+                raise
+            return _make_known(host, lambda message: _by_tool(self._tool, message, deadline))
+
+
+def _make_known(host: str, ask: _Ask) -> str:
+    if _knows(host, ask):
+        return ""
+    # The reply to a reload is "ok" whether or not the hosts file could be read.
+    ask("server reload")
+    return "" if _knows(host, ask) else f"BackupPC has read its files again and does not know {host}"
+
+
+def _knows(host: str, ask: _Ask) -> bool:
+    """Tell whether BackupPC has a status of *host*: its reply for an unknown one is an empty line."""
+    reply = ask(f"status host({host})")
+    if reply.startswith(b"%StatusHost"):
+        return True
+    if reply:
+        raise _NoUse(f"it answers {reply[:80]!r}")
+    return False
+
+
+def _over_socket(path: str, message: str, deadline: Deadline) -> bytes:
+    """Send one message and return the reply's line (BackupPC's Lib.pm, ServerConnect and ServerMesg)."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+        channel.settimeout(_left(deadline))
+        channel.connect(path)
+        seed = _line(channel, deadline)
+        if not seed:
+            raise _NoUse("it hung up")
+        try:
+            channel.sendall(_signed(seed, message))
+            reply = _line(channel, deadline)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise _DigestRefused from error
+        if not reply:
+            raise _DigestRefused
+        return reply.removesuffix(b"\n")
+
+
+def _signed(seed: bytes, message: str) -> bytes:
+    # The 0 is the message's number in its connection; the secret that would follow it is empty.
+    text = message.encode("ascii")
+    digest = hashlib.md5(seed + b"0" + text, usedforsecurity=False).digest()
+    return base64.b64encode(digest).rstrip(b"=") + b" " + text + b"\n"
+
+
+def _line(channel: socket.socket, deadline: Deadline) -> bytes:
+    """Return the next line with its newline, b"" at the end of the connection."""
+    line = b""
+    while not line.endswith(b"\n"):
+        channel.settimeout(_left(deadline))
+        part = channel.recv(4096)
+        if not part:
+            if line:
+                raise _NoUse("it hung up in the middle of a line")
+            return b""
+        line += part
+        if len(line) > _LONGEST:
+            raise _NoUse("it answers without an end")
+    return line
+
+
+def _left(deadline: Deadline) -> float:
+    left = deadline.remaining()
+    if not left:
+        raise TimeoutError
+    return left
+
+
+def _by_tool(tool: Path, message: str, deadline: Deadline) -> bytes:
+    done = subprocess.run(
+        [tool, message],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=_ENVIRONMENT,
+        timeout=_left(deadline),
+        check=False,
+    )
+    if not done.stdout.startswith(_TOOL_SAYS):
+        raise _NoUse(f"{tool} says {done.stdout[:80] + done.stderr[:80]!r}")
+    return done.stdout.removeprefix(_TOOL_SAYS).removesuffix(b"\n")

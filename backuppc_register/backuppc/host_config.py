@@ -1,0 +1,127 @@
+"""The configuration that BackupPC reads for one host alone, HOST.pl, made from a template per OS word."""
+
+import hashlib
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from backuppc_register import config, files, resources
+from backuppc_register.backuppc import perl
+from backuppc_register.errors import Misconfigured, NoConfigFile
+
+_MODE = 0o640
+_OS = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
+_NOTE = re.compile(rb"^##[^\n]*\n", re.MULTILINE)
+_PLACEHOLDER = re.compile(rb"@([A-Z][A-Z_]*)@")
+
+
+@dataclass(frozen=True)
+class Values:
+    """What a template may say: ``@HOST@``, ``@FULL_NAME@``, ``@SSH_CONFIG@``.
+
+    *full_name* is the confirmed DNS name, *ssh_config* our own ssh settings for the host.
+    """
+
+    host: str
+    full_name: str
+    ssh_config: Path
+
+
+def path(config_dir: Path, host: str) -> Path:
+    """Return where the per-host config of *host* is written."""
+    return config_dir / f"{host}.pl"
+
+
+def exists(backuppc: config.BackupPC, host: str) -> bool:
+    """Tell whether *host* has a per-host config anywhere that BackupPC looks (Storage/Text.pm, ConfigPath).
+
+    A link that leads nowhere is one: somebody put it there.
+
+    Raises NoConfigFile where it cannot be told.
+    """
+    places = (
+        path(backuppc.config_dir, host),
+        path(backuppc.config_dir / "pc", host),
+        backuppc.data_dir / "pc" / host / "config.pl",
+    )
+    return any(_is_there(place) for place in places)
+
+
+def render(os: str, values: Values, site_templates: Path) -> bytes:
+    """Return the per-host config for the OS word *os*: the site's own ``OS.pl``, or else ours, filled in.
+
+    A placeholder becomes a whole Perl literal; a line that begins with ``##`` is for who edits the template.
+
+    Raises Misconfigured where there is no template, or it has a placeholder that we have no value for.
+    """
+    known = {
+        b"HOST": values.host,
+        b"FULL_NAME": values.full_name,
+        b"SSH_CONFIG": str(values.ssh_config),
+    }
+    place, template = _template(os, site_templates)
+
+    def literal(match: re.Match[bytes]) -> bytes:
+        if match[1] not in known:
+            raise Misconfigured(detail=f"{place} has a placeholder that is none: {match[0].decode('ascii')}")
+        return perl.quote(known[match[1]]).encode("ascii")
+
+    return _PLACEHOLDER.sub(literal, _NOTE.sub(b"", template))
+
+
+def read(config_dir: Path, host: str) -> bytes | None:
+    """Return the per-host config of *host* in *config_dir*, None where there is none.
+
+    Raises NoConfigFile where that cannot be told.
+    """
+    place = path(config_dir, host)
+    try:
+        # Without O_NONBLOCK a named pipe would make us wait for a writer.
+        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NoConfigFile(detail=f"the per-host config cannot be read: {error}") from error
+    raise NoConfigFile(detail=f"the per-host config {place} is not a regular file")
+
+
+def write(config_dir: Path, host: str, content: bytes) -> None:
+    """Put *content* in the per-host config of *host*, complete on disk, not readable by others.
+
+    Raises NoConfigFile.
+    """
+    try:
+        files.write(path(config_dir, host), content, _MODE)
+    except OSError as error:
+        raise NoConfigFile(detail=f"the per-host config cannot be written: {error}") from error
+
+
+def digest(content: bytes) -> str:
+    """Return what tells whether a per-host config is still the one that we wrote."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _template(os: str, site_templates: Path) -> tuple[Path, bytes]:
+    if not _OS.fullmatch(os):
+        raise Misconfigured(detail=f"{os} is no OS word")
+    own = site_templates / f"{os}.pl"
+    try:
+        place = own if _is_there(own) else resources.find(f"templates/{os}.pl")
+        return place, place.read_bytes()
+    except (OSError, NoConfigFile) as error:
+        raise Misconfigured(detail=f"the template {own} cannot be read: {error}") from error
+
+
+def _is_there(place: Path) -> bool:
+    try:
+        place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise NoConfigFile(detail=f"is there a {place}? {error}") from error
+    return True

@@ -1,0 +1,70 @@
+"""BackupPC's own lock on its configuration folder."""
+
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backuppc_register.deadline import Deadline
+from backuppc_register.errors import CouldNotRegister
+
+_PAUSE = 0.01  # seconds between two tries
+
+
+@contextmanager
+def locked(folder: Path, patience: float) -> Iterator[None]:
+    """Hold BackupPC's own lock on its configuration *folder*, waited for at most *patience* seconds.
+
+    It is flock(2) on a file of its own (BackupPC's Storage/Text.pm): a rename gives the hosts file a new
+    inode, and a lock on the old one would guard nothing. The daemon stands still while we hold it.
+
+    Raises CouldNotRegister where it is not had in time, or where LOCK cannot be opened for writing: BackupPC
+    works without any lock then.
+    """
+    path = folder / "LOCK"
+    descriptor = _open(path)
+    try:
+        _take(descriptor, path, Deadline(patience))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    # Without O_NONBLOCK a named pipe would make us wait for a reader.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o640)
+    except OSError as error:
+        raise CouldNotRegister(detail=f"BackupPC's lock cannot be opened: {error}") from error
+
+
+def _take(descriptor: int, path: Path, deadline: Deadline) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise CouldNotRegister(detail=f"BackupPC's lock {path} is not a regular file")
+    while not _taken(descriptor, path):
+        if not deadline.remaining():
+            raise CouldNotRegister(detail=f"somebody else held BackupPC's lock {path} all the time")
+        time.sleep(_PAUSE)
+    if not _is_at(descriptor, path):
+        raise CouldNotRegister(detail=f"BackupPC's lock {path} was replaced while we waited for it")
+
+
+def _taken(descriptor: int, path: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise CouldNotRegister(detail=f"BackupPC's lock {path} cannot be taken: {error}") from error
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
