@@ -1,0 +1,202 @@
+"""A host's folder in the state, made whole or not at all, and set aside as one."""
+
+import os
+import re
+import stat
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backuppc_register import files
+from backuppc_register.errors import Misconfigured, NoConfigFile
+from backuppc_register.state import key_pairs, known_hosts, parts, records
+from backuppc_register.state.records import Record
+
+_FORMAT = b"1"
+_HOST = re.compile(r"[a-z0-9][a-z0-9.-]*", re.ASCII)  # what begins with a dot is ours
+_NEW = ".new"
+_PARTS = (key_pairs.PRIVATE, key_pairs.PUBLIC, known_hosts.NAME, known_hosts.SSH_CONFIG, records.NAME)
+
+
+class HostFolders:
+    """The folders of all hosts, below *state*.
+
+    Who writes holds BackupPC's lock: one writer at a time.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._hosts = state / "hosts"
+        self._aside = state / "aside"
+
+    def ready(self) -> None:
+        """Check that the state is there, of our format and open to us; write nothing.
+
+        Raises Misconfigured.
+        """
+        try:
+            problem = self._problem()
+        except (OSError, NoConfigFile) as error:
+            problem = str(error)
+        if problem:
+            raise Misconfigured(detail=f"[state] directory: {problem}")
+
+    def path(self, host: str) -> Path:
+        """Return where the folder of *host* is, or would be.
+
+        Raises ValueError for what no host is called: whoever asks has checked the name.
+        """
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"not a host's name: {host!r}")
+        return self._hosts / host
+
+    def exists(self, host: str) -> bool:
+        """Tell whether *host* has a folder, whatever is in it; raises NoConfigFile in doubt."""
+        return parts.is_folder(self.path(host))
+
+    def record(self, host: str) -> Record | None:
+        """Return the record of *host*, None where there is none; raises NoConfigFile in doubt."""
+        if not self.exists(host):
+            return None
+        record = records.read(self.path(host))
+        if record is not None and record.host != host:
+            raise NoConfigFile(detail=f"{self.path(host)} holds the record of {record.host}")
+        return record
+
+    def public_key(self, host: str) -> str | None:
+        """Return the line of the public key of *host*, None where there is no pair; raises NoConfigFile."""
+        return key_pairs.public_key(self.path(host)) if self.exists(host) else None
+
+    def is_whole(self, host: str) -> bool:
+        """Tell whether nothing is missing in the folder of *host*; raises NoConfigFile in doubt."""
+        folder = self.path(host)
+        there = self.exists(host) and all(parts.content(folder / name) is not None for name in _PARTS)
+        return there and self.record(host) is not None and self.public_key(host) is not None
+
+    def create(self, record: Record) -> None:
+        """Make the folder of the record's host, with everything that belongs in it.
+
+        It is filled under another name and renamed once: whoever is killed leaves nothing, or a whole folder
+        that says whose it is.
+
+        Raises NoConfigFile, also where the host has a folder; Misconfigured where the state is not ready.
+        """
+        folder, new = self.path(record.host), self._hosts / _NEW
+        self.ready()
+        with parts.faults():
+            if parts.is_folder(folder):
+                raise NoConfigFile(detail=f"{folder} is there already")
+            self._begin()
+            parts.remove_folder(new)
+            try:
+                _make_folder(new)
+                self._fill(new, record)
+                files.sync_folder(new)
+                new.rename(folder)
+            except BaseException:
+                with suppress(NoConfigFile):
+                    parts.remove_folder(new)
+                raise
+            files.sync_folder(self._hosts)
+
+    def complete(self, record: Record) -> bool:
+        """Make what is missing in the folder of the record's host and put down *record* where it differs.
+
+        What is there is not touched. Tells whether anything was written. Raises NoConfigFile.
+        """
+        with parts.faults():
+            if self.record(record.host) is None and not self.exists(record.host):
+                raise NoConfigFile(detail=f"{self.path(record.host)} is not there")
+            return self._fill(self.path(record.host), record)
+
+    def set_aside(self, host: str, config: Path | None, now: datetime) -> Path:
+        """Move away what we made for an earlier person; return where it is now.
+
+        *config* is the host's .pl where that goes too: it is in the folder before it leaves its place, so
+        that the same call finishes what a killed one began. *now* has a time zone.
+
+        Raises NoConfigFile.
+        """
+        folder = self.path(host)
+        with parts.faults():
+            if not parts.is_folder(folder):
+                raise NoConfigFile(detail=f"{folder} is not there")
+            if config is not None:
+                _move_into(folder, config)
+            if not parts.is_folder(self._aside):
+                _make_folder(self._aside)
+                files.sync_folder(self._state)
+            place = self._free_place(host, now)
+            folder.rename(place)
+            files.sync_folder(self._aside)
+            files.sync_folder(self._hosts)
+        return place
+
+    def _problem(self) -> str:
+        """Return why the state cannot be worked with, "" where it can."""
+        status = self._state.stat()
+        if not stat.S_ISDIR(status.st_mode):
+            return f"{self._state} is not a folder"
+        if status.st_mode & stat.S_IWOTH:
+            return f"{self._state} can be written by everybody (chmod o=)"
+        begun = [folder for folder in (self._hosts, self._aside) if parts.is_folder(folder)]
+        for folder in (self._state, *begun):
+            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                return f"{folder} is not open to this account"
+        told = parts.content(self._state / "FORMAT")
+        if told is None:
+            return f"{begun[0]} is there, but no FORMAT beside it" if begun else ""
+        return "" if told.strip() == _FORMAT else f"FORMAT is {told[:20]!r}, and we know {_FORMAT!r} alone"
+
+    def _begin(self) -> None:
+        """Make a new state what it must be; FORMAT first, without which nobody accepts the rest."""
+        if parts.is_folder(self._hosts):
+            return
+        files.write(self._state / "FORMAT", _FORMAT + b"\n", 0o640)
+        for folder in (self._state / "limits", self._hosts):
+            if not parts.is_folder(folder):
+                _make_folder(folder)
+        files.sync_folder(self._state)
+
+    def _fill(self, folder: Path, record: Record) -> bool:
+        """Make what *folder* lacks, the record last; tell whether anything was."""
+        wrote = key_pairs.complete(folder, record.host)
+        wrote |= _add(folder / known_hosts.NAME, b"")
+        # An ssh_config that got lost may have been strict: a host whose key is known needs no other one.
+        strict = bool(parts.content(folder / known_hosts.NAME))
+        text = known_hosts.ssh_config(self.path(record.host), record.host, strict=strict)
+        wrote |= _add(folder / known_hosts.SSH_CONFIG, text)
+        if records.read(folder) != record:
+            records.write(folder, record)
+            wrote = True
+        return wrote
+
+    def _free_place(self, host: str, now: datetime) -> Path:
+        dated = f"{host}.{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+        place, n = self._aside / dated, 1
+        while os.path.lexists(place):  # a rename would replace an empty folder
+            n += 1
+            place = self._aside / f"{dated}-{n}"
+        return place
+
+
+def _make_folder(path: Path) -> None:
+    path.mkdir(0o750)
+    path.chmod(0o750)  # whatever the umask
+
+
+def _add(path: Path, content: bytes) -> bool:
+    """Write *path* where there is nothing; tell whether it was."""
+    if parts.content(path) is not None:
+        return False
+    files.write(path, content, 0o640)
+    return True
+
+
+def _move_into(folder: Path, config: Path) -> None:
+    content = parts.content(config)
+    if content is None:
+        return
+    files.write(folder / config.name, content, 0o640)
+    config.unlink()
+    files.sync_folder(config.parent)

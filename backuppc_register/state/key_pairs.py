@@ -1,0 +1,149 @@
+"""A host's key pair: what the server logs in there with."""
+
+import binascii
+import os
+import re
+import stat
+from pathlib import Path
+
+from backuppc_register import files
+from backuppc_register.errors import NoConfigFile
+from backuppc_register.state import parts
+
+PRIVATE = "key"
+PUBLIC = "key.pub"
+
+_NEW = ".new-key"
+_PATH = os.defpath
+_PATIENCE = 10.0  # seconds for one ssh-keygen
+_LINE = re.compile(r"ssh-ed25519 ([A-Za-z0-9+/]{68}) backuppc server to client [a-z0-9.-]+ ssh key", re.ASCII)
+_BLOB_START = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4
+
+
+def generate(folder: Path, host: str) -> None:
+    """Make the key pair of *host* in *folder*, never in place of a private key that is there.
+
+    Raises NoConfigFile.
+    """
+    if parts.content(folder / PRIVATE) is not None:
+        raise NoConfigFile(detail=f"{folder / PRIVATE} is there already")
+    with parts.faults():
+        _generate(folder, f"backuppc server to client {host} ssh key")
+
+
+def public_key(folder: Path) -> str | None:
+    """Return the public key's line, None where there is no private key to it.
+
+    Without its file it is derived from the private key; nothing is written.
+
+    Raises NoConfigFile where the two do not belong together, or ssh would not use them.
+    """
+    private = parts.content(folder / PRIVATE)
+    if private is None:
+        return None
+    _refuse_open(folder / PRIVATE)
+    public = parts.content(folder / PUBLIC)
+    if public is None:
+        public = _ssh_keygen(["-y", "-f", PRIVATE], folder)
+    line, blob = _checked(public, folder / PUBLIC)
+    if blob not in _decoded(private):
+        raise NoConfigFile(detail=f"{folder / PUBLIC} is not the other half of {folder / PRIVATE}")
+    return line
+
+
+def complete(folder: Path, host: str) -> bool:
+    """Make what is missing of the pair in *folder*; tell whether anything was.
+
+    A public key without its private one is of use to nobody, so both are new then.
+
+    Raises NoConfigFile.
+    """
+    line = public_key(folder)
+    if line is None:
+        generate(folder, host)
+        return True
+    if parts.content(folder / PUBLIC) is not None:
+        return False
+    with parts.faults():
+        files.write(folder / PUBLIC, line.encode() + b"\n", 0o640)
+    return True
+
+
+@parts.faults()
+def _refuse_open(path: Path) -> None:
+    """Refuse a key that others can read, because ssh ignores it (openssh's authfile.c)."""
+    if stat.S_IMODE(path.lstat().st_mode) & 0o077:
+        raise NoConfigFile(detail=f"{path} is open to others (chmod 600)")
+
+
+def _generate(folder: Path, comment: str) -> None:
+    """Let ssh-keygen work in a folder of its own and move what it made.
+
+    That folder is its working directory: where we are killed and it lives on, what it still writes goes down
+    with the folder that the next run removes.
+    """
+    new = folder / _NEW
+    parts.remove_folder(new)
+    new.mkdir(0o700)
+    _ssh_keygen(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", PRIVATE], new)
+    line, _ = _checked(parts.content(new / PUBLIC) or b"", new / PUBLIC)
+    _settle(new / PRIVATE)
+    (new / PUBLIC).unlink()
+    # The public key of a private one that is lost would contradict the new one.
+    (folder / PUBLIC).unlink(missing_ok=True)
+    files.sync_folder(folder)
+    (new / PRIVATE).rename(folder / PRIVATE)
+    new.rmdir()
+    files.write(folder / PUBLIC, line.encode() + b"\n", 0o640)
+
+
+def _settle(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, 0o600)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _checked(content: bytes, path: Path) -> tuple[str, bytes]:
+    """Return the one line of a public key's file and the key in it; raises NoConfigFile."""
+    line = content.decode("ascii", "replace").removesuffix("\n")
+    match = _LINE.fullmatch(line)
+    blob = binascii.a2b_base64(match[1]) if match else b""
+    if not blob.startswith(_BLOB_START):
+        raise NoConfigFile(detail=f"{path} is not one line of an ed25519 key of ours")
+    return line, blob
+
+
+def _decoded(private: bytes) -> bytes:
+    """Return the inside of OpenSSH's own private key format, b"" where that is not what it is.
+
+    The public key stands in there in clear (openssh's PROTOCOL.key).
+    """
+    try:
+        return binascii.a2b_base64(b"".join(private.strip().split(b"\n")[1:-1]))
+    except ValueError:
+        return b""
+
+
+def _ssh_keygen(arguments: list[str], folder: Path) -> bytes:
+    """Run ssh-keygen in *folder*; return what it says. Raises NoConfigFile."""
+    import subprocess  # slow to import, and most requests need no new key
+
+    try:
+        done = subprocess.run(
+            ["ssh-keygen", *arguments],
+            cwd=folder,
+            env={"PATH": _PATH, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NoConfigFile(detail=f"ssh-keygen: {error}") from error
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise NoConfigFile(detail=f"ssh-keygen ended with {done.returncode}: {said}")
+    return done.stdout

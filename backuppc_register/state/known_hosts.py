@@ -1,0 +1,74 @@
+"""How ssh gets to one host and recognises it: the text of the host's own ssh_config."""
+
+from pathlib import Path
+
+from backuppc_register.state import key_pairs
+
+NAME = "known_hosts"
+SSH_CONFIG = "ssh_config"
+
+CLIENT_ACCOUNT = "bckpciuem"
+
+# With `ssh -F` neither /etc/ssh nor ~/.ssh is read; what repeats a default holds where a default changes.
+# Log level INFO, not less: "Timeout, server not responding" must reach BackupPC's XferLOG.
+_TEXT = """\
+# How BackupPC reaches {host}; written by backuppc-register. Put your own settings into {host}.pl.
+User {account}
+HostKeyAlias {host}
+
+IdentityFile {folder}/{key}
+IdentitiesOnly yes
+IdentityAgent none
+AddKeysToAgent no
+BatchMode yes
+PreferredAuthentications publickey
+PubkeyAuthentication yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+HostbasedAuthentication no
+GSSAPIAuthentication no
+
+UserKnownHostsFile {folder}/{known_hosts}
+GlobalKnownHostsFile /dev/null
+StrictHostKeyChecking {checking}
+CheckHostIP no
+HashKnownHosts no
+UpdateHostKeys no
+VerifyHostKeyDNS no
+CanonicalizeHostname no
+
+ForwardAgent no
+ForwardX11 no
+ClearAllForwardings yes
+Tunnel no
+PermitLocalCommand no
+ProxyCommand none
+ControlMaster no
+ControlPath none
+RequestTTY no
+EscapeChar none
+
+ConnectTimeout 15
+ConnectionAttempts 1
+TCPKeepAlive yes
+ServerAliveInterval 60
+ServerAliveCountMax 5
+LogLevel INFO
+"""
+
+
+def ssh_config(folder: Path, host: str, *, strict: bool) -> bytes:
+    """Say how ssh reaches *host*, whose key and known_hosts are in *folder*, in the words of its manual.
+
+    *strict*: the ssh host key is known already and no further one is taken; else the first one is kept.
+    *folder* is made of what ``[state] directory`` may hold, nothing that ssh would interpret.
+    """
+    text = _TEXT.format(
+        host=host,
+        account=CLIENT_ACCOUNT,
+        folder=folder,
+        key=key_pairs.PRIVATE,
+        known_hosts=NAME,
+        checking="yes" if strict else "accept-new",
+    )
+    return text.encode("ascii")

@@ -1,0 +1,141 @@
+"""How much is asked of us at one time, and by one address: more is refused before any work is done."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backuppc_register import config
+from backuppc_register.deadline import Deadline
+from backuppc_register.errors import CouldNotRegister, TooManyRequests
+from backuppc_register.request import Address
+
+_WINDOW = 60  # seconds
+_PATIENCE = 2.0  # seconds for the counts' lock, which is held for a millisecond
+_PAUSE = 0.005  # seconds between two tries
+_MOST_ROWS = 4096
+_MOST_BYTES = _MOST_ROWS * 80
+
+Rows = dict[tuple[str, int], int]
+"""How many requests an address made in a second since the epoch, oldest first."""
+
+
+class Limits:
+    """The counts of all requests, in *folder*, which is made when first used.
+
+    A place among those in work is a lock on a file, which the kernel gives back however the process ends. The
+    counts are no treasure: never synced, and begun anew when they cannot be understood.
+    """
+
+    def __init__(self, folder: Path, settings: config.Limits) -> None:
+        self._folder = folder
+        self._settings = settings
+
+    @contextmanager
+    def admitted(self, peer: Address) -> Iterator[None]:
+        """Count a request of *peer* and keep it a place until it ends.
+
+        A refused request does not count: who asks again too early does not push the next chance away, and a
+        flood writes nothing.
+
+        Raises TooManyRequests; CouldNotRegister where the counts cannot be kept.
+        """
+        with _faults():
+            place = self._place()
+        try:
+            with _faults():
+                self._count(str(peer).partition("%")[0])
+            yield
+        finally:
+            if place is not None:
+                os.close(place)
+
+    def _place(self) -> int | None:
+        """Return the descriptor that holds a place, None where there is no limit."""
+        most = self._settings.at_once
+        if not most:
+            return None
+        first = os.getpid()  # not all begin at the same one
+        for n in range(first, first + most):
+            descriptor = self._open(f"place-{n % most}")
+            if _locked(descriptor):
+                return descriptor
+            os.close(descriptor)
+        raise TooManyRequests(detail=f"[limits] at_once: {most} requests are in work")
+
+    def _count(self, address: str) -> None:
+        most = self._settings.per_address
+        if not most:
+            return
+        with os.fdopen(self._open("requests"), "r+b") as file:
+            _wait_for(file.fileno())
+            now = int(time.time())  # not before the lock: others count meanwhile
+            rows = _rows(file.read(_MOST_BYTES + 1), now)
+            if sum(count for (known, _), count in rows.items() if known == address) >= most:
+                raise TooManyRequests(detail=f"[limits] per_address: {most} in a minute from {address}")
+            rows[address, now] = rows.get((address, now), 0) + 1
+            file.seek(0)
+            file.truncate()
+            file.write(_text(rows))
+
+    def _open(self, name: str) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(self._folder / name, flags, 0o640)
+        except FileNotFoundError:
+            self._folder.mkdir(0o750, exist_ok=True)
+            return os.open(self._folder / name, flags, 0o640)
+
+
+def _rows(content: bytes, now: int) -> Rows:
+    """Return the counts of the last minute.
+
+    What is dated ahead of *now* is from before a clock was put back; what nobody understands counts nothing.
+    """
+    if len(content) > _MOST_BYTES:
+        return {}
+    rows: Rows = {}
+    try:
+        for line in content.decode("ascii").split("\n")[:-1]:
+            address, second, count = line.split(" ")
+            if now - _WINDOW < int(second) <= now:
+                rows[address, int(second)] = int(count)
+    except ValueError:
+        return {}
+    return rows
+
+
+def _text(rows: Rows) -> bytes:
+    """Return what the file holds, the oldest rows left out where there are too many.
+
+    So a flood from many addresses gains each of them more requests, but shuts nobody out; the places still
+    bound the work.
+    """
+    kept = list(rows.items())[-_MOST_ROWS:]
+    return "".join(f"{address} {second} {count}\n" for (address, second), count in kept).encode("ascii")
+
+
+def _wait_for(descriptor: int) -> None:
+    patience = Deadline(_PATIENCE)
+    while not _locked(descriptor):
+        if not patience.remaining():
+            raise CouldNotRegister(detail=f"the counts of [limits] are locked for {_PATIENCE} seconds")
+        time.sleep(_PAUSE)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CouldNotRegister(detail=str(error)) from error

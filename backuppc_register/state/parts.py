@@ -1,0 +1,58 @@
+"""Access to the files of a host's folder: what fails there is a fault of ours."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backuppc_register.errors import NoConfigFile
+
+# O_NONBLOCK: a FIFO in a file's place must not make us wait.
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@contextmanager
+def faults() -> Iterator[None]:
+    """Let an OSError come out as NoConfigFile."""
+    try:
+        yield
+    except OSError as error:
+        raise NoConfigFile(detail=str(error)) from error
+
+
+@faults()
+def content(path: Path) -> bytes | None:
+    """Return what the regular file at *path* holds, None where there is nothing of that name.
+
+    Raises NoConfigFile for a link, a folder, a file that we may not read: a doubt is never "no file".
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NoConfigFile(detail=f"{path} is not a regular file")
+        return file.read()
+
+
+@faults()
+def is_folder(path: Path) -> bool:
+    """Tell whether there is a folder at *path*; anything else there, a link too, is NoConfigFile."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISDIR(status.st_mode):
+        raise NoConfigFile(detail=f"{path} is not a folder")
+    return True
+
+
+@faults()
+def remove_folder(path: Path) -> None:
+    """Remove what a killed run left at *path*, if anything; raises NoConfigFile."""
+    if is_folder(path):
+        import shutil  # slow to import, and there seldom is anything to remove
+
+        shutil.rmtree(path)

@@ -1,0 +1,81 @@
+"""The record of a registration: who has a host, from which machine, and what we wrote for it."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from backuppc_register import files
+from backuppc_register.errors import NoConfigFile
+from backuppc_register.state import parts
+
+NAME = "record.json"
+FORMAT = 1
+_NEVER_EMPTY = ("host", "full_name", "person")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One registration.
+
+    *person* is the canonical uid, *entry* the directory's own mark of that person (entryUUID; may be empty).
+    *address* is the peer's at the time *registered* (UTC, ISO 8601, whole seconds). *config* is the SHA-256,
+    in hex, of the per-host .pl as we wrote it; empty where the .pl is not ours.
+    """
+
+    host: str
+    full_name: str
+    person: str
+    entry: str
+    os: str
+    address: str
+    registered: str
+    config: str
+
+
+def to_bytes(record: Record) -> bytes:
+    """Return the record as its file holds it."""
+    return json.dumps({"format": FORMAT, **asdict(record)}, indent=1).encode("ascii") + b"\n"
+
+
+def from_bytes(content: bytes) -> Record:
+    """Read a record's file back.
+
+    Keys that we do not know are skipped, so that a later version can add some; one whose loss would do harm
+    comes with a new format number.
+
+    Raises ValueError.
+    """
+    try:
+        told = json.loads(content.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("is nested too deep") from error
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
+        raise ValueError(f"is no record of format {FORMAT}")
+    values: dict[str, str] = {}
+    for name in (field.name for field in fields(Record)):
+        value = told.get(name)
+        if not isinstance(value, str) or (name in _NEVER_EMPTY and not value):
+            raise ValueError(f"has no {name}")
+        values[name] = value
+    return Record(**values)
+
+
+def read(folder: Path) -> Record | None:
+    """Return the record in *folder*, None where there is none.
+
+    Raises NoConfigFile where it cannot be read or understood: a doubt is never "no record".
+    """
+    path = folder / NAME
+    content = parts.content(path)
+    if content is None:
+        return None
+    try:
+        return from_bytes(content)
+    except ValueError as error:
+        raise NoConfigFile(detail=f"{path}: {error}") from error
+
+
+def write(folder: Path, record: Record) -> None:
+    """Put the record into *folder*; raises NoConfigFile."""
+    with parts.faults():
+        files.write(folder / NAME, to_bytes(record), 0o640)
