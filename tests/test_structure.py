@@ -1,0 +1,282 @@
+"""The house of the design: who may import whom, and who may touch the world outside."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "backuppc_register"
+
+GROUND, WING, RULES, DOOR = range(4)
+FLOORS = {
+    **dict.fromkeys(("forced_command", "admin", "console"), DOOR),
+    "rules": RULES,
+    **dict.fromkeys(("network", "backuppc", "state"), WING),
+}
+
+LIBRARIES = {
+    "ldap3": "network/directory.py",
+    "dns": "network/resolver.py",
+    "paramiko": "network/connect_back.py",
+}
+
+OUTSIDE = {
+    "os.environ",
+    "os.environb",
+    "os.getenv",
+    "os.getenvb",
+    "os.putenv",
+    "os._exit",
+    "sys.argv",
+    "sys.exit",
+    "sys.stdin",
+    "sys.stdout",
+    "sys.stderr",
+    "print",
+    "input",
+    "exit",
+    "quit",
+    "SystemExit",
+    "logging",
+    "warnings",
+}
+
+WRITERS = {
+    "files.py": "the one place",
+    "state/host_folder.py": "renames whole folders, which are not files",
+    "state/key_pairs.py": "ssh-keygen makes the pair in a folder of its own; the private key is renamed out of it",
+    "state/limits.py": "counts of a minute, which nobody misses",
+    "backuppc/lock.py": "an empty file, made to be locked",
+}
+REPLACING = {
+    "rename",
+    "renames",
+    "write_text",
+    "write_bytes",
+    "touch",
+    "symlink_to",
+    "hardlink_to",
+    "link",
+    "symlink",
+}
+REPLACING |= {"truncate", "move", "copy", "copy2", "copyfile", "copytree", "copyfileobj"}
+CREATING = {"os.O_CREAT", "os.O_TRUNC", "os.O_WRONLY", "os.O_RDWR", "os.O_APPEND"}
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module's path below the package, and its text."""
+
+    path: str
+    text: str
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @property
+    def place(self) -> PurePosixPath:
+        return PurePosixPath(self.path)
+
+    @property
+    def room(self) -> str:
+        return self.place.with_suffix("").parts[0]
+
+    @property
+    def floor(self) -> int:
+        return FLOORS.get(self.room, GROUND)
+
+
+def imports(module: Module) -> Iterator[tuple[str, ...]]:
+    """Yield the dotted names that *module* imports, wherever in it, each as its parts."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from (tuple(alias.name.split(".")) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = ("backuppc_register", *module.place.parent.parts)
+            base = origin[: len(origin) - node.level + 1] if node.level else ()
+            base += tuple(node.module.split(".")) if node.module else ()
+            yield from ((*base, alias.name) for alias in node.names)
+
+
+def upward_imports(module: Module) -> Iterator[str]:
+    if module.floor == GROUND and len(module.place.parts) > 1:
+        yield f"is in no room of the house: {module.room}"
+    for parts in imports(module):
+        if parts[0] in LIBRARIES and LIBRARIES[parts[0]] != module.path:
+            yield f"imports {parts[0]}"
+        if parts[0] == "backuppc_register" and len(parts) > 1 and parts[1] != module.room:
+            floor = FLOORS.get(parts[1], GROUND)
+            # Wings do not know each other, nor do doors; on the ground floor and among rules people meet.
+            if floor > module.floor or floor == module.floor in (WING, DOOR):
+                yield f"imports {'.'.join(parts)}"
+
+
+def uses(module: Module) -> Iterator[str]:
+    """Yield every name and attribute that *module* uses, dotted, and what it imports by name."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+        elif isinstance(node, ast.Name):
+            yield node.id
+    yield from (".".join(parts) for parts in imports(module))
+
+
+def outside(module: Module) -> Iterator[str]:
+    """Yield what only a door may do: read the environment, print, exit."""
+    if module.floor != DOOR:
+        yield from (f"uses {name}" for name in uses(module) if name in OUTSIDE)
+
+
+def writing(module: Module) -> Iterator[str]:
+    """Yield what only `files` may do: create, replace or overwrite a file."""
+    if module.path in WRITERS:
+        return
+    yield from (
+        f"uses {name}" for name in uses(module) if name in CREATING or name in {"os.replace", "os.rename"}
+    )
+    for call in (node for node in ast.walk(module.tree) if isinstance(node, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        # A text's replace() takes two arguments, a path's takes one.
+        path_replace = name == "replace" and len(call.args) == 1 and isinstance(call.func, ast.Attribute)
+        if name in REPLACING or (path_replace and not call.keywords):
+            yield f"calls {name}()"
+        if name in {"open", "fdopen"} and any(_is_writing_mode(argument) for argument in _arguments(call)):
+            yield f"calls {name}() to write"
+
+
+def _arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
+
+
+def _is_writing_mode(argument: ast.expr) -> bool:
+    mode = argument.value if isinstance(argument, ast.Constant) else None
+    return (
+        isinstance(mode, str)
+        and re.fullmatch(r"[rwxabt+]{1,4}", mode) is not None
+        and set(mode) & set("wxa+") != set()
+    )
+
+
+def guards(module: Module) -> Iterator[str]:
+    """Yield the asserts: they are gone under `python -O`, and an AssertionError is no error of ours."""
+    yield from (
+        f"asserts in line {node.lineno}" for node in ast.walk(module.tree) if isinstance(node, ast.Assert)
+    )
+
+
+def undescribed(module: Module) -> Iterator[str]:
+    """Yield the public names without a docstring."""
+    if not ast.get_docstring(module.tree):
+        yield "has no docstring"
+    yield from _undescribed_in(module.tree, "")
+
+
+def _undescribed_in(scope: ast.Module | ast.ClassDef, prefix: str) -> Iterator[str]:
+    for node in scope.body:
+        if not isinstance(
+            node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+        ) or node.name.startswith("_"):
+            continue
+        if not ast.get_docstring(node):
+            yield f"does not describe {prefix}{node.name}"
+        if isinstance(node, ast.ClassDef):
+            yield from _undescribed_in(node, f"{node.name}.")
+
+
+CHECKS = [upward_imports, outside, writing, guards, undescribed]
+MODULES = [Module(str(p.relative_to(PACKAGE)), p.read_text("utf-8")) for p in sorted(PACKAGE.rglob("*.py"))]
+
+
+def test_the_house_is_there():
+    assert {"errors.py", "config.py", "files.py", "forced_command.py"} <= {module.path for module in MODULES}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.path)
+def test_every_module_keeps_to_its_place(module, check):
+    assert list(check(module)) == []
+
+
+@pytest.mark.parametrize("path", WRITERS)
+def test_every_exception_is_still_needed(path):
+    text = (PACKAGE / path).read_text("utf-8")
+
+    assert list(writing(Module("elsewhere.py", text)))
+
+
+@pytest.mark.parametrize(
+    ("check", "path", "text"),
+    [
+        (upward_imports, "request.py", "from backuppc_register.rules import policy"),
+        (upward_imports, "request.py", "from backuppc_register.network.resolver import Resolver"),
+        (upward_imports, "request.py", "from backuppc_register import state"),
+        (upward_imports, "request.py", "import backuppc_register.forced_command"),
+        (upward_imports, "request.py", "from .backuppc import hosts"),
+        (upward_imports, "request.py", "from . import rules"),
+        (upward_imports, "request.py", "def late():\n    from backuppc_register.state import records"),
+        (upward_imports, "state/records.py", "from backuppc_register.backuppc import hosts"),
+        (upward_imports, "state/records.py", "from ..backuppc import hosts"),
+        (upward_imports, "network/resolver.py", "import backuppc_register.state.records"),
+        (upward_imports, "network/resolver.py", "from backuppc_register.rules.registration import Site"),
+        (upward_imports, "rules/policy.py", "from backuppc_register.forced_command import run"),
+        (upward_imports, "rules/policy.py", "from backuppc_register.admin.verbs import run"),
+        (upward_imports, "forced_command.py", "from backuppc_register.admin import verbs"),
+        (upward_imports, "helpers/text.py", "import backuppc_register.errors"),
+        (upward_imports, "rules/policy.py", "import ldap3"),
+        (upward_imports, "network/nameserver.py", "import dns.message"),
+        (upward_imports, "network/directory.py", "from paramiko.client import SSHClient"),
+        (outside, "config.py", "import os\nos.environ['HOME']"),
+        (outside, "config.py", "from os import environ"),
+        (outside, "config.py", "import os\nos.getenv('HOME')"),
+        (outside, "rules/policy.py", "print('x')"),
+        (outside, "rules/policy.py", "import sys\nsys.exit(1)"),
+        (outside, "rules/policy.py", "raise SystemExit"),
+        (outside, "rules/policy.py", "import sys\nsys.stderr.write('x')"),
+        (outside, "state/records.py", "import logging"),
+        (writing, "state/records.py", "import os\nos.rename('a', 'b')"),
+        (writing, "state/records.py", "import os\nos.replace('a', 'b')"),
+        (writing, "state/records.py", "from os import replace"),
+        (writing, "state/records.py", "path.rename(other)"),
+        (writing, "state/records.py", "path.replace(other)"),
+        (writing, "state/records.py", "path.write_text('x')"),
+        (writing, "state/records.py", "path.open('w')"),
+        (writing, "state/records.py", "open(path, mode='ab')"),
+        (writing, "state/records.py", "open(path, 'r+')"),
+        (writing, "state/records.py", "import os\nos.open(path, os.O_WRONLY)"),
+        (writing, "state/records.py", "import shutil\nshutil.move(path, other)"),
+        (guards, "state/records.py", "assert path"),
+        (undescribed, "state/records.py", "x = 1"),
+        (undescribed, "state/records.py", "'''Say.'''\ndef read(): pass"),
+        (
+            undescribed,
+            "state/records.py",
+            "'''Say.'''\nclass Record:\n    '''Say.'''\n    def read(self): pass",
+        ),
+    ],
+)
+def test_a_module_out_of_its_place_is_seen(check, path, text):
+    assert list(check(Module(path, text)))
+
+
+def test_a_module_in_its_place_is_let_alone():
+    text = '''
+"""Say."""
+import os
+import backuppc_register
+from dataclasses import replace
+from backuppc_register import __version__, files
+from backuppc_register.errors import Fault
+from backuppc_register.state import parts
+from . import key_pairs
+
+def read(path):
+    """Say."""
+    os.open(path, os.O_RDONLY)
+    return replace(path.read_text().replace("a", "b"), x=open(path, "rb"))
+'''
+
+    assert [problem for check in CHECKS for problem in check(Module("state/records.py", text))] == []
