@@ -1,0 +1,282 @@
+"""The question to the directory, LDAP: who is the person of a logon."""
+
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from socket import socket
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from ldap3 import ANONYMOUS, DEREF_NEVER, NONE, SIMPLE, SUBTREE, Connection, Server, Tls
+from ldap3.core.exceptions import LDAPInvalidDNSyntaxResult, LDAPInvalidFilterError
+from ldap3.core.results import RESULT_SIZE_LIMIT_EXCEEDED, RESULT_SUCCESS
+from ldap3.utils.conv import escape_filter_chars
+
+from backuppc_register import config
+from backuppc_register.deadline import Deadline
+from backuppc_register.errors import BadUser, DirectoryUnavailable, Misconfigured
+from backuppc_register.person import Person, possible_logon, same_logon
+
+LARGEST_ANSWER = 1 << 20
+"""Bytes that a server may send before it counts as failed."""
+
+_IDENTITIES = ("entryUUID", "objectGUID", "ipaUniqueID")
+_LONGEST_DETAIL = 300
+
+
+class Directory:
+    """The site's LDAP servers, as *settings* name them."""
+
+    def __init__(self, settings: config.Directory) -> None:
+        self._settings = settings
+
+    def find(self, logon: str, within: float) -> Person:
+        """Return the one person whose logon is *logon*, spelled as the directory spells it.
+
+        *within*: seconds for all servers together. They are asked in order until one knows: "no such person"
+        is final, what leaves a doubt is not.
+
+        Raises BadUser, DirectoryUnavailable, and Misconfigured where our filter, base or CA file is no good.
+        """
+        if not possible_logon(logon):
+            raise _nobody(logon, "no possible logon")
+        entries = self._first_answer(logon, Deadline(within))
+        if not entries:
+            raise _nobody(logon, "no entry")
+        if len(entries) > 1:
+            raise _nobody(logon, "more than one entry: " + "; ".join(entry.dn for entry in entries))
+        return self._person(entries[0], logon)
+
+    def _first_answer(self, logon: str, deadline: Deadline) -> list["_Entry"]:
+        """Ask one server after the other, each within a share that leaves the later ones theirs."""
+        servers = self._settings.servers
+        failures = []
+        for position, url in enumerate(servers):
+            fair = deadline.remaining() / (len(servers) - position)
+            try:
+                return _in_time(min(self._settings.timeout, fair), partial(self._outcome, url, logon))
+            except _Failed as failure:
+                failures.append(f"{url}: {failure}")
+        raise DirectoryUnavailable(detail="; ".join(failures))
+
+    def _outcome(self, url: str, logon: str, deadline: Deadline) -> "_Outcome":
+        """Return what the server at *url* said, or what went wrong; nothing is raised out of a thread."""
+        try:
+            return self._ask(url, logon, deadline)
+        except Misconfigured as error:
+            return error
+        except (LDAPInvalidFilterError, LDAPInvalidDNSyntaxResult) as error:
+            return Misconfigured(detail=f"[directory] filter, base or bind_dn: {url}: {self._reason(error)}")
+        except Exception as error:  # ldap3 lets KeyError, struct.error and more out on malformed answers
+            return _Failed(self._reason(error))
+
+    def _ask(self, url: str, logon: str, deadline: Deadline) -> list["_Entry"]:
+        settings = self._settings
+        connection = Connection(
+            self._server(url),
+            user=settings.bind_dn or None,
+            password=settings.password.reveal() or None,
+            authentication=SIMPLE if settings.bind_dn else ANONYMOUS,
+            read_only=True,
+            # Without it a failing search returns False, which would read as "no such person".
+            raise_exceptions=True,
+            auto_referrals=False,
+            auto_range=False,
+            # There is no schema to check against or to format by, and its formatters choke on odd values.
+            check_names=False,
+            return_empty_attributes=False,
+        )
+        try:
+            self._open(connection, deadline)
+            return self._search(connection, logon, deadline)
+        finally:
+            with suppress(Exception):
+                connection.unbind()
+
+    def _server(self, url: str) -> Server:
+        parts = urlsplit(url)
+        over_tls = parts.scheme == "ldaps"
+        tls = self._tls() if over_tls or self._settings.start_tls else None
+        return Server(parts.hostname or "", port=parts.port, use_ssl=over_tls, get_info=NONE, tls=tls)
+
+    def _tls(self) -> "_VerifiedTls":
+        try:
+            return _VerifiedTls(ssl.create_default_context(cafile=self._settings.ca_file or None))
+        except OSError as error:
+            raise Misconfigured(detail=f"[directory] ca_file: {self._settings.ca_file!r}: {error}") from error
+
+    def _open(self, connection: Connection, deadline: Deadline) -> None:
+        """Connect and bind."""
+        server = connection.server
+        # ldap3 tries all addresses of a name, each for connect_timeout.
+        addresses = server.address_info
+        if not addresses:
+            raise _Failed("its name has no address")
+        server.connect_timeout = _time_left(deadline) / len(addresses)
+        connection.open(read_server_info=False)
+        connection.socket = _Metered(connection.socket, deadline)
+        if self._settings.start_tls and not server.ssl:
+            if not connection.start_tls(read_server_info=False):
+                raise _Failed("StartTLS did not start")
+            connection.socket = _Metered(connection.socket, deadline)
+        connection.bind(read_server_info=False)
+        _expect("bindResponse", connection.result)
+
+    def _search(self, connection: Connection, logon: str, deadline: Deadline) -> list["_Entry"]:
+        settings = self._settings
+        wanted = (settings.logon_attribute, settings.name_attribute, *_IDENTITIES)
+        connection.search(
+            settings.base,
+            filter_for(settings.filter, logon),
+            SUBTREE,
+            dereference_aliases=DEREF_NEVER,
+            attributes=[attribute for attribute in wanted if attribute],
+            size_limit=2,
+            time_limit=int(_time_left(deadline)) + 1,
+        )
+        answers = connection.response or []
+        found = (each for each in answers if each["type"] == "searchResEntry")
+        entries = [_Entry(each["dn"], each["raw_attributes"]) for each in found]
+        # ldap3 raises neither it nor timeLimitExceeded; with fewer entries it is the server's own limit.
+        if len(entries) > 1 and connection.result["result"] == RESULT_SIZE_LIMIT_EXCEEDED:
+            return entries
+        _expect("searchResDone", connection.result)
+        # Who is here is ours, whatever else is elsewhere; who is not here may be there, and that is no "no".
+        if not entries and any(each["type"] == "searchResRef" for each in answers):
+            raise _Failed("refers to other servers (referrals are not followed: choose a base without any)")
+        return entries
+
+    def _person(self, entry: "_Entry", logon: str) -> Person:
+        values = [_text(value) for value in entry.values(self._settings.logon_attribute)]
+        uids = {value for value in values if possible_logon(value) and same_logon(value, logon)}
+        if len(uids) != 1:
+            told = ", ".join(values) or "not readable"
+            raise _nobody(logon, f"{entry.dn}: {self._settings.logon_attribute} is {told}")
+        names = entry.values(self._settings.name_attribute) if self._settings.name_attribute else []
+        return Person(uid=uids.pop(), name=_text(names[0]) if names else "", entry=_identity(entry))
+
+    def _reason(self, error: Exception) -> str:
+        """Tell *error* to the administrator, without the password even where a server says it back to us."""
+        text = str(error) if isinstance(error, _Failed) else f"{type(error).__name__}: {error}"
+        password = self._settings.password.reveal()
+        return (text.replace(password, "...") if password else text)[:_LONGEST_DETAIL]
+
+
+def filter_for(template: str, logon: str) -> str:
+    """Return the LDAP filter of *template* with *logon* as a literal value in it (RFC 4515)."""
+    return template.replace("{logon}", escape_filter_chars(logon))
+
+
+def _nobody(logon: str, detail: str) -> BadUser:
+    return BadUser(logon=logon, detail=detail[:_LONGEST_DETAIL])
+
+
+class _Failed(Exception):
+    """A server gave nothing to rely on; the text says why."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    dn: str
+    attributes: Mapping[str, list[bytes] | None]
+
+    def values(self, attribute: str) -> list[bytes]:
+        """Return the values of *attribute*, none where it is absent or unreadable."""
+        return self.attributes.get(attribute) or []
+
+
+_Outcome = list[_Entry] | Misconfigured | _Failed
+
+
+class _VerifiedTls(Tls):
+    """TLS whose names OpenSSL checks, IP addresses too: ldap3's own check needs what Python 3.12 dropped."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(validate=ssl.CERT_REQUIRED)
+        self._context = context
+
+    def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
+        """Take *connection*'s socket over into TLS, handshake included."""
+        plain = connection.socket
+        if isinstance(plain, _Metered):
+            plain = plain.plain
+        connection.socket = self._context.wrap_socket(plain, server_hostname=connection.server.host)
+
+
+class _Metered:
+    """The part of a socket that ldap3 uses, with an end in time and size: ldap3's timeouts are per read."""
+
+    def __init__(self, plain: socket, deadline: Deadline) -> None:
+        self.plain = plain
+        self._deadline = deadline
+        self._received = 0
+
+    def recv(self, size: int) -> bytes:
+        """Read as a socket does; raises OSError past the deadline or the largest answer."""
+        self.plain.settimeout(_time_left(self._deadline))
+        data = self.plain.recv(size)
+        self._received += len(data)
+        if self._received > LARGEST_ANSWER:
+            raise OSError(f"an answer over {LARGEST_ANSWER} bytes")
+        return data
+
+    def sendall(self, data: bytes) -> None:
+        self.plain.sendall(data)
+
+    def shutdown(self, how: int) -> None:
+        self.plain.shutdown(how)
+
+    def close(self) -> None:
+        self.plain.close()
+
+
+def _in_time(seconds: float, work: Callable[[Deadline], _Outcome]) -> list[_Entry]:
+    """Return what *work* returns, or raise it; after *seconds* go on without it.
+
+    A daemon thread, because nothing interrupts getaddrinfo: the process does not wait for it when it ends.
+    """
+    answers: SimpleQueue[_Outcome] = SimpleQueue()
+    deadline = Deadline(seconds)
+    answer: _Outcome
+    try:
+        Thread(target=lambda: answers.put(work(deadline)), daemon=True).start()
+        answer = answers.get(timeout=deadline.remaining())
+    except Empty:
+        answer = _Failed(f"no answer within {seconds:.1f} s")
+    except RuntimeError as error:  # the system has no thread left
+        answer = _Failed(str(error))
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _time_left(deadline: Deadline) -> float:
+    if not (left := deadline.remaining()):
+        raise TimeoutError("out of time")
+    return left
+
+
+def _expect(kind: str, result: Mapping[str, Any]) -> None:
+    """Raise _Failed unless *result* is a success of the *kind* of operation that was asked for."""
+    if result["type"] != kind or result["result"] != RESULT_SUCCESS:
+        raise _Failed(f"{result['type']} {result['description']}: {result['message']}")
+
+
+def _identity(entry: _Entry) -> str:
+    """Return the entry's own lasting identity, in one spelling whatever server tells it, or ""."""
+    for attribute in _IDENTITIES:
+        if values := entry.values(attribute):
+            # objectGUID is 16 bytes, the first fields little-endian (MS-DTYP 2.3.4.2).
+            if attribute == "objectGUID":
+                return str(UUID(bytes_le=values[0])) if len(values[0]) == 16 else values[0].hex()
+            return _text(values[0]).lower()
+    return ""
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", errors="replace")

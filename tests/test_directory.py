@@ -1,0 +1,849 @@
+"""The question to the directory: one person or none, from a real slapd, and every way for a server to fail."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import ANY
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ldap3.operation.search import MATCH_EQUAL, parse_filter
+from ldap3.protocol.convert import prepare_filter_for_sending
+from pytest_mock import MockerFixture
+from services import slapd as ldap
+from services.failing_ldap import (
+    BIND,
+    SEARCH,
+    STARTTLS,
+    Behaviour,
+    Client,
+    FailingLdap,
+    ber,
+    found,
+    message,
+    result,
+)
+from services.slapd import BASE, PEOPLE, SUFFIX, Authority, Slapd, person, unit
+
+from backuppc_register import config
+from backuppc_register.errors import BadUser, DirectoryUnavailable, Misconfigured, RegisterError
+from backuppc_register.network import directory
+from backuppc_register.network.directory import Directory, filter_for
+from backuppc_register.person import Person
+
+ROOT = Path(directory.__file__).parents[2]
+GUID = UUID("00112233-4455-6677-8899-aabbccddeeff")
+ODD_PEOPLE = (
+    PEOPLE
+    + person("ykerjean", "Yann Kerjean", givenName=["first", "second"])
+    + person("nnoname", "N N", objectGUID=b"\xff\xfe\x00 no text", mail="other@univ-brest.fr")
+    + person("eve", "Eve\nsuccess\nkey: ssh-ed25519 AAAA")
+    + person("\u212aevin", "The Kelvin Sign")
+    + person("twice", "Spelled Twice", labeledURI=["casey", "CASEY"])
+    + person("guid", "From Active Directory", objectGUID=GUID.bytes_le, ipaUniqueID="not this one")
+    + person("shortguid", "A Broken One", objectGUID=b"\x01\x02")
+    + person("ipa", "From FreeIPA", ipaUniqueID="2C5EA4C0-4067-11EA-8BAD-0000000000AA")
+    + person("upper", "From Elsewhere", entryUUID="2C5EA4C0-4067-11EA-8BAD-0000000000BB")
+)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def server(authority: Authority) -> Iterator[Slapd]:
+    certificate = authority.issue("localhost", "127.0.0.1", "::1")
+    with Slapd(ODD_PEOPLE, certificate=certificate) as running:
+        yield running
+
+
+@contextmanager
+def done_within(seconds: float) -> Iterator[None]:
+    """Fail if the block takes longer: what protects a waiting person."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
+
+
+def settings(*servers: str, **more: Any) -> config.Directory:
+    return config.Directory(servers=servers, **{"base": BASE, "timeout": 3, **more})
+
+
+def find(logon: str, *servers: str, within: float = 20, **more: Any) -> Person:
+    return Directory(settings(*servers, **more)).find(logon, within)
+
+
+def as_reader(password: str = ldap.READER_PASSWORD) -> dict[str, Any]:
+    return {"bind_dn": ldap.READER, "password": config.Secret(password)}
+
+
+def dead() -> str:
+    """Give the URL of a port where nobody listens."""
+    return f"ldap://127.0.0.1:{ldap.free_port()}"
+
+
+def why(*servers: str, logon: str = "cmartin", **more: Any) -> str:
+    """Ask, and give the reason for which the directory counts as unavailable."""
+    with pytest.raises(DirectoryUnavailable) as unavailable:
+        find(logon, *servers, **more)
+    return unavailable.value.detail
+
+
+def connections(server: Slapd) -> int:
+    return server.log.count(" ACCEPT from ")
+
+
+# A person is found
+
+
+@pytest.mark.parametrize(
+    ("asked", "uid"),
+    [
+        ("cmartin", "cmartin"),
+        ("CMARTIN", "cmartin"),
+        ("jdupond", "JDupond"),
+        ("JDupond", "JDupond"),
+        ("mcorre", "mcorre"),
+        ("MARIE.corre", "Marie.Corre"),
+    ],
+)
+def test_the_logon_is_spelled_as_the_directory_spells_it(server: Slapd, asked: str, uid: str) -> None:
+    assert find(asked, server.ldap()).uid == uid
+
+
+def test_a_person_has_a_name_and_a_lasting_identity(server: Slapd) -> None:
+    assert find("elebris", server.ldap()) == Person(
+        uid="elebris", name="Éloïse Le Bris", entry="2c5ea4c0-4067-11ea-8bad-000000000004"
+    )
+
+
+@pytest.mark.parametrize(
+    ("logon", "attribute", "name"),
+    [
+        ("ykerjean", "givenName", "first"),
+        ("ykerjean", "GIVENNAME", "first"),
+        ("cmartin", "displayName", ""),
+        ("cmartin", "", ""),
+        ("nnoname", "objectGUID", "\ufffd\ufffd\0 no text"),
+        ("eve", "cn", "Eve\nsuccess\nkey: ssh-ed25519 AAAA"),
+    ],
+)
+def test_the_name_is_the_first_value_of_its_attribute(
+    server: Slapd, logon: str, attribute: str, name: str
+) -> None:
+    assert find(logon, server.ldap(), name_attribute=attribute).name == name
+
+
+def test_filter_and_logon_attribute_are_the_sites_own(server: Slapd) -> None:
+    wanted = "(&(objectClass=inetOrgPerson)(|(uid={logon})(mail={logon}@univ-brest.fr)))"
+
+    assert find("adupont", server.ldap(), filter=wanted, logon_attribute="UID").uid == "adupont"
+
+
+def test_the_identity_is_the_first_that_can_be_read() -> None:
+    hidden = "access to attrs=entryUUID by * none\n" + ldap.EVERYONE_READS
+
+    with Slapd(ODD_PEOPLE, access=hidden) as server:
+        entries = {
+            logon: find(logon, server.ldap()).entry for logon in ("guid", "shortguid", "ipa", "cmartin")
+        }
+
+    assert entries == {
+        "guid": str(GUID),
+        "shortguid": "0102",
+        "ipa": "2c5ea4c0-4067-11ea-8bad-0000000000aa",
+        "cmartin": "",
+    }
+
+
+def test_the_identity_reads_the_same_from_every_server(server: Slapd) -> None:
+    assert find("upper", server.ldap()).entry == "2c5ea4c0-4067-11ea-8bad-0000000000bb"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+@pytest.mark.parametrize("how", ["ldap", "ldaps", "starttls"])
+@pytest.mark.parametrize("bind", [{}, as_reader()], ids=["anonymous", "bound"])
+def test_every_way_to_a_server_works(
+    server: Slapd, authority: Authority, host: str, how: str, bind: dict[str, Any]
+) -> None:
+    url = server.ldaps(host) if how == "ldaps" else server.ldap(host)
+    tls = {"start_tls": how == "starttls", "ca_file": str(authority.file)}
+
+    assert find("cmartin", url, **tls, **bind).uid == "cmartin"
+    assert ("TLS established" in server.log.rpartition(" ACCEPT from ")[2]) == (how != "ldap")
+    assert (ldap.READER in server.log.rpartition(" ACCEPT from ")[2]) == bool(bind)
+
+
+def test_start_tls_concerns_ldap_alone(server: Slapd, authority: Authority) -> None:
+    assert find("cmartin", server.ldaps(), start_tls=True, ca_file=str(authority.file)).uid == "cmartin"
+
+
+def test_without_a_ca_file_the_systems_authorities_are_trusted(
+    server: Slapd, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+
+    assert find("cmartin", server.ldaps()).uid == "cmartin"
+
+
+def test_one_question_is_one_connection_and_one_search(server: Slapd) -> None:
+    before = server.log
+
+    find("cmartin", server.ldap())
+
+    asked = server.log.removeprefix(before)
+    assert asked.count(" ACCEPT from ") == 1
+    assert asked.count(" SRCH base=") == 1
+
+
+# Nobody
+
+
+@pytest.mark.parametrize("logon", ["nobody", "plegall", "kevin", "ou", "reader"])
+def test_what_is_not_exactly_one_entry_of_that_logon_is_nobody(server: Slapd, logon: str) -> None:
+    with pytest.raises(BadUser) as refused:
+        find(logon, server.ldap())
+
+    assert refused.value.message() == f"bad user request : {logon}"
+
+
+def test_two_entries_are_named_to_the_administrator_alone(server: Slapd) -> None:
+    with pytest.raises(BadUser) as refused:
+        find("plegall", server.ldap())
+
+    assert "ou=staff" in refused.value.detail
+    assert "ou=students" in refused.value.detail
+    assert "ou=" not in refused.value.message()
+
+
+def test_a_wild_filter_does_not_fetch_the_directory(server: Slapd) -> None:
+    before = server.log
+
+    with pytest.raises(BadUser):
+        find("cmartin", server.ldap(), filter="(|(uid={logon})(uid=*))")
+
+    assert " nentries=2 " in server.log.removeprefix(before)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"filter": "(cn=Anne Dupont)"},
+        {"logon_attribute": "sn"},
+        {"logon_attribute": "telephoneNumber"},
+        {"filter": "(mail=other@{logon})"},
+    ],
+)
+def test_an_entry_that_does_not_bear_the_logon_is_nobodys(server: Slapd, how: dict[str, str]) -> None:
+    with pytest.raises(BadUser):
+        find("cmartin", server.ldap(), **how)
+
+
+def test_two_spellings_of_one_logon_are_nobodys(server: Slapd) -> None:
+    with pytest.raises(BadUser):
+        find("casey", server.ldap(), logon_attribute="labeledURI", filter="(labeledURI={logon})")
+
+
+ATTACKS = [
+    "*",
+    "cm*",
+    "cmartin)(uid=*",
+    "*)(uid=*))(|(uid=*",
+    "cmartin)(objectClass=*",
+    "(cmartin)",
+    "cmartin\\2a",
+    "\\63martin",
+    "cmartin\0",
+    "\0",
+    "cmartin\n",
+    " cmartin",
+    "",
+    "é",
+    "ｃmartin",
+    "cm\u0131rtin",
+    "{logon}",
+    "x" * 65,
+    "-cmartin",
+]
+
+
+@pytest.mark.parametrize("logon", ATTACKS)
+def test_an_impossible_logon_is_never_asked_for(server: Slapd, logon: str) -> None:
+    before = connections(server)
+
+    with pytest.raises(BadUser):
+        find(logon, server.ldap())
+
+    assert connections(server) == before
+
+
+@pytest.mark.parametrize("logon", ATTACKS)
+def test_an_impossible_logon_is_a_literal_value_even_if_asked_for(
+    server: Slapd, logon: str, mocker: MockerFixture
+) -> None:
+    mocker.patch.object(directory, "possible_logon", return_value=True)
+    before = server.log
+
+    # slapd itself ignores blanks around a value, and knows the full-width letter as the plain one.
+    with pytest.raises(BadUser):
+        find(logon, server.ldap(), base=SUFFIX)
+
+    asked = server.log.removeprefix(before)
+    assert asked.count('filter="(uid=') + asked.count('filter="(?uid=') == 1
+    assert " nentries=2 " not in asked
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_no_text_leaves_its_place_in_a_filter(text: str) -> None:
+    node = parse_filter(filter_for("(&(a=b)(uid={logon}))", text), None, True, True, None, False).elements[0]
+
+    first, second = node.elements
+    assert first.assertion == {"attr": "a", "value": b"b"}
+    assert (second.tag, second.assertion) == (MATCH_EQUAL, {"attr": "uid", "value": ANY})
+    assert prepare_filter_for_sending(second.assertion["value"]) == text.strip().encode()
+
+
+# Several servers
+
+
+def test_the_next_server_is_asked_when_one_is_dead(server: Slapd) -> None:
+    assert find("cmartin", dead(), dead(), server.ldap()).uid == "cmartin"
+
+
+def test_no_such_person_is_final(server: Slapd) -> None:
+    with FailingLdap(lambda client: None) as second:
+        with pytest.raises(BadUser):
+            find("nobody", server.ldap(), second.url)
+
+        assert second.connections == 0
+
+
+def test_all_that_failed_are_named_with_their_reasons(authority: Authority) -> None:
+    with Slapd(certificate=authority.issue("elsewhere.univ-brest.fr")) as server:
+        urls = (dead(), server.ldaps())
+
+        detail = why(*urls, ca_file=str(authority.file))
+
+    assert all(url in detail for url in urls)
+    assert "refused" in detail
+    assert "CERTIFICATE_VERIFY_FAILED" in detail
+
+
+def test_a_server_that_never_answers_costs_one_timeout(server: Slapd) -> None:
+    with FailingLdap(hold) as silent, done_within(3):
+        assert find("cmartin", silent.url, server.ldap(), timeout=1).uid == "cmartin"
+
+
+def test_later_servers_keep_their_share_of_a_short_time(server: Slapd) -> None:
+    with FailingLdap(hold) as one, FailingLdap(hold) as other, done_within(3):
+        assert find("cmartin", one.url, other.url, server.ldap(), timeout=60, within=3).uid == "cmartin"
+
+
+def test_time_that_a_server_did_not_use_is_the_next_ones() -> None:
+    with FailingLdap(hold) as silent:
+        began = time.monotonic()
+        why(dead(), silent.url, timeout=2, within=2)
+        assert time.monotonic() - began > 1.5
+
+
+def test_without_any_time_nobody_is_found_and_nobody_denied(server: Slapd) -> None:
+    with done_within(1):
+        why(server.ldap(), within=0)
+
+
+# TLS is always verified
+
+
+def test_an_authority_that_we_do_not_trust_is_refused(
+    server: Slapd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = str(Authority(tmp_path / "other").file)
+
+    for trust in ({"ca_file": other}, {"ca_file": ""}):
+        assert "CERTIFICATE_VERIFY_FAILED" in why(server.ldaps(), **trust)
+        assert "CERTIFICATE_VERIFY_FAILED" in why(server.ldap(), start_tls=True, **trust)
+
+
+@pytest.mark.parametrize(
+    ("names", "days", "reason"),
+    [
+        (["localhost", "127.0.0.1"], -1, "expired"),
+        (["elsewhere.univ-brest.fr", "127.0.0.2"], 7, "mismatch"),
+    ],
+)
+def test_a_certificate_that_is_not_this_servers_or_expired_is_refused(
+    authority: Authority, names: list[str], days: int, reason: str
+) -> None:
+    trust = {"ca_file": str(authority.file), **as_reader()}
+    with Slapd(certificate=authority.issue(*names, days=days)) as server:
+        for host in ("localhost", "127.0.0.1"):
+            assert reason in why(server.ldaps(host), **trust)
+            assert reason in why(server.ldap(host), start_tls=True, **trust)
+
+        assert " BIND " not in server.log
+
+
+def test_a_server_without_starttls_is_not_asked_in_the_clear(authority: Authority) -> None:
+    with Slapd() as server:
+        reason = why(server.ldap(), start_tls=True, ca_file=str(authority.file), **as_reader())
+
+        assert "protocolError" in reason
+        assert " BIND " not in server.log
+        assert " SRCH " not in server.log
+
+
+def test_a_refused_starttls_is_not_gone_round() -> None:
+    def refuse(client: Client) -> None:
+        client.answer(STARTTLS, 53)
+        client.request()
+        pytest.fail("it asked on in the clear")
+
+    with FailingLdap(refuse) as server:
+        assert "unwillingToPerform" in why(server.url, start_tls=True, **as_reader())
+
+
+def test_ldaps_to_a_port_that_speaks_plain_ldap_fails(server: Slapd, authority: Authority) -> None:
+    why(server.ldap().replace("ldap:", "ldaps:"), ca_file=str(authority.file))
+
+
+def test_a_server_silent_in_the_handshake_costs_one_timeout(server: Slapd, authority: Authority) -> None:
+    with FailingLdap(hold) as silent, done_within(3):
+        first = silent.url.replace("ldap:", "ldaps:")
+        assert find("cmartin", first, server.ldaps(), timeout=1, ca_file=str(authority.file)).uid == "cmartin"
+
+
+@pytest.mark.parametrize("content", [None, "no certificate\n", ""])
+def test_a_ca_file_that_is_none_is_our_own_fault(server: Slapd, tmp_path: Path, content: str | None) -> None:
+    ca_file = tmp_path / "ca.pem"
+    if content is not None:
+        ca_file.write_text(content)
+
+    with pytest.raises(Misconfigured) as fault:
+        find("cmartin", server.ldaps(), ca_file=str(ca_file))
+
+    assert "[directory] ca_file" in fault.value.detail
+
+
+# A doubt is a fault
+
+
+@pytest.mark.parametrize(
+    "code",
+    [1, 2, 3, 4, 7, 8, 10, 11, 12, 13, 14, 18, 32, 48, 49, 50, 51, 52, 53, 54, 80, 100, 118],
+)
+@pytest.mark.parametrize("stage", ["bind", "search", "search after an entry"])
+def test_an_error_is_never_a_no(code: int, stage: str) -> None:
+    def fail(client: Client) -> None:
+        if stage != "bind":
+            client.accept_bind()
+        number, _ = client.request()
+        if stage == "search after an entry":
+            client.send(message(number, CMARTIN))
+        client.send(message(number, result(BIND if stage == "bind" else SEARCH, code)))
+        hold(client)
+
+    with FailingLdap(fail) as server:
+        assert "ldap" in why(server.url)
+
+
+CMARTIN = found(f"uid=cmartin,{BASE}", {"uid": [b"cmartin"], "cn": [b"Christophe Martin"]})
+
+
+def hold(client: Client) -> None:
+    """Take everything and say nothing, until the other side goes."""
+    while client.connection.recv(4096):
+        pass
+
+
+def saying(*answers: Callable[[int], bytes]) -> Behaviour:
+    """Answer one request after the other with what is made of its number, then nothing more."""
+
+    def behave(client: Client) -> None:
+        for answer in answers:
+            number, _ = client.request()
+            client.send(answer(number))
+        hold(client)
+
+    return behave
+
+
+def hang_up(client: Client) -> None:
+    client.accept_bind()
+    client.request()
+
+
+def bound(number: int) -> bytes:
+    return message(number, result(BIND))
+
+
+NOTICE = result(STARTTLS, 52, "", ber(0x8A, b"1.3.6.1.4.1.1466.20036"))
+NONSENSE: dict[str, Behaviour] = {
+    "closes at once": lambda client: None,
+    "closes after the bind": hang_up,
+    "web server": saying(lambda number: b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "ssh server": saying(lambda number: b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "zeros": saying(lambda number: bytes(64)),
+    "ones": saying(lambda number: b"\xff" * 64),
+    "half a message": lambda client: client.send(bound(client.request()[0])[:7]),
+    "half an answer": saying(bound, lambda number: message(number, CMARTIN)[:30]),
+    "empty message": saying(lambda number: ber(0x30)),
+    "no result": saying(lambda number: message(number, ber(BIND))),
+    "no operation": saying(lambda number: ber(0x30, ber(2, number.to_bytes(4)))),
+    "code unknown to all": saying(bound, lambda number: message(number, result(SEARCH, 127))),
+    "somebody else's answer": saying(bound, lambda number: message(number + 1, result(SEARCH))),
+    "bind where a search was asked": saying(bound, bound),
+    "extended where a search was asked": saying(bound, lambda number: message(number, result(STARTTLS))),
+    "search where a bind was asked": saying(lambda number: message(number, result(SEARCH))),
+    "intermediate where a search was asked": saying(bound, lambda number: message(number, ber(0x79))),
+    "operation that there is none": saying(bound, lambda number: message(number, ber(0x7E, ber(4)))),
+    "notice of disconnection": saying(bound, lambda number: message(0, NOTICE)),
+    "unsolicited nonsense": saying(bound, lambda number: message(0, result(SEARCH))),
+    "entry without attributes": saying(
+        bound, lambda number: message(number, ber(0x64, ber(4, b"dc=x"))) + message(number, result(SEARCH))
+    ),
+    "attributes that are none": saying(
+        bound,
+        lambda number: (
+            message(number, ber(0x64, ber(4, b"dc=x"), ber(0x30, ber(4, b"uid"), ber(2, b"1"))))
+            + message(number, result(SEARCH))
+        ),
+    ),
+    "answer after the end": saying(
+        bound, lambda number: message(number, result(SEARCH)) + message(number, CMARTIN)
+    ),
+    "nested without end": saying(bound, lambda number: message(number, ber(0x65, b"\x30\x80" * 3000))),
+}
+
+
+@pytest.mark.parametrize("behaviour", NONSENSE.values(), ids=NONSENSE.keys())
+def test_nonsense_is_no_answer_and_the_next_server_is_asked(server: Slapd, behaviour: Behaviour) -> None:
+    with FailingLdap(behaviour) as first, done_within(3):
+        assert find("cmartin", first.url, server.ldap(), timeout=1).uid == "cmartin"
+        assert first.connections == 1
+
+
+def test_an_entry_without_a_logon_is_nobodys() -> None:
+    entry = found("dc=x", {"UID": [], "cn": [b"x"]})
+    behaviour = saying(bound, lambda number: message(number, entry) + message(number, result(SEARCH)))
+
+    with FailingLdap(behaviour) as server, pytest.raises(BadUser):
+        find("cmartin", server.url)
+
+
+def test_an_attribute_in_ranges_is_not_asked_for_again() -> None:
+    entry = found("dc=x", {"uid;range=0-0": [b"cmartin"]})
+    behaviour = saying(bound, lambda number: message(number, entry) + message(number, result(SEARCH)))
+
+    with FailingLdap(behaviour) as server, pytest.raises(BadUser):
+        find("cmartin", server.url)
+
+
+def test_an_answer_in_many_pieces_is_an_answer() -> None:
+    def dribble(client: Client) -> None:
+        client.accept_bind()
+        number, _ = client.request()
+        for byte in message(number, CMARTIN) + message(number, result(SEARCH)):
+            client.send(bytes([byte]))
+            time.sleep(0.001)
+
+    with FailingLdap(dribble) as server:
+        assert find("cmartin", server.url).name == "Christophe Martin"
+
+
+def test_a_byte_a_second_does_not_stretch_the_timeout() -> None:
+    def drip(client: Client) -> None:
+        client.accept_bind()
+        number, _ = client.request()
+        for byte in message(number, CMARTIN):
+            client.send(bytes([byte]))
+            time.sleep(0.5)
+
+    with FailingLdap(drip) as server, done_within(4):
+        why(server.url, timeout=2)
+
+
+@pytest.mark.parametrize("stage", ["bind", "search"])
+@pytest.mark.parametrize("what", ["entries", "one huge value", "one huge number"])
+def test_an_endless_answer_is_cut_at_its_size(stage: str, what: str) -> None:
+    sent = 0
+
+    def flood(client: Client) -> None:
+        nonlocal sent
+        if stage == "search":
+            client.accept_bind()
+        number, _ = client.request()
+        piece = message(number, CMARTIN) if what == "entries" else b"\x01" * 65536
+        if what == "one huge value":
+            client.send(
+                b"\x30\x84\x7f\xff\xff\xff\x02\x01\x01\x64\x84\x7f\xff\xff\xf0\x04\x84\x7f\xff\xff\xe0"
+            )
+        elif what == "one huge number":
+            client.send(b"\x30\xfe" + b"\xff" * 126)
+        while True:
+            client.send(piece)
+            sent += len(piece)
+
+    with FailingLdap(flood) as server, done_within(10):
+        reason = why(server.url, timeout=8)
+
+    assert "1048576 bytes" in reason
+    assert sent < 32 << 20
+
+
+def test_a_name_lookup_that_hangs_costs_one_timeout(server: Slapd, mocker: MockerFixture) -> None:
+    really = socket.getaddrinfo
+    over = threading.Event()
+
+    def hang(host: str, *more: Any) -> Any:
+        if host == "dead-resolver.univ-brest.fr":
+            over.wait(20)
+        return really(host, *more)
+
+    mocker.patch("socket.getaddrinfo", hang)
+    with done_within(3):
+        assert (
+            find("cmartin", "ldap://dead-resolver.univ-brest.fr", server.ldap(), timeout=1).uid == "cmartin"
+        )
+    over.set()
+
+
+def test_a_name_without_an_address_is_a_doubt(mocker: MockerFixture) -> None:
+    mocker.patch("socket.getaddrinfo", side_effect=socket.gaierror(-2, "Name or service not known"))
+
+    assert "no address" in why("ldap://ldap1.univ-brest.fr")
+
+
+def test_dead_addresses_of_a_name_leave_time_for_its_good_one(server: Slapd, mocker: MockerFixture) -> None:
+    with full_queue() as black_hole:
+        ports = (black_hole, black_hole, server.port)
+        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+        mocker.patch("socket.getaddrinfo", return_value=addresses)
+
+        with done_within(4):
+            assert find("cmartin", "ldap://ldap1.univ-brest.fr", timeout=3).uid == "cmartin"
+
+
+def test_a_name_with_dead_addresses_only_costs_one_timeout(mocker: MockerFixture) -> None:
+    with full_queue() as black_hole:
+        address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", black_hole))
+        mocker.patch("socket.getaddrinfo", return_value=[address] * 5)
+
+        with done_within(3):
+            why("ldap://ldap1.univ-brest.fr", timeout=1)
+
+
+@contextmanager
+def full_queue() -> Iterator[int]:
+    """Give a port where a connection hangs, as behind a firewall: its queue of connections is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        waiting = []
+        for _ in range(3):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+            waiting.append(one)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            for one in waiting:
+                one.close()
+
+
+def test_no_thread_left_is_a_doubt(server: Slapd, mocker: MockerFixture) -> None:
+    mocker.patch.object(directory, "Thread", side_effect=RuntimeError("can't start new thread"))
+
+    assert "thread" in why(server.ldap())
+
+
+def test_who_was_given_up_ends_soon_and_takes_its_connection_along() -> None:
+    def drip(client: Client) -> None:
+        client.request()
+        while True:
+            client.send(b"0")
+            time.sleep(0.05)
+
+    with FailingLdap(drip) as server:
+        before = threading.active_count()
+        why(server.url, timeout=1)
+        time.sleep(1)
+
+        # The server's own thread is gone too: nobody takes its bytes any more.
+        assert threading.active_count() <= before
+
+
+LONELY = """
+import socket, sys, time
+socket.getaddrinfo = lambda *_: time.sleep(60)
+from backuppc_register import config, errors
+from backuppc_register.network.directory import Directory
+server = config.Directory(servers=(sys.argv[1],), base="dc=x", timeout=1)
+try:
+    Directory(server).find("cmartin", 10)
+except errors.DirectoryUnavailable:
+    print("unavailable")
+"""
+
+
+def test_a_process_does_not_wait_for_a_lookup_that_hangs_and_prints_nothing() -> None:
+    with done_within(8):
+        done = subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "ignore", "-c", LONELY, "ldap://dead-resolver.univ-brest.fr"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "unavailable\n", "")
+
+
+@pytest.mark.parametrize("broken", ["base", "filter", "bind_dn"])
+def test_a_malformed_setting_is_our_own_fault(server: Slapd, broken: str) -> None:
+    values: dict[str, dict[str, Any]] = {
+        "base": {"base": "univ-brest.fr"},
+        "filter": {"filter": "(&(uid={logon})(cn))"},
+        "bind_dn": {"bind_dn": "reader", "password": config.Secret("x")},
+    }
+
+    with pytest.raises(Misconfigured) as fault:
+        find("cmartin", server.ldap(), **values[broken])
+
+    assert broken in fault.value.detail
+
+
+def test_a_base_that_does_not_exist_is_a_doubt(server: Slapd) -> None:
+    assert "noSuchObject" in why(server.ldap(), base=f"ou=peuple,{SUFFIX}")
+
+
+# Who we are to the directory
+
+
+def test_a_refused_bind_is_a_doubt(server: Slapd) -> None:
+    assert "invalidCredentials" in why(server.ldap(), **as_reader("wrong"))
+
+
+def test_a_refused_anonymous_bind_is_a_doubt() -> None:
+    with Slapd(options="disallow bind_anon") as server:
+        assert "inappropriateAuthentication" in why(server.ldap())
+        assert find("cmartin", server.ldap(), **as_reader()).uid == "cmartin"
+
+
+def test_people_that_only_the_bound_may_see_are_seen_bound() -> None:
+    access = f'access to attrs=userPassword by anonymous auth\naccess to * by dn.exact="{ldap.READER}" read\n'
+
+    with Slapd(access=access) as server:
+        assert find("cmartin", server.ldap(), **as_reader()).uid == "cmartin"
+        why(server.ldap())
+
+
+PASSWORD = "Fest-Noz; 56%d {logon}"
+
+
+def shouted_back(client: Client) -> None:
+    """Refuse the bind and tell the world its password."""
+    client.answer(BIND, 49, f"no such password: {PASSWORD}")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "more"),
+    [
+        (shouted_back, {}),
+        (hold, {}),
+        (saying(lambda number: b"\xff" * 64), {}),
+        (saying(bound, lambda number: message(number, result(SEARCH, 51, PASSWORD))), {}),
+        (saying(lambda number: message(number, result(BIND, 34, PASSWORD))), {}),
+        (saying(bound, lambda number: b""), {"filter": "(((uid={logon}"}),
+    ],
+)
+def test_the_password_is_in_no_error(behaviour: Behaviour, more: dict[str, str]) -> None:
+    asked = settings("ldap://127.0.0.1:1", bind_dn=ldap.READER, password=config.Secret(PASSWORD), **more)
+
+    with FailingLdap(behaviour) as server, pytest.raises(RegisterError) as caught:
+        Directory(replace(asked, servers=(server.url,), timeout=1)).find("cmartin", 5)
+
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + caught.value.detail
+    assert PASSWORD not in shown
+    assert PASSWORD not in repr(asked)
+
+
+# Referrals
+
+
+@contextmanager
+def with_referrals(*to: str) -> Iterator[Slapd]:
+    """Give a server where a branch of the people lives elsewhere."""
+    people = PEOPLE + ldap.entry(
+        f"ou=hospital,{BASE}",
+        {"objectClass": ["referral", "extensibleObject"], "ou": ["hospital"], "ref": to},
+    )
+    with Slapd(people) as server:
+        yield server
+
+
+def test_a_person_who_is_here_is_found_whatever_lives_elsewhere() -> None:
+    with FailingLdap(hold) as elsewhere, with_referrals(f"{elsewhere.url}/ou=hospital,{BASE}") as server:
+        assert find("cmartin", server.ldap()).uid == "cmartin"
+        assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize("base", [BASE, f"ou=hospital,{BASE}", f"ou=ward,ou=hospital,{BASE}"])
+def test_a_person_who_may_be_elsewhere_is_a_doubt(base: str) -> None:
+    with FailingLdap(hold) as elsewhere, with_referrals(f"{elsewhere.url}/ou=hospital,{BASE}") as server:
+        assert "refer" in why(server.ldap(), logon="nobody", base=base)
+        assert elsewhere.connections == 0
+
+
+def test_people_outside_the_base_are_nobody_whatever_alias_leads_to_them() -> None:
+    robots = f"ou=robots,{SUFFIX}"
+    alias = {"objectClass": ["alias", "extensibleObject"], "ou": ["robots"], "aliasedObjectName": [robots]}
+    people = (
+        PEOPLE + unit(robots) + person("robot", "A Robot", robots) + ldap.entry(f"ou=robots,{BASE}", alias)
+    )
+
+    with Slapd(people) as server, pytest.raises(BadUser):
+        find("robot", server.ldap())
+
+
+# Silence
+
+
+def test_the_library_logs_nothing(
+    server: Slapd, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    find("cmartin", server.ldap())
+    with FailingLdap(shouted_back) as failing:
+        why(failing.url, dead(), **as_reader())
+
+    assert caplog.records == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_left_open(server: Slapd) -> None:
+    def open_files() -> Sequence[str]:
+        return os.listdir("/proc/self/fd")
+
+    find("cmartin", server.ldap())
+    before = len(open_files())
+
+    for _ in range(5):
+        find("cmartin", server.ldap())
+        why(server.ldap(), base="dc=elsewhere")
+    time.sleep(0.2)
+
+    assert len(open_files()) <= before
