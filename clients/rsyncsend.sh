@@ -180,7 +180,7 @@ read_command() {
     # shellcheck disable=SC2206  # cut at single blanks, globbing is off
     words=($1)
     unset IFS
-    if [ "${words[0]}" = sudo ]; then
+    if [ "${words[0]-}" = sudo ]; then
         at=1
         [ "${words[1]-}" != -n ] || at=2
     fi
@@ -357,12 +357,14 @@ prepare_backup() {
 prepare_restore() {
     case $RESTORE in
         off) refuse 'restoring is switched off on this computer' ;;
-        dirs) find_room "${RESTORE_DIRS[@]}" ;;
+        dirs) find_room ${RESTORE_DIRS[@]+"${RESTORE_DIRS[@]}"} ;;
         full) find_room ${RESTORE_DIRS[@]+"${RESTORE_DIRS[@]}"} "${SHARES[@]}" ;;
     esac || refuse "$(shown "$TARGET") is not a folder to restore to: ${RESTORE_DIRS[*]-}"
     spare_ourselves
     if [ -d "$TARGET" ] || [ "$TARGET" = "$ROOM" ]; then
         enter "$TARGET"
+    elif [ -L "$TARGET" ]; then
+        refuse "$(shown "$TARGET") is a link"
     else
         enter "${TARGET%/*}"    # rsync makes the last folder itself
         ARGUMENT=./${TARGET##*/}/
@@ -404,14 +406,19 @@ drop_privileges() {    # CAPABILITIES
         "--inh-caps=$1" "--ambient-caps=$1" "--bounding-set=$1" --)
 }
 
-# In restore=dirs root writes nothing: what is restored to a person's folder is written as that person, what
-# is restored to root's as our own account, which can write there through its group and nowhere else.
+# In restore=dirs root writes nothing. What is restored to root's folder is written as our own account, which can
+# write there through its group, and nowhere else. What is restored to a person's is written as that person, who
+# can write elsewhere too: an earlier rsync would follow a link out that an earlier restore had left there.
 as_owner() {
     # shellcheck disable=SC2046  # numbers
     set -- $(ls -ldn -- "$ROOM_IS")
     AS_UID=$3
     AS_GID=$4
-    [ "$AS_UID" -ne 0 ] || account_ids
+    if [ "$AS_UID" -eq 0 ]; then
+        account_ids
+    elif ! confines; then
+        unavailable 'restoring to a folder of a person takes rsync 3.5 or later'
+    fi
     without_super
     case $(uname -s) in
         Linux) drop_privileges -all ;;
