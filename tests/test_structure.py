@@ -47,7 +47,7 @@ OUTSIDE = {
 WRITERS = {
     "files.py": "the one place",
     "state/host_folder.py": "renames whole folders, which are not files",
-    "state/key_pairs.py": "ssh-keygen makes the pair in a folder of its own; the private key is renamed out of it",
+    "state/key_pairs.py": "ssh-keygen makes a pair in a folder of its own, from where it is renamed",
     "state/limits.py": "counts of a minute, which nobody misses",
     "backuppc/lock.py": "an empty file, made to be locked",
 }
