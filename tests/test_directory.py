@@ -1,14 +1,13 @@
-"""The question to the directory: one person or none, from a real slapd, and every way for a server to fail."""
+"""The question to the directory: a person or none, by a real slapd, and every way for a server to fail."""
 
 import logging
-import os
 import socket
 import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -181,7 +180,7 @@ def test_every_way_to_a_server_works(
     server: Slapd, authority: Authority, host: str, how: str, bind: dict[str, Any]
 ) -> None:
     url = server.ldaps(host) if how == "ldaps" else server.ldap(host)
-    tls = {"start_tls": how == "starttls", "ca_file": str(authority.file)}
+    tls: dict[str, Any] = {"start_tls": how == "starttls", "ca_file": str(authority.file)}
 
     assert find("cmartin", url, **tls, **bind).uid == "cmartin"
     assert ("TLS established" in server.log.rpartition(" ACCEPT from ")[2]) == (how != "ldap")
@@ -248,7 +247,7 @@ def test_a_wild_filter_does_not_fetch_the_directory(server: Slapd) -> None:
         {"filter": "(mail=other@{logon})"},
     ],
 )
-def test_an_entry_that_does_not_bear_the_logon_is_nobodys(server: Slapd, how: dict[str, str]) -> None:
+def test_an_entry_that_does_not_bear_the_logon_is_nobodys(server: Slapd, how: dict[str, Any]) -> None:
     with pytest.raises(BadUser):
         find("cmartin", server.ldap(), **how)
 
@@ -273,7 +272,7 @@ ATTACKS = [
     " cmartin",
     "",
     "é",
-    "ｃmartin",
+    "\uff43martin",
     "cm\u0131rtin",
     "{logon}",
     "x" * 65,
@@ -309,12 +308,15 @@ def test_an_impossible_logon_is_a_literal_value_even_if_asked_for(
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_no_text_leaves_its_place_in_a_filter(text: str) -> None:
-    node = parse_filter(filter_for("(&(a=b)(uid={logon}))", text), None, True, True, None, False).elements[0]
+    written = filter_for("(&(a=b)(uid={logon}))", text)
 
-    first, second = node.elements
+    tree = parse_filter(written, None, True, True, None, False)  # type: ignore[no-untyped-call]
+
+    first, second = tree.elements[0].elements
     assert first.assertion == {"attr": "a", "value": b"b"}
     assert (second.tag, second.assertion) == (MATCH_EQUAL, {"attr": "uid", "value": ANY})
-    assert prepare_filter_for_sending(second.assertion["value"]) == text.strip().encode()
+    sent = prepare_filter_for_sending(second.assertion["value"])  # type: ignore[no-untyped-call]
+    assert sent == text.strip().encode()
 
 
 # Several servers
@@ -835,8 +837,8 @@ def test_the_library_logs_nothing(
 
 
 def test_nothing_is_left_open(server: Slapd) -> None:
-    def open_files() -> Sequence[str]:
-        return os.listdir("/proc/self/fd")
+    def open_files() -> list[Path]:
+        return list(Path("/proc/self/fd").iterdir())
 
     find("cmartin", server.ldap())
     before = len(open_files())

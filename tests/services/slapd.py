@@ -95,8 +95,8 @@ class Authority:
 class Slapd:
     """slapd in the foreground, as whoever starts it, until the ``with`` statement ends.
 
-    *people* is LDIF, loaded before the start; *access* its rules and *options* further lines of slapd.conf(5).
-    With a *certificate* it offers StartTLS, and ldaps on a port of its own.
+    *people* is LDIF, loaded before the start; *access* its rules and *options* further lines of
+    slapd.conf(5). With a *certificate* it offers StartTLS, and ldaps on a port of its own.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ def write(
     access: str = EVERYONE_READS,
     options: str = "",
 ) -> Path:
-    """Write slapd's configuration, an empty database and *people* to *folder*; give the configuration's path."""
+    """Write slapd's configuration and *people* to *folder*; give the configuration's path."""
     (folder / "database").mkdir(exist_ok=True)
     (folder / "people.ldif").write_text(people or PEOPLE)
     tls = ""
