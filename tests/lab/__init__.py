@@ -5,7 +5,6 @@ from .lab import Lab, available, sweep
 from .laptop import Laptop
 from .names import Names
 from .parts import LabError
-from .people import Person
 from .process import Process, Result
 from .server import Server
 from .service import Service
@@ -17,7 +16,6 @@ __all__ = [
     "LabError",
     "Laptop",
     "Names",
-    "Person",
     "Process",
     "Result",
     "Server",

@@ -1,6 +1,7 @@
 """A host with BackupPC 4.4, Debian's package on a pristine configuration, and what its administrator does."""
 
 import itertools
+import re
 import shlex
 import urllib.parse
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from .service import Service
 
 TOOLS = "/usr/share/backuppc/bin"
 TOP_DIR = "/var/lib/backuppc"
+SOCKET = "/run/backuppc/BackupPC.sock"
 # The first two lines: it does not start without samba otherwise, nor save in its web editor without rrdtool.
 # WakeupSchedule: it wakes up by itself half a day from now, so never while a test looks.
 SETTINGS = """
@@ -37,6 +39,8 @@ chown -h backuppc:www-data . config.pl hosts
 install -d -o backuppc -g backuppc -m 755 /run/backuppc
 install -d -o backuppc -g backuppc -m 750 {TOP_DIR} {TOP_DIR}/pc {TOP_DIR}/pool {TOP_DIR}/cpool {TOP_DIR}/log
 """
+# A line of `BackupPC_ls`: mode, owner, size, date, time, two blanks, the path, the digest of what has one.
+LISTED = re.compile(r"\S{10} +\d+/\d+ +\d+ \S+ \S+  (/.*?)(?: \([0-9a-f]{32,}\))?")
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,11 @@ class BackupServer(SshHost):
         super().__init__(lab, switch, plan)
         self.run(PREPARE, input=SETTINGS, check=True)
         self.daemon = Service(
-            self, [f"{TOOLS}/BackupPC"], lambda: self.serves("/run/backuppc/BackupPC.sock"), user="backuppc"
+            self,
+            "BackupPC",
+            [f"{TOOLS}/BackupPC"],
+            lambda: self.serves("/run/backuppc/BackupPC.sock"),
+            user="backuppc",
         )
         self._requests = itertools.count(1)
 
@@ -128,11 +136,11 @@ class BackupServer(SshHost):
         return self.backuppc("BackupPC_zcat", newest[0]).stdout if newest else ""
 
     def files_of(self, host: str, share: str, path: str = "/") -> list[str]:
-        """List what the last backup of *host* holds below *path* of *share*, as `BackupPC_ls -R` shows it."""
+        """Give the paths that the last backup of *host* holds below *path* of *share*. Raises LabError."""
         result = self.backuppc("BackupPC_ls", "-R", "-h", host, "-n", "-1", "-s", share, path)
         if result.status:
             raise LabError(str(result))
-        return result.lines
+        return [match[1] for line in result.lines if (match := LISTED.fullmatch(line))]
 
     def cgi(self, query: str, user: str, form: Mapping[str, str] | None = None) -> str:
         """Give the page that BackupPC shows *user*, logged in, for *query*; with *form* it is posted."""
@@ -163,8 +171,8 @@ class BackupServer(SshHost):
             raise LabError(f"BackupPC does not {text}: {reply}")
 
     def _await_idle(self, host: str, timeout: float) -> None:
-        # Daemon and main loop are one: what is neither queued nor a job is done.
-        self.wait_for(lambda: f"'{host}'" not in self.message("status queues jobs"), f"{host} idle", timeout)
+        # The daemon has one thread: what is neither queued nor a job is done.
+        self.wait_for(lambda: f'"{host}"' not in self.message("status queues jobs"), f"{host} idle", timeout)
 
     def _restores(self, host: str) -> list[str]:
         return self.run(["cat", f"{TOP_DIR}/pc/{host}/restores"]).stdout.splitlines()

@@ -25,6 +25,7 @@ NAMESPACES = [
     "unchanged",
 ]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+FRESH = ["env", "--default-signal"]  # who started us in the background may have ignored Ctrl-C for all of us
 CHECKOUT = Path(__file__).resolve().parents[2]
 CHECKOUT_AT = "/opt/backuppc-register"
 LISTENING = "0A"  # in /proc/net/tcp; the next two stand in /proc/net/unix
@@ -124,7 +125,9 @@ class Host:
         Its standard input stays open until it is closed or waited for.
         """
         account = self._account(user)
-        return Process(_argv(command), [*self.entry, *account.switch], account.environment | dict(env or {}))
+        return Process(
+            _argv(command), [*self.entry, *FRESH, *account.switch], account.environment | dict(env or {})
+        )
 
     def run(
         self, command: Command, *, user: str = "root", input: str | bytes | None = None,
@@ -148,7 +151,7 @@ class Host:
         """Start *command* as *user* on a terminal, for a dialogue with it."""
         account = self._account(user)
         environment = {"TERM": "xterm"} | account.environment | dict(env or {})
-        entry = [*self.entry, "setsid", "--ctty", "--wait", *account.switch]
+        entry = [*self.entry, *FRESH, "setsid", "--ctty", "--wait", *account.switch]
         return Terminal(f"/proc/{self.pid}/root", entry, _argv(command), environment, owner=account.uid)
 
     def write(self, path: str, content: str | bytes, *, mode: int = 0o644, owner: str = "root") -> None:

@@ -31,7 +31,7 @@ class SshHost(Host):
     def __init__(self, lab: str, switch: Switch, plan: Plan) -> None:
         super().__init__(lab, switch, plan)
         self.run(PREPARE_SSHD, check=True)
-        self.sshd = Service(self, ["/usr/sbin/sshd", "-D", "-e"], lambda: self.listens(22))
+        self.sshd = Service(self, "sshd", ["/usr/sbin/sshd", "-D", "-e"], lambda: self.listens(22))
         self.sshd.start()
 
     @property

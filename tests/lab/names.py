@@ -97,7 +97,7 @@ class NameServer(Service):
     """NSD on port 53 of a host; it follows every change of *names*."""
 
     def __init__(self, host: Host, names: Names) -> None:
-        super().__init__(host, ["nsd", "-d", "-c", f"{FOLDER}/nsd.conf"], self._current)
+        super().__init__(host, "nsd", ["nsd", "-d", "-c", f"{FOLDER}/nsd.conf"], self._current)
         self._names = names
         self._here = host
         zones = "".join(

@@ -86,8 +86,8 @@ class Process:
             status = self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise LabError(f"not done after {timeout} s: {self._result(-signal.SIGKILL)}") from None
-        self._ended = self._result(status)
+            raise LabError(f"not done after {timeout} s: {self._result(128 + signal.SIGKILL)}") from None
+        self._ended = self._result(as_shell_says(status))
         return self._ended
 
     def signal(self, number: int) -> None:
@@ -110,6 +110,11 @@ class Process:
     def _result(self, status: int) -> Result:
         self.close()
         return Result(self.command, self.output(), self.errors(), status)
+
+
+def as_shell_says(status: int) -> int:
+    """Give 128 + N for what signal N has ended, as a shell does; Popen has -N."""
+    return status if status >= 0 else 128 - status
 
 
 def _all_of(file: IO[bytes]) -> str:

@@ -1,10 +1,12 @@
 """The backup server of the lab: sshd, slapd, NSD, rsyslogd, BackupPC, backuppc-register."""
 
+from services import slapd
+
 from .backuppc import TOP_DIR, BackupServer
 from .host import CHECKOUT_AT, Plan
 from .names import Names, NameServer
 from .network import Switch
-from .people import BASE, Directory
+from .people import Directory
 from .service import Service
 
 LOG = "/var/log/backuppc-register.log"
@@ -62,11 +64,13 @@ class Server(BackupServer):
     def __init__(self, lab: str, switch: Switch, plan: Plan, names: Names) -> None:
         super().__init__(lab, switch, plan)
         self.write("/etc/rsyslog.conf", RSYSLOG)
-        self.rsyslog = Service(self, ["rsyslogd", "-n", "-iNONE"], lambda: self.serves("/dev/log"))
+        self.rsyslog = Service(
+            self, "rsyslogd", ["rsyslogd", "-n", "-iNONE"], lambda: self.serves("/dev/log")
+        )
         self.slapd = Directory(self)
         self.nsd = NameServer(self, names)
         addresses = ", ".join(f'"{address}"' for address in self.addresses)
-        config = CONFIG.format(fqdn=self.fqdn, addresses=addresses, base=BASE)
+        config = CONFIG.format(fqdn=self.fqdn, addresses=addresses, base=slapd.BASE)
         self.run(INSTALL, input=config, check=True)
         self.register_key = self.read("/root/register-key")
         for service in self.services:

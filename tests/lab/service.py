@@ -11,15 +11,17 @@ class Service:
     """A daemon in the foreground: *ready* tells when it answers; it ends with its host at the latest."""
 
     def __init__(
-        self, host: Host, command: Sequence[str], ready: Callable[[], object], *, user: str = "root"
+        self,
+        host: Host,
+        name: str,
+        command: Sequence[str],
+        ready: Callable[[], object],
+        *,
+        user: str = "root",
     ) -> None:
+        self.name = name
         self._host, self._command, self._ready, self._user = host, command, ready, user
         self._process: Process | None = None
-
-    @property
-    def name(self) -> str:
-        """Give the program's name."""
-        return self._command[0].rpartition("/")[2]
 
     def launch(self) -> None:
         """Start it without waiting until it answers."""

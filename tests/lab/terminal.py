@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from .parts import LabError, descendants
+from .process import as_shell_says
 
 TIOCSPTLCK, TIOCGPTPEER = 0x40045431, 0x5441  # ioctl_tty(2); Python has no names for them
 
@@ -83,7 +84,7 @@ class Terminal:
         while self._read(end - time.monotonic()):
             pass
         try:
-            return self._popen.wait(max(end - time.monotonic(), 0.1))
+            return as_shell_says(self._popen.wait(max(end - time.monotonic(), 0.1)))
         except subprocess.TimeoutExpired:
             self.hang_up()
             raise LabError(f"{list(self.command)} not done after {timeout} s:\n{self.shown}") from None
