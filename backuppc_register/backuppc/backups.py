@@ -13,8 +13,8 @@ def has_backups(data_dir: Path, host: str) -> bool:
     """Tell whether BackupPC has data of *host* (its name as BackupPC keys it) below *data_dir*, its TopDir.
 
     That is a numbered folder in pc/HOST or a row in its ``backups``; what cannot be read counts as data, such
-    as a link to a disk that is not there. ``backups.old`` does not count: BackupPC never reads it, and it keeps
-    its rows where all backups were deleted.
+    as a link to a disk that is not there. ``backups.old`` does not count: BackupPC never reads it, and it
+    keeps its rows where all backups were deleted.
 
     Raises CouldNotRegister where *data_dir* has no readable ``pc``.
     """

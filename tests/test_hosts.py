@@ -1,0 +1,494 @@
+import json
+import multiprocessing
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lab import Host, Lab
+from pytest_mock import MockerFixture
+
+from backuppc_register.backuppc import hosts
+from backuppc_register.backuppc.hosts import HostsFile, Line
+from backuppc_register.backuppc.lock import locked
+from backuppc_register.errors import CouldNotRegister
+
+HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
+SHIPPED = Path("/etc/backuppc/hosts.sample")
+
+# BackupPC's own parser. For each folder on standard input: what a full read sees, and what a read of each
+# single host sees; a byte is written as the character of its number.
+PARSER = r"""
+use strict;
+use lib '/usr/share/backuppc/lib';
+use BackupPC::Storage::Text;
+use JSON::PP;
+my $json = JSON::PP->new->ascii->canonical;
+$| = 1;
+while ( my $folder = <STDIN> ) {
+    chomp($folder);
+    my $storage = BackupPC::Storage::Text->new({}, {ConfDir => $folder, TopDir => $folder});
+    my $all = $storage->HostInfoRead();
+    my %single;
+    for my $host ( keys(%$all) ) {
+        $single{$host} = $storage->HostInfoRead($host)->{$host};
+    }
+    print $json->encode([$all, \%single]), "\n";
+}
+"""
+
+Seen = dict[str, tuple[str, str, tuple[str, ...]]]
+
+
+class Perl:
+    """BackupPC's own parser in one process, so that thousands of files take seconds."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process = subprocess.Popen(
+            ["perl", "-e", PARSER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def reads(self, content: bytes) -> tuple[Seen, Seen]:
+        """Give each host's columns, first as a full read has them, then as a read of that host alone has."""
+        assert self._process.stdin
+        assert self._process.stdout
+        (self._folder / "hosts").write_bytes(content)
+        self._process.stdin.write(f"{self._folder}\n")
+        self._process.stdin.flush()
+        every, single = json.loads(self._process.stdout.readline())
+        return self._seen(every), self._seen(single)
+
+    def end(self) -> None:
+        self._process.communicate()
+
+    def _seen(self, found: dict[str, dict[str, str | None]]) -> Seen:
+        return {self._text(host): self._columns(columns) for host, columns in found.items()}
+
+    def _columns(self, columns: dict[str, str | None]) -> tuple[str, str, tuple[str, ...]]:
+        dhcp, user, more = (self._text(columns.get(name)) for name in ("dhcp", "user", "moreUsers"))
+        return dhcp, user, tuple(user for user in more.split(",") if user)
+
+    def _text(self, characters: str | None) -> str:
+        return (characters or "").encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+@pytest.fixture(scope="module")
+def perl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Perl]:
+    perl = Perl(tmp_path_factory.mktemp("perl"))
+    yield perl
+    perl.end()
+
+
+def agrees(perl: Perl, content: bytes) -> HostsFile:
+    """Make sure that BackupPC sees in *content* what we see; give that."""
+    ours = hosts.parse(content)
+    last = {line.host: (line.dhcp, line.user, line.more_users) for line in ours.lines}
+    first = {line.host: (line.dhcp, line.user, line.more_users) for line in reversed(ours.lines)}
+    assert perl.reads(content) == (last, first)
+    return ours
+
+
+def appended(perl: Perl, path: Path, content: bytes, host: str, user: str) -> bytes:
+    """Append to a file of *content* and have BackupPC read the result; give its bytes."""
+    path.write_bytes(content)
+    hosts.append(path, hosts.read(path), host, user)
+    result = path.read_bytes()
+    assert agrees(perl, result).lines_for(host) == (Line(host, "0", user, ()),)
+    return result
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "hosts"
+
+
+NASTY = {
+    "an empty file": b"",
+    "one newline": b"\n",
+    "only comments": b"# host dhcp user\n#a 0 b\n",
+    "only a header": HEADER,
+    "a header without end": b"host dhcp user moreUsers",
+    "plain": HEADER + b"lab1 0 amartin\nlab10\t0\tbdurand\tcpetit,dgrand\n",
+    "no last newline": HEADER + b"lab1 0 amartin",
+    "no header": b"lab1 0 amartin\nlab2 0 bdurand\n",
+    "windows line ends": b"host dhcp user\r\nlab1 0 amartin\r\nlab2 0 b\r\n",
+    "lone carriage returns": b"host dhcp user\nla\rb1 0 a\rb\nlab2 0 b\rlab3 0 c\n",
+    "carriage returns alone": b"host dhcp user\rlab1 0 a\rlab2 0 b\r",
+    "two carriage returns": b"host dhcp user\nlab1 0 a\r\r\nlab2\r 0 b \r \n",
+    "a comment after a carriage return": b"host dhcp user\nlab1 0 a\r#b\nlab2 0 c#\r d\n",
+    "a hash inside": HEADER + b"lab1 0 a#b c\nlab2#x 0 b\nlab3 0 #c\n#lab4 0 d\n",
+    "an escaped hash": HEADER + b"lab1 0 a\\#b\nlab\\#2 0 b\n",
+    "escaped blanks": HEADER + b"la\\ b1 0 a\\ b c\\\td\nlab2\\ \\ x 0 u\nlab3\\  0 y\n",
+    "backslashes": HEADER + b"\\ 0 a\n\\\\ 0 b\n\\x 0 c\nlab\\\\ x 0 d\n\\\nlab2 0 e\\\n",
+    "duplicates": HEADER + b"lab1 0 a\nlab1 0 b\nLAB1 1 c d\n",
+    "a duplicate with fewer columns": HEADER + b"lab1 0 a b\nlab1 0\n",
+    "letter case": HEADER + b"DORMEUR 0 Martin\nDormeur 0 martin\n",
+    "letter case beyond ascii": HEADER + b"x\\ \xc3\x89 0 a\nx\\ \xc3\xa9 0 b\nx\\ \xc9 0 c\n",
+    "leading blanks": HEADER + b" lab1 0 a\n\tlab2 0 b\n\x0blab3 0 c\n",
+    "a header after a blank": b" host dhcp user\nlab1 0 a\n",
+    "form feeds": HEADER + b"lab1\x0c0\x0ca\nlab2 0 b\x0clab3 0 c\n\x0clab4 0 d\n",
+    "vertical tabs": HEADER + b"lab1\x0b0\x0ba\nlab2 0 b\x0b\n",
+    "NULs": HEADER + b"lab1\0 0 a\nlab2 0 a\0b\n\0\nlab3 0\0 c\n",
+    "separators that are blanks elsewhere": HEADER + b"lab1 0 a\x1cb\nlab2\x1f0 b\nlab3 0\x85c d\xa0e\n",
+    "accents in utf-8": HEADER + b"\xc3\xa9t\xc3\xa9 0 a\nlab1 0 ren\xc3\xa9\n",
+    "accents in latin-1": HEADER + b"\xe9t\xe9 0 a\nlab1 0 ren\xe9\nlab2 0 \xff\xfe\n",
+    "a mark of utf-8": b"\xef\xbb\xbfhost dhcp user\nlab1 0 a\n",
+    "the next line of unicode": HEADER + b"lab1 0 a\xe2\x80\xa8lab2 0 b\n",
+    "tabs and blanks": HEADER + b"lab1 \t 0 \t\t a \t b \t\n",
+    "a lone name": HEADER + b"lab1\nlab2 \nlab3\t#0 a\n",
+    "no user": HEADER + b"lab1 0\nlab2 0 #a\n",
+    "a name of zero": HEADER + b"0 0 0 0\n0",
+    "names that are refused": HEADER + b"a/b 0 a\n../x 0 b\n2001:db8::1 0 c\n[::1] 0 d\na*b 0 e\n",
+    "names that are taken": HEADER + b".. 0 a\n-x 0 b\nconfig 0 c\n_a 0 d\n. 0 e\n",
+    "many columns": HEADER + b"lab1 0 a b c d e f\n",
+    "commas": HEADER + b"lab1 0 a ,b,,c,\nlab2 0 a b, c\nlab3 0 a b,\\ c\n",
+    "columns in another order": b"host user moreUsers dhcp\nlab1 a b 0\n",
+    "columns of other names": b"name flag owner\nlab1 0 a\n",
+    "columns that come twice": b"host user dhcp user user\nlab1 a 0 b\nlab2 a 0 b c\n",
+    "a header in capitals": b"HOST DHCP USER\nlab1 0 a\n",
+    "two headers": HEADER + HEADER + b"lab1 0 a\n",
+    "a lone word first": b"host\nhost dhcp user\nlab1 0 a\n",
+    "a very long line": HEADER + b"lab1 0 a " + b"x," * 200_000 + b"\nlab2 0 b\n",
+    "very many blanks": HEADER + b"lab1" + b" " * 20_000 + b"0" + b" " * 20_000 + b"a\nlab2 0 b\n",
+    "very long comment": b"#" * 300_000 + b"\n" + HEADER + b"lab1 0 a\n",
+}
+
+
+@pytest.mark.parametrize("content", NASTY.values(), ids=NASTY.keys())
+def test_BackupPC_reads_it_as_we_do(perl: Perl, content: bytes) -> None:
+    agrees(perl, content)
+
+
+def test_BackupPC_reads_its_shipped_file_as_we_do(perl: Perl) -> None:
+    assert agrees(perl, SHIPPED.read_bytes()).lines == (Line("localhost", "0", "backuppc", ()),)
+
+
+def test_a_line_has_host_dhcp_user_and_more_users() -> None:
+    parsed = hosts.parse(HEADER + b"Lab1 0 Martin bdurand,cpetit dropped # note\n")
+
+    assert parsed.lines == (Line("lab1", "0", "Martin", ("bdurand", "cpetit")),)
+
+
+def test_lines_keep_their_order_and_their_duplicates() -> None:
+    parsed = hosts.parse(HEADER + b"b 0 x\na 0 y\nB 0 z\n")
+
+    assert [(line.host, line.user) for line in parsed.lines] == [("b", "x"), ("a", "y"), ("b", "z")]
+
+
+def test_a_host_is_compared_lower_cased_and_whole() -> None:
+    parsed = hosts.parse(HEADER + b"lab10 0 a\nDORMEUR 0 b\nx.univ 0 c\nxauniv 0 d\n")
+
+    assert not parsed.lines_for("lab1")
+    assert [line.user for line in parsed.lines_for("Dormeur")] == ["b"]
+    assert [line.user for line in parsed.lines_for("x.univ")] == ["c"]
+
+
+PIECES = [
+    *(b"host dhcp user moreUsers\n", b"host", b"dhcp", b"user", b"moreUsers", b"lab1", b"LAB1", b"dormeur"),
+    *(b"0", b"1", b"a", b"\n", b"\n", b"\n", b" ", b" ", b" ", b"\t", b"\r", b"\r\n", b"\f", b"\v", b"\0"),
+    *(b"#", b"\\", b"\\ ", b"\\\t", b",", b".", b"-", b"_", b"/"),
+    *(b"\xc3\xa9", b"\xe9", b"\x85", b"\xa0", b"\x1c"),
+]
+CONTENTS = st.one_of(st.lists(st.sampled_from(PIECES), max_size=60).map(b"".join), st.binary(max_size=80))
+SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY, SOME = settings(SHARED, max_examples=1500), settings(SHARED, max_examples=300)
+
+
+@MANY
+@given(content=CONTENTS)
+def test_BackupPC_reads_any_bytes_as_we_do(perl: Perl, content: bytes) -> None:
+    agrees(perl, content)
+
+
+@SOME
+@given(content=CONTENTS)
+def test_every_other_byte_survives_an_append(perl: Perl, path: Path, content: bytes) -> None:
+    try:
+        result = appended(perl, path, content, "nouveau", "cmartin")
+    except CouldNotRegister:
+        assert path.read_bytes() == content
+        return
+
+    rest = result.removesuffix(b"nouveau\t0\tcmartin\n")
+    at = rest.find(HEADER)
+    headless = [rest] if at < 0 else [rest, rest[:at] + rest[at + len(HEADER) :]]
+    assert rest != result
+    assert content in [*headless, *(text.removesuffix(b"\n") for text in headless)]
+
+
+@SOME
+@given(content=st.lists(st.sampled_from(PIECES), max_size=60).map(lambda pieces: HEADER + b"".join(pieces)))
+def test_a_file_with_a_header_can_be_added_to_whatever_else_it_holds(
+    perl: Perl, path: Path, content: bytes
+) -> None:
+    before = hosts.parse(content)
+
+    result = appended(perl, path, content, "nouveau", "cmartin")
+
+    assert result.startswith(content)
+    assert hosts.parse(result).lines[:-1] == before.lines
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (HEADER, HEADER + b"nouveau\t0\tcmartin\n"),
+        (HEADER + b"a 0 b", HEADER + b"a 0 b\nnouveau\t0\tcmartin\n"),
+        (HEADER + b"a 0 b\r", HEADER + b"a 0 b\r\nnouveau\t0\tcmartin\n"),
+        (HEADER + b"a 0 b\\", HEADER + b"a 0 b\\\nnouveau\t0\tcmartin\n"),
+        (HEADER + b"# note", HEADER + b"# note\nnouveau\t0\tcmartin\n"),
+        (b"", HEADER + b"nouveau\t0\tcmartin\n"),
+        (b"# note", b"# note\n" + HEADER + b"nouveau\t0\tcmartin\n"),
+        (b"#c\na 0 b\nc 1 d\n", b"#c\n" + HEADER + b"a 0 b\nc 1 d\nnouveau\t0\tcmartin\n"),
+    ],
+)
+def test_a_line_is_added_with_what_was_missing(
+    perl: Perl, path: Path, content: bytes, expected: bytes
+) -> None:
+    assert appended(perl, path, content, "nouveau", "cmartin") == expected
+
+
+def refused(path: Path, content: bytes, host: str = "nouveau", user: str = "cmartin") -> str:
+    """Make sure that the append is refused and nothing is left of it; give the detail."""
+    path.write_bytes(content)
+    before = path.stat()
+    with pytest.raises(CouldNotRegister) as refusal:
+        hosts.append(path, hosts.parse(content), host, user)
+    after = path.stat()
+    assert path.read_bytes() == content
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    return refusal.value.detail
+
+
+@pytest.mark.parametrize(
+    ("host", "user"),
+    [
+        *(("nouveau", ""), ("nouveau", " "), ("nouveau", "a b"), ("nouveau", "a\tb"), ("nouveau", "a#b")),
+        *(("nouveau", "a\nlab1\t0\teve"), ("nouveau", "a\r"), ("nouveau", "a\x0b")),
+        *(("", "a"), (" x", "a"), ("x y", "a"), ("x\ny", "a"), ("x#", "a"), ("é", "a"), ("NOUVEAU", "a")),
+        *(("x\0", "a"), ("a/b", "a"), ("#x", "a"), ("x\\", "a")),
+    ],
+)
+def test_a_line_that_BackupPC_would_read_otherwise_is_not_written(path: Path, host: str, user: str) -> None:
+    refused(path, HEADER + b"lab1 0 amartin\n", host, user)
+
+
+@pytest.mark.parametrize("host", ["lab1", "lab2"])
+def test_no_host_gets_a_second_line(path: Path, host: str) -> None:
+    refused(path, HEADER + b"LAB1 0 amartin\nlab2 0\n", host)
+
+
+def test_a_host_whose_line_passes_for_the_header_gets_no_second_one(path: Path) -> None:
+    assert "header" in refused(path, b"nouveau 0 amartin\nlab1 0 a\n")
+
+
+@pytest.mark.parametrize(
+    "header", [b"HOST DHCP USER\n", b"name flag owner\n", b"host user dhcp\n", b"la\\ b \n"]
+)
+def test_columns_that_are_not_BackupPCs_are_left_to_the_administrator(path: Path, header: bytes) -> None:
+    refused(path, header + b"lab1 0 a\n")
+
+
+def test_a_file_that_changed_since_it_was_read_is_left_alone(path: Path) -> None:
+    path.write_bytes(HEADER)
+    current = hosts.read(path)
+    path.write_bytes(HEADER + b"meanwhile 0 amartin\n")
+
+    with pytest.raises(CouldNotRegister, match="changed"):
+        hosts.append(path, current, "nouveau", "cmartin")
+
+    assert path.read_bytes() == HEADER + b"meanwhile 0 amartin\n"
+
+
+def test_a_missing_file_is_not_made(path: Path) -> None:
+    with pytest.raises(CouldNotRegister):
+        hosts.read(path)
+    with pytest.raises(CouldNotRegister):
+        hosts.append(path, HostsFile(()), "nouveau", "cmartin")
+
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "link", "dangling link"])
+def test_what_is_no_regular_file_is_refused_and_stays(path: Path, what: str) -> None:
+    target = path.with_name("target")
+    match what:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "link":
+            target.write_bytes(HEADER)
+            path.symlink_to(target)
+        case _:
+            path.symlink_to(target)
+    before = path.lstat()
+
+    with pytest.raises(CouldNotRegister):
+        hosts.read(path)
+    with pytest.raises(CouldNotRegister):
+        hosts.append(path, HostsFile((), HEADER), "nouveau", "cmartin")
+
+    assert path.lstat() == before
+    assert what != "link" or target.read_bytes() == HEADER
+
+
+def test_the_mode_is_kept(perl: Perl, path: Path) -> None:
+    for mode in (0o640, 0o644, 0o600, 0o660):
+        path.write_bytes(HEADER)
+        path.chmod(mode)
+
+        hosts.append(path, hosts.read(path), "nouveau", "cmartin")
+
+        assert path.stat().st_mode & 0o7777 == mode
+        agrees(perl, path.read_bytes())
+
+
+def test_an_owner_that_cannot_be_kept_leaves_the_file_as_it_was(path: Path, mocker: MockerFixture) -> None:
+    mocker.patch("os.fchown", side_effect=PermissionError(1, "Operation not permitted"))
+
+    assert "chmod g+s" in refused(path, HEADER + b"lab1 0 a\n")
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "pathlib.Path.rename"])
+def test_a_failing_disk_leaves_the_file_as_it_was(path: Path, mocker: MockerFixture, call: str) -> None:
+    mocker.patch(call, side_effect=OSError(5, "Input/output error"))
+
+    refused(path, HEADER + b"lab1 0 a\n")
+
+
+def test_each_version_has_a_later_second_than_the_one_before(perl: Perl, path: Path) -> None:
+    path.write_bytes(HEADER)
+    seconds = [int(path.stat().st_mtime)]
+
+    for number in range(5):
+        hosts.append(path, hosts.read(path), f"lab{number}", "cmartin")
+        seconds.append(int(path.stat().st_mtime))
+
+    assert seconds == sorted(set(seconds))
+    assert len(agrees(perl, path.read_bytes()).lines) == 5
+
+
+def test_a_version_from_the_future_gets_a_later_one_still(path: Path) -> None:
+    path.write_bytes(HEADER)
+    os.utime(path, (4_000_000_000, 4_000_000_000))
+
+    hosts.append(path, hosts.read(path), "nouveau", "cmartin")
+
+    assert int(path.stat().st_mtime) == 4_000_000_001
+
+
+def _append_under_lock(path: Path, number: int) -> None:
+    with locked(path.parent, 60):
+        hosts.append(path, hosts.read(path), f"lab{number}", f"person{number}")
+
+
+def test_thirty_at_a_time_make_thirty_lines(perl: Perl, path: Path) -> None:
+    path.write_bytes(HEADER)
+    fork = multiprocessing.get_context("fork")
+    writers = [fork.Process(target=_append_under_lock, args=(path, number)) for number in range(30)]
+
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+    lines = agrees(perl, path.read_bytes()).lines
+    assert {(line.host, line.user) for line in lines} == {(f"lab{n}", f"person{n}") for n in range(30)}
+    assert len(lines) == 30
+
+
+def test_ten_thousand_hosts_take_less_than_a_second_of_work(path: Path) -> None:
+    path.write_bytes(HEADER + b"".join(b"lab%d\t0\tperson%d\n" % (n, n) for n in range(10_000)))
+    start = time.process_time()
+
+    hosts.append(path, hosts.read(path), "nouveau", "cmartin")
+
+    assert time.process_time() - start < 1
+    assert len(hosts.read(path).lines) == 10_001
+
+
+APPEND = """
+import sys
+sys.path.insert(0, "/opt/backuppc-register")
+from pathlib import Path
+from backuppc_register.backuppc import hosts
+from backuppc_register.errors import CouldNotRegister
+path = Path(sys.argv[1])
+try:
+    hosts.append(path, hosts.read(path), "nouveau", "cmartin")
+except CouldNotRegister as error:
+    sys.exit(f"refused: {error.detail}")
+"""
+
+
+def append_as_backuppc(host: Host, path: str) -> Any:
+    return host.run(["/usr/bin/python3", "-I", "-B", "-c", APPEND, path], user="backuppc")
+
+
+def state(host: Host, path: str) -> str:
+    looks = f"stat -c '%i %U:%G %a %y' {path}; md5sum {path}; ls -A {Path(path).parent}"
+    return host.run(looks, check=True).stdout
+
+
+@pytest.mark.lab
+class TestAsBackupPCsAccount:
+    def test_a_full_disk_leaves_the_file_as_it_was(self, lab: Lab) -> None:
+        host = lab.host("dugong.univ-brest.fr", "10.77.0.1")
+        host.run("mkdir /small; mount -t tmpfs -o size=16k tmpfs /small; chown backuppc /small", check=True)
+        host.run("printf 'host dhcp user\\n' > /small/hosts; cat /dev/zero > /small/big", user="backuppc")
+        before = state(host, "/small/hosts")
+
+        result = append_as_backuppc(host, "/small/hosts")
+
+        assert "No space left" in result.stderr
+        assert state(host, "/small/hosts") == before
+
+    def test_a_closed_folder_leaves_the_file_as_it_was(self, lab: Lab) -> None:
+        host = lab.host("dugong.univ-brest.fr", "10.77.0.1")
+        host.run("chown root /etc/backuppc", check=True)
+        before = state(host, "/etc/backuppc/hosts")
+
+        result = append_as_backuppc(host, "/etc/backuppc/hosts")
+
+        assert "refused: " in result.stderr
+        assert state(host, "/etc/backuppc/hosts") == before
+
+    def test_an_unreadable_file_is_a_fault(self, lab: Lab) -> None:
+        host = lab.host("dugong.univ-brest.fr", "10.77.0.1")
+        host.run("chown root:root /etc/backuppc/hosts; chmod 600 /etc/backuppc/hosts", check=True)
+
+        assert "refused: " in append_as_backuppc(host, "/etc/backuppc/hosts").stderr
+
+    def test_another_owner_leaves_the_file_as_it_was(self, lab: Lab) -> None:
+        host = lab.host("dugong.univ-brest.fr", "10.77.0.1")
+        host.run("chown root /etc/backuppc/hosts", check=True)
+        before = state(host, "/etc/backuppc/hosts")
+
+        result = append_as_backuppc(host, "/etc/backuppc/hosts")
+
+        assert "refused: " in result.stderr
+        assert state(host, "/etc/backuppc/hosts") == before
+
+    def test_a_group_that_is_not_ours_needs_a_folder_that_hands_it_on(self, lab: Lab) -> None:
+        host = lab.host("dugong.univ-brest.fr", "10.77.0.1")
+        host.run("cd /etc/backuppc; chown backuppc:www-data . hosts; chmod 755 .", check=True)
+        before = state(host, "/etc/backuppc/hosts")
+
+        as_shipped = append_as_backuppc(host, "/etc/backuppc/hosts")
+        untouched = state(host, "/etc/backuppc/hosts")
+        host.run("chmod g+s /etc/backuppc", check=True)
+        handed_on = append_as_backuppc(host, "/etc/backuppc/hosts")
+
+        assert "chmod g+s /etc/backuppc" in as_shipped.stderr
+        assert untouched == before
+        assert (handed_on.status, handed_on.stderr) == (0, "")
+        assert "backuppc:www-data 644" in state(host, "/etc/backuppc/hosts")
+        assert "nouveau\t0\tcmartin\n" in host.read("/etc/backuppc/hosts")
