@@ -104,7 +104,8 @@ def test_a_name_that_only_resembles_such_a_one_is_registered(fit):
         "", ".", "dormeur", "-x.univ-brest.fr", "x-.univ-brest.fr", "a_b.univ-brest.fr", "a b.univ-brest.fr",
         "dormeur.univ-brest.fr\n", "dormeur.univ-brest.fr.", "..univ-brest.fr", "../x.univ-brest.fr",
         "a..univ-brest.fr", "$(id).univ-brest.fr", "x;id.univ-brest.fr", "é.univ-brest.fr",
-        "\u212a.univ-brest.fr", "x\0.univ-brest.fr", f"{'a' * 64}.univ-brest.fr", f"{'a.' * 100}univ-brest.fr", "%2e.univ-brest.fr",
+        "\u212a.univ-brest.fr", "x\0.univ-brest.fr", f"{'a' * 64}.univ-brest.fr",
+        f"{'a.' * 100}univ-brest.fr", "%2e.univ-brest.fr",
     ],
 )  # fmt: skip
 def test_what_is_no_host_name_is_refused(attack):

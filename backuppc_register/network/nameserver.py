@@ -39,7 +39,7 @@ def _by_datagram(
             channel.send(question)
             if answer := _answer_among_datagrams(channel, question, min(every, deadline.remaining())):
                 return answer
-    raise TimeoutError("did not answer in time")
+    raise TimeoutError
 
 
 def _answer_among_datagrams(channel: socket.socket, question: bytes, patience: float) -> bytes:
@@ -84,5 +84,5 @@ def _read(channel: socket.socket, size: int, deadline: Deadline) -> bytes:
 def _wait_at_most(channel: socket.socket, deadline: Deadline) -> None:
     left = deadline.remaining()
     if not left:
-        raise TimeoutError("did not answer in time")
+        raise TimeoutError
     channel.settimeout(left)

@@ -7,6 +7,7 @@ clock's, and 2.3 gives up at the first forged datagram.
 
 import ipaddress
 import re
+import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -28,6 +29,8 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 
 _LABEL = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MOST_QUESTIONS = 8  # for one record: each after the first is for the target of a CNAME
+# A peer may own its reverse zone: 64 KiB of names with 120 labels each cost dnspython seven seconds, these one.
+_MOST_RECORDS = 500
 _MOST_SHOWN = 3
 _LONGEST_SHOWN = 100
 
@@ -153,8 +156,13 @@ def _read(wire: bytes, question: dns.message.Message) -> tuple[list[Rdata], dns.
 
     Raises _NoAnswer or anything of dnspython's where it is no answer, InvalidDnsName where it never ends.
     """
+    if not question.is_response(dns.message.from_wire(wire, question_only=True)):
+        raise _NoAnswer("answered another question")
+    asked = question.question[0]
+    if sum(struct.unpack_from("!3H", wire, 6)) > _MOST_RECORDS:
+        raise InvalidDnsName(detail=f"{asked.rdtype.name} of {_shown([asked.name])} has too many records")
     response = dns.message.from_wire(wire)
-    if not isinstance(response, dns.message.QueryMessage) or not question.is_response(response):
+    if not isinstance(response, dns.message.QueryMessage):
         raise _NoAnswer("answered another question")
     if response.flags & dns.flags.TC:
         raise _NoAnswer("cut its answer short")
@@ -163,7 +171,7 @@ def _read(wire: bytes, question: dns.message.Message) -> tuple[list[Rdata], dns.
     try:
         chain = response.resolve_chaining()
     except dns.message.ChainTooLong as error:
-        raise _endless(question.question[0].name, question.question[0].rdtype) from error
+        raise _endless(asked.name, asked.rdtype) from error
     if chain.answer is not None:
         return list(chain.answer), None
     if response.rcode() == dns.rcode.NXDOMAIN:
@@ -223,5 +231,7 @@ def _few(texts: Sequence[str]) -> str:
 
 def _reason(error: Exception) -> str:
     """Return what went wrong in a few words."""
+    if isinstance(error, TimeoutError):
+        return "did not answer in time"
     own_words = isinstance(error, (OSError, _NoAnswer))
     return str(error) if own_words else f"{type(error).__name__}: {error}"
