@@ -32,8 +32,14 @@ iputils-ping                BackupPC pings a laptop before it backs it up
 libcap2-bin                 capabilities, to read files without being root
 procps                      ps
 util-linux                  unshare, nsenter, setpriv, runuser, flock
+mount                       mount, umount
 passwd                      useradd, on a laptop
 LIST
+}
+
+# For the demo without root: real services as child processes.
+packages_for_loopback() {
+    packages_for_demo | grep -E '^(openssh-|slapd|nsd|python3|util-linux)'
 }
 
 packages_for_test() {
@@ -43,6 +49,12 @@ python3-venv                the two Python environments
 ca-certificates             pip's connections
 shellcheck                  the shell files are checked
 LIST
+}
+
+close_work_folder() {
+    trap - EXIT INT TERM HUP
+    give_back
+    rm -rf "$work"
 }
 
 say() { printf '%s\n' "$*"; }
@@ -57,7 +69,7 @@ seconds() { date +%s; }
 # A folder for what this run needs, gone with it; and what it left in the checkout is the owner's.
 open_work_folder() {
     work=$(mktemp -d "${TMPDIR:-/tmp}/bpr.XXXXXX")
-    trap 'give_back; rm -rf "$work"' EXIT
+    trap close_work_folder EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
