@@ -40,7 +40,7 @@ STUBS = {
     "setpriv": RECORDER,
     "sudo": RECORDER,
     "id": f"#!/bin/sh\necho {ACCOUNT_ID}\n",
-    "logger": "#!/bin/sh\nprintf '%s\\n' \"$*\" >>FOLDER/log\n",
+    "logger": "#!/bin/sh\ncat\nprintf '%s\\n' \"$*\" >>FOLDER/log\n",
 }
 WITHOUT_SETPRIV = '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n'
 # What BackupPC 4.4 sends (backup full, incremental, restore), and the list behind it.
@@ -204,7 +204,7 @@ def test_a_charset_may_follow_the_short_options(room: Room) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["deux mots", "été", "it's \"x\" $HOME", "-dash", "a*b", "caf\udce9"])
+@pytest.mark.parametrize("name", ["deux mots", "été", "it's \"x\" $HOME", "-dash", "a*b", "a\\b", "\udce9"])
 def test_a_folder_may_have_any_printable_name(room: Room, name: str) -> None:
     (room.share / name).mkdir()
 
@@ -527,6 +527,14 @@ def test_a_share_that_is_a_link_itself_is_the_administrators_wish(room: Room) ->
     outcome = room.helper(FULL, backup_list(room, path=f"{room.folder}/link/cmartin/"))
 
     assert (outcome.status, outcome.where) == (0, f"{room.share}/cmartin")
+
+
+def test_a_word_as_long_as_the_limit_is_not_taken_for_the_end_of_the_list(room: Room) -> None:
+    path = f"{room.share}".ljust(4096, "/")
+
+    outcome = room.helper(FULL, ["rsync", ".", path, "", ""])
+
+    assert (outcome.status, outcome.executed) == (REFUSED, None)
 
 
 def test_a_folder_that_is_not_there_is_no_backup(room: Room) -> None:
