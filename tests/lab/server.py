@@ -43,8 +43,10 @@ socket = "/run/backuppc/BackupPC.sock"
 directory = "/var/lib/backuppc-register"
 """
 FORCED = f'restrict,command="/usr/bin/python3 -I {CHECKOUT_AT}/bin/backuppc-register --register-key lab"'
+# chmod g+s: what README.md says of a group that the account backuppc is not in.
 INSTALL = f"""
 set -eu
+chmod g+s /etc/backuppc
 install -d -o backuppc -g backuppc -m 750 /var/lib/backuppc-register
 install -d -o root -g root -m 755 /etc/backuppc-register
 install -o root -g backuppc -m 640 /dev/stdin /etc/backuppc-register/config.toml
