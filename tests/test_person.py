@@ -1,0 +1,53 @@
+"""What can be a logon, and when two are the same."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backuppc_register.person import possible_logon, same_logon
+
+
+@pytest.mark.parametrize("logon", ["cmartin", "C.Martin", "_x", "0", "a-b_c.d", "a" * 64, "a.", "a-"])
+def test_a_logon_is_ascii_letters_digits_and_three_signs(logon):
+    assert possible_logon(logon)
+
+
+@pytest.mark.parametrize(
+    "logon",
+    ["", ".a", "-a", "a" * 65, "a b", "a\n", "\na", "é", "a\u212a", "a\u0660", "a\x00", "a:b", "a/b", "*"],
+)
+def test_nothing_else_is_a_logon(logon):
+    assert not possible_logon(logon)
+
+
+@given(st.text())
+def test_every_possible_logon_is_safe_in_a_line_of_the_hosts_file(text):
+    if possible_logon(text):
+        assert re.fullmatch(r"[\x21-\x7e]{1,64}", text)
+        assert not set(text) & set("#\\,'\"")
+
+
+@pytest.mark.parametrize(("one", "other"), [("cmartin", "CMartin"), ("A.b-C_1", "a.B-c_1"), ("", "")])
+def test_letter_case_alone_makes_no_other_person(one, other):
+    assert same_logon(one, other)
+    assert same_logon(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("cmartin", "cmartin2"),
+        ("cmartin", "cmartin "),
+        ("cmartin", ""),
+        ("kim", "\u212aim"),
+        ("straße", "strasse"),
+        ("é", "é"),
+        ("\u017fam", "sam"),
+        ("\u0130", "i"),
+    ],
+)
+def test_anything_else_does_and_what_is_not_ascii_is_nobody_we_know(one, other):
+    assert not same_logon(one, other)
+    assert not same_logon(other, one)
