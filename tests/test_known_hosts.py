@@ -1,6 +1,5 @@
 """A host's own ssh_config, read by the real ssh and used against a real sshd."""
 
-import getpass
 import os
 import signal
 import socket
@@ -8,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from pwd import getpwuid
 
 import pytest
 
@@ -165,7 +165,7 @@ def sshd(folder: Path, tmp_path: Path) -> Iterator[Sshd]:
 
 def connect(folder: Path, sshd: Sshd, address: str = "127.0.0.1") -> subprocess.CompletedProcess[str]:
     """Connect as BackupPC does, but for the account and port, which tests cannot choose."""
-    arguments = ["-F", str(folder / "ssh_config"), "-p", str(sshd.port), "-l", getpass.getuser()]
+    arguments = ["-F", str(folder / "ssh_config"), "-p", str(sshd.port), "-l", getpwuid(os.geteuid()).pw_name]
     return subprocess.run(
         ["ssh", *arguments, address, "echo", "in"],
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder)},

@@ -31,10 +31,13 @@ def content(path: Path) -> bytes | None:
         descriptor = os.open(path, _FLAGS)
     except FileNotFoundError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise NoConfigFile(detail=f"{path} is not a regular file")
-        return file.read()
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 @faults()
