@@ -110,7 +110,14 @@ def _person(logon: str, site: Site, deadline: Deadline) -> Person:
 def _check(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
     with locked(site.config.backuppc.config_dir, _patience(deadline)):
         plan = _plan(applicant, _standing(applicant.host, site), site)
-    return Success(applicant.host, applicant.person.name, plan.status, user=applicant.person.uid)
+    return Success(
+        host=applicant.host,
+        person=applicant.person.name,
+        status=plan.status,
+        advice=plan.advice,
+        user=applicant.person.uid,
+        note="a check: nothing was changed",
+    )
 
 
 def _register(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
