@@ -938,7 +938,7 @@ confirm() {
 
 # Read a reply into REPLY_*. False: it is an error of the server's, or no reply that we understand (PROBLEM says so).
 understand() {    # FILE check|register
-    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_URL='' REPLY_FROM='' SEEN=' '
+    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_URL='' REPLY_FROM='' REPLY_ADVICE='' SEEN=' '
     PROBLEM=''
     first=yes
     while IFS= read -r reply_line || [ -n "$reply_line" ]; do
@@ -972,6 +972,7 @@ reply_word() {
         key) REPLY_KEY=$value ;;
         url) REPLY_URL=$value ;;
         from) REPLY_FROM=$value ;;
+        advice) REPLY_ADVICE=$value ;;
         *) return 0 ;;
     esac
     case $SEEN in
@@ -1181,6 +1182,9 @@ farewell() {
     if [ -n "$REPLY_URL" ]; then
         say 'Your backups, and what they contain: %s' 'Vos sauvegardes, et ce qu’elles contiennent : %s' "$REPLY_URL"
     fi
+    if [ -n "$REPLY_ADVICE" ]; then
+        say 'The server adds: %s' 'Le serveur ajoute : %s' "$(readable "$REPLY_ADVICE")"
+    fi
     if [ "$LEFT_TO_DO" = yes ]; then
         warn 'Backups will not work before what is marked with ! above is done.' \
             'Les sauvegardes ne marcheront pas tant que ce qui est marqué d’un ! ci-dessus ne sera pas fait.'
@@ -1192,7 +1196,7 @@ defaults() {
     LOGON='' UNATTENDED=no YES=no DRY_RUN=no FORCE=no COLOUR=yes
     SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT=22 LOG=''
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
-    CHANGES=0 LEFT_TO_DO=no FRESH_FOLDER=no IP_VERSION='' REPLY_URL='' PROBLEM='' BOLD='' PLAIN=''
+    CHANGES=0 LEFT_TO_DO=no FRESH_FOLDER=no IP_VERSION='' REPLY_URL='' REPLY_ADVICE='' PROBLEM='' BOLD='' PLAIN=''
     choose_language
 }
 
