@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab import Lab, LabError, Laptop, Server, sweep
+from lab import Lab, LabError, Laptop, Server, end, kept, sweep
 from lab.host import CHECKOUT, CHECKOUT_AT
 
 pytestmark = pytest.mark.lab
@@ -147,15 +147,17 @@ def test_a_person_at_a_terminal_is_asked_and_answers(lab: Lab) -> None:
 
 def test_an_interrupt_and_a_hang_up_end_what_runs_on_a_terminal(lab: Lab) -> None:
     host = lab.host("one.example.net", "10.77.1.1")
-    with host.terminal("echo ready; sleep 4711") as tty:
-        tty.expect("ready")
+    with host.terminal(["cat"]) as tty:
+        tty.type("hello")
+        tty.expect("hello\nhello")
         tty.press("\x03")
         assert tty.wait(5) == 130
 
-    with host.terminal("echo ready; sleep 4712") as tty:
-        tty.expect("ready")
+    with host.terminal(["cat"]) as tty:
+        tty.type("hello")
+        tty.expect("hello\nhello")
 
-    host.wait_for(lambda: "471" not in host.run("ps ax -o args").stdout, "the end of both")
+    assert "cat" not in host.run("ps ax -o comm").lines
 
 
 def test_files_are_written_and_a_picture_shows_every_change(lab: Lab) -> None:
@@ -190,7 +192,7 @@ def test_a_host_that_is_killed_takes_all_its_processes_along(lab: Lab) -> None:
 
 
 def test_nothing_is_left_of_a_lab_whose_program_is_killed() -> None:
-    machine = _network(), _mounts(), _lab_processes()
+    machine = _network(), _mounts()
     story = """
 import time
 from lab import Lab
@@ -200,19 +202,19 @@ with Lab() as lab:
     print("up", flush=True)
     time.sleep(60)
 """
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "tests")}
-    with subprocess.Popen([sys.executable, "-c", story], stdout=subprocess.PIPE, env=environment) as program:
-        assert program.stdout
-        assert program.stdout.readline() == b"up\n"
-        assert len(_lab_processes()) > len(machine[2])
-        program.send_signal(signal.SIGKILL)
+    program = _program(story)
+    assert program.stdout
+    assert program.stdout.readline() == b"up\n"
+    assert len(_processes_of(program)) > 3
 
-    _eventually(lambda: _lab_processes() == machine[2])
-    assert (_network(), _mounts()) == machine[:2]
+    program.kill()
+    program.wait()
+
+    _eventually(lambda: not _processes_of(program))
+    assert (_network(), _mounts()) == machine
 
 
-def test_a_host_whose_lifeline_somebody_else_holds_is_swept_away_by_the_next_lab() -> None:
-    before = _lab_processes()
+def test_a_lab_whose_lifelines_somebody_else_holds_is_swept_away_by_the_next_one() -> None:
     story = """
 import os, subprocess, time
 from lab import Lab
@@ -223,37 +225,61 @@ child = subprocess.Popen(["sleep", "60"], pass_fds=holders, stdout=subprocess.DE
 print(child.pid, flush=True)
 os.kill(os.getpid(), 9)
 """
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "tests")}
-    done = subprocess.run([sys.executable, "-c", story], stdout=subprocess.PIPE, env=environment, check=False)
-    left = _lab_processes() - before
+    program = _program(story)
+    holder = int(program.communicate()[0])
+    left = _processes_of(program)
 
-    ended = sweep()
+    with Lab():
+        _eventually(lambda: not _processes_of(program))
 
-    _eventually(lambda: _lab_processes() == before)
-    os.kill(int(done.stdout), signal.SIGKILL)
+    os.kill(holder, signal.SIGKILL)
     assert left
-    assert ended == 2
 
 
-def test_a_kept_lab_outlives_its_program_until_it_is_swept_with_the_kept() -> None:
-    before = _lab_processes()
+def test_a_kept_lab_outlives_its_program_and_every_sweep_until_it_is_ended() -> None:
     story = """
 from lab import Lab
 lab = Lab().__enter__()
 lab.host("one.example.net", "10.77.1.1")
-print(lab.keep()[0], flush=True)
+print(lab.name, lab.keep()[0], flush=True)
 """
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "tests")}
-    done = subprocess.run([sys.executable, "-c", story], stdout=subprocess.PIPE, env=environment, check=True)
-    enter = done.stdout.decode().partition("#")[0]
+    program = _program(story)
+    name, _, enter = program.communicate()[0].decode().partition("#")[0].partition(" ")
     sweep()
 
     inside = subprocess.run(f"{enter} hostname", shell=True, stdout=subprocess.PIPE, check=False)
 
     assert inside.stdout == b"one\n"
-    assert _lab_processes() != before
-    sweep(kept=True)
-    _eventually(lambda: _lab_processes() == before)
+    assert name in kept()
+    end(name)
+    _eventually(lambda: not _processes_of(program))
+
+
+def test_a_lab_can_be_in_a_chroot_that_is_no_mount_point_and_has_parts_of_its_own(tmp_path: Path) -> None:
+    script = f"""
+set -eu
+cd {tmp_path}
+mkdir usr etc var checkout proc dev tmp home root opt srv run sys mnt media
+for folder in usr etc var; do mount --bind /$folder $folder; done
+mount --bind {CHECKOUT} checkout
+for name in bin lib lib64 sbin; do ln -s usr/$name $name; done
+mount -t proc proc proc
+mount --rbind /dev dev
+exec chroot . /usr/bin/env PYTHONPATH=/checkout/tests PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -c '
+from lab import Lab
+with Lab() as lab:
+    dugong = lab.server("dugong.univ-brest.fr")
+    dugong.run("touch /etc/here /var/lib/here /usr/here", check=True)
+    print(dugong.run("hostname; ls -A /home /var/log/").stdout)'
+"""
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False
+    )
+
+    assert done.stderr == ""
+    assert done.stdout.startswith("dugong\n")
+    assert not any(Path(folder, "here").exists() for folder in ("/etc", "/var/lib", "/usr"))
+    assert not any((tmp_path / "usr").iterdir())
 
 
 def test_the_dns_names_every_laptop_both_ways_over_both_protocols(lab: Lab) -> None:
@@ -390,7 +416,7 @@ def test_the_hardening_leaves_owners_what_is_saved_and_nothing_else(lab: Lab) ->
     ]
 
 
-def test_a_host_and_a_server_are_up_in_no_time(lab: Lab) -> None:
+def test_a_server_and_a_laptop_are_up_in_no_time(lab: Lab) -> None:
     began = time.monotonic()
     lab.server("dugong.univ-brest.fr")
     served = time.monotonic()
@@ -424,14 +450,21 @@ def _processes_in(host: Laptop) -> list[int]:
     return found
 
 
-def _lab_processes() -> set[int]:
-    found = set()
+def _program(story: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "tests")}
+    return subprocess.Popen([sys.executable, "-c", story], stdout=subprocess.PIPE, env=environment)
+
+
+def _processes_of(program: subprocess.Popen[bytes]) -> list[int]:
+    owner = f"\0{program.pid}:".encode()
+    found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if b"backuppc-register-lab" in (folder / "cmdline").read_bytes():
-                found.add(int(folder.name))
+            arguments = (folder / "cmdline").read_bytes()
         except OSError:
             continue
+        if b"backuppc-register-lab" in arguments and owner in arguments:
+            found.append(int(folder.name))
     return found
 
 

@@ -1,7 +1,7 @@
 """A laboratory of disposable hosts: real services on a private network, told as a story."""
 
 from .host import Host, User
-from .lab import Lab, available, sweep
+from .lab import Lab, available, end, kept, sweep
 from .laptop import Laptop
 from .names import Names
 from .parts import LabError
@@ -23,5 +23,7 @@ __all__ = [
     "Terminal",
     "User",
     "available",
+    "end",
+    "kept",
     "sweep",
 ]

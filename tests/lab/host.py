@@ -125,9 +125,8 @@ class Host:
         Its standard input stays open until it is closed or waited for.
         """
         account = self._account(user)
-        return Process(
-            _argv(command), [*self.entry, *FRESH, *account.switch], account.environment | dict(env or {})
-        )
+        entry = [*self.entry, *FRESH, *account.switch]
+        return Process(_argv(command), entry, account.environment | dict(env or {}))
 
     def run(
         self, command: Command, *, user: str = "root", input: str | bytes | None = None,

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -15,7 +14,7 @@ from .host import PATH, Host, Plan, User
 from .laptop import MARTIN, Laptop
 from .names import Names
 from .network import Switch
-from .parts import MARK, LabError, start_time
+from .parts import LabError, processes_one, start_time
 from .server import Server
 
 DOMAIN = "univ-brest.fr"
@@ -95,7 +94,7 @@ class Lab:
         self.hosts, self._switch = [], None
 
     def keep(self) -> list[str]:
-        """Let the lab outlive this program until `sweep(kept=True)`; give the commands to enter its hosts."""
+        """Let the lab outlive this program, until `end(name)`; give the commands that enter its hosts."""
         for process in [*(host.process for host in self.hosts), self.switch.process]:
             process.keep()
         return [f"{' '.join(host.entry)}   # {host.name}" for host in self.hosts]
@@ -115,27 +114,23 @@ def resolv_conf(nameservers: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sweep(*, kept: bool = False) -> int:
-    """End what labs without an owner have left, with *kept* the kept labs too; give how many processes."""
-    ended = 0
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and _is_left_over(folder, kept):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(folder.name), signal.SIGKILL)
-                ended += 1
-    return ended
+def sweep() -> None:
+    """End the labs that have lost their program and yet live: someone else holds their lifelines."""
+    for one in processes_one():
+        if not one.kept and start_time(one.owner) != one.since:
+            one.kill()
 
 
-def _is_left_over(process: Path, kept: bool) -> bool:
-    try:
-        argv = (process / "cmdline").read_bytes().split(b"\0")
-        if MARK.encode() not in argv or not argv[0].endswith(b"python3"):
-            return False
-        owner, _, since = argv[argv.index(MARK.encode()) + 3].decode().partition(":")
-        is_kept = (process / "comm").read_text() == "lab-kept\n"
-    except OSError:
-        return False
-    return kept if is_kept else start_time(int(owner)) != since
+def kept() -> set[str]:
+    """Give the names of the labs that were kept."""
+    return {one.lab for one in processes_one() if one.kept}
+
+
+def end(lab: str) -> None:
+    """End the lab of that name, kept or not."""
+    for one in processes_one():
+        if one.lab == lab:
+            one.kill()
 
 
 @functools.cache

@@ -15,14 +15,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x4000, 0x40000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x2, 0x4, 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
 CLONE_NEWNS = 0x20000
 PR_SET_NAME = 15
 
 # What a Debian has at the top; all else there (a checkout, someone's data) is none of a host's business.
 SYSTEM = {
-    "bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "media", "mnt", "opt", "proc",
+    "bin", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "media", "mnt", "opt", "proc",
     "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var",
 }  # fmt: skip
 EMPTY = (
@@ -30,6 +30,7 @@ EMPTY = (
     "etc/ssh/sshd_config.d", "etc/ssh/ssh_config.d", "etc/sudoers.d", "etc/rsyslog.d",
     "etc/backuppc-register", "var/lib/backuppc", "var/lib/backuppc-register",
 )  # fmt: skip
+VIRTUAL = ("proc", "sys", "dev", "run", "tmp")
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 FIRST_HUMAN, NOBODY = 1000, 65534
 
@@ -54,15 +55,21 @@ def main() -> None:
 
 def build(spec: dict[str, Any]) -> None:
     """Make the host that *spec* describes and move into it."""
+    parts = ["", *mounted_parts()]
     leave_chroot()
+    if spec["checkout"]:  # it may be below /tmp, which is hidden soon
+        mount(spec["checkout"].lstrip("/"), "sys", None, MS_BIND)
     mount("tmpfs", "tmp", "tmpfs", 0, "mode=755")
-    for folder in ("upper", "work", "root"):
+    for folder in ("upper", "root"):
         Path("tmp", folder).mkdir()
     furnish(Path("tmp/upper"), spec)
-    mount("overlay", "tmp/root", "overlay", 0, "lowerdir=.,upperdir=tmp/upper,workdir=tmp/work")
+    layers = {part: take_layer(part, number) for number, part in reversed([*enumerate(parts)])}
+    for part in parts:
+        options = f"lowerdir={part or '.'},upperdir={layers[part]}/upper,workdir={layers[part]}/work"
+        mount("overlay", f"tmp/root/{part}", "overlay", 0, options)
     os.chdir("tmp/root")
     mount("proc", "proc", "proc")
-    mount("sysfs", "sys", "sysfs", 1)
+    mount("sysfs", "sys", "sysfs", MS_RDONLY)
     mount("tmpfs", "run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
     make_devices()
@@ -88,6 +95,34 @@ def leave_chroot() -> None:
     os.close(here)
 
 
+def mounted_parts() -> list[str]:
+    """Give the folders near the top that are file systems of their own, such as /var, outer ones first.
+
+    An overlay shows one file system, not what is mounted in it: each of them needs an overlay of its own.
+    """
+    parts = set()
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        path = line.split()[4].lstrip("/")
+        near = path.partition("/")[0] in SYSTEM and path.count("/") < 2
+        hidden = any(f"{path}/".startswith(f"{folder}/") for folder in (*EMPTY, *VIRTUAL))
+        if near and not hidden and Path("/", path).is_dir():
+            parts.add(path)
+    return sorted(parts)
+
+
+def take_layer(part: str, number: int) -> str:
+    """Part the share of *part* from what is furnished, inner ones first; give the folder of its layer."""
+    layer = Path(f"tmp/layer{number}")
+    made = Path("tmp/upper", part)
+    if not made.is_dir():
+        like(Path(part), place(Path("tmp/upper"), part))
+    (layer / "work").mkdir(parents=True)
+    made.rename(layer / "upper")
+    if part:
+        like(Path(part), made)
+    return str(layer)
+
+
 def furnish(upper: Path, spec: dict[str, Any]) -> None:
     """Put what tells this host from the machine into the overlay's *upper* layer, before it is mounted."""
     for entry in Path().iterdir():
@@ -103,7 +138,7 @@ def furnish(upper: Path, spec: dict[str, Any]) -> None:
     for path, text in spec["files"].items():
         place(upper, path.lstrip("/")).write_text(text, encoding="utf-8")
     if spec["checkout"]:
-        install_checkout(Path(spec["checkout"]), upper / spec["checkout_at"].lstrip("/"))
+        install_checkout(Path("sys"), upper / spec["checkout_at"].lstrip("/"))
 
 
 def empty_folder(upper: Path, folder: str) -> None:

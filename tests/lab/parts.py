@@ -3,7 +3,10 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,12 +60,42 @@ class ProcessOne:
         """End it, and with it all that runs inside; done when the last process is gone."""
         if self.pid and self.alive():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, 9)
+                os.kill(self.pid, signal.SIGKILL)
         for pipe in (self._lifeline, self._outer.stdout, self._outer.stderr):
             if pipe:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
         self._outer.wait()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A process 1, or a switch, of any lab on this machine, as its command line and name tell."""
+
+    pid: int
+    lab: str
+    owner: int
+    since: str
+    kept: bool
+
+    def kill(self) -> None:
+        """End it, if it has not ended yet."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def processes_one() -> Iterator[Found]:
+    """Find those of all labs on this machine."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            argv = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            kept = (folder / "comm").read_text() == "lab-kept\n"
+        except OSError:
+            continue
+        if MARK in argv and argv[0].endswith("python3"):
+            lab, _name, owner = argv[argv.index(MARK) + 1 :][:3]
+            pid, _, since = owner.partition(":")
+            yield Found(int(folder.name), lab, int(pid), since, kept)
 
 
 def descendants(pid: int) -> list[int]:
