@@ -127,7 +127,7 @@ def test_a_command_that_takes_too_long_is_killed(lab: Lab) -> None:
     host = lab.host("one.example.net", "10.77.1.1")
 
     with pytest.raises(LabError, match="not done after"):
-        host.run("sleep 4711 & sleep 4711", timeout=0.3)
+        host.run("sleep 4711 & sleep 4711", input=b"never read" * 100_000, timeout=0.3)
 
     assert "4711" not in host.run("ps ax -o args").stdout
 

@@ -31,6 +31,13 @@ CHECKOUT_AT = "/opt/backuppc-register"
 LISTENING = "0A"  # in /proc/net/tcp; the next two stand in /proc/net/unix
 DATAGRAM, ACCEPTS = "0002", 0x10000
 
+# What an administrator of the machine may have changed, and tests would notice.
+PLAIN = {
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\ngshadow: files\nhosts: files dns\n",
+    "/etc/environment": "",
+    "/etc/default/locale": "",
+}
+
 T = TypeVar("T")
 Command = str | Sequence[str]
 
@@ -80,17 +87,12 @@ class Account:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a host is to be like before anything runs in it.
-
-    `empty` are folders that the machine may have filled and this host shall not see the contents of.
-    """
+    """What a host is to be like before anything runs in it."""
 
     fqdn: str
     addresses: Sequence[str]
     users: Sequence[User] = ()
     files: Mapping[str, str] = field(default_factory=dict)
-    empty: Sequence[str] = ()
-    checkout: bool = True
 
     @property
     def name(self) -> str:
@@ -104,10 +106,9 @@ class Host:
     def __init__(self, lab: str, switch: Switch, plan: Plan) -> None:
         self.fqdn, self.name, self.addresses = plan.fqdn, plan.name, list(plan.addresses)
         spec = {
-            "kind": "host", "name": plan.name, "empty": list(plan.empty), "checkout_at": CHECKOUT_AT,
-            "checkout": str(CHECKOUT) if plan.checkout else "",
+            "kind": "host", "name": plan.name, "checkout": str(CHECKOUT), "checkout_at": CHECKOUT_AT,
             "users": [{**asdict(user), "home": user.home} for user in plan.users],
-            "files": {"/etc/hostname": f"{plan.name}\n", "/etc/hosts": _hosts_file(plan), **plan.files},
+            "files": PLAIN | _own_name(plan) | dict(plan.files),
         }  # fmt: skip
         self.process = ProcessOne(lab, plan.fqdn, NAMESPACES, spec)
         self._switch = switch
@@ -137,9 +138,10 @@ class Host:
         Standard input is *input* and then its end. Raises LabError: too long; with *check*, any status but 0.
         """
         process = self.start(command, user=user, env=env)
-        if input:
-            process.send(input if isinstance(input, bytes) else input.encode(errors="surrogateescape"))
-        result = process.wait(timeout)
+        data = input if isinstance(input, bytes) else (input or "").encode(errors="surrogateescape")
+        if data:
+            process.feed(data)
+        result = process.wait(timeout, leave_open=bool(data))
         if check and result.status:
             raise LabError(f"on {self.name}: {result}")
         return result
@@ -254,9 +256,8 @@ def _tar(files: Mapping[str, str | bytes], mode: int) -> bytes:
     return archive.getvalue()
 
 
-def _hosts_file(plan: Plan) -> str:
+def _own_name(plan: Plan) -> dict[str, str]:
     own = f"{plan.fqdn} {plan.name}" if plan.fqdn != plan.name else plan.name
-    return (
-        f"127.0.0.1\tlocalhost\n127.0.1.1\t{own}\n\n"
-        "::1     localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
-    )
+    local = "::1     localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
+    hosts = f"127.0.0.1\tlocalhost\n127.0.1.1\t{own}\n\n{local}"
+    return {"/etc/hostname": f"{plan.name}\n", "/etc/hosts": hosts}

@@ -18,7 +18,7 @@ PRIVATE = {".netrc": "machine mail login cmartin password s3cret\n"}
 PREPARE_SSHD = """
 set -eu
 cp /usr/share/openssh/sshd_config /etc/ssh/sshd_config
-rm -f /etc/ssh/ssh_host_*
+rm -f /etc/ssh/ssh_host_* /etc/ssh/ssh_known_hosts
 for type in ed25519 ecdsa; do
     ssh-keygen -q -t "$type" -N '' -C "root@$(hostname)" -f "/etc/ssh/ssh_host_${type}_key"
 done

@@ -57,8 +57,7 @@ def build(spec: dict[str, Any]) -> None:
     """Make the host that *spec* describes and move into it."""
     parts = ["", *mounted_parts()]
     leave_chroot()
-    if spec["checkout"]:  # it may be below /tmp, which is hidden soon
-        mount(spec["checkout"].lstrip("/"), "sys", None, MS_BIND)
+    mount(spec["checkout"].lstrip("/"), "sys", None, MS_BIND)  # it may be below /tmp, which is hidden soon
     mount("tmpfs", "tmp", "tmpfs", 0, "mode=755")
     for folder in ("upper", "root"):
         Path("tmp", folder).mkdir()
@@ -130,15 +129,12 @@ def furnish(upper: Path, spec: dict[str, Any]) -> None:
             os.mknod(upper / entry, stat.S_IFCHR, 0)  # a whiteout: not there at all
     for folder in EMPTY:
         empty_folder(upper, folder)
-    for folder in spec["empty"]:
-        empty_folder(upper, folder.lstrip("/"))
     for folder in ("bin", "sbin", "lib", "share", "etc"):
         (upper / "usr/local" / folder).mkdir()
     accounts(upper, spec["users"])
     for path, text in spec["files"].items():
         place(upper, path.lstrip("/")).write_text(text, encoding="utf-8")
-    if spec["checkout"]:
-        install_checkout(Path("sys"), upper / spec["checkout_at"].lstrip("/"))
+    install_checkout(Path("sys"), upper / spec["checkout_at"].lstrip("/"))
 
 
 def empty_folder(upper: Path, folder: str) -> None:

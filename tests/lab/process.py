@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
@@ -65,6 +66,10 @@ class Process:
             self.stdin.write(data)
             self.stdin.flush()
 
+    def feed(self, data: bytes) -> None:
+        """Give it *data* and the end of it to read, without waiting: it may not read that fast, or ever."""
+        threading.Thread(target=self._send_all, args=(data,), daemon=True).start()
+
     def output(self) -> str:
         """Give what it has written to standard output by now."""
         return _all_of(self._out)
@@ -105,6 +110,10 @@ class Process:
         """Kill it with all that it has started."""
         self.signal(signal.SIGKILL)
         self._popen.wait()
+        self.close()
+
+    def _send_all(self, data: bytes) -> None:
+        self.send(data)
         self.close()
 
     def _result(self, status: int) -> Result:

@@ -49,6 +49,7 @@ set -eu
 chmod g+s /etc/backuppc
 install -d -o backuppc -g backuppc -m 750 /var/lib/backuppc-register
 install -d -o root -g root -m 755 /etc/backuppc-register
+chmod g+s /etc/backuppc  # or its new files would not be www-data's, a group that backuppc is not in
 install -o root -g backuppc -m 640 /dev/stdin /etc/backuppc-register/config.toml
 ssh-keygen -q -t ed25519 -N '' -C register-key -f /root/register-key
 install -d -o backuppc -g backuppc -m 700 {TOP_DIR}/.ssh
