@@ -28,7 +28,8 @@ def write(path: Path, content: bytes, keep: Ownership | int, *, later_than: int 
     The temporary file's name is always the same, so that a killed writer leaves one at the most: callers hold
     the lock that guards *path*.
 
-    Raises OSError; *path* is then what it was. A *path* that is no regular file is never replaced.
+    Raises OSError; *path* is then what it was, unless nothing but the fsync of the folder failed. A *path*
+    that is no regular file is never replaced.
     """
     if _exists(path) and not stat.S_ISREG(path.lstat().st_mode):
         raise OSError(f"{path} is not a regular file")
