@@ -17,6 +17,7 @@ from backuppc_register.request import Address, Request
 from backuppc_register.rules import naming, policy
 from backuppc_register.rules.claim import Applicant, Claim, Standing, judge
 from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.known_hosts import SSH_CONFIG
 from backuppc_register.state.records import Record
 
 _LOCK_PATIENCE = 10.0  # seconds, design section 4
@@ -250,6 +251,6 @@ def _render(applicant: Applicant, os: str, site: Site) -> bytes:
     values = host_config.Values(
         host=applicant.host,
         full_name=applicant.full_name,
-        ssh_config=site.folders.path(applicant.host) / "ssh_config",
+        ssh_config=site.folders.path(applicant.host) / SSH_CONFIG,
     )
     return host_config.render(os, values, site.config.backuppc.templates)

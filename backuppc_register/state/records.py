@@ -11,6 +11,7 @@ from backuppc_register.state import parts
 NAME = "record.json"
 FORMAT = 1
 _NEVER_EMPTY = ("host", "full_name", "person")
+_MAY_BE_ABSENT = ("verified", "retired", "purge")
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,9 @@ class Record:
 
     *person* is the canonical uid, *entry* the directory's own mark of that person (entryUUID; may be empty).
     *address* is the peer's at the time *registered* (UTC, ISO 8601, whole seconds). *config* is the SHA-256,
-    in hex, of the per-host .pl as we wrote it; empty where the .pl is not ours.
+    in hex, of the per-host .pl as we wrote it; empty where the .pl is not ours. *verified*, *retired*: when the
+    way back was last proved, when backups were stopped; *purge*: from when on the data may be deleted; each
+    empty for never.
     """
 
     host: str
@@ -30,6 +33,9 @@ class Record:
     address: str
     registered: str
     config: str
+    verified: str = ""
+    retired: str = ""
+    purge: str = ""
 
 
 def to_bytes(record: Record) -> bytes:
@@ -53,7 +59,7 @@ def from_bytes(content: bytes) -> Record:
         raise ValueError(f"is no record of format {FORMAT}")
     values: dict[str, str] = {}
     for name in (field.name for field in fields(Record)):
-        value = told.get(name)
+        value = told.get(name, "" if name in _MAY_BE_ABSENT else None)
         if not isinstance(value, str) or (name in _NEVER_EMPTY and not value):
             raise ValueError(f"has no {name}")
         values[name] = value
