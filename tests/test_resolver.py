@@ -599,6 +599,16 @@ def test_an_answer_without_the_record_is_a_no(reply):
         assert refusal("10.0.0.9", asking(server)) == "10.0.0.9 has no PTR"
 
 
+def test_an_alias_whose_target_does_not_exist_is_a_no_at_once():
+    def gone(question: bytes) -> list[bytes]:
+        return [answer(question, f"{reverse_name('10.0.0.9')} CNAME x.arpa.", rcode=dns.rcode.NXDOMAIN)]
+
+    with Impostor(gone) as server:
+        assert refusal("10.0.0.9", asking(server)) == "10.0.0.9 has no PTR"
+
+    assert len(server.questions) == 1
+
+
 def test_an_alias_that_leads_ever_further_is_a_no_after_few_questions():
     def further(question: bytes) -> list[bytes]:
         name = dns.message.from_wire(question).question[0].name

@@ -29,7 +29,7 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 
 _LABEL = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MOST_QUESTIONS = 8  # for one record: each after the first is for the target of a CNAME
-# A peer may own its reverse zone: 64 KiB of names with 120 labels each cost dnspython seven seconds, these one.
+# Strangers own reverse zones: 64 KiB of names with 120 labels cost dnspython seven seconds, these one.
 _MOST_RECORDS = 500
 _MOST_SHOWN = 3
 _LONGEST_SHOWN = 100
