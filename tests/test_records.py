@@ -55,7 +55,7 @@ def test_no_file_is_no_record(tmp_path: Path) -> None:
 
 
 def test_keys_of_a_later_version_are_skipped() -> None:
-    told = {**json.loads(records.to_bytes(DORMEUR)), "verified": {"when": "2027-01-01"}}
+    told = {**json.loads(records.to_bytes(DORMEUR)), "seen_by": {"when": "2027-01-01"}}
 
     assert records.from_bytes(json.dumps(told).encode()) == DORMEUR
 
