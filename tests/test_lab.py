@@ -258,6 +258,8 @@ print(lab.name, lab.keep()[0], flush=True)
 def test_a_lab_can_be_in_a_chroot_that_is_no_mount_point_and_has_parts_of_its_own(tmp_path: Path) -> None:
     script = f"""
 set -eu
+mount --make-rprivate /
+mount --make-rshared /
 cd {tmp_path}
 mkdir usr etc var checkout proc dev tmp home root opt srv run sys mnt media
 for folder in usr etc var; do mount --bind /$folder $folder; done
@@ -265,12 +267,15 @@ mount --bind {CHECKOUT} checkout
 for name in bin lib lib64 sbin; do ln -s usr/$name $name; done
 mount -t proc proc proc
 mount --rbind /dev dev
-exec chroot . /usr/bin/env PYTHONPATH=/checkout/tests PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -c '
+cat /proc/self/mounts > before
+chroot . /usr/bin/env PYTHONPATH=/checkout/tests PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -c '
 from lab import Lab
 with Lab() as lab:
     dugong = lab.server("dugong.univ-brest.fr")
     dugong.run("touch /etc/here /var/lib/here /usr/here", check=True)
-    print(dugong.run("hostname; ls -A /home /var/log/").stdout)'
+    print(dugong.run("hostname; ls -A /home /var/log/").stdout)
+    '
+cmp before /proc/self/mounts
 """
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False

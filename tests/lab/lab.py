@@ -1,11 +1,9 @@
 """The lab: hosts on one network that live as long as a `with` statement, or as the program that opened it."""
 
-import contextlib
 import functools
 import itertools
 import os
 import shutil
-import signal
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self, TypeVar
@@ -87,8 +85,7 @@ class Lab:
         """End every host and the network."""
         processes = [host.process for host in self.hosts] + ([self._switch.process] if self._switch else [])
         for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
+            process.kill()
         for process in processes:
             process.end()
         self.hosts, self._switch = [], None

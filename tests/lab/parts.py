@@ -56,11 +56,15 @@ class ProcessOne:
         self._lifeline.write(b"keep\n")
         self._lifeline.flush()
 
-    def end(self) -> None:
-        """End it, and with it all that runs inside; done when the last process is gone."""
-        if self.pid and self.alive():
+    def kill(self) -> None:
+        """End it, and with it all that runs inside, without waiting for that."""
+        if self.pid and self.alive():  # its number may be another process's otherwise
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """End it likewise; done when the last process is gone."""
+        self.kill()
         for pipe in (self._lifeline, self._outer.stdout, self._outer.stderr):
             if pipe:
                 with contextlib.suppress(BrokenPipeError):
