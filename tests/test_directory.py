@@ -102,8 +102,13 @@ def why(*servers: str, logon: str = "cmartin", **more: Any) -> str:
     return unavailable.value.detail
 
 
-def connections(server: Slapd) -> int:
-    return server.log.count(" ACCEPT from ")
+@contextmanager
+def history(server: Slapd) -> Iterator[list[str]]:
+    """Give what the server logs for the block, after the block."""
+    before = server.history()
+    asked: list[str] = []
+    yield asked
+    asked.append(server.history().removeprefix(before))
 
 
 # A person is found
@@ -182,9 +187,11 @@ def test_every_way_to_a_server_works(
     url = server.ldaps(host) if how == "ldaps" else server.ldap(host)
     tls: dict[str, Any] = {"start_tls": how == "starttls", "ca_file": str(authority.file)}
 
-    assert find("cmartin", url, **tls, **bind).uid == "cmartin"
-    assert ("TLS established" in server.log.rpartition(" ACCEPT from ")[2]) == (how != "ldap")
-    assert (ldap.READER in server.log.rpartition(" ACCEPT from ")[2]) == bool(bind)
+    with history(server) as asked:
+        assert find("cmartin", url, **tls, **bind).uid == "cmartin"
+
+    assert ("TLS established" in asked[0]) == (how != "ldap")
+    assert (ldap.READER in asked[0]) == bool(bind)
 
 
 def test_start_tls_concerns_ldap_alone(server: Slapd, authority: Authority) -> None:
@@ -200,13 +207,11 @@ def test_without_a_ca_file_the_systems_authorities_are_trusted(
 
 
 def test_one_question_is_one_connection_and_one_search(server: Slapd) -> None:
-    before = server.log
+    with history(server) as asked:
+        find("cmartin", server.ldap())
 
-    find("cmartin", server.ldap())
-
-    asked = server.log.removeprefix(before)
-    assert asked.count(" ACCEPT from ") == 1
-    assert asked.count(" SRCH base=") == 1
+    assert asked[0].count(" ACCEPT from ") == 1
+    assert asked[0].count(" SRCH base=") == 1
 
 
 # Nobody
@@ -230,12 +235,10 @@ def test_two_entries_are_named_to_the_administrator_alone(server: Slapd) -> None
 
 
 def test_a_wild_filter_does_not_fetch_the_directory(server: Slapd) -> None:
-    before = server.log
-
-    with pytest.raises(BadUser):
+    with history(server) as asked, pytest.raises(BadUser):
         find("cmartin", server.ldap(), filter="(|(uid={logon})(uid=*))")
 
-    assert " nentries=2 " in server.log.removeprefix(before)
+    assert " nentries=2 " in asked[0]
 
 
 @pytest.mark.parametrize(
@@ -282,12 +285,10 @@ ATTACKS = [
 
 @pytest.mark.parametrize("logon", ATTACKS)
 def test_an_impossible_logon_is_never_asked_for(server: Slapd, logon: str) -> None:
-    before = connections(server)
-
-    with pytest.raises(BadUser):
+    with history(server) as asked, pytest.raises(BadUser):
         find(logon, server.ldap())
 
-    assert connections(server) == before
+    assert asked == [""]
 
 
 @pytest.mark.parametrize("logon", ATTACKS)
@@ -295,15 +296,13 @@ def test_an_impossible_logon_is_a_literal_value_even_if_asked_for(
     server: Slapd, logon: str, mocker: MockerFixture
 ) -> None:
     mocker.patch.object(directory, "possible_logon", return_value=True)
-    before = server.log
 
     # slapd itself ignores blanks around a value, and knows the full-width letter as the plain one.
-    with pytest.raises(BadUser):
+    with history(server) as asked, pytest.raises(BadUser):
         find(logon, server.ldap(), base=SUFFIX)
 
-    asked = server.log.removeprefix(before)
-    assert asked.count('filter="(uid=') + asked.count('filter="(?uid=') == 1
-    assert " nentries=2 " not in asked
+    assert asked[0].count('filter="(uid=') + asked[0].count('filter="(?uid=') == 1
+    assert " nentries=2 " not in asked[0]
 
 
 @given(st.text(st.characters(codec="utf-8")))
@@ -381,22 +380,23 @@ def test_an_authority_that_we_do_not_trust_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("names", "days", "reason"),
+    ("names", "days", "host", "reason"),
     [
-        (["localhost", "127.0.0.1"], -1, "expired"),
-        (["elsewhere.univ-brest.fr", "127.0.0.2"], 7, "mismatch"),
+        (["localhost", "127.0.0.1"], -1, "localhost", "expired"),
+        (["localhost", "127.0.0.1"], -1, "127.0.0.1", "expired"),
+        (["elsewhere.univ-brest.fr", "127.0.0.1"], 7, "localhost", "mismatch"),
+        (["localhost", "127.0.0.2"], 7, "127.0.0.1", "mismatch"),
     ],
 )
 def test_a_certificate_that_is_not_this_servers_or_expired_is_refused(
-    authority: Authority, names: list[str], days: int, reason: str
+    authority: Authority, names: list[str], days: int, host: str, reason: str
 ) -> None:
     trust = {"ca_file": str(authority.file), **as_reader()}
     with Slapd(certificate=authority.issue(*names, days=days)) as server:
-        for host in ("localhost", "127.0.0.1"):
-            assert reason in why(server.ldaps(host), **trust)
-            assert reason in why(server.ldap(host), start_tls=True, **trust)
+        assert reason in why(server.ldaps(host), **trust)
+        assert reason in why(server.ldap(host), start_tls=True, **trust)
 
-        assert " BIND " not in server.log
+        assert " BIND " not in server.history()
 
 
 def test_a_server_without_starttls_is_not_asked_in_the_clear(authority: Authority) -> None:
@@ -404,8 +404,8 @@ def test_a_server_without_starttls_is_not_asked_in_the_clear(authority: Authorit
         reason = why(server.ldap(), start_tls=True, ca_file=str(authority.file), **as_reader())
 
         assert "protocolError" in reason
-        assert " BIND " not in server.log
-        assert " SRCH " not in server.log
+        assert " BIND " not in server.history()
+        assert " SRCH " not in server.history()
 
 
 def test_a_refused_starttls_is_not_gone_round() -> None:
@@ -456,7 +456,8 @@ def test_an_error_is_never_a_no(code: int, stage: str) -> None:
         if stage == "search after an entry":
             client.send(message(number, CMARTIN))
         client.send(message(number, result(BIND if stage == "bind" else SEARCH, code)))
-        hold(client)
+        # Who asks on all the same would read this as "no such person".
+        client.answer(SEARCH)
 
     with FailingLdap(fail) as server:
         assert "ldap" in why(server.url)

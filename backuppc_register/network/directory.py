@@ -153,7 +153,7 @@ class Directory:
 
     def _person(self, entry: "_Entry", logon: str) -> Person:
         values = [_text(value) for value in entry.values(self._settings.logon_attribute)]
-        uids = {value for value in values if possible_logon(value) and same_logon(value, logon)}
+        uids = {value for value in values if same_logon(value, logon)}
         if len(uids) != 1:
             told = ", ".join(values) or "not readable"
             raise _nobody(logon, f"{entry.dn}: {self._settings.logon_attribute} is {told}")

@@ -153,6 +153,15 @@ class Slapd:
         """Give what the server has logged so far: a line per connection, operation and result."""
         return (self._folder / "slapd.log").read_text(errors="replace")
 
+    def history(self) -> str:
+        """Give the log, once it tells the end of all connections: it is later than the answers."""
+        until = time.monotonic() + PATIENCE
+        while (log := self.log).count(" ACCEPT from ") != log.count(" closed"):
+            if time.monotonic() > until:
+                raise SlapdError(f"a connection stays open:\n{log}")
+            time.sleep(0.01)
+        return log
+
     def _start(self) -> None:
         configuration = write(
             self._folder,
