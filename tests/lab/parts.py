@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 MACHINE = Path(__file__).with_name("machine.py")
 MARK = "backuppc-register-lab"
@@ -29,7 +29,9 @@ class ProcessOne:
         self._outer = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        self._lifeline: IO[bytes] = self._outer.stdin  # type: ignore[assignment]
+        self._lifeline, self._said, self._complaints = (
+            cast(IO[bytes], pipe) for pipe in (self._outer.stdin, self._outer.stdout, self._outer.stderr)
+        )
         with contextlib.suppress(BrokenPipeError):
             self._lifeline.write(json.dumps(spec).encode() + b"\n")
             self._lifeline.flush()
@@ -37,11 +39,9 @@ class ProcessOne:
 
     def await_ready(self) -> int:
         """Wait until it has built what it is to be; give its pid. Raises LabError."""
-        assert self._outer.stdout
-        assert self._outer.stderr
-        word, _, pid = self._outer.stdout.readline().decode().partition(" ")
+        word, _, pid = self._said.readline().decode().partition(" ")
         if word != "ready":
-            complaint = self._outer.stderr.read().decode(errors="replace")
+            complaint = self._complaints.read().decode(errors="replace")
             self._outer.wait()
             raise LabError(f"{self.name} did not start:\n{complaint}")
         self.pid = int(pid)
@@ -65,10 +65,9 @@ class ProcessOne:
     def end(self) -> None:
         """End it likewise; done when the last process is gone."""
         self.kill()
-        for pipe in (self._lifeline, self._outer.stdout, self._outer.stderr):
-            if pipe:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
+        for pipe in (self._lifeline, self._said, self._complaints):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
         self._outer.wait()
 
 
