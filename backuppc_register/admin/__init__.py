@@ -1,0 +1,108 @@
+"""The administrators' door: arguments in, a verb's work, what it says, one exit status."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from backuppc_register import __version__, config
+from backuppc_register.account import WrongAccount
+from backuppc_register.admin import context
+from backuppc_register.admin.context import Start
+from backuppc_register.errors import RegisterError
+
+PROGRAM = "backuppc-register-admin"
+
+VERBS: dict[str, str] = {}
+"""Each verb and its module in this package, imported when it is chosen.
+
+A module has SUMMARY, EXAMPLE and ``arguments(parser)``; then ``run(context, options)``, called as BackupPC's
+account, or ``run_alone(start, options)`` where the verb has to do something as who started us before that.
+"""
+
+_DESCRIPTION = "Look after the hosts that registered themselves for BackupPC."
+_EPILOG = f"{PROGRAM} VERB --help tells more. Exit status: 0 done, 1 no or findings, 2 usage."
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Do what an administrator asks; return the exit status: 0 done, 1 no or findings, 2 usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 is no reason to fail
+    try:
+        return _run(arguments, environment)
+    except SystemExit as leaving:  # argparse: help, or a usage error
+        return leaving.code if isinstance(leaving.code, int) else 2
+    except RegisterError as error:
+        print(f"{PROGRAM}: {context.printable(str(error))}", file=sys.stderr)
+        return 2 if isinstance(error, WrongAccount) else 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdout.fileno())  # Python would complain at its end
+        return 1
+    except KeyboardInterrupt:
+        return 1
+
+
+def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    chosen = parser().parse_args(arguments)
+    module = load(chosen.verb)
+    options = verb_parser(chosen.verb, module).parse_args(chosen.rest)
+    start = Start(
+        config_path=Path(getattr(options, "config", None) or chosen.config),
+        administrator=context.administrator(environment),
+        out=sys.stdout,
+        keyboard=sys.stdin,
+    )
+    if hasattr(module, "run_alone"):
+        status = module.run_alone(start, options)
+    else:
+        status = module.run(context.settle(start), options)
+    sys.stdout.flush()
+    return int(status)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help lists the verbs, which only then are all imported."""
+
+    def format_help(self) -> str:
+        """Return argparse's help, then a line per verb."""
+        lines = [f"  {verb:14}{load(verb).SUMMARY}" for verb in VERBS]
+        return "\n".join([super().format_help(), "verbs:", *lines, "", _EPILOG, ""])
+
+
+def load(verb: str) -> ModuleType:
+    """Return the module of *verb*, one of VERBS."""
+    return import_module(f"backuppc_register.admin.{VERBS[verb]}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of what stands before and up to the verb; the rest is the verb's own."""
+    made = _Parser(
+        prog=PROGRAM,
+        description=_DESCRIPTION,
+        usage="%(prog)s [--config FILE] VERB [...]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("--config", metavar="FILE", default=str(config.DEFAULT_PATH), help="our configuration")
+    made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    made.add_argument("verb", metavar="VERB", choices=VERBS, help="what to do, see below")
+    made.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return made
+
+
+def verb_parser(verb: str, module: ModuleType) -> argparse.ArgumentParser:
+    """Return the parser of what stands behind *verb*."""
+    made = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {verb}",
+        description=module.SUMMARY,
+        epilog=f"example:\n  {module.EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("--config", metavar="FILE", help="our configuration (default: the one of this server)")
+    module.arguments(made)
+    return made

@@ -1,0 +1,133 @@
+"""What every verb works with: the configuration, who we are, who asks, and where its words go."""
+
+import json
+import os
+import pwd
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from backuppc_register import config, journal
+from backuppc_register.account import become_owner
+from backuppc_register.config import Config
+from backuppc_register.reply import escape_words
+from backuppc_register.state.host_folder import HostFolders
+
+_NARROWEST = 6  # characters of a column that was made narrower
+_GAP = "  "
+_CUT = "~"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is known before the configuration is read, as who started us.
+
+    *administrator*: the login of the person behind this.
+    """
+
+    config_path: Path
+    administrator: str
+    out: TextIO
+    keyboard: TextIO
+
+    def say(self, text: str = "") -> None:
+        """Print a line."""
+        print(printable(text), file=self.out)
+
+    def json(self, value: object) -> None:
+        """Print *value* as JSON, in pure ASCII."""
+        print(json.dumps(value, indent=1), file=self.out)
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table that fits the terminal; whole where *out* is none."""
+        width = shutil.get_terminal_size().columns if self.out.isatty() else None
+        for line in table_lines(headers, rows, width):
+            print(line, file=self.out)
+
+    def confirmed(self, host: str, given: str | None) -> bool:
+        """Tell whether *host* is typed again: *given* by ``--yes HOST``, or else asked for now."""
+        if given is None:
+            print(f"Type {host} again to go on: ", end="", file=self.out, flush=True)
+            given = self.keyboard.readline().strip()
+        return given == host
+
+
+@dataclass(frozen=True)
+class Context(Start):
+    """What a verb works with; *account* is BackupPC's, which we have become."""
+
+    config: Config
+    account: str
+    folders: HostFolders
+
+    def log(self, did: str, *, host: str = "", person: str = "", detail: str = "") -> None:
+        """Leave the one syslog line of something that was changed: *did* says what, ``retire`` say."""
+        entry = journal.Entry(
+            connection="",
+            outcome=escape_words(did),
+            level="notice",
+            host=host,
+            user=person,
+            detail=f"by {self.administrator}" + (f" {detail}" if detail else ""),
+        )
+        journal.write(entry, self.config.syslog)
+
+
+def settle(start: Start) -> Context:
+    """Become BackupPC's account, and read the configuration as such.
+
+    Raises Misconfigured; WrongAccount where we were started by a third account.
+    """
+    document = config.read(start.config_path)
+    account = become_owner(config.config_dir(document))
+    settings = config.check(document)
+    return Context(
+        config_path=start.config_path,
+        administrator=start.administrator,
+        out=start.out,
+        keyboard=start.keyboard,
+        config=settings,
+        account=account,
+        folders=HostFolders(settings.state.directory),
+    )
+
+
+def administrator(environment: Mapping[str, str]) -> str:
+    """Return the login of who is behind this: sudo's caller, else the real uid's."""
+    name = environment.get("SUDO_USER", "")
+    if name:
+        return name
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def printable(text: str) -> str:
+    r"""Return *text* with what could move a terminal's cursor as ``\xHH``; accents stay."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    lone_byte = "\udc80" <= character <= "\udcff"
+    raw = character.encode("utf-8", "surrogateescape" if lone_byte else "surrogatepass")
+    return "".join(f"\\x{byte:02x}" for byte in raw)
+
+
+def table_lines(headers: Sequence[str], rows: Iterable[Sequence[str]], width: int | None) -> list[str]:
+    """Return the lines of a table of at most *width* characters, None for as many as it takes.
+
+    The widest columns give way first, and what is cut ends in ``~``.
+    """
+    cells = [list(headers), *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[n]) for row in cells) for n in range(len(headers))]
+    room = None if width is None else width - len(_GAP) * (len(headers) - 1)
+    while room is not None and sum(widths) > room and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return [_GAP.join(map(_fitted, row, widths)).rstrip() for row in cells]
+
+
+def _fitted(cell: str, width: int) -> str:
+    return cell.ljust(width) if len(cell) <= width else cell[: width - len(_CUT)] + _CUT
