@@ -24,6 +24,8 @@ def become_owner(folder: Path) -> str:
     try:
         uid = folder.stat().st_uid
         owner = pwd.getpwuid(uid)
+    except PermissionError as error:
+        raise WrongAccount(detail=f"started by uid {os.geteuid()}, which may not see {folder}") from error
     except (OSError, KeyError) as error:
         raise Misconfigured(detail=f"[backuppc] config_dir: whose is {folder}? {error}") from error
     if uid == 0:

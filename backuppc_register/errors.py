@@ -29,9 +29,10 @@ class RegisterError(Exception):
         """Add what was known when the request ended, for the log's fields."""
         self.values = values | self.values
 
-    def message(self, escape: Callable[[str], str] = str) -> str:
-        """Return the message of the table, every value in it passed through *escape*."""
-        return self.text.format(**{name: escape(value) for name, value in self.values.items()})
+    def message(self, word: Callable[[str], str] = str, words: Callable[[str], str] = str) -> str:
+        """Return the message of the table, its values escaped: the reason by *words*, others by *word*."""
+        escapes = {name: words if name == "reason" else word for name in self.values}
+        return self.text.format(**{name: escapes[name](value) for name, value in self.values.items()})
 
 
 class Refusal(RegisterError):

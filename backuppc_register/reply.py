@@ -61,7 +61,8 @@ def failure(error: RegisterError, request: str, connection: str) -> bytes:
 
     *connection* is SSH_CONNECTION, empty where that was malformed.
     """
-    first = f"{connection} {error.message(escape)}" if connection else error.message(escape)
+    message = error.message(escape, escape)
+    first = f"{connection} {message}" if connection else message
     return _lines([first, f"error:{error.code}", f"request:{request}", f"advice:{escape(error.advice)}"])
 
 

@@ -28,7 +28,7 @@ def two_of_cmartin(tmp_path):
 
 @pytest.mark.parametrize("most", [1, 2])
 def test_a_person_with_as_many_hosts_as_the_site_allows_gets_no_further_one(two_of_cmartin, most):
-    with pytest.raises(NotAllowed, match=f"refused by this site : a person may have {most} machines"):
+    with pytest.raises(NotAllowed, match=f"refused by this site : {most} machines at the most for a person"):
         policy.refuse_one_too_many("cmartin", two_of_cmartin, Limits(hosts_per_person=most))
 
 

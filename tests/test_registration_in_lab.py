@@ -300,6 +300,20 @@ def test_every_request_left_exactly_one_line(site):
     assert codes == ["no-command", "bad-user", "-", "-", "other-owner"]
 
 
+def test_a_quota_of_the_site_is_told_alike_to_the_client_and_in_the_log(site):
+    site.dugong.configure("[state]", "[limits]\nhosts_per_person = 1\n[state]")
+    glouton = site.laptop("glouton.univ-brest.fr", "10.77.0.17")
+
+    answer = site.ask("linux:adupont", glouton)
+
+    site.dugong.configure("[limits]\nhosts_per_person = 1\n[state]", "[state]")
+    assert outcome(answer) == ("not-allowed", 77)
+    told = answer.stdout.split("\n")[0].partition(" 22 ")[2]
+    assert told == "refused by this site : 1 machines at the most for a person"
+    assert f" 22 {told} request=" in site.dugong.syslog()[-1]
+    assert "glouton" not in site.dugong.hosts()
+
+
 def test_more_requests_than_a_minute_takes_are_refused_until_it_is_over(site):
     site.dugong.configure("[state]", "[limits]\nper_address = 3\n[state]")
     bavard = site.laptop("bavard.univ-brest.fr", "10.77.0.16")
