@@ -25,4 +25,6 @@ def refuse_one_too_many(person: str, hosts: HostsFile, limits: Limits) -> None:
     most = limits.hosts_per_person
     owned = {line.host for line in hosts.lines if same_logon(line.user, person)}
     if most and len(owned) >= most:
-        raise NotAllowed(reason=f"{most} machines at the most for a person", detail=f"{person} has {len(owned)}")
+        raise NotAllowed(
+            reason=f"{most} machines at the most for a person", detail=f"{person} has {len(owned)}"
+        )
