@@ -3,9 +3,10 @@
 import argparse
 import signal
 import sys
+import time
 from types import FrameType
 
-from lab import LabError, available, sweep
+from lab import LabError, available, end, kept
 
 from . import laboratory, loopback
 from .telling import StoryError, Telling
@@ -43,9 +44,13 @@ def tell(telling: Telling, *, keep: bool, reason: str | None) -> int:
 
 
 def stop() -> int:
-    """End what `--keep` has left."""
-    ended = sweep(kept=True)
-    print(f"Ended {ended} processes of kept hosts." if ended else "No hosts were kept.")
+    """End the labs that `--keep` has left."""
+    labs = kept()
+    for lab in labs:
+        end(lab)
+    while kept() & labs:
+        time.sleep(0.01)
+    print("The kept hosts are gone." if labs else "No hosts were kept.")
     return 0
 
 

@@ -96,7 +96,7 @@ def _at_the_terminal(telling: Telling, laptop: Laptop, person: User) -> Terminal
 def _ask_again(story: Story) -> None:
     story.telling.step("The reply that the setup got")
     story.telling.say(
-        "By the plain command line that clients use: the same person gets the same key again, nothing changes."
+        "By the plain command line that clients use: the same person gets the same key again, all else stays."
     )
     story.telling.command("cmartin@dormeur", ASK)
     before = story.dugong.hosts()

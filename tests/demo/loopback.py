@@ -48,18 +48,21 @@ socket = "{folder}/log"
 """
 NO_SHELLS = ("nologin", "false")
 ACCOUNT = "backuppc"
+PEOPLE = {"cmartin": "Christophe Martin", "adupont": "Anne Dupont", "JDupond": "Jean Dupond"}
 ERRORS = (NsdError, SlapdError, SshdError)
 
 
 @dataclass
 class Story:
-    """What every step needs: who tells it, sshd, the register-key, our files and what arrives at syslog."""
+    """What every step needs: who tells it, sshd, the register-key, our files, syslog, two logons."""
 
     telling: Telling
     sshd: Sshd
     key: Path
     folder: Path
     log: socket.socket
+    owner: str
+    stranger: str
 
 
 def tell(telling: Telling, reason: str) -> int:
@@ -78,8 +81,8 @@ def tell(telling: Telling, reason: str) -> int:
         _ask_again(story)
         _stranger(story)
     telling.step(f"Done in {telling.seconds:.0f} s")
-    telling.row("registered", "dormeur, for Christophe Martin")
-    telling.row("refused", "Anne Dupont, who wanted the same host")
+    telling.row("registered", f"dormeur, for {PEOPLE[story.owner]}")
+    telling.row("refused", f"{PEOPLE[story.stranger]}, who wanted the same host")
     telling.row("not shown", "the laptop's setup, backups, restores: these take root, overlayfs, namespaces")
     telling.say("Next: README.md says how to install it on a real server.")
     return 0
@@ -121,9 +124,11 @@ def _build(telling: Telling, stack: ExitStack) -> Story:
     telling.row(
         "sshd", f"port {sshd.port}, as {person.pw_name}; the register-key starts our program, no shell"
     )
-    telling.row("slapd", f"port {slapd.port}; it knows Christophe Martin and Anne Dupont")
+    # The account that BackupPC runs as, here the one that tells the story, is no person to register for.
+    owner, stranger = [logon for logon in PEOPLE if logon != person.pw_name][:2]
+    telling.row("slapd", f"port {slapd.port}; it knows {PEOPLE[owner]} and {PEOPLE[stranger]}")
     telling.row("NSD", f"port {nsd.port}; for it {LAPTOP} is dormeur.univ-brest.fr")
-    return Story(telling, sshd, key, folder, log)
+    return Story(telling, sshd, key, folder, log, owner, stranger)
 
 
 def _forced(folder: Path) -> str:
@@ -163,8 +168,8 @@ def _last_log_line(story: Story) -> str:
 
 
 def _register(story: Story) -> None:
-    story.telling.step("Christophe Martin's laptop registers")
-    reply = _ask(story, "linux:cmartin")
+    story.telling.step(f"{PEOPLE[story.owner]}'s laptop registers")
+    reply = _ask(story, f"linux:{story.owner}")
     expect(reply[0] == "success", "the first line is success")
     expect(any(line.startswith("key:") for line in reply), "there is a key")
 
@@ -174,7 +179,7 @@ def _look_at_the_server(story: Story) -> None:
     line = (story.folder / "backuppc/hosts").read_text().splitlines()[-1]
     story.telling.say("The line in BackupPC's hosts file:")
     story.telling.quote(line)
-    expect(line.split() == ["dormeur", "0", "cmartin"], "the hosts line is dormeur 0 cmartin")
+    expect(line.split() == ["dormeur", "0", story.owner], f"the hosts line is dormeur 0 {story.owner}")
     story.telling.say("What went to syslog:")
     entry = _last_log_line(story)
     story.telling.quote(entry)
@@ -185,7 +190,7 @@ def _ask_again(story: Story) -> None:
     story.telling.step("The same person again: the same key, and nothing changes")
     hosts = story.folder / "backuppc/hosts"
     before = hosts.read_bytes()
-    reply = _ask(story, "linux:cmartin")
+    reply = _ask(story, f"linux:{story.owner}")
     expect("status:unchanged" in [line.replace(" ", "") for line in reply], "the status is unchanged")
     expect(hosts.read_bytes() == before, "the hosts file is what it was, to the byte")
     _last_log_line(story)
@@ -193,7 +198,7 @@ def _ask_again(story: Story) -> None:
 
 def _stranger(story: Story) -> None:
     story.telling.step("Somebody else tries to take dormeur")
-    reply = _ask(story, "linux:adupont")
+    reply = _ask(story, f"linux:{story.stranger}")
     expect("error:other-owner" in reply, "the reply is other-owner")
     story.telling.say("How that reads in syslog:")
     entry = _last_log_line(story)
