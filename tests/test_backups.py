@@ -140,17 +140,18 @@ except CouldNotRegister:
 @pytest.mark.parametrize(
     ("closed", "answer"),
     [
-        ("/top/pc/dormeur", "True"),
-        ("/top/pc/dormeur/backups", "True"),
-        ("/top/pc", "fault"),
-        ("/top", "fault"),
+        ("0 /top/pc/dormeur", "True"),
+        ("0 /top/pc/dormeur/backups", "True"),
+        ("444 /top/pc", "True"),
+        ("0 /top/pc", "fault"),
+        ("0 /top", "fault"),
     ],
 )
 def test_what_is_closed_to_us_counts_as_data_and_a_closed_pc_is_a_fault(
     lab: Lab, closed: str, answer: str
 ) -> None:
     host = lab.host("dugong.univ-brest.fr", "10.77.0.1")
-    host.run(f"mkdir -p /top/pc/dormeur; touch /top/pc/dormeur/backups; chmod 0 {closed}", check=True)
+    host.run(f"mkdir -p /top/pc/dormeur; touch /top/pc/dormeur/backups; chmod {closed}", check=True)
 
     result = host.run(["/usr/bin/python3", "-I", "-B", "-c", ASK], user="backuppc")
 

@@ -156,6 +156,18 @@ def test_nobody_waits_longer_than_asked_for(fake: Fake, conduct: Conduct) -> Non
     assert 0.3 < time.monotonic() - start < 1.5
 
 
+def endless(channel: socket.socket) -> None:
+    channel.sendall(SEED)
+    while True:
+        channel.sendall(b"x" * 4096)
+
+
+def test_an_answer_without_an_end_is_not_read_to_its_end(fake: Fake) -> None:
+    fake.conduct = endless
+
+    assert "without an end" in daemon(fake).announce("dormeur", 10)
+
+
 def test_without_time_it_is_not_asked(fake: Fake) -> None:
     fake.answers(KNOWN)
 
