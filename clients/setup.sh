@@ -191,7 +191,8 @@ change() {    # COMMAND...
     fi
 }
 
-# The receipt says what there was not before us; --uninstall will go by it.
+# The receipt says what there was not before us; --uninstall will go by it. A line is written before the deed: killed
+# in between, we have noted too much and not too little.
 remember() {    # LINE
     if [ "$DRY_RUN" = yes ] || grep -qxF -- "$1" "$RECEIPT" 2>/dev/null; then
         return 0
@@ -214,10 +215,8 @@ put_file() {    # FILE TARGET OWNER GROUP MODE
         return 0
     fi
     say '  writing %s' '  écriture de %s' "$2"
-    known=no
-    [ ! -e "$2" ] || known=yes
+    [ -e "$2" ] || remember "file $2"
     change replace "$@"
-    [ "$known" = yes ] || remember "file $2"
 }
 
 # The temporary name has a dot, so that sudo does not read it.
@@ -238,8 +237,8 @@ put_folder() {    # FOLDER OWNER GROUP MODE
     fi
     if [ ! -d "$1" ]; then
         say '  making the folder %s' '  création du dossier %s' "$1"
+        [ "$1" = "$PLACE" ] || remember "folder $1"
         change mkdir -m 700 "$1"
-        FRESH_FOLDER=yes
     elif [ "$(identity "$1")" = "$2 $3 $4" ]; then
         return 0
     else
@@ -247,10 +246,6 @@ put_folder() {    # FOLDER OWNER GROUP MODE
     fi
     change chown "$2:$3" "$1"
     change chmod "$4" "$1"
-    if [ "$FRESH_FOLDER" = yes ]; then
-        FRESH_FOLDER=no
-        remember "folder $1"
-    fi
 }
 
 # ---------------------------------------------------------------- the command line
@@ -488,11 +483,11 @@ END
     packages=$(printf '%s\n' "$packages" | tr ' ' '\n' | sort -u | tr '\n' ' ')
     packages=${packages# }
     say '  installing %s' '  installation de %s' "$packages"
-    # shellcheck disable=SC2086  # several words
-    change install_packages $packages
     for package in $packages; do
         remember "package $package"
     done
+    # shellcheck disable=SC2086  # several words
+    change install_packages $packages
 }
 
 install_packages() {
@@ -515,8 +510,8 @@ make_account() {
         adopt_account "$entry"
     else
         say '  making the account %s' '  création du compte %s' "$ACCOUNT"
-        change add_account
         remember "account $ACCOUNT"
+        change add_account
     fi
     [ ! -d "$PLACE" ] || put_folder "$PLACE" root "$ACCOUNT" 750
     put_folder "$PLACE/.ssh" root "$ACCOUNT" 750
@@ -525,6 +520,12 @@ make_account() {
 # Where the receipt lies must be there before anything is done.
 open_receipt() {
     put_folder "$PLACE" root "$(group_or_root)" 750
+    if [ -L "$RECEIPT" ]; then
+        die 1 '%s is a link; please move it away.' '%s est un lien ; déplacez-le, s’il vous plaît.' "$RECEIPT"
+    fi
+    if [ ! -e "$RECEIPT" ]; then
+        remember "folder $PLACE"
+    fi
 }
 
 group_or_root() {
@@ -703,8 +704,8 @@ start_sshd() {
         else
             unit=sshd.service
         fi
-        change systemctl --quiet enable --now "$unit" >/dev/null 2>&1 || true
         remember "enabled $unit"
+        change systemctl --quiet enable --now "$unit" >/dev/null 2>&1 || true
     elif command -v service >/dev/null; then
         change service ssh start >/dev/null 2>&1 || true
     fi
@@ -1196,7 +1197,7 @@ defaults() {
     LOGON='' UNATTENDED=no YES=no DRY_RUN=no FORCE=no COLOUR=yes
     SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT=22 LOG=''
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
-    CHANGES=0 LEFT_TO_DO=no FRESH_FOLDER=no IP_VERSION='' REPLY_URL='' REPLY_ADVICE='' PROBLEM='' BOLD='' PLAIN=''
+    CHANGES=0 LEFT_TO_DO=no IP_VERSION='' REPLY_URL='' REPLY_ADVICE='' PROBLEM='' BOLD='' PLAIN=''
     choose_language
 }
 

@@ -1,0 +1,744 @@
+"""The setup and the wrapper on laptops of the lab: stories of people, of mishaps and of attackers."""
+
+import itertools
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab import Lab, Laptop, Result, Server, Terminal
+
+pytestmark = pytest.mark.lab
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+SETUP = "/opt/backuppc-register/clients/setup.sh"
+PLACE = "/var/lib/bckpciuem"
+GIVEN = "--server dugong.univ-brest.fr --register-key /root/register-key --known-hosts /root/known_hosts"
+OURS = ("/etc", "/var/lib/bckpciuem", "/var/lib/bckpciuem-restore", "/usr/local", "/home")
+OK, ERROR, USAGE, REFUSED, UNREACHABLE, IMPOSTOR, LEFT_TO_DO = 0, 1, 2, 4, 5, 6, 7
+# The server of before `check` and `error:`, as the original describes its replies.
+ORIGINAL_SERVER = """#!/bin/sh
+echo "$SSH_ORIGINAL_COMMAND" >>/tmp/asked
+case $SSH_ORIGINAL_COMMAND in
+    linux:cmartin)
+        printf 'success\\nurl: http://dugong/backuppc/?host=dormeur\\nkey: %s\\n' "$(cat /srv/host.pub)" ;;
+    *) printf '%s ostype is unknown\\n' "$SSH_CONNECTION" ;;
+esac
+"""
+
+
+class Site:
+    """The server, and laptops one after the other, each with a name and an address of its own."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.dugong: Server = lab.server("dugong.univ-brest.fr")
+        self._numbers = itertools.count(20)
+
+    def laptop(self, *, ipv6: bool = False, known_hosts: str = "") -> Laptop:
+        number = next(self._numbers)
+        address6 = f"fd77::{number}" if ipv6 else None
+        laptop = self.lab.laptop(f"portable{number}.univ-brest.fr", f"10.77.0.{number}", address6=address6)
+        laptop.write("/root/register-key", self.dugong.register_key, mode=0o600)
+        laptop.write("/root/known_hosts", known_hosts or self.dugong.known_hosts)
+        return laptop
+
+    def log_of(self, laptop: Laptop) -> list[str]:
+        return [line for line in self.dugong.syslog() if any(f" {a} " in line for a in laptop.addresses)]
+
+    def is_registered(self, laptop: Laptop) -> bool:
+        return re.search(rf"^{laptop.name}\s", self.dugong.hosts(), re.MULTILINE) is not None
+
+    def key_path(self, laptop: Laptop) -> str:
+        return f"/var/lib/backuppc-register/hosts/{laptop.name}/key"
+
+    def ssh(self, laptop: Laptop) -> str:
+        return f"ssh -F /var/lib/backuppc-register/hosts/{laptop.name}/ssh_config"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with Lab() as lab:
+        yield Site(lab)
+
+
+def set_up(laptop: Laptop, options: str = "--logon cmartin --unattended", lang: str = "C") -> Result:
+    return laptop.run(f"sh {SETUP} {GIVEN} {options}", env={"LANG": lang}, timeout=60)
+
+
+def sit_down(laptop: Laptop, options: str = "", lang: str = "C") -> Terminal:
+    return laptop.terminal(f"sh {SETUP} {GIVEN} {options}", env={"LANG": lang})
+
+
+def contents(laptop: Laptop, *folders: str) -> dict[str, str]:
+    """What stands below *folders*, without the times of anything."""
+    there = [folder for folder in folders or OURS if laptop.exists(folder)]
+    picture = laptop.picture(*there)
+    return {path: re.sub(r" [0-9]+\.[0-9]+(?= |$)", "", what) for path, what in picture.items()}
+
+
+# ---------------------------------------------------------------- the happy way
+
+
+FRENCH = {"logon": r"Votre identifiant \[\] : $", "person": r"personne : Christophe Martin \(cmartin\)",
+          "right": r"\(oui/non\) \? $", "yes": "oui", "done": "C\u2019est fait."}  # fmt: skip
+ENGLISH = {"logon": r"Your logon \[\]: $", "person": r"person: Christophe Martin \(cmartin\)",
+           "right": r"\(yes/no\)\? $", "yes": "yes", "done": "Done."}  # fmt: skip
+
+
+@pytest.mark.parametrize(("lang", "words"), [("fr_FR.UTF-8", FRENCH), ("en_GB.UTF-8", ENGLISH)])
+def test_a_person_answers_two_questions_and_is_backed_up(
+    site: Site, lang: str, words: dict[str, str]
+) -> None:
+    laptop = site.laptop()
+
+    with sit_down(laptop, lang=lang) as terminal:
+        terminal.answer(words["logon"], "cmartin")
+        terminal.expect(words["person"])
+        terminal.answer(words["right"], words["yes"])
+        assert terminal.wait() == OK
+
+    assert words["done"] in terminal.shown
+    assert f"https://dugong.univ-brest.fr/backuppc/index.cgi?host={laptop.name}" in terminal.shown
+    assert site.dugong.owner_of(laptop.name) == "cmartin"
+    backup = site.dugong.full_backup(laptop.name)
+    assert (backup.files > 0, backup.errors) == (True, 0)
+    assert "/cmartin/.netrc" in site.dugong.files_of(laptop.name, "/home")
+
+
+def test_what_the_setup_makes_is_roots_and_no_more_than_it_must_be(site: Site) -> None:
+    laptop = site.laptop()
+
+    assert set_up(laptop).status == OK
+
+    made = (f"{PLACE} {PLACE}/.ssh {PLACE}/.ssh/authorized_keys {PLACE}/rsyncsend.sh {PLACE}/receipt "
+            f"{PLACE}-restore /etc/bckpciuem.conf /etc/sudoers.d/bckpciuem "
+            "/usr/local/libexec/bckpciuem/rsync-helper")  # fmt: skip
+    stat = laptop.run(f"stat -c '%n %U:%G %a' {made}", check=True)
+    assert stat.lines == [
+        f"{PLACE} root:bckpciuem 750",
+        f"{PLACE}/.ssh root:bckpciuem 750",
+        f"{PLACE}/.ssh/authorized_keys root:bckpciuem 640",
+        f"{PLACE}/rsyncsend.sh root:root 755",
+        f"{PLACE}/receipt root:root 600",
+        f"{PLACE}-restore root:bckpciuem 770",
+        "/etc/bckpciuem.conf root:root 644",
+        "/etc/sudoers.d/bckpciuem root:root 440",
+        "/usr/local/libexec/bckpciuem/rsync-helper root:root 755",
+    ]
+    entry = laptop.run("getent passwd bckpciuem; getent shadow bckpciuem | cut -d: -f1,2").lines
+    assert re.fullmatch(rf"bckpciuem:x:\d{{3}}:\d{{3}}:BackupPC:{PLACE}:/bin/sh", entry[0])
+    assert entry[1] == "bckpciuem:*"
+    key = laptop.read(f"{PLACE}/.ssh/authorized_keys")
+    assert re.fullmatch(
+        rf'restrict,from="10\.77\.0\.1,fd77::1",command="{PLACE}/rsyncsend\.sh" ssh-ed25519 [A-Za-z0-9+/=]+ '
+        rf"backuppc server to client {laptop.name} ssh key\n", key,
+    )  # fmt: skip
+    assert not laptop.exists(f"{PLACE}/register-key")
+
+
+def test_a_second_run_changes_nothing_and_says_so(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+    before, log = laptop.picture(*OURS), site.log_of(laptop)
+
+    second = set_up(laptop)
+    third = set_up(laptop, "")
+
+    assert (second.status, third.status) == (OK, OK)
+    assert "nothing was changed" in second.stdout
+    assert "nothing was changed" in third.stdout
+    assert laptop.picture(*OURS) == before
+    assert site.log_of(laptop) == log
+
+
+def test_registering_again_by_force_changes_nothing_either(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+    before, log = contents(laptop), site.log_of(laptop)
+
+    again = set_up(laptop, "--logon cmartin --unattended --force")
+
+    assert again.status == OK
+    assert contents(laptop) == before
+    assert len(site.log_of(laptop)) == len(log) + 2
+    assert "status=unchanged" in site.log_of(laptop)[-1]
+
+
+def touched(laptop: Laptop) -> list[str]:
+    """Give all on the laptop's disk whose inode has changed since the last `stamp`; /tmp held a folder."""
+    return laptop.run("find / -xdev -newercc /run/stamp ! -path /tmp; ls -A /tmp", timeout=60).lines
+
+
+def stamp(laptop: Laptop) -> None:
+    # The first look into a merged folder may change its inode: overlayfs notes there what it found.
+    laptop.run("find / -xdev >/dev/null; touch /run/stamp", timeout=60, check=True)
+
+
+def test_a_dry_run_leaves_the_file_system_as_it_is(site: Site) -> None:
+    laptop = site.laptop()
+
+    stamp(laptop)
+    fresh = set_up(laptop, "--dry-run")
+    by_fresh = touched(laptop)
+    set_up(laptop)
+    by_real_run = touched(laptop)
+    stamp(laptop)
+    second = set_up(laptop, "--dry-run --logon cmartin")
+    by_second = touched(laptop)
+
+    assert (fresh.status, by_fresh, second.status, by_second) == (OK, [], OK, [])
+    assert PLACE in by_real_run
+    assert "making the account bckpciuem" in fresh.stdout
+    assert "making" not in second.stdout
+
+
+def test_a_dry_run_tells_what_the_real_run_then_does(site: Site) -> None:
+    laptop = site.laptop()
+
+    told = [line for line in set_up(laptop, "--dry-run").lines if re.match("  (making|writing)", line)]
+    done = [line for line in set_up(laptop).lines if re.match("  (making|writing)", line)]
+
+    assert [line for line in done if line not in told] == [
+        f"  writing {PLACE}/known_hosts",
+        f"  writing {PLACE}/.ssh/authorized_keys",
+    ]
+    assert [line for line in told if line not in done] == []
+
+
+def bundle(site: Site) -> str:
+    """The setup with the server's name, its host keys, the register-key and the wrapper inside."""
+    text = (CHECKOUT / "clients/setup.sh").read_text().replace("SERVER=''", "SERVER=dugong.univ-brest.fr", 1)
+    files = {
+        "register-key": site.dugong.register_key,
+        "known-hosts": site.dugong.known_hosts,
+        "wrapper": (CHECKOUT / "clients/rsyncsend.sh").read_text(),
+    }
+    for name, content in files.items():
+        text = text.replace(f"\n=== {name} ===\n", f"\n{content}=== {name} ===\n", 1)
+    return text
+
+
+def test_piped_into_sh_it_asks_on_the_terminal(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.write("/tmp/bundle", bundle(site))
+
+    with laptop.terminal("cat /tmp/bundle | sh") as terminal:
+        terminal.answer("Your logon", "cmartin")
+        terminal.answer("yes/no", "y")
+        status = terminal.wait()
+
+    assert status == OK
+    assert site.dugong.full_backup(laptop.name).errors == 0
+
+
+def test_piped_into_bash_without_a_terminal_it_needs_the_options(site: Site) -> None:
+    laptop = site.laptop()
+
+    silent = laptop.run("bash -s", input=bundle(site), timeout=60)
+    told = laptop.run("bash -s -- --unattended --logon cmartin", input=bundle(site), timeout=60)
+
+    assert (silent.status, told.status) == (USAGE, OK)
+    assert "no terminal" in silent.stderr
+    assert site.is_registered(laptop)
+
+
+def test_the_log_keeps_what_was_said(site: Site) -> None:
+    laptop = site.laptop()
+
+    done = set_up(laptop, "--logon cmartin --unattended --log /root/setup.log")
+
+    assert laptop.read("/root/setup.log") == done.stdout
+
+
+# ---------------------------------------------------------------- refusals and mishaps
+
+
+def test_a_logon_that_nobody_has_may_be_corrected(site: Site) -> None:
+    laptop = site.laptop()
+
+    with sit_down(laptop) as terminal:
+        terminal.answer("Your logon", "c martin")
+        terminal.answer("letters, digits.*Your logon", "cmartim")
+        terminal.answer("no such logon.*Your logon", "CMartin")
+        terminal.answer("yes/no", "yes")
+        assert terminal.wait() == OK
+
+    assert site.dugong.owner_of(laptop.name) == "cmartin"
+
+
+@pytest.mark.parametrize("lang", ["fr_FR.UTF-8", "C"])
+def test_three_wrong_logons_are_enough(site: Site, lang: str) -> None:
+    laptop = site.laptop()
+
+    with sit_down(laptop, lang=lang) as terminal:
+        for _ in range(3):
+            terminal.answer(r"(logon|identifiant) \[", "nobody")
+        assert terminal.wait() == REFUSED
+
+    assert "bad user request : nobody" in terminal.shown
+    assert len(site.log_of(laptop)) == 3
+    assert not laptop.exists(f"{PLACE}/.ssh/authorized_keys")
+    assert not site.is_registered(laptop)
+
+
+def test_whoever_says_no_is_not_registered(site: Site) -> None:
+    laptop = site.laptop()
+
+    with sit_down(laptop, "--logon adupont") as terminal:
+        terminal.answer("yes/no", "perhaps")
+        terminal.answer("yes/no", "no")
+        assert terminal.wait() == ERROR
+
+    assert not site.is_registered(laptop)
+    assert not laptop.exists(f"{PLACE}/.ssh/authorized_keys")
+
+
+def test_another_persons_laptop_is_refused_and_keeps_its_key(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+    before = contents(laptop)
+
+    done = set_up(laptop, "--logon adupont --unattended --lang fr")
+
+    assert done.status == REFUSED
+    assert "refusing to re-register client host with username" in done.stderr
+    assert "au nom de quelqu\u2019un d\u2019autre" in done.stderr
+    assert contents(laptop) == before
+
+
+def test_a_server_with_another_host_key_gets_nothing(site: Site) -> None:
+    stranger = site.laptop()
+    laptop = site.laptop(known_hosts=f"dugong.univ-brest.fr {stranger.ssh_host_keys[0]}\n")
+
+    done = set_up(laptop)
+
+    assert done.status == IMPOSTOR
+    assert site.log_of(laptop) == []
+    assert not laptop.exists(f"{PLACE}/.ssh/authorized_keys")
+    assert not laptop.exists(f"{PLACE}/register-key")
+
+
+def test_a_server_without_a_known_host_key_is_not_even_called(site: Site) -> None:
+    laptop = site.laptop(known_hosts="elsewhere ssh-ed25519 AAAA\n")
+
+    assert set_up(laptop).status == USAGE
+    assert site.log_of(laptop) == []
+
+
+def test_a_server_that_does_not_answer_is_told_from_one_that_refuses(site: Site) -> None:
+    laptop = site.laptop()
+    site.dugong.sshd.stop()
+    try:
+        done = set_up(laptop)
+    finally:
+        site.dugong.sshd.start()
+
+    assert done.status == UNREACHABLE
+    assert set_up(laptop).status == OK
+
+
+def test_a_register_key_that_was_revoked_is_told(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run("rm /root/register-key; ssh-keygen -q -t ed25519 -N '' -f /root/register-key", check=True)
+
+    done = set_up(laptop)
+
+    assert done.status == REFUSED
+    assert "new copy" in done.stderr
+
+
+def test_a_laptop_without_an_ipv6_name_registers_over_ipv4(site: Site) -> None:
+    laptop = site.laptop(ipv6=True)
+    site.lab.names.point(laptop.addresses[1])
+
+    done = set_up(laptop)
+
+    assert done.status == OK
+    assert [line.split(": ", 1)[1].split()[0] for line in site.log_of(laptop)] == [
+        laptop.addresses[1], laptop.addresses[0], laptop.addresses[0],
+    ]  # fmt: skip
+
+
+def test_the_original_server_is_still_understood(site: Site) -> None:
+    laptop = site.laptop()
+    old = site.laptop()
+    old.run("ssh-keygen -q -t rsa -b 2048 -N '' -C 'backuppc server to client dormeur ssh key' -f /srv/host "
+            "&& ssh-keygen -q -t ed25519 -N '' -f /srv/key && chmod 755 /srv && chmod 644 /srv/host.pub && "
+            "install -d -m 755 -o backuppc /var/lib/backuppc /var/lib/backuppc/.ssh", check=True)  # fmt: skip
+    old.write("/usr/local/bin/old", ORIGINAL_SERVER, mode=0o755)
+    line = f'command="/usr/local/bin/old" {old.read("/srv/key.pub")}'
+    old.write("/var/lib/backuppc/.ssh/authorized_keys", line, owner="backuppc", mode=0o600)
+    laptop.write("/root/register-key", old.read("/srv/key"), mode=0o600)
+    laptop.write("/root/known_hosts", old.known_hosts)
+
+    done = set_up(laptop, f"--server {old.fqdn} --logon cmartin --unattended --no-from")
+
+    assert done.status == OK, done
+    assert old.read("/tmp/asked") == "check:linux:cmartin\nlinux:cmartin\n"
+    assert "http://dugong/backuppc/?host=dormeur" in done.stdout
+    assert laptop.read(f"{PLACE}/.ssh/authorized_keys").startswith(
+        f'restrict,command="{PLACE}/rsyncsend.sh" ssh-rsa '
+    )
+
+
+def test_keys_of_others_are_kept_and_ours_is_replaced(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+    foreign = "# by hand\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBw5mvMCIvK62HOzSKbblt4n7L admin"
+    old = f'command="{PLACE}/rsyncsend.sh" ssh-ed25519 AAAAold old\n'
+    laptop.write(f"{PLACE}/.ssh/authorized_keys", old + foreign, owner="root:bckpciuem", mode=0o640)
+
+    done = set_up(laptop, "--logon cmartin --unattended --force")
+
+    lines = laptop.read(f"{PLACE}/.ssh/authorized_keys").splitlines()
+    assert done.status == OK
+    assert "left as they are" in done.stdout
+    assert lines[:2] == foreign.splitlines()
+    assert len(lines) == 3
+    assert lines[2].startswith("restrict,from=")
+
+
+def test_an_sshd_that_keeps_the_server_out_is_told_and_left_alone(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.write("/etc/ssh/sshd_config.d/site.conf", "AllowUsers cmartin\n")
+    before = contents(laptop, "/etc/ssh")
+
+    done = set_up(laptop)
+
+    assert done.status == LEFT_TO_DO
+    assert "AllowUsers" in done.stderr
+    assert contents(laptop, "/etc/ssh") == before
+
+
+def test_an_sshd_that_is_not_running_is_started(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.sshd.stop()
+
+    done = set_up(laptop)
+
+    assert done.status == OK
+    assert "starting sshd" in done.stdout
+    assert laptop.listens(22)
+    assert site.dugong.full_backup(laptop.name).errors == 0
+
+
+APT = """#!/bin/sh
+printf '%s\\n' "$DEBIAN_FRONTEND $*" >>/tmp/apt
+case $* in
+    *update*) touch /tmp/updated ;;
+    *) [ -e /tmp/updated ] && mv /usr/bin/hidden /usr/bin/rsync ;;
+esac
+"""
+
+
+def test_a_missing_tool_is_installed_without_a_question(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run("mv /usr/bin/rsync /usr/bin/hidden", check=True)
+    laptop.write("/usr/local/sbin/apt-get", APT, mode=0o755)
+
+    planned = set_up(laptop, "--dry-run")
+    done = set_up(laptop)
+
+    install = "noninteractive -q -o DPkg::Lock::Timeout=120 install --yes --no-install-recommends rsync"
+    update = "noninteractive -q -o DPkg::Lock::Timeout=120 update"
+    assert (planned.status, done.status) == (OK, OK)
+    assert "installing rsync" in planned.stdout
+    assert laptop.read("/tmp/apt").splitlines() == [install, update, install]
+    assert "package rsync" in laptop.read(f"{PLACE}/receipt").splitlines()
+
+
+def test_a_tool_that_cannot_be_installed_ends_it_before_anything_else(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run("rm /usr/bin/rsync", check=True)
+    laptop.write("/usr/local/sbin/apt-get", "#!/bin/sh\necho 'E: no such mirror' >&2\nexit 100\n", mode=0o755)
+
+    done = set_up(laptop)
+
+    assert done.status == ERROR
+    assert "E: no such mirror" in done.stderr
+    assert laptop.run("getent passwd bckpciuem").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("account", "said"),
+    [
+        ("useradd --uid 1500 bckpciuem", "number 1500"),
+        ("useradd --system --home-dir /home/bckpciuem bckpciuem", "/home/bckpciuem"),
+        (f"useradd --system --home-dir {PLACE} --gid users bckpciuem", "group"),
+        ("sed -i '1s/^/bckpciuem:x:0:0::\\/root:\\/bin\\/sh\\n/' /etc/passwd", "number 0"),
+    ],
+)
+def test_an_account_that_is_not_ours_is_not_adopted(site: Site, account: str, said: str) -> None:
+    laptop = site.laptop()
+    laptop.run(account, check=True)
+    before = contents(laptop, "/etc", "/usr/local")
+
+    done = set_up(laptop)
+
+    assert done.status == ERROR
+    assert said in done.stderr
+    assert contents(laptop, "/etc", "/usr/local") == before
+
+
+def test_a_locked_account_of_an_older_setup_is_mended(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run(f"useradd --system --home-dir {PLACE} --shell /usr/sbin/nologin bckpciuem", check=True)
+
+    done = set_up(laptop)
+
+    entry = laptop.run("getent passwd bckpciuem | cut -d: -f7; getent shadow bckpciuem | cut -d: -f2").lines
+    assert (done.status, entry) == (OK, ["/bin/sh", "*"])
+    assert site.dugong.full_backup(laptop.name).errors == 0
+
+
+LINKED = ["/etc/bckpciuem.conf", "/etc/sudoers.d/bckpciuem", f"{PLACE}/rsyncsend.sh", f"{PLACE}/receipt"]
+
+
+@pytest.mark.parametrize("path", LINKED)
+def test_a_link_where_a_file_should_be_is_not_followed(site: Site, path: str) -> None:
+    laptop = site.laptop()
+    laptop.write("/home/cmartin/victim", "mine\n", owner="cmartin")
+    laptop.run(f"mkdir -p {PLACE} && ln -s /home/cmartin/victim {path}", check=True)
+
+    done = set_up(laptop)
+
+    assert done.status == ERROR
+    assert path in done.stderr
+    assert laptop.read("/home/cmartin/victim") == "mine\n"
+
+
+def test_killed_again_and_again_it_ends_where_an_undisturbed_run_ends(site: Site) -> None:
+    undisturbed, disturbed = site.laptop(), site.laptop()
+    set_up(undisturbed)
+    whole = [line for line in set_up(site.laptop()).lines if line.startswith("  ")]
+
+    for line in whole:
+        process = disturbed.start(f"sh {SETUP} {GIVEN} --logon cmartin --unattended")
+        process.close()
+        while process.alive() and line not in process.output():
+            time.sleep(0.002)
+        process.kill()
+    last = set_up(disturbed)
+
+    assert last.status == OK
+    assert site.dugong.full_backup(disturbed.name).errors == 0
+    expected = {path: what for path, what in contents(undisturbed).items() if undisturbed.name not in what}
+    got = contents(disturbed)
+    differing = {path for path, what in expected.items() if got.get(path) != what}
+    assert differing <= {
+        "/etc/hostname", "/etc/hosts", f"{PLACE}/.ssh/authorized_keys", f"{PLACE}/receipt",
+    } | {path for path in expected if path.startswith("/etc/ssh/ssh_host_")}  # fmt: skip
+    assert sorted(disturbed.read(f"{PLACE}/receipt").splitlines()) == sorted(
+        undisturbed.read(f"{PLACE}/receipt").splitlines()
+    )
+    assert disturbed.run(f"find {PLACE} /etc /usr/local -name '*.setup'").stdout == ""
+
+
+def test_ctrl_c_at_a_question_leaves_no_key_behind(site: Site) -> None:
+    laptop = site.laptop()
+
+    with sit_down(laptop) as terminal:
+        terminal.expect("Your logon")
+        terminal.press("\x03")
+        status = terminal.wait()
+
+    assert status in {130, -2}
+    assert not laptop.exists(f"{PLACE}/register-key")
+    assert laptop.run("ls -A /tmp").stdout == ""
+
+
+# ---------------------------------------------------------------- the wrapper, with real privileges
+
+
+@pytest.fixture(scope="module")
+def registered(site: Site) -> Laptop:
+    """A laptop with a folder for restored files that is a person's own, beside the usual one."""
+    laptop = site.laptop()
+    laptop.run("install -d -o cmartin -g cmartin /home/cmartin/restored", check=True)
+    done = set_up(laptop, "--logon cmartin --unattended --restore-dir /home/cmartin/restored")
+    assert done.status == OK
+    config = laptop.read("/etc/bckpciuem.conf") + f"restore-dir={PLACE}-restore\n"
+    laptop.write("/etc/bckpciuem.conf", config)
+    laptop.run(f"install -d -m 770 -g bckpciuem {PLACE}-restore", check=True)
+    return laptop
+
+
+def rsync(site: Site, laptop: Laptop, words: str) -> Result:
+    """Run rsync on the server, as BackupPC's account and with this laptop's key; @ is the laptop."""
+    words = words.replace("@", f"{laptop.fqdn}:")
+    return site.dugong.run(f"cd /tmp && rsync -s -e {shlex.quote(site.ssh(laptop))} {words}", user="backuppc")
+
+
+def ask(site: Site, laptop: Laptop, command: str) -> Result:
+    ssh = [*site.ssh(laptop).split(), laptop.fqdn, *([command] if command else [])]
+    return site.dugong.run(ssh, user="backuppc")
+
+
+def test_probe_goes_the_whole_way(site: Site, registered: Laptop) -> None:
+    result = ask(site, registered, "probe")
+
+    assert result.status == 0
+    assert "share:/home" in result.lines
+    assert "user:bckpciuem" in result.lines
+
+
+def privileges(site: Site, laptop: Laptop, command: str) -> dict[str, str]:
+    """What an rsync that is started for *command* may do, by /proc/self/status."""
+    config = laptop.read("/etc/bckpciuem.conf")
+    laptop.write("/usr/local/bin/show", "#!/bin/sh\ncat /proc/$$/status >&2\n", mode=0o755)
+    laptop.write("/etc/bckpciuem.conf", config.replace("/usr/bin/rsync", "/usr/local/bin/show"))
+    shown = ask(site, laptop, command).stderr
+    laptop.write("/etc/bckpciuem.conf", config)
+    return dict(line.split(":\t", 1) for line in shown.splitlines() if ":\t" in line)
+
+
+READ_ANY_FILE = f"{1 << 2:016x}"  # CAP_DAC_READ_SEARCH
+NOTHING = f"{0:016x}"
+
+
+def test_a_backup_runs_with_the_right_to_read_and_no_other(site: Site, registered: Laptop) -> None:
+    got = privileges(site, registered, "rsync --server --sender -re.iLsfxC . /home/")
+
+    uid = registered.run("id -u bckpciuem").stdout.strip()
+    assert got["Uid"].split() == [uid] * 4
+    assert {got[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {READ_ANY_FILE}
+    assert got["NoNewPrivs"] == "1"
+    assert got["Groups"].strip() == ""
+
+
+@pytest.mark.parametrize(("target", "owner"), [(f"{PLACE}-restore/", "bckpciuem")])
+def test_a_restore_runs_with_no_right_at_all(
+    site: Site, registered: Laptop, target: str, owner: str
+) -> None:
+    got = privileges(site, registered, f"rsync --server -re.iLsfxC . {target}")
+
+    uid = registered.run(["id", "-u", owner]).stdout.strip()
+    assert got["Uid"].split() == [uid] * 4
+    assert {got[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {NOTHING}
+    assert got["NoNewPrivs"] == "1"
+
+
+def test_files_come_back_into_their_own_folder(site: Site, registered: Laptop) -> None:
+    pulled = rsync(site, registered, "-a @/home/cmartin/ pulled/")
+    pushed = rsync(site, registered, f"-aR --super --numeric-ids pulled/./Documents @{PLACE}-restore/")
+
+    assert (pulled.status, pushed.status) == (0, 0)
+    names = "ls Documents"
+    assert registered.run(f"cd {PLACE}-restore && {names}").stdout == registered.run(
+        f"cd /home/cmartin && {names}"
+    ).stdout
+    owners = registered.run(f"find {PLACE}-restore -mindepth 1 -printf '%u:%g\\n' | sort -u").lines
+    assert owners == ["bckpciuem:bckpciuem"]
+    assert registered.run(f"ls {PLACE}-restore", user="cmartin").status != 0
+
+
+def test_files_come_back_into_a_persons_folder_as_that_persons(site: Site, registered: Laptop) -> None:
+    pushed = rsync(site, registered, "-aR --super --numeric-ids /etc/./issue @/home/cmartin/restored/")
+
+    assert pushed.status == 0
+    owner = registered.run("stat -c %U:%G /home/cmartin/restored/issue").stdout
+    assert owner == "cmartin:cmartin\n"
+
+
+def test_a_planted_link_leads_nobody_out_of_a_persons_folder(site: Site, registered: Laptop) -> None:
+    site.dugong.run("mkdir -p /tmp/a/x /tmp/b/x/link && ln -s /home/cmartin/Documents /tmp/a/x/link && "
+                    "echo evil >/tmp/b/x/link/evil", user="backuppc", check=True)  # fmt: skip
+    planted = rsync(site, registered, "-rlR a/./x @/home/cmartin/restored/")
+
+    through_list = rsync(
+        site, registered, "-rlR --no-implied-dirs b/./x/link/evil @/home/cmartin/restored/"
+    )
+    through_path = rsync(site, registered, "-rl b/x/link/evil @/home/cmartin/restored/x/link/")
+
+    assert planted.status == 0
+    assert through_list.status != 0
+    assert through_path.status != 0
+    assert not registered.exists("/home/cmartin/Documents/evil")
+
+
+ATTACKS = ["", "sh", "id", "scp -t /tmp", "/usr/lib/openssh/sftp-server", "rsync --server --daemon .",
+           "rsync --server --sender -re.iLsfxC . /etc/", "rsync --server --sender -re.iLsfxC . /home/../etc/",
+           "rsync --server -re.iLsfxC . /home/cmartin/", "rsync --server -re.iLsfxC . /etc/",
+           "$(touch /tmp/owned)", "`touch /tmp/owned`", "probe; touch /tmp/owned"]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ATTACKS)
+def test_the_key_of_the_server_opens_nothing_else(site: Site, registered: Laptop, command: str) -> None:
+    before = contents(registered)
+
+    result = ask(site, registered, command)
+
+    assert (result.status, result.stdout) == (64, "")
+    assert contents(registered) == before
+    assert not registered.exists("/tmp/owned")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["-r evil @/home/cmartin/", "-r evil @/etc/cron.d/", "-r evil @/var/lib/bckpciuem/.ssh/",
+     "-r --remove-source-files @/home/cmartin/Documents/ /tmp/taken/", "-r @/etc/ /tmp/taken/",
+     "-r @/root/ /tmp/taken/", "-r --delete evil/ @/home/cmartin/restored/",
+     "-r --rsync-path='sh -c id; rsync' @/home/ /tmp/taken/", "--daemon -r @/home/ /tmp/taken/"],
+)  # fmt: skip
+def test_a_real_rsync_gets_no_further(site: Site, registered: Laptop, words: str) -> None:
+    site.dugong.run("mkdir -p /tmp/evil && touch /tmp/evil/evil", user="backuppc", check=True)
+    before = contents(registered)
+
+    result = rsync(site, registered, words)
+
+    assert result.status != 0
+    assert contents(registered) == before
+
+
+def test_the_account_itself_can_do_no_more_than_the_key(registered: Laptop) -> None:
+    attempts = [
+        "sudo -n id", "sudo -n rsync --version", "sudo -n /usr/local/libexec/bckpciuem/rsync-helper 'sh'",
+        f"echo x >>{PLACE}/.ssh/authorized_keys", f"rm -f {PLACE}/rsyncsend.sh", f"touch {PLACE}/.bashrc",
+        "cat /home/cmartin/.netrc", f"cat {PLACE}/receipt",
+        "BASH_ENV=/tmp/x sudo -n -E /usr/local/libexec/bckpciuem/rsync-helper probe",
+    ]  # fmt: skip
+    before = contents(registered)
+
+    assert [command for command in attempts if registered.run(command, user="bckpciuem").status == 0] == []
+    assert contents(registered) == before
+
+
+def test_a_full_restore_puts_a_lost_file_back_in_its_place(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop, "--logon cmartin --unattended --restore full")
+    site.dugong.full_backup(laptop.name)
+    lost = "/home/cmartin/Documents/rapport 2024.txt"
+    before = contents(laptop, lost)
+    laptop.run(["rm", lost], check=True)
+
+    site.dugong.restore(laptop.name, "/home", "/cmartin/Documents/rapport 2024.txt")
+
+    assert contents(laptop, lost) == before
+
+
+def test_every_run_leaves_one_line_in_the_laptops_log(site: Site, registered: Laptop) -> None:
+    registered.run("rm -f /dev/log")
+    listener = registered.start(["python3", "-c", LISTENER])
+    registered.wait_for(lambda: registered.serves("/dev/log"))
+    ask(site, registered, "probe")
+    ask(site, registered, "id")
+    rsync(site, registered, "-r @/home/cmartin/Documents/ /tmp/pulled2/")
+    registered.wait_for(lambda: listener.output().count("bckpciuem: ") >= 3)
+    listener.kill()
+
+    lines = [line.split("bckpciuem: ")[1] for line in listener.output().splitlines() if "bckpciuem: " in line]
+    assert lines == [
+        "probe from=10.77.0.1",
+        "refused from=10.77.0.1 not a backup: id",
+        "backup from=10.77.0.1 path=/home/cmartin/Documents",
+    ]
+
+
+LISTENER = """
+import os, socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind('/dev/log'); os.chmod('/dev/log', 0o666)
+while True: print(s.recv(8192).decode(errors='replace').rstrip(), flush=True)
+"""
