@@ -547,8 +547,22 @@ def test_an_entry_without_a_logon_is_nobodys() -> None:
         find("cmartin", server.url)
 
 
+def test_a_server_is_told_how_much_and_how_long_to_search() -> None:
+    requests = []
+
+    def note(client: Client) -> None:
+        client.accept_bind()
+        requests.append(client.answer(SEARCH))
+
+    with FailingLdap(note) as server, pytest.raises(BadUser):
+        find("cmartin", server.url, timeout=3)
+
+    # RFC 4511, 4.5.1: sizeLimit 2, timeLimit 3, typesOnly false.
+    assert b"\x02\x01\x02\x02\x01\x03\x01\x01\x00" in requests[0]
+
+
 def test_an_attribute_in_ranges_is_not_asked_for_again() -> None:
-    entry = found("dc=x", {"uid;range=0-0": [b"cmartin"]})
+    entry = found("dc=x", {"uid;range=0-1": [b"cmartin"]})
     behaviour = saying(bound, lambda number: message(number, entry) + message(number, result(SEARCH)))
 
     with FailingLdap(behaviour) as server, pytest.raises(BadUser):

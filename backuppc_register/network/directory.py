@@ -82,14 +82,12 @@ class Directory:
             user=settings.bind_dn or None,
             password=settings.password.reveal() or None,
             authentication=SIMPLE if settings.bind_dn else ANONYMOUS,
-            read_only=True,
             # Without it a failing search returns False, which would read as "no such person".
             raise_exceptions=True,
             auto_referrals=False,
             auto_range=False,
             # There is no schema to check against or to format by, and its formatters choke on odd values.
             check_names=False,
-            return_empty_attributes=False,
         )
         try:
             self._open(connection, deadline)
