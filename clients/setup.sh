@@ -477,7 +477,7 @@ sudo sudo
 visudo sudo
 rsync rsync
 setpriv util-linux
-runuser util-linux
+su util-linux
 END
     [ -n "$packages" ] || return 0
     packages=$(printf '%s\n' "$packages" | tr ' ' '\n' | sort -u | tr '\n' ' ')

@@ -108,6 +108,17 @@ def test_a_person_answers_two_questions_and_is_backed_up(
     assert "/cmartin/.netrc" in site.dugong.files_of(laptop.name, "/home")
 
 
+def test_whoever_started_it_with_sudo_is_proposed(site: Site) -> None:
+    laptop = site.laptop()
+
+    with laptop.terminal(f"sh {SETUP} {GIVEN}", env={"SUDO_USER": "cmartin"}) as terminal:
+        terminal.answer(r"Your logon \[cmartin\]: $", "")
+        terminal.answer("yes/no", "yes")
+        assert terminal.wait() == OK
+
+    assert site.dugong.owner_of(laptop.name) == "cmartin"
+
+
 def test_what_the_setup_makes_is_roots_and_no_more_than_it_must_be(site: Site) -> None:
     laptop = site.laptop()
 

@@ -237,6 +237,8 @@ def escaped(text: str) -> str:
         ("caf\\xc3\\x28", "caf\\xc3\\x28"),
         ("\\xc0\\xaf", "\\xc0\\xaf"),
         ("\\xe0\\x80\\xaf", "\\xe0\\x80\\xaf"),
+        ("\\xe0\\x83\\xa9", "\\xe0\\x83\\xa9"),
+        ("\\xf0\\x80\\x83\\xa9", "\\xf0\\x80\\x83\\xa9"),
         ("\\xed\\xa0\\x80", "\\xed\\xa0\\x80"),
         ("\\xf4\\x90\\x80\\x80", "\\xf4\\x90\\x80\\x80"),
         ("\\xff", "\\xff"),
@@ -360,6 +362,7 @@ def test_the_key_goes_where_sshd_looks(work: Path, setting: str, path: str) -> N
         ({"LANG": "fr_FR", "LC_MESSAGES": "en_GB"}, "en"),
         ({"LANG": "en_GB", "LC_ALL": "fr_CA.UTF-8"}, "fr"),
         ({"LANG": "de_DE"}, "en"),
+        ({"LC_ALL": "fr_FR.UTF-8", "LC_MESSAGES": "en_GB.UTF-8"}, "fr"),
     ],
 )
 def test_the_language_is_that_of_the_session(work: Path, variables: dict[str, str], tongue: str) -> None:
@@ -403,23 +406,38 @@ def run(*arguments: str, lang: str = "C") -> subprocess.CompletedProcess[str]:
 
 
 WRONG = [
-    ["--nonsense"], ["argument"], ["--server"], ["--logon="], ["--server", "dugong", "--logon", "a b"],
-    ["--server", "-oProxyCommand=id"], ["--server", "a;id"], ["--server", "dugong", "--port", "22x"],
-    ["--server", "dugong", "--port", "123456"], ["--server", "dugong", "--restore", "all"],
-    ["--server", "dugong", "--from", "everywhere"], ["--server", "dugong", "--share", "home"],
-    ["--server", "dugong", "--share", "/home/../etc"], ["--server", "dugong", "--share", "/not/there"],
-    ["--server", "dugong", "--lang", "de"], ["--server", "dugong", "--unattended"], [],
-    ["--server", "dugong", "--share", "/home\nrestore=full"], ["--server", "dugong", "--log", "/dev/null"],
-]  # fmt: skip
+    ("--nonsense", "--nonsense"),
+    ("argument", "argument"),
+    ("--server", "--server"),
+    ("--server dugong --logon=", "--logon"),
+    ("--server dugong --logon a;b", "a;b"),
+    ("--server -oProxyCommand=id", "-oProxyCommand=id"),
+    ("--server a;id", "a;id"),
+    ("--server $(id)", "$(id)"),
+    ("--server dugong --port 22x", "22x"),
+    ("--server dugong --port 123456", "123456"),
+    ("--server dugong --restore all", "--restore"),
+    ("--server dugong --from everywhere", "everywhere"),
+    ("--server dugong --share home", "home"),
+    ("--server dugong --share /home/../etc", "/home/../etc"),
+    ("--server dugong --share /not/there", "/not/there"),
+    ("--server dugong --share /home\nrestore=full", "--share"),
+    ("--server dugong --restore-dir /not/there", "/not/there"),
+    ("--server dugong --lang de", "--lang"),
+    ("--server dugong --unattended", "--logon"),
+    ("--server dugong --log /dev/null", "/dev/null"),
+    ("", "--server"),
+]
 
 
-@pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
+@pytest.mark.parametrize(("line", "told"), WRONG)
 @pytest.mark.parametrize("lang", ["C", "fr_FR.UTF-8"])
-def test_a_wrong_option_is_told_and_nothing_is_done(arguments: list[str], lang: str) -> None:
-    done = run(*arguments, lang=lang)
+def test_a_wrong_option_is_told_and_nothing_is_done(line: str, told: str, lang: str) -> None:
+    done = run(*line.split(" ") if line else [], lang=lang)
 
     assert (done.returncode, done.stdout) == (USAGE, "")
     assert done.stderr.count("\n") == 1
+    assert told in done.stderr
 
 
 def test_another_system_is_told_in_one_sentence(tmp_path: Path) -> None:
