@@ -95,7 +95,7 @@ in_language() {
     esac
     shift 2
     # shellcheck disable=SC2059  # the formats are ours, the values come after
-    TEXT=$(printf "$format" "$@")
+    TEXT=$(printf -- "$format" "$@")
 }
 
 keep_in_log() {
