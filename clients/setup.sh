@@ -238,7 +238,7 @@ put_folder() {    # FOLDER OWNER GROUP MODE
     if [ ! -d "$1" ]; then
         say '  making the folder %s' '  création du dossier %s' "$1"
         [ "$1" = "$PLACE" ] || remember "folder $1"
-        change mkdir -m 700 "$1"
+        change mkdir -m "$4" "$1"
     elif [ "$(identity "$1")" = "$2 $3 $4" ]; then
         return 0
     else
@@ -586,9 +586,8 @@ mend_account() {
 
 install_wrapper() {
     put_file "$WORK/wrapper" "$WRAPPER" root root 755
-    for folder in "${HELPER%/*/*}" "${HELPER%/*}"; do
-        [ -d "$folder" ] || put_folder "$folder" root root 755
-    done
+    [ -d "${HELPER%/*/*}" ] || put_folder "${HELPER%/*/*}" root root 755
+    put_folder "${HELPER%/*}" root root 755
     put_file "$WORK/wrapper" "$HELPER" root root 755
     write_config
     make_restore_folder
