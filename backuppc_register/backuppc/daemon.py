@@ -6,12 +6,14 @@ import re
 import socket
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from backuppc_register.deadline import Deadline
 
 _HOST = re.compile(r"[a-z0-9.-]+", re.ASCII)
 _LONGEST = 65536  # bytes of one line; a host's status is some hundreds
+_AT_WORK = re.compile(rb"""\b(?:Job["']? => \{|(?:Bg|User|Cmd)QueueOn["']? => ["']?1)""")
 _TOOL = Path("/usr/share/backuppc/bin/BackupPC_serverMesg")
 _TOOL_SAYS = b"Got reply: "
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
@@ -43,12 +45,23 @@ class Daemon:
         Returns "" when it does, else one sentence for the log. Never raises: the registration stands, and
         BackupPC reads the hosts file when it starts and at each of its wakeups.
         """
+        return self._tell(_make_known, host, within) if self._socket else ""
+
+    def begin_full(self, host: str, user: str, within: float) -> str:
+        """Ask within *within* seconds for a full backup of *host* in the name of *user*, its owner.
+
+        Returns "" when it is to be made, or is queued or running already, else one sentence for the log.
+        Never raises: BackupPC begins by itself at one of its wakeups.
+        """
         if not self._socket:
-            return ""
+            return "BackupPC was not asked for a backup: [backuppc] socket is empty"
+        return self._tell(partial(_begin_full, user), host, within)
+
+    def _tell(self, act: Callable[[str, _Ask], str], host: str, within: float) -> str:
         if not _HOST.fullmatch(host):
             return "BackupPC was not told: that is no name of a host"
         try:
-            return self._make_known(host, Deadline(within))
+            return self._act(act, host, Deadline(within))
         except (FileNotFoundError, ConnectionRefusedError):
             return "BackupPC is not running and will read the hosts file when it starts"
         except (TimeoutError, subprocess.TimeoutExpired):
@@ -58,13 +71,13 @@ class Daemon:
         except (OSError, ValueError, subprocess.SubprocessError, _NoUse) as error:
             return f"BackupPC could not be told: {error}"
 
-    def _make_known(self, host: str, deadline: Deadline) -> str:
+    def _act(self, act: Callable[[str, _Ask], str], host: str, deadline: Deadline) -> str:
         try:
-            return _make_known(host, lambda message: _over_socket(self._socket, message, deadline))
+            return act(host, lambda message: _over_socket(self._socket, message, deadline))
         except _DigestRefused:
             if not self._tool.exists():
                 raise
-            return _make_known(host, lambda message: _by_tool(self._tool, message, deadline))
+            return act(host, lambda message: _by_tool(self._tool, message, deadline))
 
 
 def _make_known(host: str, ask: _Ask) -> str:
@@ -75,14 +88,26 @@ def _make_known(host: str, ask: _Ask) -> str:
     return "" if _knows(host, ask) else f"BackupPC has read its files again and does not know {host}"
 
 
+def _begin_full(user: str, host: str, ask: _Ask) -> str:
+    if problem := _make_known(host, ask):
+        return problem
+    if _AT_WORK.search(_status(host, ask)):
+        return ""
+    # It goes to the address by its own settings; the first name counts for hosts without a fixed one alone.
+    reply = ask(f"backup {host} {host} {user} doFull")
+    return "" if reply.startswith(b"ok") else f"BackupPC makes no backup: {reply[:80]!r}"
+
+
 def _knows(host: str, ask: _Ask) -> bool:
-    """Tell whether BackupPC has a status of *host*: its reply for an unknown one is an empty line."""
+    return bool(_status(host, ask))
+
+
+def _status(host: str, ask: _Ask) -> bytes:
+    """Return BackupPC's status of *host*, nothing for one that it does not know."""
     reply = ask(f"status host({host})")
-    if reply.startswith(b"%StatusHost"):
-        return True
-    if reply:
+    if reply and not reply.startswith(b"%StatusHost"):
         raise _NoUse(f"it answers {reply[:80]!r}")
-    return False
+    return reply
 
 
 def _over_socket(path: str, message: str, deadline: Deadline) -> bytes:

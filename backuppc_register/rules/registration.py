@@ -1,6 +1,7 @@
 """A machine asks to be registered: the checks in their order, then what is written, in its order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,13 +90,22 @@ def serve(request: Request, peer: Address, site: Site, deadline: Deadline) -> Su
 
     Raises what the error table has; nothing was written then that the next run would not finish or leave.
     """
-    full_name = site.resolver().name_of(peer, _for_questions(deadline))
+    with identified(request, peer, site, deadline) as applicant:
+        answer = _check if request.verb == "check" else _register
+        return answer(applicant, site, deadline)
+
+
+@contextmanager
+def identified(request: Request, peer: Address, site: Site, deadline: Deadline) -> Iterator[Applicant]:
+    """Find out who asks; what goes wrong in the ``with`` statement learns which host it was about.
+
+    Raises what the error table has.
+    """
+    full_name = site.resolver().name_of(peer, for_questions(deadline))
     host = naming.host_of(full_name, site.config.dns)
     try:
         person = _person(request.logon, site, deadline)
-        applicant = Applicant(host, full_name, person, request.logon, request.os, str(peer))
-        answer = _check if request.verb == "check" else _register
-        return answer(applicant, site, deadline)
+        yield Applicant(host, full_name, person, request.logon, request.os, str(peer))
     except RegisterError as error:
         error.learn(host=host)
         raise
@@ -103,14 +113,14 @@ def serve(request: Request, peer: Address, site: Site, deadline: Deadline) -> Su
 
 def _person(logon: str, site: Site, deadline: Deadline) -> Person:
     policy.refuse_own_account(logon, site.account)
-    person = site.directory().find(logon, _for_questions(deadline))
+    person = site.directory().find(logon, for_questions(deadline))
     policy.refuse_own_account(person.uid, site.account)
     return person
 
 
 def _check(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
-    with locked(site.config.backuppc.config_dir, _patience(deadline)):
-        plan = _plan(applicant, _standing(applicant.host, site), site)
+    with locked(site.config.backuppc.config_dir, patience(deadline)):
+        plan = _plan(applicant, standing_of(applicant.host, site), site)
     return Success(
         host=applicant.host,
         person=applicant.person.name,
@@ -122,8 +132,8 @@ def _check(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
 
 
 def _register(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
-    with locked(site.config.backuppc.config_dir, _patience(deadline)):
-        standing = _standing(applicant.host, site)
+    with locked(site.config.backuppc.config_dir, patience(deadline)):
+        standing = standing_of(applicant.host, site)
         plan = _plan(applicant, standing, site)
         _carry_out(plan, standing, site)
         key = site.folders.public_key(applicant.host)
@@ -142,15 +152,18 @@ def _register(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
     )
 
 
-def _for_questions(deadline: Deadline) -> float:
+def for_questions(deadline: Deadline) -> float:
+    """Return the seconds that questions to others may take."""
     return max(0.0, deadline.remaining() - _FOR_THE_LOCK_AND_AFTER)
 
 
-def _patience(deadline: Deadline) -> float:
+def patience(deadline: Deadline) -> float:
+    """Return the seconds that BackupPC's lock may be waited for."""
     return min(_LOCK_PATIENCE, max(0.0, deadline.remaining() - _FOR_BACKUPPC))
 
 
-def _standing(host: str, site: Site) -> Standing:
+def standing_of(host: str, site: Site) -> Standing:
+    """Return what there is of *host*; the caller holds BackupPC's lock. Raises what the error table has."""
     places = site.config.backuppc
     return Standing(
         hosts=hosts.read(places.hosts),
