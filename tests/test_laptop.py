@@ -730,6 +730,29 @@ def test_a_full_restore_puts_a_lost_file_back_in_its_place(site: Site) -> None:
     assert contents(laptop, lost) == before
 
 
+REQUEST = """%RestoreReq = (num => {number}, hostSrc => '{name}', shareSrc => '/home', pathHdrSrc => '/',
+    hostDest => '{name}', shareDest => '{place}', pathHdrDest => '/', user => 'cmartin', reqTime => 1,
+    fileList => ['/cmartin/Documents', '/cmartin/.netrc']);
+"""
+
+
+def test_backuppc_restores_into_the_folder_for_that(site: Site) -> None:
+    """What a person gets who chooses another share in BackupPC's restore page: that of the restored files."""
+    laptop, dugong = site.laptop(), site.dugong
+    set_up(laptop)
+    number = dugong.full_backup(laptop.name).number
+    request = REQUEST.format(number=number, name=laptop.name, place=f"{PLACE}-restore")
+    dugong.write(f"/var/lib/backuppc/pc/{laptop.name}/restoreReq.0.1", request, owner="backuppc:backuppc")
+
+    dugong.message(f"restore {laptop.name} {laptop.name} cmartin restoreReq.0.1")
+    done = f"/var/lib/backuppc/pc/{laptop.name}/restores"
+    dugong.wait_for(lambda: dugong.exists(done) and dugong.read(done))
+
+    assert dugong.read(done).split("\t")[3] == "ok"
+    restored = laptop.run(f"cd {PLACE}-restore/cmartin && sha256sum Documents/* .netrc").stdout
+    assert restored == laptop.run("cd /home/cmartin && sha256sum Documents/* .netrc").stdout
+
+
 def test_every_run_leaves_one_line_in_the_laptops_log(site: Site, registered: Laptop) -> None:
     registered.run("rm -f /dev/log")
     listener = registered.start(["python3", "-c", LISTENER])
