@@ -44,7 +44,7 @@ def public_key(folder: Path) -> str | None:
     _refuse_open(folder / PRIVATE)
     public = parts.content(folder / PUBLIC)
     if public is None:
-        public = _ssh_keygen(["-y", "-f", PRIVATE], folder)
+        public = ssh_keygen(["-y", "-f", PRIVATE], folder)
     line, blob = _checked(public, folder / PUBLIC)
     if blob not in _decoded(private):
         raise NoConfigFile(detail=f"{folder / PUBLIC} is not the other half of {folder / PRIVATE}")
@@ -85,7 +85,7 @@ def _generate(folder: Path, comment: str) -> None:
     new = folder / _NEW
     parts.remove_folder(new)
     new.mkdir(0o700)
-    _ssh_keygen(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", PRIVATE], new)
+    ssh_keygen(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", PRIVATE], new)
     line, _ = _checked(parts.content(new / PUBLIC) or b"", new / PUBLIC)
     _settle(new / PRIVATE)
     (new / PUBLIC).unlink()
@@ -127,8 +127,8 @@ def _decoded(private: bytes) -> bytes:
         return b""
 
 
-def _ssh_keygen(arguments: list[str], folder: Path) -> bytes:
-    """Run ssh-keygen in *folder*; return what it says. Raises NoConfigFile."""
+def ssh_keygen(arguments: list[str], folder: Path) -> bytes:
+    """Run ssh-keygen with *arguments* in *folder*; return what it says. Raises NoConfigFile."""
     import subprocess  # slow to import, and most requests need no new key
 
     try:
