@@ -14,7 +14,7 @@ from lab import Host, Lab
 from pytest_mock import MockerFixture
 
 from backuppc_register.backuppc import hosts
-from backuppc_register.backuppc.hosts import HostsFile, Line
+from backuppc_register.backuppc.hosts import HostsFile, Line, Written
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.errors import CouldNotRegister
 
@@ -338,6 +338,125 @@ def test_what_is_no_regular_file_is_refused_and_stays(path: Path, what: str) -> 
 
     assert path.lstat() == before
     assert what != "link" or target.read_bytes() == HEADER
+
+
+def lost(path: Path, content: bytes, left: bytes) -> tuple[Written, ...]:
+    """Let the lines of *content* be lost but for those of *left*; give them."""
+    there = {line.host for line in hosts.parse(left).lines}
+    path.write_bytes(left)
+    return tuple(one for one in hosts.parse(content).written() if one.line.host not in there)
+
+
+LOST = {
+    "plain": b"lab1\t0\tamartin\tbdurand,cpetit",
+    "odd blanks": b"lab1   0 \t amartin   ",
+    "a comment": b"lab1 0 amartin # Anne's, in room 12",
+    "another case": b"LAB1 0 amartin",
+    "a carriage return": b"lab1 0 amartin\r",
+    "no user": b"lab1 0",
+    "an underscore and a dot": b"lab_1.old 0 amartin",
+    "a blank in the name": b"lab\\ 1 0 amartin",
+    "bytes that are no UTF-8": b"lab1 0 am\xe9lie",
+    "more columns than the header": b"lab1 0 amartin bdurand x y",
+}
+
+
+@pytest.mark.parametrize("line", LOST.values(), ids=LOST)
+@pytest.mark.parametrize("left", [b"", HEADER, HEADER + b"lab2 0 b", b"lab2 0 b\n"], ids=repr)
+def test_a_lost_line_comes_back_with_its_very_bytes(perl: Perl, path: Path, line: bytes, left: bytes) -> None:
+    gone = lost(path, HEADER + line + b"\n", left)
+
+    put = hosts.restore_lines(path, hosts.read(path), gone)
+
+    after = path.read_bytes()
+    assert put == gone
+    assert after.endswith(b"\n" + line + b"\n")
+    assert agrees(perl, after).lines[-1] == gone[0].line
+    assert left.removesuffix(b"\n") in after
+
+
+def test_under_another_header_a_lost_line_keeps_its_meaning(perl: Perl, path: Path) -> None:
+    gone = lost(path, b"host user dhcp\nlab1 amartin 0\n", HEADER)
+
+    hosts.restore_lines(path, hosts.read(path), gone)
+
+    assert agrees(perl, path.read_bytes()).lines == (Line("lab1", "0", "amartin", ()),)
+    assert path.read_bytes() == HEADER + b"lab1\t0\tamartin\t\n"
+
+
+def test_a_line_that_cannot_mean_the_same_again_is_left_out_and_the_others_are_not(path: Path) -> None:
+    gone = lost(path, HEADER + b"lab1 0 amartin bdurand\nlab2 0 cpetit\n", b"host dhcp user\n")
+
+    put = hosts.restore_lines(path, hosts.read(path), gone)
+
+    assert [one.line.host for one in put] == ["lab2"]
+    assert path.read_bytes() == b"host dhcp user\nlab2 0 cpetit\n"
+
+
+def test_several_lines_of_a_host_come_back_in_their_order(path: Path) -> None:
+    gone = lost(path, HEADER + b"lab1 0 a\nlab3 0 c\nlab1 0 b\n", HEADER)
+
+    hosts.restore_lines(path, hosts.read(path), gone)
+
+    assert path.read_bytes() == HEADER + b"lab1 0 a\nlab3 0 c\nlab1 0 b\n"
+
+
+def test_a_host_that_has_a_line_gets_no_second_one(path: Path) -> None:
+    path.write_bytes(HEADER + b"lab1 0 bdurand\n")
+    gone = hosts.parse(HEADER + b"lab1 0 amartin\n").written()
+
+    with pytest.raises(CouldNotRegister, match="lab1"):
+        hosts.restore_lines(path, hosts.read(path), gone)
+
+    assert path.read_bytes() == HEADER + b"lab1 0 bdurand\n"
+
+
+def test_where_nothing_is_lost_no_byte_is_written(path: Path) -> None:
+    path.write_bytes(b"no header 0 x")
+    before = path.stat()
+
+    assert hosts.restore_lines(path, hosts.read(path), ()) == ()
+    assert path.stat() == before
+
+
+def test_lines_are_not_put_back_into_a_file_that_changed_meanwhile(path: Path) -> None:
+    gone = lost(path, HEADER + b"lab1 0 amartin\n", HEADER)
+    current = hosts.read(path)
+    path.write_bytes(HEADER + b"meanwhile 0 bdurand\n")
+
+    with pytest.raises(CouldNotRegister, match="changed"):
+        hosts.restore_lines(path, current, gone)
+
+
+def test_a_file_that_is_gone_is_made_of_its_lines(perl: Perl, path: Path) -> None:
+    gone = hosts.parse(b"host user dhcp\nlab1 amartin 0\nlab2 b 1\n").written()
+
+    hosts.make_anew(path, gone)
+
+    assert agrees(perl, path.read_bytes()).lines == tuple(one.line for one in gone)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("there", ["a file", "a dangling link"])
+def test_what_is_there_is_never_made_anew(path: Path, there: str) -> None:
+    if there == "a file":
+        path.write_bytes(b"")
+    else:
+        path.symlink_to("nowhere")
+
+    with pytest.raises(CouldNotRegister, match="there already"):
+        hosts.make_anew(path, ())
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(content=st.binary(max_size=200) | st.text("ab1 \t\n\\#.\r_", max_size=80).map(str.encode))
+def test_whatever_the_lines_are_they_come_back(perl: Perl, path: Path, content: bytes) -> None:
+    gone = lost(path, HEADER + content, HEADER)
+
+    put = hosts.restore_lines(path, hosts.read(path), gone)
+
+    assert agrees(perl, path.read_bytes()).lines == tuple(one.line for one in gone)
+    assert put == gone
 
 
 def test_the_mode_is_kept(perl: Perl, path: Path) -> None:

@@ -1,4 +1,4 @@
-r"""BackupPC's hosts file, read and added to by BackupPC's own rules.
+r"""BackupPC's hosts file, read and changed by BackupPC's own rules.
 
 The rules are HostInfoRead's of Storage/Text.pm, whose Perl works on bytes: \w and \s are ASCII there, lc too.
 """
@@ -8,14 +8,15 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, repeat
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 from backuppc_register import files
 from backuppc_register.errors import CouldNotRegister
 
 _HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
+_MODE = 0o640  # as BackupPC's own writer makes it
 _BLANKS = b" \t\n\r\f\v"
 _LINE_END = re.compile(rb"[\n\r]+")
 _TAKEN = re.compile(rb"[A-Za-z0-9_.\\-]+[ \t\n\r\f\v]")
@@ -48,6 +49,20 @@ class HostsFile:
         wanted = _text(_bytes(host).lower())
         return tuple(line for line in self.lines if line.host == wanted)
 
+    def written(self) -> tuple["Written", ...]:
+        """Return the lines, each with the bytes that it stands in."""
+        taken = (raw for raw in io.BytesIO(self.content) if _fields(raw))
+        next(taken, b"")
+        return tuple(Written(*both) for both in zip(self.lines, map(_unended, taken), strict=True))
+
+
+@dataclass(frozen=True)
+class Written:
+    """A line and the bytes that it stands in, without the newline."""
+
+    line: Line
+    raw: bytes
+
 
 def read(path: Path) -> HostsFile:
     """Return the hosts file at *path*; the caller holds BackupPC's lock.
@@ -75,19 +90,137 @@ def append(path: Path, current: HostsFile, host: str, user: str) -> None:
     the line so, where any other host would change, or where owner, group and mode cannot be kept; *path* is
     then what it was.
     """
-    content, status = _load(path)
-    if content != current.content:
-        raise CouldNotRegister(detail=f"{path} was changed by somebody who does not hold BackupPC's lock")
+    content, status = _unchanged(path, current)
     headed = _headed(content)
     longer = _ended(headed) + _bytes(f"{host}\t0\t{user}\n")
     _refuse_surprises(parse(headed), parse(longer), Line(host, "0", user, ()))
+    _replace(path, longer, status)
+
+
+def give(path: Path, current: HostsFile, host: str, user: str) -> None:
+    """Make *user* the only one whose the line of *host* is, under the caller's lock; every other byte stays.
+
+    Nobody is in its moreUsers any more. Host as it is spelled, dhcp and a comment stay.
+
+    Raises CouldNotRegister as `append`, and where *host* has not exactly one line.
+    """
+    content, status = _unchanged(path, current)
+    old, start, end, name = _only(content, current, host)
+    mine = replace(old, dhcp=old.dhcp or "0", user=user, more_users=())
+    line = content[start:end]
+    rest = line[len(line.partition(b"#")[0].rstrip(_BLANKS)) :]
+    changed = content[:start] + b"\t".join([name, _bytes(mine.dhcp), _bytes(user)]) + rest + content[end:]
+    _refuse_other(parse(changed), [mine if line == old else line for line in current.lines])
+    _replace(path, changed, status)
+
+
+def remove(path: Path, current: HostsFile, host: str) -> None:
+    """Take the line of *host* out of *path*, under the caller's lock; every other byte stays.
+
+    BackupPC deletes at its next two nightly runs what backups there still are of a host without a line.
+
+    Raises CouldNotRegister as `append`, and where *host* has not exactly one line.
+    """
+    content, status = _unchanged(path, current)
+    old, start, end, _ = _only(content, current, host)
+    shorter = content[:start] + content[end:]
+    _refuse_other(parse(shorter), [line for line in current.lines if line != old])
+    _replace(path, shorter, status)
+
+
+def restore_lines(path: Path, current: HostsFile, lost: Sequence[Written]) -> tuple[Written, ...]:
+    """Put *lost* lines, of hosts that have none now, back at the end of *path*, under the caller's lock.
+
+    Each gets exactly its old bytes, or, where the header now has other columns, bytes that mean the same. One
+    that cannot be written so is left out; those that are written are returned.
+
+    Raises CouldNotRegister as `append`; *path* is then what it was.
+    """
+    content, status = _unchanged(path, current)
+    headed = _headed(content)
+    longer, put = _with_lines(headed, lost)
+    if put:
+        _refuse_doubles(parse(headed), parse(longer), put)
+        _replace(path, longer, status)
+    return put
+
+
+def make_anew(path: Path, lost: Sequence[Written]) -> tuple[Written, ...]:
+    """Make a hosts file that is not there at all, of a header and *lost* lines, as `restore_lines` does.
+
+    Raises CouldNotRegister, also where there is anything at *path*.
+    """
+    if os.path.lexists(path):
+        raise CouldNotRegister(detail=f"{path} is there already")
+    content, put = _with_lines(_HEADER, lost)
+    _refuse_doubles(HostsFile(()), parse(content), put)
     try:
-        files.write(path, longer, files.ownership(status), later_than=int(status.st_mtime))
+        files.write(path, content, _MODE)
+    except OSError as error:
+        raise CouldNotRegister(detail=f"{path} cannot be made: {error}") from error
+    return put
+
+
+def _unchanged(path: Path, current: HostsFile) -> tuple[bytes, os.stat_result]:
+    content, status = _load(path)
+    if content != current.content:
+        raise CouldNotRegister(detail=f"{path} was changed by somebody who does not hold BackupPC's lock")
+    return content, status
+
+
+def _replace(path: Path, content: bytes, status: os.stat_result) -> None:
+    try:
+        files.write(path, content, files.ownership(status), later_than=int(status.st_mtime))
     except PermissionError as error:
         hint = f"if group {status.st_gid} is not ours: chmod g+s {path.parent}"
         raise CouldNotRegister(detail=f"{path} cannot be replaced: {error}; {hint}") from error
     except OSError as error:
         raise CouldNotRegister(detail=f"{path} cannot be replaced: {error}") from error
+
+
+def _only(content: bytes, current: HostsFile, host: str) -> tuple[Line, int, int, bytes]:
+    """Return the one line of *host*, where it begins and ends in *content*, and the host as spelled there."""
+    lines = current.lines_for(host)
+    if len(lines) != 1:
+        raise CouldNotRegister(detail=f"{host} has {len(lines)} lines in the hosts file")
+    rows = islice(_taken(content), 1, None)  # the first one names the columns
+    start, name = next((at, fields[0]) for at, fields in rows if _text(fields[0].lower()) == lines[0].host)
+    end = content.find(b"\n", start) + 1 or len(content)
+    return lines[0], start, end, name
+
+
+def _refuse_other(after: HostsFile, wanted: list[Line]) -> None:
+    if after.lines != tuple(wanted):
+        raise CouldNotRegister(detail="BackupPC would not read the changed hosts file as we mean it")
+
+
+def _with_lines(headed: bytes, lost: Sequence[Written]) -> tuple[bytes, tuple[Written, ...]]:
+    _, columns = next(_taken(headed), (0, []))
+    content, put = [_ended(headed)], []
+    for written in lost:
+        again = (raw for raw in (written.raw, _spelled(written.line)) if _reads(columns, raw) == written.line)
+        if raw := next(again, b""):
+            content.append(raw + b"\n")
+            put.append(written)
+    return b"".join(content), tuple(put)
+
+
+def _reads(columns: Sequence[bytes], raw: bytes) -> Line | None:
+    fields = _fields(raw + b"\n")
+    return _line(columns, fields) if fields and b"\n" not in raw else None
+
+
+def _spelled(line: Line) -> bytes:
+    """Return *line* as BackupPC's own writer spells it (Storage/Text.pm, HostInfoWrite)."""
+    host = line.host.replace(" ", "\\ ")
+    return _bytes("\t".join((host, line.dhcp, line.user, ",".join(line.more_users))))
+
+
+def _refuse_doubles(before: HostsFile, after: HostsFile, put: Sequence[Written]) -> None:
+    _refuse_other(after, [*before.lines, *(written.line for written in put)])
+    known = {line.host for line in before.lines}
+    if doubled := [written.line.host for written in put if written.line.host in known]:
+        raise CouldNotRegister(detail=f"{doubled[0]} has a line already")
 
 
 def _refuse_surprises(before: HostsFile, after: HostsFile, added: Line) -> None:
@@ -152,6 +285,10 @@ def _headed(content: bytes) -> bytes:
 
 def _ended(content: bytes) -> bytes:
     return content if content.endswith(b"\n") or not content else content + b"\n"
+
+
+def _unended(raw: bytes) -> bytes:
+    return raw.removesuffix(b"\n")
 
 
 def _text(raw: bytes) -> str:
