@@ -10,10 +10,12 @@ class RegisterError(Exception):
     *values* fill the message (``host=``, ``logon=``, ``reason=``: text of the request, not yet escaped).
     *detail* is for the administrator alone: it reaches syslog and never the client.
     *advice* replaces the class's own sentence where one can say more.
+    *told* names the values that the reply has in lines of their own, for programs.
     """
 
     code: ClassVar[str]
     text: ClassVar[str]
+    told: ClassVar[tuple[str, ...]] = ()
     advice: str
     exit_status: ClassVar[int]
     level: ClassVar[str]
@@ -96,10 +98,11 @@ class OtherOwner(Refusal):
 
 
 class HostKeyChanged(Refusal):
-    """The machine that answers is not the one that we know. Takes host=."""
+    """The machine that answers is not the one that we know. Takes host=, and fingerprint= of its key."""
 
     code = "host-key-changed"
     text = "the ssh host key of {host} has changed"
+    told = ("fingerprint",)
     advice = "If this machine was installed anew, ask the help desk to accept its new key."
     exit_status = 77
     level = "warning"
@@ -126,10 +129,11 @@ class NotAllowed(Refusal):
 
 
 class NotReachable(Refusal):
-    """The server could not connect back. Takes host= and reason=."""
+    """The server could not connect back. Takes host=, reason= and step=, a word for the reason."""
 
     code = "not-reachable"
     text = "could not connect back to {host} : {reason}"
+    told = ("step",)
     advice = "Check that this machine accepts ssh connections from the backup server."
     exit_status = 69
     level = "notice"

@@ -1,10 +1,12 @@
 """The door that sshd opens: environment in, one reply, one log line, one exit status."""
 
+import os
 import secrets
+import select
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from getopt import GetoptError, getopt
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from backuppc_register.rules import registration
 
 _WITHIN = 28.0  # seconds; a whole request answers within 30
+_READ_WITHIN = 5.0  # seconds for what a machine says with verify
+_READ_AT_MOST = 16384  # bytes of it
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,40 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
         folders=folders,
     )
     with Limits(settings.state.directory / "limits", settings.limits).admitted(connection.peer):
+        if call.asked.verb == "verify":
+            return _verify(call.asked, connection.peer, site, deadline)
         return registration.serve(call.asked, connection.peer, site, deadline)
+
+
+def _verify(
+    asked: request.Request, peer: request.Address, site: "registration.Site", deadline: Deadline
+) -> reply.Success:
+    """Answer ``verify``, the only request that says something on standard input."""
+    from backuppc_register.backuppc import effective_config
+    from backuppc_register.backuppc.daemon import Daemon
+    from backuppc_register.network.connect_back import reached
+    from backuppc_register.rules import verification
+
+    means = verification.Means(
+        backuppc=effective_config.EffectiveConfig(site.config.backuppc),
+        route=effective_config.route,
+        reached=reached,
+        begin_full=Daemon(site.config.backuppc.socket).begin_full,
+    )
+    said = replace(asked, host_keys=request.host_keys(_said(0)))
+    return verification.serve(said, peer, site, means, deadline)
+
+
+def _said(descriptor: int) -> bytes:
+    """Return what comes on *descriptor* up to its end or a line ``.``; too much or too late is lost."""
+    content, patience = b"", Deadline(_READ_WITHIN)
+    while b"\n.\n" not in b"\n" + content.replace(b"\r", b"") and len(content) < _READ_AT_MOST:
+        ready, _, _ = select.select([descriptor], [], [], patience.remaining())
+        part = os.read(descriptor, _READ_AT_MOST - len(content)) if ready else b""
+        if not part:
+            break
+        content += part
+    return content
 
 
 def _settle(call: _Call, path: Path) -> tuple[config.Config, str]:

@@ -8,7 +8,7 @@ from backuppc_register.errors import RegisterError
 
 @dataclass(frozen=True)
 class Success:
-    """What a request that went well is told; *key* and *url* are empty for ``check``."""
+    """What a request that went well is told; *key* and *url* are empty but for ``register``."""
 
     host: str
     person: str
@@ -17,6 +17,7 @@ class Success:
     url: str = ""
     sources: tuple[str, ...] = ()
     advice: str = ""
+    backup: str = ""  # what became of the first backup
     user: str = ""  # for the log alone: the canonical logon
     note: str = ""  # for the log alone: what the administrator should know
 
@@ -50,6 +51,7 @@ def success(answer: Success, request: str) -> bytes:
         ("person", answer.person),
         ("status", answer.status),
         ("from", ",".join(answer.sources)),
+        ("backup", answer.backup),
         ("advice", answer.advice),
         ("request", request),
     ]

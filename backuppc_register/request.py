@@ -4,8 +4,11 @@ import ipaddress
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import takewhile
 
+from backuppc_register import host_key
 from backuppc_register.errors import BadUser, NoCommand, OsTypeUnknown
+from backuppc_register.host_key import HostKey
 from backuppc_register.person import possible_logon
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -28,11 +31,15 @@ class Connection:
 
 @dataclass(frozen=True)
 class Request:
-    """What a machine asks for: *verb* is ``register`` or ``check``; *os* one of the configured words."""
+    """What a machine asks for: *verb* is ``register``, ``check`` or ``verify``; *os* a configured word.
+
+    *host_keys*: what it says, with ``verify``, to be its own ssh host keys.
+    """
 
     verb: str
     os: str
     logon: str
+    host_keys: tuple[HostKey, ...] = ()
 
 
 def connection(text: str) -> Connection | None:
@@ -67,8 +74,8 @@ def parse(command: str, ostypes: Collection[str]) -> Request:
     match command.split(":"):
         case [os, logon]:
             verb = "register"
-        case ["check", os, logon]:
-            verb = "check"
+        case ["check" | "verify" as verb, os, logon]:
+            pass
         case _:
             raise OsTypeUnknown(detail=f"neither OS:LOGON nor VERB:OS:LOGON: {command}")
     if os not in ostypes:
@@ -76,3 +83,20 @@ def parse(command: str, ostypes: Collection[str]) -> Request:
     if not possible_logon(logon):
         raise BadUser(logon=logon, os=os, detail="not a possible logon")
     return Request(verb, os, logon)
+
+
+def host_keys(content: bytes) -> tuple[HostKey, ...]:
+    """Read the lines ``hostkey:TYPE BASE64`` that a machine sends with ``verify``, up to a line ``.``.
+
+    A line that is not of that form counts as a key that no machine has: what we cannot read never makes
+    us less careful than what we can. Only blank lines do not count.
+    """
+    lines = (line.strip() for line in content.decode("ascii", "replace").split("\n"))
+    named = [line for line in takewhile(lambda line: line != ".", lines) if line]
+    return tuple(_host_key(line) for line in named)
+
+
+def _host_key(line: str) -> HostKey:
+    keyword, _, value = line.partition(":")
+    key = host_key.read(value.strip()) if keyword == "hostkey" else None
+    return key or host_key.NOBODYS

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backuppc_register.errors import BadUser, NoCommand, OsTypeUnknown, RegisterError
-from backuppc_register.request import Connection, Request, connection, parse
+from backuppc_register.host_key import NOBODYS, HostKey
+from backuppc_register.request import Connection, Request, connection, host_keys, parse
 
 OSTYPES = ("linux", "mac", "windows")
 
@@ -24,6 +25,7 @@ def from_bytes(raw):
         ("linux:CMartin", Request("register", "linux", "CMartin")),
         ("windows:c.martin-2_x", Request("register", "windows", "c.martin-2_x")),
         ("check:mac:cmartin", Request("check", "mac", "cmartin")),
+        ("verify:mac:cmartin", Request("verify", "mac", "cmartin")),
         ("mac:check", Request("register", "mac", "check")),
         ("mac:_", Request("register", "mac", "_")),
         ("mac:" + "a" * 64, Request("register", "mac", "a" * 64)),
@@ -61,7 +63,12 @@ def test_no_command_is_told_as_such():
         "check:mac:cmartin:",
         "check:mac:cmartin:x",
         "register:mac:cmartin",
-        "verify:mac:cmartin",
+        "verify:",
+        "verify:mac",
+        "verify::cmartin",
+        "verify:mac:cmartin:x",
+        "Verify:mac:cmartin",
+        "check:verify:cmartin",
         "retire:mac:cmartin",
         "Check:mac:cmartin",
         "CHECK:mac:cmartin",
@@ -143,7 +150,7 @@ def test_what_is_not_of_the_form_is_an_unknown_ostype(command):
         "a" * 65,
     ],
 )
-@pytest.mark.parametrize("form", ["mac:{}", "check:mac:{}"])
+@pytest.mark.parametrize("form", ["mac:{}", "check:mac:{}", "verify:mac:{}"])
 def test_an_impossible_logon_is_a_bad_user_told_as_it_was_asked(form, logon):
     with pytest.raises(BadUser) as raised:
         parse(form.replace("{}", logon), OSTYPES)
@@ -152,7 +159,7 @@ def test_an_impossible_logon_is_a_bad_user_told_as_it_was_asked(form, logon):
     assert raised.value.values == {"logon": logon, "os": "mac"}
 
 
-@pytest.mark.parametrize("command", ["Mac:c martin", "bsd:", "verify:mac:*", "x:y:z:*"])
+@pytest.mark.parametrize("command", ["Mac:c martin", "bsd:", "retire:mac:*", "x:y:z:*"])
 def test_the_form_is_judged_before_the_logon(command):
     with pytest.raises(OsTypeUnknown):
         parse(command, OSTYPES)
@@ -193,7 +200,7 @@ def test_the_words_are_the_ones_of_the_configuration():
 FORMS = st.builds(
     b":".join,
     st.lists(
-        st.sampled_from([b"mac", b"check", b"cmartin", b"", b"Mac"]) | st.binary(max_size=8),
+        st.sampled_from([b"mac", b"check", b"verify", b"cmartin", b"", b"Mac"]) | st.binary(max_size=8),
         min_size=1,
         max_size=4,
     ),
@@ -215,6 +222,60 @@ def test_any_bytes_are_a_request_or_an_error_of_ours(raw):
     assert ":".join(told) == command
     assert understood.os in OSTYPES
     assert understood.logon.isascii()
+
+
+# what a machine says of itself
+
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIGPeQOQtU0S7VCm9x3cQoW3sX2lU1TSC3cO4kqFhRvA1"
+ED25519 = HostKey("ssh-ed25519", KEY)
+
+
+@pytest.mark.parametrize(
+    ("said", "keys"),
+    [
+        ("", ()),
+        (".\n", ()),
+        ("\n\r\n", ()),
+        (f"hostkey:ssh-ed25519 {KEY}\n", (ED25519,)),
+        (f"hostkey: ssh-ed25519 {KEY} root@dormeur\r\n\n", (ED25519,)),
+        (f"hostkey:ssh-ed25519 {KEY}", (ED25519,)),
+        (f"hostkey:ssh-ed25519 {KEY}\n.\nhostkey:ssh-rsa {KEY}\n", (ED25519,)),
+        (f"hostkey:ssh-ed25519 {KEY}\nhostkey:nonsense\n", (ED25519, NOBODYS)),
+    ],
+)
+def test_the_host_keys_are_the_lines_up_to_a_dot(said, keys):
+    assert host_keys(said.encode()) == keys
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"ssh-ed25519 {KEY}",
+        f"HOSTKEY:ssh-ed25519 {KEY}",
+        f" hostkey :ssh-ed25519 {KEY}",
+        "hostkey:",
+        "hostkey:ssh-ed25519",
+        f"hostkey:ssh-rsa {KEY}",
+        f"hostkey:ssh-ed25519 {KEY[:-1]}",
+        f"hostkey:ssh-ed25519 {KEY[:20]}",
+        f"hostkey:ssh-ed25519 {KEY}=",
+        f"hostkey:ssh-ed25519 {KEY[:8]} {KEY[8:]}",
+        f"hostkey:dormeur ssh-ed25519 {KEY}",
+        "hostkey:\u212ah",
+        "success",
+        "x" * 16384,
+        "\0",
+        "..",
+    ],
+)
+def test_a_line_that_is_not_of_the_form_is_a_key_that_no_machine_has(line):
+    assert host_keys(f"{line}\n".encode()) == (NOBODYS,)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_keys_of_the_form_or_nobodys(said):
+    for key in host_keys(said):
+        assert key == NOBODYS or str(key).isascii()
 
 
 # who asks

@@ -2,11 +2,72 @@
 
 import os
 import re
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from backuppc_register.errors import CouldNotRegister
 
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
+_LEAST_FIELDS = 11  # up to xferErrs
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One backup, a row of a host's ``backups`` (BackupPC's Storage/Text.pm, BackupInfoRead).
+
+    *kind*: ``full``, ``incr``, ``partial`` or ``active``. *ended* is None while it runs. *files* and *size*,
+    in bytes, of all that it holds; *errors* of its transfer.
+    """
+
+    number: int
+    kind: str
+    started: datetime
+    ended: datetime | None
+    files: int
+    size: int
+    errors: int
+
+
+def backups(data_dir: Path, host: str) -> tuple[Backup, ...]:
+    """Return the backups of *host* below *data_dir*, oldest first; none where BackupPC has no list of any.
+
+    Raises CouldNotRegister where the list cannot be read or understood.
+    """
+    path = data_dir / "pc" / host / "backups"
+    try:
+        # Without O_NONBLOCK a named pipe would make us wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ValueError("is not a regular file")
+            rows = [_backup(row) for row in file.read().split(b"\n") if row.strip()]
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except (OSError, ValueError, OverflowError) as error:
+        raise CouldNotRegister(detail=f"the list of backups {path}: {error}") from error
+    return tuple(sorted(rows, key=lambda backup: backup.number))
+
+
+def _backup(row: bytes) -> Backup:
+    fields = row.decode("ascii").split("\t")
+    if len(fields) < _LEAST_FIELDS:
+        raise ValueError(f"has a row of {len(fields)} fields")
+    number, kind, start, end, count, size = fields[:6]
+    return Backup(
+        number=int(number),
+        kind=kind,
+        started=_time(start),
+        ended=_time(end) if end else None,
+        files=int(count or 0),
+        size=int(size or 0),
+        errors=int(fields[10] or 0),
+    )
+
+
+def _time(seconds: str) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
 
 
 def has_backups(data_dir: Path, host: str) -> bool:
@@ -49,3 +110,14 @@ def _has_rows(backups: Path) -> bool:
         return True
     with backups.open("rb") as file:
         return any(line.strip() for line in file)
+
+
+def has_full(data_dir: Path, host: str) -> bool:
+    """Tell whether BackupPC has a full backup of *host*; it has one where that cannot be told."""
+    try:
+        with (data_dir / "pc" / host / "backups").open("rb") as file:
+            return any(line.split(b"\t")[1:2] == [b"full"] for line in file)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True

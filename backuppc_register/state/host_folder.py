@@ -3,18 +3,22 @@
 import os
 import re
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backuppc_register import files
+from backuppc_register import files, host_key
 from backuppc_register.errors import Misconfigured, NoConfigFile
+from backuppc_register.host_key import HostKey
 from backuppc_register.state import key_pairs, known_hosts, parts, records
 from backuppc_register.state.records import Record
 
 _FORMAT = b"1"
-_HOST = re.compile(r"[a-z0-9][a-z0-9.-]*", re.ASCII)  # what begins with a dot is ours
+# What begins with a dot is ours; no machine's name has the underscore, but those of archived backups have.
+_HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 _NEW = ".new"
+_OFFERED = "offered_key"
 _PARTS = (key_pairs.PRIVATE, key_pairs.PUBLIC, known_hosts.NAME, known_hosts.SSH_CONFIG, records.NAME)
 
 
@@ -49,6 +53,13 @@ class HostFolders:
         if not _HOST.fullmatch(host):
             raise ValueError(f"not a host's name: {host!r}")
         return self._hosts / host
+
+    def names(self) -> tuple[str, ...]:
+        """Return the hosts that have a folder, sorted; raises NoConfigFile where that cannot be read."""
+        with parts.faults():
+            if not parts.is_folder(self._hosts):
+                return ()
+            return tuple(sorted(e.name for e in os.scandir(self._hosts) if _HOST.fullmatch(e.name)))
 
     def exists(self, host: str) -> bool:
         """Tell whether *host* has a folder, whatever is in it; raises NoConfigFile in doubt."""
@@ -99,6 +110,25 @@ class HostFolders:
                 raise
             files.sync_folder(self._hosts)
 
+    def put_record(self, record: Record) -> None:
+        """Put down *record* and nothing else; make a folder for it where its host has none.
+
+        So archived backups have a record and no key. Raises NoConfigFile; Misconfigured where the state is
+        not ready.
+        """
+        folder, new = self.path(record.host), self._hosts / _NEW
+        self.ready()
+        with parts.faults():
+            if parts.is_folder(folder):
+                records.write(folder, record)
+                return
+            self._begin()
+            parts.remove_folder(new)
+            _make_folder(new)
+            records.write(new, record)
+            new.rename(folder)
+            files.sync_folder(self._hosts)
+
     def complete(self, record: Record) -> bool:
         """Make what is missing in the folder of the record's host and put down *record* where it differs.
 
@@ -108,6 +138,50 @@ class HostFolders:
             if self.record(record.host) is None and not self.exists(record.host):
                 raise NoConfigFile(detail=f"{self.path(record.host)} is not there")
             return self._fill(self.path(record.host), record)
+
+    def known_keys(self, host: str) -> tuple[HostKey, ...]:
+        """Return the ssh host keys by which we know *host*, none before the first connection.
+
+        Raises NoConfigFile in doubt.
+        """
+        path = self.path(host) / known_hosts.NAME
+        try:
+            return known_hosts.from_bytes(parts.content(path) or b"", host)
+        except ValueError as error:
+            raise NoConfigFile(detail=f"{path}: {error}") from error
+
+    def pin(self, host: str, key: HostKey) -> bool:
+        """Let *key* be the one by which *host* is known, and let ssh take no other from now on.
+
+        A key that was offered before is forgotten. Tells whether anything was written. Raises NoConfigFile.
+        """
+        folder = self.path(host)
+        strict = known_hosts.ssh_config(folder, host, strict=True)
+        with parts.faults():
+            # First the key: a strict ssh that knows none would stop the backups.
+            wrote = _put(folder / known_hosts.NAME, known_hosts.to_bytes(host, key))
+            wrote |= _put(folder / known_hosts.SSH_CONFIG, strict)
+            (folder / _OFFERED).unlink(missing_ok=True)
+        return wrote
+
+    def offer(self, host: str, key: HostKey) -> None:
+        """Keep *key*, with which a machine answered that is not the one we know, until somebody accepts it.
+
+        Raises NoConfigFile.
+        """
+        with parts.faults():
+            _put(self.path(host) / _OFFERED, f"{key}\n".encode("ascii"))
+
+    def offered_key(self, host: str) -> HostKey | None:
+        """Return the key that was last offered, None where there is none; raises NoConfigFile in doubt."""
+        path = self.path(host) / _OFFERED
+        content = parts.content(path) if self.exists(host) else None
+        if content is None:
+            return None
+        key = host_key.read(content.decode("ascii", "replace").strip())
+        if key is None:
+            raise NoConfigFile(detail=f"{path} is not one ssh host key")
+        return key
 
     def set_aside(self, host: str, config: Path | None, now: datetime) -> Path:
         """Move away what we made for an earlier person; return where it is now.
@@ -123,14 +197,39 @@ class HostFolders:
                 raise NoConfigFile(detail=f"{folder} is not there")
             if config is not None:
                 _move_into(folder, config)
-            if not parts.is_folder(self._aside):
-                _make_folder(self._aside)
-                files.sync_folder(self._state)
+            self._begin_aside()
             place = self._free_place(host, now)
             folder.rename(place)
             files.sync_folder(self._aside)
             files.sync_folder(self._hosts)
         return place
+
+    def set_parts_aside(self, host: str, names: Iterable[str], config: Path | None, now: datetime) -> None:
+        """Move away the files *names* of the folder of *host*, and *config*, its .pl; the rest stays in use.
+
+        What is not there is not missed. Each is in the other place before it leaves its own.
+
+        Raises NoConfigFile.
+        """
+        with parts.faults():
+            going = [self.path(host) / name for name in names] + ([config] if config is not None else [])
+            going = [path for path in going if parts.content(path) is not None]
+            if not going:
+                return
+            self._begin_aside()
+            place = self._free_place(host, now)
+            _make_folder(place)
+            for path in going:
+                files.write(place / path.name, parts.content(path) or b"", 0o600)
+            files.sync_folder(self._aside)
+            for path in going:
+                path.unlink()
+                files.sync_folder(path.parent)
+
+    def _begin_aside(self) -> None:
+        if not parts.is_folder(self._aside):
+            _make_folder(self._aside)
+            files.sync_folder(self._state)
 
     def _problem(self) -> str:
         """Return why the state cannot be worked with, "" where it can."""
@@ -188,6 +287,14 @@ def _make_folder(path: Path) -> None:
 def _add(path: Path, content: bytes) -> bool:
     """Write *path* where there is nothing; tell whether it was."""
     if parts.content(path) is not None:
+        return False
+    files.write(path, content, 0o640)
+    return True
+
+
+def _put(path: Path, content: bytes) -> bool:
+    """Write *path* where it holds something else; tell whether it did."""
+    if parts.content(path) == content:
         return False
     files.write(path, content, 0o640)
     return True

@@ -1,7 +1,9 @@
-"""How ssh gets to one host and recognises it: the text of the host's own ssh_config."""
+"""How ssh gets to one host and recognises it: the text of the host's own ssh_config and known_hosts."""
 
 from pathlib import Path
 
+from backuppc_register import host_key
+from backuppc_register.host_key import HostKey
 from backuppc_register.state import key_pairs
 
 NAME = "known_hosts"
@@ -72,3 +74,26 @@ def ssh_config(folder: Path, host: str, *, strict: bool) -> bytes:
         checking="yes" if strict else "accept-new",
     )
     return text.encode("ascii")
+
+
+def to_bytes(host: str, key: HostKey) -> bytes:
+    """Return the known_hosts by which ssh takes *key* for that of *host* (its HostKeyAlias), and no other."""
+    return f"{host} {key}\n".encode("ascii")
+
+
+def from_bytes(content: bytes, host: str) -> tuple[HostKey, ...]:
+    """Return the keys that ssh takes for those of *host* by the known_hosts *content*.
+
+    Raises ValueError for what we never write, such as patterns and markers (sshd(8), SSH_KNOWN_HOSTS FILE
+    FORMAT): ssh may understand it, and then we would not know whom it trusts.
+    """
+    lines = (line.strip() for line in content.decode("ascii").split("\n"))
+    return tuple(_key_in(line, host) for line in lines if line and not line.startswith("#"))
+
+
+def _key_in(line: str, host: str) -> HostKey:
+    names, _, rest = line.partition(" ")
+    key = host_key.read(rest.strip())
+    if host not in names.split(",") or key is None:
+        raise ValueError(f"is not a key of {host}: {line[:80]}")
+    return key

@@ -1,0 +1,89 @@
+# What BackupPC's own code says about a host: QUESTION HOST CONFDIR TOPDIR LIBRARY.
+# `settings` and `alive` answer in JSON, one object a line; the last one counts. It comes before a wait too, so
+# that whoever loses patience knows what for.
+use strict;
+use warnings;
+
+my ($question, $client, $confDir, $topDir, $library) = @ARGV;
+my $json = eval { require JSON::PP } ? JSON::PP->new->ascii->canonical : die("perl has no JSON::PP\n");
+
+# The settings are programs; what they print is no answer of ours.
+open(my $answer, '>&', \*STDOUT) or die("no standard output: $!\n");
+open(STDOUT, '>&', \*STDERR) or die("no standard error: $!\n");
+$answer->autoflush(1);
+sub say_that { print $answer $json->encode({@_}), "\n" }
+
+unshift(@INC, $library);
+require BackupPC::Lib;
+
+# As BackupPC::Lib->new does, with our folders: it has /etc/backuppc compiled in.
+my $paths = {
+    useFHS => 0, TopDir => $topDir, ConfDir => $confDir, InstallDir => $library =~ s{/lib/?$}{}r,
+    LogDir => "$topDir/log", RunDir => '/run/backuppc',
+};
+my $bpc = bless({%$paths}, 'BackupPC::Lib');
+$bpc->{storage} = BackupPC::Storage->new($paths);
+delete @ENV{qw(IFS CDPATH ENV BASH_ENV)};
+
+no warnings;    # BackupPC's own code has none
+if ( defined(my $error = $bpc->ConfigRead($client)) ) {
+    say_that(problem => $error);
+    exit(0);
+}
+my %Conf = $bpc->Conf();
+
+sub list { my ($value) = @_; ref($value) eq 'ARRAY' ? @$value : () }
+
+# BackupPC_dump's list of hosts to check.
+my @clients = ref($Conf{ClientNameAlias}) eq 'ARRAY' ? @{$Conf{ClientNameAlias}}
+    : $Conf{ClientNameAlias} ne '' ? ($Conf{ClientNameAlias}) : ($client);
+
+sub settings {
+    # BackupPC_dump: FullPeriod -1 and -2 are the older way to switch backups off.
+    my $disabled = $Conf{BackupsDisable} || $Conf{FullPeriod} < 0;
+    my $substituted = sub {
+        $bpc->cmdVarSubstitute([@_], {
+            host => $clients[0], hostIP => $clients[0], client => $client, confDir => $Conf{ConfDir},
+            sshPath => $Conf{SshPath},
+        });
+    };
+    my $ssh = ref($Conf{RsyncSshArgs}) eq 'ARRAY' ? $substituted->(@{$Conf{RsyncSshArgs}}) : undef;
+    my @more = map({ list($Conf{$_}) } qw(RsyncArgs RsyncFullArgsExtra RsyncIncrArgsExtra RsyncArgsExtra));
+    # Xfer/Protocol.pm, shareName2Path
+    my $paths = ref($Conf{ClientShareName2Path}) eq 'HASH' ? $Conf{ClientShareName2Path} : {};
+    my @shares = ref($Conf{RsyncShareName}) eq 'ARRAY' ? @{$Conf{RsyncShareName}} : ($Conf{RsyncShareName});
+    @shares = map({ $paths->{$_} ne '' ? $paths->{$_} : $paths->{'*'} ne '' ? $paths->{'*'} : $_ } @shares);
+    say_that(
+        xfer_method => "$Conf{XferMethod}",
+        disabled    => $disabled ? JSON::PP::true() : JSON::PP::false(),
+        clients     => [map({ "$_" } @clients)],
+        ssh_path    => "$Conf{SshPath}",
+        ssh_args    => $ssh && [map({ "$_" } @$ssh)],
+        rsync_args  => [map({ "$_" } @more)],
+        shares      => [map({ "$_" } @shares)],
+    );
+}
+
+# BackupPC_dump's way to the first client that it can ping. What it would ask NetBIOS for is no machine of ours.
+sub alive {
+    my %problem = (problem => 'name', what => $clients[0]);
+    foreach my $name (@clients) {
+        say_that(problem => 'name', what => $name, detail => "the DNS is slow");
+        next if ( !defined($bpc->getHostAddrInfo($name)) );
+        %problem = (problem => 'ping', what => $name);
+        say_that(%problem);
+        my $delay = $bpc->CheckHostAlive($name);
+        if ( $delay < 0 ) {
+            next;
+        }
+        if ( $delay > $Conf{PingMaxMsec} ) {
+            %problem = (problem => 'slow', what => $name, detail => "$delay ms, PingMaxMsec is $Conf{PingMaxMsec}");
+            next;
+        }
+        say_that(alive => $name);
+        return;
+    }
+    say_that(%problem);
+}
+
+$question eq 'alive' ? alive() : settings();

@@ -1,0 +1,158 @@
+"""The settings that BackupPC itself will use for one host, read by BackupPC's own Perl."""
+
+import json
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backuppc_register import config, resources
+from backuppc_register.errors import Misconfigured
+from backuppc_register.steps import Step, failed
+
+_PROGRAM = "backuppc/effective_config.pl"
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+_LONGEST = 1 << 20  # bytes that its programs may say
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What BackupPC will do to save a host.
+
+    *clients*: the names or addresses that it tries, in this order. *ssh_args*: RsyncSshArgs with BackupPC's
+    variables filled in for the first of them, None where it is no list. *rsync_args*: all that the rsync of
+    a full or an incremental backup gets besides. *shares*: the folders, as the machine calls them.
+    """
+
+    xfer_method: str
+    disabled: bool
+    clients: tuple[str, ...]
+    ssh_path: str
+    ssh_args: tuple[str, ...] | None
+    rsync_args: tuple[str, ...]
+    shares: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where ssh would go, and as whom, by its own word; *options*: all values of each of its settings."""
+
+    host: str
+    port: int
+    user: str
+    options: dict[str, tuple[str, ...]] = field(repr=False)
+
+
+class EffectiveConfig:
+    """BackupPC's settings as they are on disk: config.pl and what a host's own file changes in it.
+
+    *library* is BackupPC's Perl library. Those files are programs that BackupPC runs as this same account.
+    """
+
+    def __init__(self, places: config.BackupPC, library: Path = Path("/usr/share/backuppc/lib")) -> None:
+        self._places = places
+        self._library = library
+
+    def read(self, host: str, within: float) -> Settings:
+        """Return the settings of *host* within *within* seconds.
+
+        Raises NotReachable where BackupPC cannot read its settings, Misconfigured where we cannot ask it.
+        """
+        said = self._ask("settings", host, within)
+        if "problem" in said:
+            raise failed(Step.SETTINGS, host, detail=said["problem"])
+        try:
+            return _settings(said)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Misconfigured(detail=f"BackupPC's settings cannot be understood: {error!r}") from error
+
+    def alive(self, host: str, within: float) -> str:
+        """Return which of the host's names BackupPC would go to: the first that it can ping, by its own ping.
+
+        Raises NotReachable, Misconfigured.
+        """
+        said = self._ask("alive", host, within)
+        if "alive" in said:
+            return str(said["alive"])
+        problem, what = said.get("problem", "ping"), said.get("what", host)
+        steps = {"name": Step.NAME, "slow": Step.SLOW, "ping": Step.PING}
+        raise failed(steps.get(problem, Step.SETTINGS), host, what=what, detail=said.get("detail", problem))
+
+    def _ask(self, question: str, host: str, within: float) -> dict[str, Any]:
+        """Return the last whole line that the Perl says; it says before each wait what it would wait for."""
+        places = (self._places.config_dir, self._places.data_dir, self._library)
+        command = ["perl", os.fspath(resources.find(_PROGRAM)), question, host, *map(os.fspath, places)]
+        said, complaint = _run(command, within)
+        try:
+            told = json.loads(said.rpartition(b"\n")[0].rpartition(b"\n")[2])
+        except ValueError as error:
+            detail = f"BackupPC's Perl does not tell its settings: {complaint or 'it took too long'}"
+            raise Misconfigured(detail=detail) from error
+        return told if isinstance(told, dict) else {}
+
+
+def route(ssh: str, arguments: tuple[str, ...], client: str, within: float) -> Route:
+    """Ask *ssh* where it would go for *client* with *arguments*, as rsync calls it (ssh(1), -G).
+
+    Raises ValueError where it does not say.
+    """
+    said, complaint = _run([ssh, "-G", *arguments, client], within)
+    options: dict[str, tuple[str, ...]] = {}
+    for line in said.decode("utf-8", "surrogateescape").splitlines():
+        name, _, value = line.partition(" ")
+        options[name] = (*options.get(name, ()), value)
+    try:
+        host, port, user = (options[name][0] for name in ("hostname", "port", "user"))
+        return Route(host, int(port), user, options)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"ssh does not say where it would go: {complaint}") from error
+
+
+def _settings(said: dict[str, Any]) -> Settings:
+    arguments = said["ssh_args"]
+    return Settings(
+        xfer_method=str(said["xfer_method"]),
+        disabled=bool(said["disabled"]),
+        clients=tuple(map(str, said["clients"])),
+        ssh_path=str(said["ssh_path"]),
+        ssh_args=None if arguments is None else tuple(map(str, arguments)),
+        rsync_args=tuple(map(str, said["rsync_args"])),
+        shares=tuple(map(str, said["shares"])),
+    )
+
+
+def _run(command: list[str], within: float) -> tuple[bytes, str]:
+    """Return what *command* said within *within* seconds, and its complaint; nothing of it goes on later.
+
+    Raises Misconfigured where it cannot be started.
+    """
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd="/",
+            env=_ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Misconfigured(detail=f"{command[0]} cannot be started: {error}") from error
+    with process:
+        try:
+            said, complained = process.communicate(timeout=within)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            said, complained = process.communicate()
+        finally:
+            _end(process)
+    return said[:_LONGEST], complained[-300:].decode("utf-8", "replace").strip()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    # The whole group: BackupPC's ping would go on without the Perl that has started it.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,259 @@
+"""The way back to a machine: its ssh server, who it says it is, and one command there."""
+
+import errno
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread, Timer
+from typing import TYPE_CHECKING, Any, cast
+
+from backuppc_register.deadline import Deadline
+from backuppc_register.errors import Internal, NotReachable
+from backuppc_register.host_key import HostKey
+from backuppc_register.steps import Step, failed
+
+if TYPE_CHECKING:
+    import paramiko
+
+LARGEST_CONVERSATION = 1 << 20
+"""Bytes that a machine may send, from its first word on."""
+
+LARGEST_ANSWER = 1 << 16
+"""Bytes that a command may say on each of its two streams."""
+
+_SHARE_OF_ONE_ADDRESS = 5.0  # seconds; a firewall that drops packets answers never
+_SILENCE = 1000  # above all of logging's levels
+# What a firewall's "rejected" looks like (firewalld's default), beside what a router says.
+_NO_WAY = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EACCES, errno.EPERM, errno.ETIMEDOUT}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to connect to: *host* is the registered name, for the words of an error."""
+
+    host: str
+    name: str
+    port: int = 22
+
+    def __str__(self) -> str:
+        return f"port {self.port} of {self.name}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said, and its exit status: -1 where it has none."""
+
+    output: str
+    complaint: str
+    status: int
+
+
+class Machine:
+    """An ssh server that has proven which *host_key* it has; nobody has logged in yet.
+
+    *address*: the one of its name's that took the connection.
+    """
+
+    def __init__(
+        self, place: Place, address: str, transport: "paramiko.Transport", deadline: Deadline
+    ) -> None:
+        self._place, self._transport, self._deadline = place, transport, deadline
+        key = transport.get_remote_server_key()
+        self.address = address
+        self.host_key = HostKey(key.get_name(), key.get_base64())
+
+    def log_in(self, account: str, key: Path) -> None:
+        """Log in as *account* with the private key in the file *key*; raises NotReachable."""
+        self._transport.auth_timeout = self._deadline.remaining()
+        with self._translated(Step.LOGIN, account):
+            further = self._transport.auth_publickey(account, _private_key(key))
+        if further:
+            detail = f"after the key it wants {', '.join(further)}"
+            raise failed(Step.LOGIN, self._place.host, what=account, detail=detail)
+
+    def ask(self, command: str) -> Answer:
+        """Run *command* there and return what it said; raises NotReachable."""
+        with self._translated(Step.WRAPPER):
+            channel = self._transport.open_session(timeout=self._deadline.remaining())
+            channel.settimeout(self._deadline.remaining())
+            channel.exec_command(command)
+            channel.shutdown_write()
+            output = self._read(channel, channel.recv)
+            complaint = self._read(channel, channel.recv_stderr)
+            ended = channel.status_event.wait(self._deadline.remaining())
+            return Answer(output, complaint, channel.recv_exit_status() if ended else -1)
+
+    def _read(self, channel: "paramiko.Channel", receive: Callable[[int], bytes]) -> str:
+        content = b""
+        while len(content) < LARGEST_ANSWER:
+            left = self._deadline.remaining()
+            if not left:
+                raise TimeoutError("the command goes on and on")
+            channel.settimeout(left)
+            part = receive(4096)
+            if not part:
+                break
+            content += part
+        return content.decode("utf-8", "replace")
+
+    @contextmanager
+    def _translated(self, step: Step, what: str = "") -> Iterator[None]:
+        """Let whatever paramiko raises out as a failure of *step*, or of time."""
+        try:
+            yield
+        except (NotReachable, Internal):
+            raise
+        except Exception as error:
+            step = step if self._deadline.remaining() else Step.SILENT
+            raise failed(step, self._place.host, what=what, detail=repr(error)) from error
+
+
+@contextmanager
+def reached(place: Place, within: float, preferred: Sequence[str] = ()) -> Iterator[Machine]:
+    """Connect to *place* and let it prove its ssh host key; the connection ends with the ``with`` statement.
+
+    *within*: seconds for all that is done in there. *preferred*: types of host keys to ask for first, as
+    ssh does with those that it knows.
+
+    Raises NotReachable, here and in what is called in there.
+    """
+    deadline = Deadline(within)
+    import paramiko
+
+    paramiko.util.get_logger("paramiko").setLevel(_SILENCE)  # type: ignore[no-untyped-call,unused-ignore]
+    with _connected(place, deadline) as connection:
+        transport = paramiko.Transport(cast(socket.socket, connection))
+        # paramiko waits for ever for the answer to some of its messages.
+        watch = Timer(deadline.remaining(), transport.close)
+        watch.daemon = True
+        watch.start()
+        try:
+            _prefer(transport, preferred)
+            _negotiate(transport, connection, place, deadline)
+            yield Machine(place, connection.address, transport, deadline)
+        finally:
+            watch.cancel()
+            transport.close()
+
+
+class _Metered:
+    """A socket for paramiko that ends after LARGEST_CONVERSATION and remembers how it began."""
+
+    def __init__(self, raw: socket.socket) -> None:
+        self._raw = raw
+        self.address = str(raw.getpeername()[0])
+        self.received = 0
+        self.beginning = b""
+
+    def recv(self, size: int) -> bytes:
+        part = self._raw.recv(size) if self.received < LARGEST_CONVERSATION else b""
+        self.received += len(part)
+        self.beginning += part[: max(0, 1024 - len(self.beginning))]
+        return part
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    @property
+    def speaks_ssh(self) -> bool:
+        # A server may say other lines before its version (RFC 4253, section 4.2).
+        return any(line.startswith(b"SSH-") for line in self.beginning.split(b"\n"))
+
+
+@contextmanager
+def _connected(place: Place, deadline: Deadline) -> Iterator[_Metered]:
+    """Connect to the first address of the place that takes it, in the order in which ssh tries them."""
+    addresses = _addresses(place, deadline)
+    for position, (family, address) in enumerate(addresses):
+        fair = deadline.remaining() / (len(addresses) - position)
+        try:
+            raw = _connect(family, address, min(fair, _SHARE_OF_ONE_ADDRESS))
+        except OSError as error:
+            failure = error
+            continue
+        with raw:
+            yield _Metered(raw)
+            return
+    raise _no_connection(place, failure)
+
+
+def _connect(family: int, address: Any, patience: float) -> socket.socket:
+    raw = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        raw.settimeout(max(patience, 0.01))
+        raw.connect(address)
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
+def _no_connection(place: Place, error: OSError) -> NotReachable:
+    if isinstance(error, ConnectionRefusedError):
+        return failed(Step.REFUSED, place.host, what=str(place), detail=str(error))
+    if isinstance(error, TimeoutError) or error.errno in _NO_WAY:
+        return failed(Step.FIREWALL, place.host, what=str(place), detail=str(error))
+    return failed(Step.HUNG_UP, place.host, what=str(place), detail=str(error))
+
+
+def _addresses(place: Place, deadline: Deadline) -> list[tuple[int, Any]]:
+    """Ask the system for the addresses; getaddrinfo(3) has no timeout of its own."""
+    answers: SimpleQueue[list[tuple[int, Any]] | OSError] = SimpleQueue()
+    Thread(target=lambda: answers.put(_looked_up(place)), daemon=True).start()
+    try:
+        found = answers.get(timeout=deadline.remaining())
+    except Empty:
+        found = OSError("the DNS did not answer in time")
+    if isinstance(found, OSError) or not found:
+        raise failed(Step.NAME, place.host, what=place.name, detail=str(found))
+    return found
+
+
+def _looked_up(place: Place) -> list[tuple[int, Any]] | OSError:
+    try:
+        found = socket.getaddrinfo(place.name, place.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        return error if isinstance(error, OSError) else OSError(str(error))
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _prefer(transport: "paramiko.Transport", types: Sequence[str]) -> None:
+    options = transport.get_security_options()  # type: ignore[no-untyped-call,unused-ignore]
+    known = tuple(options.key_types)
+    first = tuple(kind for kind in known if _key_type(kind) in types)
+    options.key_types = (*first, *(kind for kind in known if kind not in first))
+
+
+def _key_type(algorithm: str) -> str:
+    # RSA keys are all ssh-rsa, whatever they sign with (RFC 8332).
+    return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
+
+
+def _negotiate(
+    transport: "paramiko.Transport", connection: _Metered, place: Place, deadline: Deadline
+) -> None:
+    transport.banner_timeout = transport.handshake_timeout = deadline.remaining()
+    complaint = "it did not answer in time"
+    try:
+        transport.start_client(timeout=deadline.remaining())
+    except Exception as error:  # paramiko lets struct.error, IndexError and more out on malformed packets
+        complaint = repr(error)
+    if transport.is_active() and transport.initial_kex_done:
+        return
+    step = Step.NEGOTIATION if connection.speaks_ssh else Step.NOT_SSH
+    if not connection.received:
+        step = Step.HUNG_UP if deadline.remaining() else Step.NOT_SSH
+    raise failed(step, place.host, what=str(place), detail=complaint)
+
+
+def _private_key(path: Path) -> "paramiko.PKey":
+    """Return our own private key; that it cannot be read is no fault of the machine's."""
+    import paramiko
+
+    try:
+        return paramiko.Ed25519Key.from_private_key_file(str(path))
+    except (OSError, ValueError, paramiko.SSHException) as error:
+        raise Internal(detail=f"{path} cannot be used: {error!r}") from error

@@ -1,0 +1,78 @@
+"""Whether a host's settings, which people may change, still lead the way that we have made; pure."""
+
+import re
+from pathlib import Path, PurePath
+
+from backuppc_register.backuppc.effective_config import Route, Settings
+from backuppc_register.errors import NotReachable
+from backuppc_register.state import known_hosts
+from backuppc_register.state.key_pairs import PRIVATE
+from backuppc_register.steps import Step, failed
+
+# rsync cuts its -e at blanks and knows quotes; we need none, and what we do not understand is refused.
+_WORDS = re.compile(r"[\w@%+=:,./ -]+", re.ASCII)
+# `-e` in a cluster of short options, or as a word of its own: the last remote shell wins.
+_REMOTE_SHELL = re.compile(r"-[A-Za-z0-9]*e.*|--rsh.*", re.DOTALL)
+_OFF = {"", "none", "no", "false", "off"}
+# What would let ssh trust another key than the pinned one, or go another way.
+_MUST_BE_OFF = {
+    "proxycommand": "a proxy",
+    "proxyjump": "a proxy",
+    "knownhostscommand": "other known ssh host keys",
+    "verifyhostkeydns": "other known ssh host keys",
+    "certificatefile": "another key",
+    "pkcs11provider": "another key",
+    "remotecommand": "another command",
+    "controlpath": "a connection that is open already",
+}
+
+
+def ssh_command(host: str, settings: Settings) -> tuple[str, ...]:
+    """Return the words of ssh and its arguments by which BackupPC reaches *host*, without the name.
+
+    Raises NotReachable where it is another program, or another method than rsync through ssh.
+    """
+    if settings.xfer_method != "rsync":
+        raise _elsewhere(host, f"XferMethod is {settings.xfer_method}")
+    if any(_REMOTE_SHELL.fullmatch(argument) for argument in settings.rsync_args):
+        raise _elsewhere(host, "RsyncArgs has a remote shell of its own")
+    if not settings.shares:
+        raise _elsewhere(host, "RsyncShareName names no folder")
+    if not settings.clients or any(not name or name.startswith("-") for name in settings.clients):
+        raise _elsewhere(host, "ClientNameAlias is no name")
+    match settings.ssh_args:
+        case ("-e", command) if _WORDS.fullmatch(command):
+            words = tuple(command.split())
+        case _:
+            raise _elsewhere(host, "RsyncSshArgs is not -e and a plain command")
+    if not words or words[0] != settings.ssh_path or PurePath(words[0]).name != "ssh":
+        raise _elsewhere(host, "RsyncSshArgs uses another program than ssh")
+    return words
+
+
+def refuse(host: str, route: Route, folder: Path) -> None:
+    """Refuse a *route* that is not with the key and the known_hosts in *folder*, or not to our account.
+
+    Another port, or another name for the same machine, is nobody's harm: its ssh host key is looked at.
+
+    Raises NotReachable.
+    """
+    told = {name: values for name, values in route.options.items() if values}
+    if route.user != known_hosts.CLIENT_ACCOUNT:
+        raise _elsewhere(host, f"another account, {route.user}")
+    if told.get("identityfile") != (str(folder / PRIVATE),):
+        raise _elsewhere(host, "another key")
+    known = (told.get("userknownhostsfile"), told.get("globalknownhostsfile"), told.get("hostkeyalias"))
+    if known != ((str(folder / known_hosts.NAME),), ("/dev/null",), (host,)):
+        raise _elsewhere(host, "other known ssh host keys")
+    if told.get("stricthostkeychecking", ("",))[0] in _OFF:
+        raise _elsewhere(host, "any ssh host key is taken")
+    if told.get("pubkeyauthentication", ("",))[0] in _OFF:
+        raise _elsewhere(host, "no login with a key")
+    for name, what in _MUST_BE_OFF.items():
+        if any(value not in _OFF for value in told.get(name, ())):
+            raise _elsewhere(host, what)
+
+
+def _elsewhere(host: str, what: str) -> NotReachable:
+    return failed(Step.ELSEWHERE, host, what=what)

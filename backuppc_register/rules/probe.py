@@ -1,0 +1,75 @@
+"""What a machine's rsyncsend.sh answers to the command `probe`, and whether a backup would work; pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backuppc_register.network.connect_back import Answer
+from backuppc_register.steps import Step, failed
+
+COMMAND = "probe"
+
+_LONGEST = 200  # characters of what a machine says that we repeat
+_UNAVAILABLE = 69  # sysexits.h: what rsyncsend.sh ends with where something is missing
+_FULL_DISK_ACCESS = (
+    "Give sshd-keygen-wrapper Full Disk Access: System Settings, Privacy & Security, Full Disk Access."
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a machine tells: its system (uname -s), its rsync's version, folders that can be read or not."""
+
+    system: str
+    rsync: str
+    readable: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+
+def judge(host: str, answer: Answer, shares: Sequence[str]) -> Told:
+    """Return what the machine tells, where a backup of *shares* (folders) would work.
+
+    Raises NotReachable, with the step that would fail.
+    """
+    told = _read(answer.output)
+    if answer.status != 0 or not told.rsync:
+        said = answer.complaint.strip() or answer.output.strip()
+        detail = f"exit status {answer.status}: {said[-_LONGEST:]}"
+        raise failed(_failing_step(answer), host, detail=detail)
+    if told.rsync == "?":
+        raise failed(Step.RSYNC, host, detail="it does not tell its version")
+    for share in shares:
+        _refuse_closed(host, share, told)
+    return told
+
+
+def _read(output: str) -> Told:
+    values: dict[str, list[str]] = {}
+    for line in output.split("\n"):
+        keyword, colon, value = line.partition(":")
+        if colon:
+            values.setdefault(keyword, []).append(value.strip()[:_LONGEST])
+    return Told(
+        system=values.get("system", [""])[-1],
+        rsync=values.get("rsync", [""])[-1],
+        readable=tuple(values.get("share", ())),
+        unreadable=tuple(values.get("unreadable", ())),
+    )
+
+
+def _failing_step(answer: Answer) -> Step:
+    if answer.status == _UNAVAILABLE and "rsync" in answer.complaint:
+        return Step.RSYNC
+    return Step.SUDO if "sudo" in answer.complaint else Step.WRAPPER
+
+
+def _refuse_closed(host: str, share: str, told: Told) -> None:
+    if any(_is_in(share, folder) for folder in told.unreadable):
+        advice = _FULL_DISK_ACCESS if told.system == "Darwin" else ""
+        raise failed(Step.FOLDER, host, what=share, advice=advice)
+    if not any(_is_in(share, folder) for folder in told.readable):
+        offered = ", ".join(told.readable) or "nothing"
+        raise failed(Step.SHARE, host, what=share, detail=f"it gives {offered}")
+
+
+def _is_in(share: str, folder: str) -> bool:
+    return f"{share.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")

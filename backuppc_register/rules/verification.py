@@ -1,0 +1,201 @@
+"""A machine asks whether the way back to it works: the same checks, the way itself, then what is pinned."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from backuppc_register.backuppc import backups
+from backuppc_register.backuppc.effective_config import Route, Settings
+from backuppc_register.backuppc.lock import locked
+from backuppc_register.deadline import Deadline
+from backuppc_register.errors import HostKeyChanged, NotAllowed, NotRegistered
+from backuppc_register.host_key import HostKey
+from backuppc_register.network.connect_back import Answer, Place
+from backuppc_register.reply import Success
+from backuppc_register.request import Address, Request
+from backuppc_register.rules import detour, probe
+from backuppc_register.rules.claim import Applicant, Claim, judge
+from backuppc_register.rules.registration import Site, for_questions, identified, patience, standing_of
+from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.key_pairs import PRIVATE
+from backuppc_register.state.known_hosts import CLIENT_ACCOUNT
+from backuppc_register.state.records import Record
+from backuppc_register.steps import Step, failed
+
+_FOR_BACKUPPC = 2.0  # seconds at the least for asking BackupPC for a backup
+
+
+class BackupPC(Protocol):
+    """BackupPC's own settings, and its own ping."""
+
+    def read(self, host: str, within: float) -> Settings:
+        """Return the settings of *host*; raises NotReachable."""
+
+    def alive(self, host: str, within: float) -> str:
+        """Return the name or address that BackupPC would go to; raises NotReachable."""
+
+
+class Machine(Protocol):
+    """An ssh server that has proven which host key it has."""
+
+    host_key: HostKey
+
+    def log_in(self, account: str, key: Path) -> None:
+        """Log in; raises NotReachable."""
+
+    def ask(self, command: str) -> Answer:
+        """Run a command there; raises NotReachable."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a verification works with, beside a Site.
+
+    *route* asks ssh where it would go, *reached* connects, *begin_full* asks the running BackupPC for a full
+    backup of a host for its owner and returns "" or why there will be none.
+    """
+
+    backuppc: BackupPC
+    route: Callable[[str, tuple[str, ...], str, float], Route]
+    reached: Callable[[Place, float, Sequence[str]], AbstractContextManager[Machine]]
+    begin_full: Callable[[str, str, float], str]
+
+
+@dataclass(frozen=True)
+class _Proof:
+    """What the way back has shown: the ssh host key, and what the machine told of itself."""
+
+    key: HostKey
+    told: probe.Told
+
+
+def serve(request: Request, peer: Address, site: Site, means: Means, deadline: Deadline) -> Success:
+    """Answer a request to verify: connect back as BackupPC will, and pin the ssh host key where that works.
+
+    Raises what the error table has. BackupPC's lock is never held while a machine is waited for.
+    """
+    with identified(request, peer, site, deadline) as applicant:
+        host = applicant.host
+        with locked(site.config.backuppc.config_dir, patience(deadline)):
+            _registered(applicant, site)
+        proof = _prove(applicant, request, site, means, deadline)
+        with locked(site.config.backuppc.config_dir, patience(deadline)):
+            record = _registered(applicant, site)
+            _refuse_changed(host, proof.key, site)
+            site.folders.pin(host, proof.key)
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            site.folders.complete(replace(record, verified=now))
+        backup, note = _first_backup(applicant, site, means, deadline)
+        return Success(
+            host=host,
+            person=applicant.person.name,
+            status="verified",
+            backup=backup,
+            user=applicant.person.uid,
+            note="; ".join(filter(None, (f"{proof.key.fingerprint}, rsync {proof.told.rsync}", note))),
+        )
+
+
+def accept_key(folders: HostFolders, host: str, fingerprint: str) -> HostKey:
+    """Pin the key that the last refused verify of *host* met, if *fingerprint* (SHA256:...) is its own.
+
+    The caller holds BackupPC's lock and has asked whether *host* is registered.
+
+    Raises HostKeyChanged for another fingerprint, NotAllowed where no verify was refused for its key.
+    """
+    key = folders.offered_key(host)
+    if key is None:
+        raise NotAllowed(reason=f"no verify of {host} was refused because of its ssh host key")
+    wanted = fingerprint if fingerprint.startswith("SHA256:") else f"SHA256:{fingerprint}"
+    if wanted != key.fingerprint:
+        detail = f"the refused verify met {key.fingerprint}, not {wanted}: nothing was changed"
+        raise HostKeyChanged(host=host, fingerprint=key.fingerprint, detail=detail)
+    folders.pin(host, key)
+    return key
+
+
+def _registered(applicant: Applicant, site: Site) -> Record:
+    """Return the record of the applicant's host, judged as for a registration; under BackupPC's lock.
+
+    Raises what a registration would, and NotRegistered where one is still to be made or finished.
+    """
+    host, standing = applicant.host, standing_of(applicant.host, site)
+    claim, lines, record = judge(applicant, standing), standing.lines(host), standing.record
+    if not lines or claim is not Claim.KNOWN or record is None:
+        raise NotRegistered(host=host, detail="no hosts line" if not lines else "no record of this person")
+    if not site.folders.is_whole(host):
+        raise NotRegistered(host=host, detail="its registration was not finished")
+    if record.retired:
+        raise failed(Step.DISABLED, host, detail=f"retired {record.retired}")
+    if any(line.dhcp not in ("", "0") for line in lines):
+        raise failed(Step.ELSEWHERE, host, what="the hosts file says dhcp")
+    return record
+
+
+def _prove(applicant: Applicant, request: Request, site: Site, means: Means, deadline: Deadline) -> _Proof:
+    """Go the way that a backup goes, up to its first byte."""
+    host, folder = applicant.host, site.folders.path(applicant.host)
+    time = Deadline(for_questions(deadline))
+    settings = means.backuppc.read(host, time.remaining())
+    if settings.disabled:
+        raise failed(Step.DISABLED, host, detail="BackupsDisable or FullPeriod")
+    ssh = detour.ssh_command(host, settings)
+    # Half of the time: a ping that nobody answers takes 10 seconds.
+    client = means.backuppc.alive(host, time.remaining() / 2)
+    try:
+        route = means.route(ssh[0], ssh[1:], client, time.remaining())
+    except ValueError as error:
+        what = "ssh does not take RsyncSshArgs"
+        raise failed(Step.ELSEWHERE, host, what=what, detail=str(error)) from error
+    detour.refuse(host, route, folder)
+    preferred = [key.type for key in site.folders.known_keys(host)]
+    with means.reached(Place(host, route.host, route.port), time.remaining(), preferred) as machine:
+        _recognise(applicant, machine.host_key, request.host_keys, site, deadline)
+        machine.log_in(CLIENT_ACCOUNT, folder / PRIVATE)
+        answer = machine.ask(probe.COMMAND)
+    return _Proof(machine.host_key, probe.judge(host, answer, settings.shares))
+
+
+def _recognise(
+    applicant: Applicant, key: HostKey, own: Sequence[HostKey], site: Site, deadline: Deadline
+) -> None:
+    """Refuse any machine but the one that we know, and any but the one that asks."""
+    host, asks = applicant.host, not own or key in own
+    try:
+        _refuse_changed(host, key, site)
+    except HostKeyChanged:
+        # What the machine itself does not call its own is nothing that anybody should accept.
+        if asks:
+            with locked(site.config.backuppc.config_dir, patience(deadline)):
+                _registered(applicant, site)
+                site.folders.offer(host, key)
+        raise
+    if not asks:
+        theirs = ", ".join(one.fingerprint for one in own if one.type) or "none that can be read"
+        detail = f"it answers with {key.fingerprint}, and the machine that asks has {theirs}"
+        raise failed(Step.HOST_KEY, host, detail=detail)
+
+
+def _refuse_changed(host: str, key: HostKey, site: Site) -> None:
+    known = site.folders.known_keys(host)
+    if known and key not in known:
+        ours = ", ".join(one.fingerprint for one in known)
+        raise HostKeyChanged(
+            host=host,
+            fingerprint=key.fingerprint,
+            detail=f"it answers with {key.fingerprint}, and we know {ours}",
+            advice="If this machine was installed anew, ask the help desk to accept its new ssh host key "
+            f"{key.fingerprint}",
+        )
+
+
+def _first_backup(applicant: Applicant, site: Site, means: Means, deadline: Deadline) -> tuple[str, str]:
+    """Ask for a full backup where there is none; return what to tell of it, and what to log."""
+    if backups.has_full(site.config.backuppc.data_dir, applicant.host):
+        return "", ""
+    within = max(deadline.remaining(), _FOR_BACKUPPC)
+    problem = means.begin_full(applicant.host, applicant.person.uid, within)
+    return ("", problem) if problem else ("queued", "its first backup is queued")

@@ -1,0 +1,124 @@
+"""The steps of the way from the backup server back to a machine, and what to say where one fails."""
+
+from enum import Enum
+
+from backuppc_register.errors import NotReachable
+
+
+class Step(Enum):
+    """A step that can fail: its word, for programs; the reason, about *what*; the advice, for its owner."""
+
+    SETTINGS = (
+        "settings",
+        "BackupPC cannot read its settings for this machine",
+        "The backup server needs its administrator: tell the help desk the request number.",
+    )
+    DISABLED = (
+        "disabled",
+        "its backups are switched off",
+        "Ask the help desk to switch the backups of this machine on.",
+    )
+    ELSEWHERE = (
+        "elsewhere",
+        "BackupPC's settings for this machine were changed by hand: {what}",
+        "The backup server needs its administrator: tell the help desk the request number.",
+    )
+    NAME = (
+        "name",
+        "the backup server finds no address for {what}",
+        "Ask the help desk to check this machine's DNS name.",
+    )
+    PING = (
+        "ping",
+        "{what} does not answer a ping",
+        "Let the backup server ping this machine (ICMP echo) through its firewall.",
+    )
+    SLOW = (
+        "slow",
+        "{what} answers a ping too slowly",
+        "Try again over a cable, or nearer to the Wi-Fi.",
+    )
+    REFUSED = (
+        "refused",
+        "no ssh server listens on {what}",
+        "Start this machine's ssh server (sshd; on a Mac: Remote Login) and try again.",
+    )
+    FIREWALL = (
+        "firewall",
+        "no answer from {what}",
+        "Let the backup server in through this machine's firewall: ssh, TCP port 22.",
+    )
+    HUNG_UP = (
+        "hung-up",
+        "{what} closes the connection before ssh begins",
+        "The ssh server may have shut the backup server out for a while: try again in some minutes.",
+    )
+    NOT_SSH = (
+        "not-ssh",
+        "what answers on {what} is not an ssh server",
+        "Let the ssh server (sshd) of this machine listen on that port.",
+    )
+    NEGOTIATION = (
+        "negotiation",
+        "its ssh server and the backup server cannot agree how to talk",
+        "Update the ssh server of this machine, or undo changes to its sshd_config.",
+    )
+    HOST_KEY = (
+        "host-key",
+        "the machine that answers there is another one: it has another ssh host key",
+        "Make sure that no other machine uses this one's address, then run the setup again.",
+    )
+    LOGIN = (
+        "login",
+        "it does not let {what} in with the backup server's key",
+        "Run the setup again; if that does not help, look for AllowUsers or AllowGroups in sshd_config.",
+    )
+    WRAPPER = (
+        "wrapper",
+        "rsyncsend.sh does not answer as it should",
+        "Run the setup again: it puts rsyncsend.sh and its configuration in order.",
+    )
+    SUDO = (
+        "sudo",
+        "sudo does not let bckpciuem read the files",
+        "Run the setup again; if that does not help, look at /etc/sudoers.d/bckpciuem.",
+    )
+    RSYNC = (
+        "rsync",
+        "rsync cannot be run there",
+        "Install rsync on this machine, or run the setup again.",
+    )
+    FOLDER = (
+        "folder",
+        "the folder {what} cannot be read",
+        "Make sure that this folder exists and that nothing keeps root from reading it.",
+    )
+    SHARE = (
+        "share",
+        "BackupPC is to save {what}, which this machine does not give",
+        "Run the setup again with that folder, or ask the help desk to change what is saved.",
+    )
+    SILENT = (
+        "silent",
+        "it did not answer in time",
+        "Try again when this machine and the network have less to do.",
+    )
+
+    def __init__(self, word: str, reason: str, advice: str) -> None:
+        self.word = word
+        self.reason = reason
+        self.advice = advice
+
+
+def failed(step: Step, host: str, *, what: str = "", detail: str = "", advice: str = "") -> NotReachable:
+    """Return the refusal that says which *step* of the way to *host* failed, about *what*.
+
+    *detail* is for the administrator alone; *advice* replaces the step's own.
+    """
+    return NotReachable(
+        host=host,
+        reason=step.reason.format(what=what),
+        step=step.word,
+        detail=detail,
+        advice=advice or step.advice,
+    )
