@@ -222,6 +222,6 @@ give_back() {
     [ "$(id -u)" -eq 0 ] || return 0
     owner=$(stat -c %u:%g "$checkout")
     [ "${owner%%:*}" -ne 0 ] || return 0
-    find "$checkout" -path "$checkout/.git" -prune -o -user 0 \
-        \( -path "$checkout/.venv-*" -o -path '*/__pycache__*' \) -exec chown -h "$owner" '{}' +
+    (cd "$checkout" && find . -path ./.git -prune -o -user 0 \( -path './.venv-*' -o -path '*/__pycache__*' \) \
+        -exec chown -h "$owner" '{}' +)
 }
