@@ -1,0 +1,113 @@
+"""The lines of BackupPC's hosts file as last seen, so that one that gets lost can be put back."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backuppc_register import files
+from backuppc_register.errors import NoConfigFile
+from backuppc_register.state import parts
+
+NAME = "ledger"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Noted:
+    """One line: its very bytes without the newline, and what BackupPC read in them."""
+
+    raw: bytes
+    dhcp: str
+    user: str
+    more_users: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A host as last seen: *lines* in the file's order, *seen* when (UTC, ISO 8601).
+
+    *data*: whether BackupPC ever had data of it since it is known.
+    """
+
+    host: str
+    lines: tuple[Noted, ...]
+    data: bool
+    seen: str
+
+    @property
+    def users(self) -> str:
+        """Return whose the host was, for people to read."""
+        return ", ".join(dict.fromkeys(line.user or "nobody" for line in self.lines))
+
+
+class Ledger:
+    """The file in the folder *state*: a line that tells its format, then a line of JSON for each host.
+
+    Who reads or writes holds BackupPC's lock.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self.path = state / NAME
+
+    def read(self) -> dict[str, Known]:
+        """Return the hosts by name, in the order in which they were first seen; none before the first run.
+
+        Raises NoConfigFile where the file cannot be read or understood: a doubt is never "no hosts".
+        """
+        content = parts.content(self.path)
+        if content is None:
+            return {}
+        try:
+            return {known.host: known for known in _from_bytes(content)}
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise NoConfigFile(detail=f"{self.path} cannot be understood: {error}") from error
+
+    def write(self, hosts: Iterable[Known]) -> None:
+        """Put down *hosts* and no others, complete on disk or not at all; raises NoConfigFile."""
+        rows: list[object] = [{"format": FORMAT}, *map(_row, hosts)]
+        with parts.faults():
+            files.write(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode("ascii"), 0o640)
+
+    def note(self, known: Known) -> None:
+        """Put down one host as it is now; raises NoConfigFile."""
+        self.write((self.read() | {known.host: known}).values())
+
+    def forget(self, host: str) -> None:
+        """Let *host* go, whose line is about to be removed on purpose: it will not be put back.
+
+        Call it before the line goes: what still has a line is noted again. Raises NoConfigFile.
+        """
+        known = self.read()
+        if known.pop(host, None) is not None:
+            self.write(known.values())
+
+
+def _row(known: Known) -> dict[str, object]:
+    lines = [[_text(line.raw), line.dhcp, line.user, *line.more_users] for line in known.lines]
+    return {"host": known.host, "data": known.data, "seen": known.seen, "lines": lines}
+
+
+def _from_bytes(content: bytes) -> Iterable[Known]:
+    head, *rows = content.decode("ascii").removesuffix("\n").split("\n")
+    if json.loads(head) != {"format": FORMAT}:
+        raise ValueError(f"is no ledger of format {FORMAT}")
+    return map(_known, map(json.loads, rows))
+
+
+def _known(row: Any) -> Known:
+    texts = [row["host"], row["seen"], *(text for line in row["lines"] for text in line)]
+    if not row["lines"] or type(row["data"]) is not bool or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"no host: {row}"[:100])
+    lines = ((raw, dhcp, user, more) for raw, dhcp, user, *more in row["lines"])
+    noted = tuple(Noted(_bytes(raw), dhcp, user, tuple(more)) for raw, dhcp, user, more in lines)
+    return Known(row["host"], noted, row["data"], row["seen"])
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
