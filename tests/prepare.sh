@@ -29,10 +29,8 @@ openssl                     certificates for ldaps and StartTLS
 perl                        BackupPC's own parser of its hosts file
 iproute2                    network namespaces and the bridge of the lab
 iputils-ping                BackupPC pings a laptop before it backs it up
-libcap2-bin                 capabilities, to read files without being root
-procps                      ps
 util-linux                  unshare, nsenter, setpriv, runuser, flock
-mount                       mount, umount
+mount                       mounting, in the tests of the lab itself
 passwd                      useradd, on a laptop
 LIST
 }
@@ -141,9 +139,10 @@ install_packages() {
         [ "$(id -u)" -eq 0 ] || fail "these packages are missing, and only root can install them: $*"
         say "Packages that are missing: $*"
         quietly '  asking for today'"'"'s list of packages' apt_get update || say '  going on with the list that is there'
+        installed_packages >"$work/packages-before"
         quietly "  installing $# packages and what they need" without_services apt_get install "$@" ||
             fail 'apt-get could not install what is missing.'
-        start_nothing_at_boot "$@"
+        start_nothing_at_boot
     fi
     "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$PYTHON is older than 3.11: this needs Debian 12."
 }
@@ -167,22 +166,22 @@ without_services() (
     "$@"
 )
 
-# The packages are here for our disposable hosts, not for this machine: nothing of them starts at the next boot.
+# The packages are here for our disposable hosts, not for this machine: what came along starts at no boot by itself.
 start_nothing_at_boot() {
     command -v systemctl >/dev/null 2>&1 || return 0
     units=
-    for package in "$@"; do
-        case $package in
-        backuppc | slapd | nsd | rsyslog) units="$units $package.service" ;;
-        openssh-server) units="$units ssh.service" ;;
-        micro-httpd) units="$units micro-httpd.socket" ;;
-        esac
-    done
-    # shellcheck disable=SC2086
-    if [ -n "$units" ] && systemctl --quiet disable $units >/dev/null 2>&1; then
-        say "  not started, now or at boot (systemctl enable --now starts one):$units"
-    fi
+    for unit in $(installed_packages | comm -13 "$work/packages-before" - | xargs -r dpkg -L | sed -n \
+        -e 's|^\(/usr\)*/lib/systemd/system/\([^/@]*\.service\)$|\2|p' \
+        -e 's|^\(/usr\)*/lib/systemd/system/\([^/@]*\.socket\)$|\2|p' \
+        -e 's|^/etc/init\.d/\([^/]*\)$|\1.service|p' | sort -u); do
+        if systemctl --quiet is-enabled "$unit" && systemctl --quiet disable "$unit"; then
+            units="$units ${unit%.service}"
+        fi
+    done >"$work/output" 2>&1
+    [ -z "$units" ] || say "  these do not start, now or at boot, unless you enable them:$units"
 }
+
+installed_packages() { dpkg-query -W -f='${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort -u; }
 
 # Make .venv-pypi (the libraries' releases of today) and .venv-debian (Debian's), unless they are of today's setup.cfg.
 make_environments() {
