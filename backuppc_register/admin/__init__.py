@@ -16,7 +16,10 @@ from backuppc_register.errors import RegisterError
 
 PROGRAM = "backuppc-register-admin"
 
-VERBS: dict[str, str] = {}
+VERBS: dict[str, str] = {
+    "list": "list_hosts",
+    "show": "show",
+}
 """Each verb and its module in this package, imported when it is chosen.
 
 A module has SUMMARY, EXAMPLE and ``arguments(parser)``; then ``run(context, options)``, called as BackupPC's

@@ -14,6 +14,8 @@ from backuppc_register.deadline import Deadline
 _HOST = re.compile(r"[a-z0-9.-]+", re.ASCII)
 _LONGEST = 65536  # bytes of one line; a host's status is some hundreds
 _AT_WORK = re.compile(rb"""\b(?:Job["']? => \{|(?:Bg|User|Cmd)QueueOn["']? => ["']?1)""")
+# A scalar of Data::Dumper's: "word" => "text" or a number; what is a list or a table is not of interest.
+_SCALAR = re.compile(rb"""["']?(\w+)["']? => (?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(-?[0-9.]+))""")
 _TOOL = Path("/usr/share/backuppc/bin/BackupPC_serverMesg")
 _TOOL_SAYS = b"Got reply: "
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
@@ -56,6 +58,19 @@ class Daemon:
         if not self._socket:
             return "BackupPC was not asked for a backup: [backuppc] socket is empty"
         return self._tell(partial(_begin_full, user), host, within)
+
+    def status(self, host: str, within: float) -> dict[str, str]:
+        """Return what the running BackupPC says of *host*, in its words (``state``, ``reason``, ``error``).
+
+        Empty where it does not know the host, or does not answer within *within* seconds.
+        """
+        found: dict[str, str] = {}
+
+        def ask(asked: str, ask: _Ask) -> str:
+            found.update(_scalars(_status(asked, ask)))
+            return ""
+
+        return found if self._socket and not self._tell(ask, host, within) else {}
 
     def _tell(self, act: Callable[[str, _Ask], str], host: str, within: float) -> str:
         if not _HOST.fullmatch(host):
@@ -108,6 +123,13 @@ def _status(host: str, ask: _Ask) -> bytes:
     if reply and not reply.startswith(b"%StatusHost"):
         raise _NoUse(f"it answers {reply[:80]!r}")
     return reply
+
+
+def _scalars(reply: bytes) -> dict[str, str]:
+    return {
+        word.decode("ascii"): re.sub(rb"\\(.)", rb"\1", one or other or number).decode("utf-8", "replace")
+        for word, one, other, number in _SCALAR.findall(reply)
+    }
 
 
 def _over_socket(path: str, message: str, deadline: Deadline) -> bytes:

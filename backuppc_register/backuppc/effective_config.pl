@@ -61,6 +61,8 @@ sub settings {
         ssh_args    => $ssh && [map({ "$_" } @$ssh)],
         rsync_args  => [map({ "$_" } @more)],
         shares      => [map({ "$_" } @shares)],
+        full_period => $Conf{FullPeriod} + 0,
+        incr_period => $Conf{IncrPeriod} + 0,
     );
 }
 

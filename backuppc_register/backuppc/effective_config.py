@@ -25,6 +25,7 @@ class Settings:
     *clients*: the names or addresses that it tries, in this order. *ssh_args*: RsyncSshArgs with BackupPC's
     variables filled in for the first of them, None where it is no list. *rsync_args*: all that the rsync of
     a full or an incremental backup gets besides. *shares*: the folders, as the machine calls them.
+    *full_period* and *incr_period*: days from one backup to the next.
     """
 
     xfer_method: str
@@ -34,6 +35,8 @@ class Settings:
     ssh_args: tuple[str, ...] | None
     rsync_args: tuple[str, ...]
     shares: tuple[str, ...]
+    full_period: float = 0.0
+    incr_period: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ def _settings(said: dict[str, Any]) -> Settings:
         ssh_args=None if arguments is None else tuple(map(str, arguments)),
         rsync_args=tuple(map(str, said["rsync_args"])),
         shares=tuple(map(str, said["shares"])),
+        full_period=float(said["full_period"]),
+        incr_period=float(said["incr_period"]),
     )
 
 

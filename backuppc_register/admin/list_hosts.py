@@ -1,0 +1,132 @@
+"""The verb `list`: the hosts, filtered."""
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from backuppc_register.admin import directory, options, overview
+from backuppc_register.admin.context import Context
+from backuppc_register.admin.overview import View, moment
+from backuppc_register.person import same_logon
+
+SUMMARY = "list the hosts"
+EXAMPLE = "backuppc-register-admin list --not-backed-up 14"
+
+_HEADERS = ("HOST", "PERSON", "OS", "REGISTERED", "VERIFIED", "LAST BACKUP", "FILES", "ERRORS", "NOTE")
+_WIDE = (*_HEADERS, "NAME", "ADDRESS", "KEY", "HOST KEY")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A host, and what the directory says of its person where it was asked."""
+
+    view: View
+    gone: str = ""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument("--person", metavar="LOGON", help="only this person's")
+    parser.add_argument("--os", help="only those that registered with this OS word")
+    parser.add_argument("--never-verified", action="store_true", help="only those never verified")
+    parser.add_argument(
+        "--not-backed-up", metavar="DAYS", type=days, help="only those without a backup since so many days"
+    )
+    parser.add_argument(
+        "--person-gone", action="store_true", help="only those whose person the directory has no more"
+    )
+    parser.add_argument(
+        "--key-without-host", action="store_true", help="only folders of our state without a hosts line"
+    )
+    parser.add_argument(
+        "--host-without-key", action="store_true", help="only hosts lines without a key pair of ours"
+    )
+    parser.add_argument("--wide", action="store_true", help="more columns: names, addresses, fingerprints")
+    options.add_json(parser)
+
+
+def run(context: Context, options: argparse.Namespace) -> int:
+    """List the hosts that fit all that was asked."""
+    wanted = list(_filters(options))
+    fitting = (view for view in overview.views(context) if all(fits(view) for fits in wanted))
+    rows = list(_gone(context, fitting) if options.person_gone else map(_Row, fitting))
+    if options.json:
+        context.json([row.view.json() | _said_of_person(row, options) for row in rows])
+        return 0
+    headers = _WIDE if options.wide else _HEADERS
+    context.table(headers, (_cells(row)[: len(headers)] for row in rows))
+    return 0
+
+
+def note(view: View) -> str:
+    """Return in a few words what is unusual about a host, "" for nothing."""
+    notes = ["no hosts line"] if not view.lines else []
+    notes += ["several hosts lines"] if len(view.lines) > 1 else []
+    notes += ["no key pair"] if not view.key else []
+    if view.record:
+        notes += ["retired"] if view.record.retired else []
+        notes += ["to be purged"] if view.record.purge else []
+        hosts_line_says = view.lines and not same_logon(view.person, view.record.person)
+        notes += [f"registered by {view.record.person}"] if hosts_line_says else []
+    notes += ["another host key was offered"] if view.offered else []
+    return ", ".join([*notes, *view.problems])
+
+
+def days(text: str) -> float:
+    """Read a number of days; raises ValueError."""
+    number = float(text)
+    if not 0 <= number < 1e6:
+        raise ValueError
+    return number
+
+
+def _filters(options: argparse.Namespace) -> Iterator[Callable[[View], bool]]:
+    if options.person is not None:
+        yield lambda view: any(same_logon(user, options.person) for user in view.person.split(", "))
+    if options.os is not None:
+        yield lambda view: view.record is not None and view.record.os == options.os
+    if options.never_verified:
+        yield lambda view: view.record is None or not view.record.verified
+    if options.not_backed_up is not None:
+        yield lambda view: _not_backed_up(view, options.not_backed_up)
+    if options.key_without_host:
+        yield lambda view: view.folder and not view.lines
+    if options.host_without_key:
+        yield lambda view: bool(view.lines) and not view.key
+
+
+def _not_backed_up(view: View, days: float) -> bool:
+    last = view.last
+    return last is None or overview.age_in_days(last.started) > days
+
+
+def _gone(context: Context, views: Iterable[View]) -> Iterator[_Row]:
+    """Yield the hosts whose person the directory has no more; each person is asked for once."""
+    people = directory.People(context)
+    for view in views:
+        if said := people.gone(view.person, view.record.entry if view.record else ""):
+            yield _Row(view, said)
+
+
+def _said_of_person(row: _Row, options: argparse.Namespace) -> dict[str, str]:
+    return {"person_gone": row.gone} if options.person_gone else {}
+
+
+def _cells(row: _Row) -> tuple[str, ...]:
+    view, record, last = row.view, row.view.record, row.view.last
+    notes = ", ".join(part for part in (row.gone, note(view)) if part)
+    return (
+        view.host,
+        view.person or "-",
+        record.os if record else "-",
+        moment(record.registered if record else None),
+        moment(record.verified if record else None),
+        moment(last.started if last else None),
+        str(last.files) if last else "-",
+        str(last.errors) if last else "-",
+        notes,
+        record.full_name if record else "-",
+        record.address if record else "-",
+        view.key or "-",
+        " ".join(view.host_keys) or "-",
+    )

@@ -1,0 +1,141 @@
+"""What is known of each host, from the hosts file, the records, the keys and BackupPC's backups."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from backuppc_register import host_key
+from backuppc_register.admin.context import Context
+from backuppc_register.backuppc import backups, hosts
+from backuppc_register.backuppc.backups import Backup
+from backuppc_register.backuppc.hosts import HostsFile, Line
+from backuppc_register.backuppc.lock import locked
+from backuppc_register.errors import RegisterError
+from backuppc_register.host_key import HostKey
+from backuppc_register.state.records import Record
+
+LOCK_PATIENCE = 10.0  # seconds, design section 4
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class View:
+    """One host.
+
+    *lines* of the hosts file, mostly one; none where the host has only a folder in our state. *key* and
+    *host_keys* are fingerprints, of the key pair that we log in with and of the machine's own ssh host keys.
+    *problems*: what could not be read.
+    """
+
+    host: str
+    lines: tuple[Line, ...] = ()
+    folder: bool = False
+    record: Record | None = None
+    key: str = ""
+    host_keys: tuple[str, ...] = ()
+    offered: str = ""
+    backups: tuple[Backup, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def person(self) -> str:
+        """Whose the host is: the hosts line beats the record."""
+        users = dict.fromkeys(line.user for line in self.lines)
+        return ", ".join(users) if self.lines else (self.record.person if self.record else "")
+
+    @property
+    def last(self) -> Backup | None:
+        """The last backup that is complete."""
+        return next((one for one in reversed(self.backups) if one.kind in {"full", "incr"}), None)
+
+    def json(self) -> dict[str, Any]:
+        """Return all of it as JSON has it."""
+        record = asdict(self.record) if self.record else None
+        return {
+            "host": self.host,
+            "person": self.person,
+            "lines": [asdict(line) for line in self.lines],
+            "record": record,
+            "key": self.key,
+            "host_keys": list(self.host_keys),
+            "offered_key": self.offered,
+            "last_backup": _json(self.last) if self.last else None,
+            "backups": [_json(one) for one in self.backups],
+            "problems": list(self.problems),
+        }
+
+
+def names(context: Context) -> tuple[HostsFile, tuple[str, ...]]:
+    """Return the hosts file, and every host that it has or we have a folder of, sorted."""
+    with locked(context.config.backuppc.config_dir, LOCK_PATIENCE):
+        file = hosts.read(context.config.backuppc.hosts)
+    return file, tuple(sorted({line.host for line in file.lines} | set(context.folders.names())))
+
+
+def view(context: Context, host: str, file: HostsFile) -> View:
+    """Return what is known of *host*; what cannot be read is a problem of this host alone."""
+    problems: list[str] = []
+
+    def told(question: Callable[[], T], otherwise: T) -> T:
+        try:
+            return question()
+        except RegisterError as error:
+            problems.append(str(error.detail or error))
+        except ValueError:  # a name in the hosts file that no host of ours could have
+            pass
+        return otherwise
+
+    folders = context.folders
+    public = told(lambda: folders.public_key(host), None)
+    known: tuple[HostKey, ...] = told(lambda: _known_keys(context, host), ())
+    offered = told(lambda: folders.offered_key(host), None)
+    return View(
+        host=host,
+        lines=file.lines_for(host),
+        folder=told(lambda: folders.exists(host), True),
+        record=told(lambda: folders.record(host), None),
+        key=fingerprint(public or ""),
+        host_keys=tuple(key.fingerprint for key in known),
+        offered=offered.fingerprint if offered else "",
+        backups=told(lambda: backups.backups(context.config.backuppc.data_dir, host), ()),
+        problems=tuple(problems),
+    )
+
+
+def _known_keys(context: Context, host: str) -> tuple[HostKey, ...]:
+    return context.folders.known_keys(host) if context.folders.exists(host) else ()
+
+
+def views(context: Context) -> Iterable[View]:
+    """Return what is known of every host."""
+    file, all_names = names(context)
+    return (view(context, host, file) for host in all_names)
+
+
+def fingerprint(public: str) -> str:
+    """Return the fingerprint of a public key's line, "" where it is none."""
+    key = host_key.read(public.strip())
+    return key.fingerprint if key else ""
+
+
+def moment(when: datetime | str | None) -> str:
+    """Return a moment as administrators read it, in the server's own time; "-" for none."""
+    if not when:
+        return "-"
+    try:
+        parsed = datetime.fromisoformat(when) if isinstance(when, str) else when
+    except ValueError:
+        return str(when)
+    return parsed.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def age_in_days(when: datetime) -> float:
+    """Return how many days ago *when* was."""
+    return (datetime.now(UTC) - when).total_seconds() / 86400
+
+
+def _json(backup: Backup) -> dict[str, Any]:
+    ended = backup.ended.isoformat() if backup.ended else None
+    return {**asdict(backup), "started": backup.started.isoformat(), "ended": ended}

@@ -1,0 +1,133 @@
+"""The verb `show`: all that is known of one host."""
+
+import argparse
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from backuppc_register.admin import options, overview
+from backuppc_register.admin.context import Context
+from backuppc_register.admin.list_hosts import note
+from backuppc_register.admin.overview import View, moment
+from backuppc_register.backuppc.backups import Backup
+from backuppc_register.backuppc.daemon import Daemon
+from backuppc_register.backuppc.effective_config import EffectiveConfig, Settings
+from backuppc_register.errors import RegisterError
+
+SUMMARY = "show all that is known of one host"
+EXAMPLE = "backuppc-register-admin show dormeur"
+
+_WITHIN = 5.0  # seconds for BackupPC's daemon, and for its Perl
+_BACKUPS = 10  # of the last ones, shown in a table
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument("host", metavar="HOST", help="its name in BackupPC")
+    options.add_json(parser)
+
+
+def run(context: Context, options: argparse.Namespace) -> int:
+    """Show a host; 1 where nobody knows it."""
+    host = options.host.lower()
+    file, known = overview.names(context)
+    if host not in known:
+        context.say(f"{host} has neither a hosts line nor a folder in our state.")
+        return 1
+    view = overview.view(context, host, file)
+    status = Daemon(context.config.backuppc.socket).status(host, _WITHIN)
+    due = _next(view, context)
+    if options.json:
+        context.json(view.json() | {"note": note(view), "backuppc": status, "next": due})
+        return 0
+    _print(context, view, status, due)
+    return 0
+
+
+def _print(context: Context, view: View, status: dict[str, str], due: str) -> None:
+    facts = [*_registration(view), *_identity(view), *_backuppc(view, status, due)]
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        context.say(f"{name + ':':{width + 1}} {value}")
+    if view.backups:
+        context.say()
+        rows = ([str(cell) for cell in _cells(one)] for one in view.backups[-_BACKUPS:])
+        context.table(("BACKUP", "KIND", "STARTED", "MINUTES", "FILES", "MB", "ERRORS"), rows)
+
+
+def _registration(view: View) -> Iterator[tuple[str, str]]:
+    yield "host", view.host
+    yield "person", view.person or "-"
+    for line in view.lines:
+        more = f", and {', '.join(line.more_users)}" if line.more_users else ""
+        yield "hosts line", f"{line.host} {line.dhcp} {line.user}{more}"
+    if not view.lines:
+        yield "hosts line", "none"
+    record = view.record
+    if record is None:
+        yield "record", "none"
+        return
+    yield "record", f"of {record.person}" + (f", entry {record.entry}" if record.entry else "")
+    yield "name", record.full_name
+    yield "address", f"{record.address}, when it registered"
+    yield "OS", record.os
+    yield "registered", moment(record.registered)
+    yield "verified", moment(record.verified) if record.verified else "never"
+    if record.retired:
+        yield "retired", moment(record.retired)
+    if record.purge:
+        yield "purge", f"data may be deleted from {moment(record.purge)} on"
+
+
+def _identity(view: View) -> Iterator[tuple[str, str]]:
+    yield "key", view.key or "none"
+    yield "ssh host key", " ".join(view.host_keys) or "not known yet"
+    if view.offered:
+        yield "offered", f"{view.offered}: see accept-key"
+    for problem in view.problems:
+        yield "problem", problem
+
+
+def _backuppc(view: View, status: dict[str, str], due: str) -> Iterator[tuple[str, str]]:
+    last = view.last
+    if last:
+        what = f"number {last.number}, {last.kind}, {moment(last.started)}"
+        yield "last backup", f"{what}, {last.files} files, {last.errors} errors"
+    else:
+        yield "last backup", "none"
+    yield "next", due
+    if status:
+        words = (status.get(name, "") for name in ("state", "reason", "error"))
+        yield "BackupPC", " ".join(word for word in words if word)
+    else:
+        yield "BackupPC", "does not know it, or does not run"
+
+
+def _next(view: View, context: Context) -> str:
+    """Return in words when BackupPC will make the next backup by itself (BackupPC_dump's rule)."""
+    if not view.lines:
+        return "never: no hosts line"
+    try:
+        settings = EffectiveConfig(context.config.backuppc).read(view.host, _WITHIN)
+    except RegisterError as error:
+        return f"BackupPC does not tell its settings: {error.detail or error}"
+    if settings.disabled:
+        return "never: its backups are switched off"
+    due = due_at(view.backups, settings)
+    if due is None or due <= datetime.now(due.tzinfo):
+        return "due: when BackupPC wakes up and the host answers"
+    return f"{moment(due)}, or BackupPC's first wakeup after that"
+
+
+def due_at(known: tuple[Backup, ...], settings: Settings) -> datetime | None:
+    """Return from when on the next backup is due, None for at once."""
+    full = [one.started for one in known if one.kind == "full"]
+    any_kind = [one.started for one in known if one.kind in {"full", "incr"}]
+    if not full:
+        return None
+    due = max(full) + timedelta(days=settings.full_period)
+    return min(due, max(any_kind) + timedelta(days=settings.incr_period))
+
+
+def _cells(one: Backup) -> tuple[object, ...]:
+    minutes = f"{(one.ended - one.started).total_seconds() / 60:.1f}" if one.ended else "-"
+    return one.number, one.kind, moment(one.started), minutes, one.files, f"{one.size / 1e6:.1f}", one.errors
