@@ -126,10 +126,11 @@ def _registered(applicant: Applicant, site: Site) -> Record:
     claim, lines, record = judge(applicant, standing), standing.lines(host), standing.record
     if not lines or claim is not Claim.KNOWN or record is None:
         raise NotRegistered(host=host, detail="no hosts line" if not lines else "no record of this person")
+    if record.retired:
+        advice = "Run the setup again: whoever registers a machine again wants its backups to go on."
+        raise failed(Step.DISABLED, host, detail=f"retired {record.retired}", advice=advice)
     if not site.folders.is_whole(host):
         raise NotRegistered(host=host, detail="its registration was not finished")
-    if record.retired:
-        raise failed(Step.DISABLED, host, detail=f"retired {record.retired}")
     if any(line.dhcp not in ("", "0") for line in lines):
         raise failed(Step.ELSEWHERE, host, what="the hosts file says dhcp")
     return record

@@ -1,0 +1,684 @@
+"""A verification on real files, with a machine, a BackupPC and answers of DNS and LDAP given by the tests."""
+
+import base64
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from backuppc_register import config
+from backuppc_register.backuppc.effective_config import Route, Settings
+from backuppc_register.backuppc.lock import locked
+from backuppc_register.deadline import Deadline
+from backuppc_register.errors import (
+    BadUser,
+    CouldNotRegister,
+    HostKeyChanged,
+    NoConfigFile,
+    NotAllowed,
+    NotReachable,
+    NotRegistered,
+    OtherOwner,
+    RegisterError,
+)
+from backuppc_register.host_key import NOBODYS, HostKey
+from backuppc_register.network.connect_back import Answer
+from backuppc_register.person import Person
+from backuppc_register.request import Request
+from backuppc_register.rules import registration, verification
+from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.steps import Step, failed
+
+PEER = ip_address("10.0.0.9")
+PEOPLE = {"cmartin": Person("cmartin", "Christophe Martin", "entry-1"), "adupont": Person("adupont")}
+PROBE = "version:1\nsystem:Linux\nuser:bckpciuem\nrsync:3.5.0\nshare:/home\nrestore:off\n"
+
+
+def host_key(byte, kind="ssh-ed25519"):
+    blob = len(kind).to_bytes(4, "big") + kind.encode() + b"\0\0\0\x20" + bytes([byte]) * 32
+    return HostKey(kind, base64.b64encode(blob).decode())
+
+
+MINE, ANOTHER, ECDSA = host_key(1), host_key(2), host_key(3, "ecdsa-sha2-nistp256")
+
+
+class Dns:
+    def __init__(self, name):
+        self.name = name
+
+    def name_of(self, peer, within):
+        return self.name
+
+
+class People:
+    def find(self, logon, within):
+        if logon.lower() not in PEOPLE:
+            raise BadUser(logon=logon)
+        return PEOPLE[logon.lower()]
+
+
+class Daemon:
+    def announce(self, host, within):
+        return ""
+
+
+@dataclass
+class Machine:
+    """A machine that answers well, unless a test says otherwise; it notes what is done to it."""
+
+    folder: Path
+    host_key: HostKey = MINE
+    answer: Answer = field(default_factory=lambda: Answer(PROBE, "", 0))
+    failure: RegisterError | None = None
+    done: list[object] = field(default_factory=list)
+    meanwhile: object = None
+
+    @contextmanager
+    def reached(self, place, within, preferred=()):
+        assert 0 < within <= 16
+        with locked(self.folder / "etc", 0):
+            pass  # nobody holds BackupPC's lock while a machine is waited for
+        self.done.append((str(place), tuple(preferred)))
+        if self.failure:
+            raise self.failure
+        yield self
+
+    def log_in(self, account, key):
+        self.done.append((account, key))
+
+    def ask(self, command):
+        self.done.append(command)
+        if self.meanwhile:
+            self.meanwhile()
+        return self.answer
+
+
+class Server:
+    """A server in a folder of its own, on which cmartin's dormeur is registered."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("etc", "data/pc", "state", "templates"):
+            (folder / name).mkdir(parents=True)
+        self.hosts = folder / "etc/hosts"
+        self.hosts.write_text("host\tdhcp\tuser\tmoreUsers\nlocalhost\t0\tbackuppc\n")
+        self.folders = HostFolders(folder / "state")
+        self.machine = Machine(folder)
+        self.queued, self.queue_says = [], ""
+        self.settings, self.options, self.port, self.user = self.as_we_made_it(), self.our_options(), 22, ""
+        self.pinged = "dormeur.univ-brest.fr"
+        self.register()
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state/hosts/dormeur"
+
+    def as_we_made_it(self) -> Settings:
+        ssh = f"/usr/bin/ssh -F {self.state}/ssh_config"
+        names = ("dormeur.univ-brest.fr",)
+        return Settings("rsync", False, names, "/usr/bin/ssh", ("-e", ssh), ("--super",), ("/home",))
+
+    def our_options(self) -> dict[str, tuple[str, ...]]:
+        return {
+            "identityfile": (f"{self.state}/key",),
+            "userknownhostsfile": (f"{self.state}/known_hosts",),
+            "globalknownhostsfile": ("/dev/null",),
+            "hostkeyalias": ("dormeur",),
+            "stricthostkeychecking": ("accept-new",),
+            "pubkeyauthentication": ("true",),
+            "verifyhostkeydns": ("false",),
+        }
+
+    def read(self, host, within):
+        return self.settings
+
+    def alive(self, host, within):
+        if isinstance(self.pinged, Exception):
+            raise self.pinged
+        return self.pinged
+
+    def route(self, ssh, arguments, client, within):
+        assert (ssh, client) == ("/usr/bin/ssh", self.pinged)
+        return Route(client, self.port, self.user or "bckpciuem", self.options)
+
+    def begin_full(self, host, user, within):
+        self.queued.append((host, user))
+        return self.queue_says
+
+    def site(self, name="dormeur.univ-brest.fr"):
+        places = config.BackupPC(
+            hosts=self.hosts,
+            config_dir=self.folder / "etc",
+            data_dir=self.folder / "data",
+            socket="",
+            templates=self.folder / "templates",
+        )
+        settings = config.Config(
+            server=config.Server(url="https://dugong.univ-brest.fr/?host={host}"),
+            directory=config.Directory(servers=("ldap://x",), base="dc=x"),
+            dns=config.Dns(domains=("univ-brest.fr",)),
+            backuppc=places,
+            state=config.State(directory=self.folder / "state"),
+            limits=config.Limits(),
+            syslog=config.Syslog(),
+        )
+        resolver = Dns(name)
+        return registration.Site(settings, "backuppc", lambda: resolver, People, Daemon(), self.folders)
+
+    def register(self, logon="cmartin"):
+        return registration.serve(Request("register", "linux", logon), PEER, self.site(), Deadline(28))
+
+    def ask(self, *keys, logon="cmartin", name="dormeur.univ-brest.fr"):
+        request = Request("verify", "linux", logon, keys)
+        means = verification.Means(self, self.route, self.machine.reached, self.begin_full)
+        return verification.serve(request, PEER, self.site(name), means, Deadline(28))
+
+    def record(self):
+        return self.folders.record("dormeur")
+
+    def bytes(self):
+        return {
+            path: (path.read_bytes(), path.stat().st_ino)
+            for path in self.folder.rglob("*")
+            if path.is_file() and path.name != "LOCK"
+        }
+
+
+@pytest.fixture
+def server(tmp_path):
+    return Server(tmp_path)
+
+
+def refused(server, *keys, **request):
+    """Ask, expect that a step fails and that nothing changes; return the step's word."""
+    before = server.bytes()
+    with pytest.raises(NotReachable) as refusal:
+        server.ask(*keys, **request)
+    assert server.bytes() == before
+    assert refusal.value.values["host"] == "dormeur"
+    assert server.queued == []
+    return refusal.value.values["step"]
+
+
+# success
+
+
+def test_a_way_back_that_works_is_pinned_and_the_first_backup_is_queued(server):
+    answer = server.ask(MINE)
+
+    assert (answer.host, answer.status, answer.person) == ("dormeur", "verified", "Christophe Martin")
+    assert (answer.backup, answer.user, answer.key, answer.url) == ("queued", "cmartin", "", "")
+    assert (server.state / "known_hosts").read_text() == f"dormeur {MINE}\n"
+    assert "StrictHostKeyChecking yes\n" in (server.state / "ssh_config").read_text()
+    assert server.record().verified > server.record().registered[:10]
+    assert server.queued == [("dormeur", "cmartin")]
+    assert MINE.fingerprint in answer.note
+    assert server.machine.done == [
+        ("port 22 of dormeur.univ-brest.fr", ()),
+        ("bckpciuem", server.state / "key"),
+        "probe",
+    ]
+
+
+def test_until_then_nothing_is_strict(server):
+    assert "StrictHostKeyChecking accept-new\n" in (server.state / "ssh_config").read_text()
+    assert (server.record().verified, (server.state / "known_hosts").read_bytes()) == ("", b"")
+
+
+def test_it_can_be_asked_again_and_again_and_asks_for_the_known_type_of_key_first(server):
+    server.machine.host_key = ECDSA
+    server.ask(MINE, ECDSA)
+    pinned = (server.state / "known_hosts").stat().st_ino
+
+    assert server.ask(MINE, ECDSA).status == "verified"
+    assert server.machine.done[-3] == ("port 22 of dormeur.univ-brest.fr", ("ecdsa-sha2-nistp256",))
+    assert (server.state / "known_hosts").stat().st_ino == pinned
+
+
+def test_registering_again_leaves_a_verified_host_as_it_is(server):
+    server.ask(MINE)
+    before = server.bytes()
+
+    assert server.register().status == "unchanged"
+    assert server.bytes() == before
+
+
+def test_without_a_word_about_its_keys_the_first_that_answers_is_kept_as_ssh_would(server):
+    assert server.ask().status == "verified"
+    assert (server.state / "known_hosts").read_text() == f"dormeur {MINE}\n"
+
+
+def test_what_backuppc_has_accepted_before_is_known(server):
+    (server.state / "known_hosts").write_text(f"dormeur {ANOTHER}\n")
+
+    with pytest.raises(HostKeyChanged):
+        server.ask(MINE)
+
+
+def test_one_right_key_among_lines_that_cannot_be_read_is_enough(server):
+    assert server.ask(NOBODYS, MINE).status == "verified"
+
+
+def test_with_a_full_backup_none_is_asked_for(server):
+    (server.folder / "data/pc/dormeur").mkdir()
+    (server.folder / "data/pc/dormeur/backups").write_text("0\tfull\t1700000000\t1700000001\t7\n")
+
+    assert server.ask(MINE).backup == ""
+    assert server.queued == []
+
+
+def test_after_a_backup_that_broke_off_the_first_full_one_is_asked_for(server):
+    (server.folder / "data/pc/dormeur/0").mkdir(parents=True)
+    (server.folder / "data/pc/dormeur/backups").write_text("0\tpartial\t1700000000\t1700000001\t7\n")
+
+    assert server.ask(MINE).backup == "queued"
+
+
+def test_where_backuppc_cannot_be_asked_the_way_back_is_proved_all_the_same(server):
+    server.queue_says = "BackupPC is not running and will read the hosts file when it starts"
+
+    answer = server.ask(MINE)
+
+    assert (answer.status, answer.backup) == ("verified", "")
+    assert answer.note.endswith(server.queue_says)
+
+
+def test_another_port_and_another_name_are_only_another_way_to_the_same_machine(server):
+    server.port, server.pinged = 2222, "10.0.0.9"
+
+    server.ask(MINE)
+
+    assert server.machine.done[0][0] == "port 2222 of 10.0.0.9"
+
+
+# who may ask
+
+
+def test_a_host_without_a_line_is_not_registered(server):
+    with pytest.raises(NotRegistered) as refusal:
+        server.ask(MINE, name="sirene.univ-brest.fr")
+
+    assert refusal.value.values["host"] == "sirene"
+    assert server.machine.done == []
+
+
+def test_a_line_that_somebody_else_lost_is_not_registered(server):
+    server.hosts.write_text("host\tdhcp\tuser\tmoreUsers\n")
+
+    with pytest.raises(NotRegistered):
+        server.ask(MINE)
+
+
+def test_a_line_made_by_hand_is_to_be_registered_first(server):
+    with server.hosts.open("a") as file:
+        file.write("sirene\t0\tcmartin\n")
+
+    with pytest.raises(NotRegistered):
+        server.ask(MINE, name="sirene.univ-brest.fr")
+
+
+def test_an_unfinished_registration_is_to_be_finished_first(server):
+    (server.state / "key").unlink()
+
+    with pytest.raises(NotRegistered):
+        server.ask(MINE)
+
+
+def test_another_person_is_refused_as_with_a_registration(server):
+    with pytest.raises(OtherOwner) as refusal:
+        server.ask(MINE, logon="adupont")
+
+    assert refusal.value.values == {"host": "dormeur", "logon": "adupont"}
+    assert server.machine.done == []
+
+
+def test_an_unknown_person_and_backuppc_itself_are_refused(server):
+    for logon in ("nobody", "backuppc"):
+        with pytest.raises(BadUser):
+            server.ask(MINE, logon=logon)
+
+
+def test_whoever_lost_the_host_meanwhile_changes_nothing(server):
+    text = server.hosts.read_text()
+    server.machine.meanwhile = lambda: server.hosts.write_text(text.replace("cmartin", "adupont"))
+
+    with pytest.raises(OtherOwner):
+        server.ask(MINE)
+
+    assert (server.state / "known_hosts").read_bytes() == b""
+    assert (server.record().verified, server.queued) == ("", [])
+
+
+def test_whoever_was_pinned_meanwhile_stays(server):
+    server.machine.meanwhile = lambda: server.folders.pin("dormeur", ANOTHER)
+
+    with pytest.raises(HostKeyChanged):
+        server.ask(MINE)
+
+    assert (server.state / "known_hosts").read_text() == f"dormeur {ANOTHER}\n"
+    assert server.record().verified == ""
+
+
+def test_a_lock_that_is_not_had_is_a_fault(server, mocker):
+    mocker.patch("backuppc_register.rules.verification.patience", return_value=0.05)
+
+    with locked(server.folder / "etc", 0), pytest.raises(CouldNotRegister):
+        server.ask(MINE)
+
+
+# another machine
+
+
+def test_a_machine_with_another_key_than_the_known_one_is_refused_and_its_key_kept_aside(server):
+    server.ask(MINE)
+    before, server.machine.host_key = server.bytes(), ANOTHER
+    server.machine.done.clear()
+
+    with pytest.raises(HostKeyChanged) as refusal:
+        server.ask(ANOTHER)
+
+    after = server.bytes()
+    assert after.pop(server.state / "offered_key")[0] == f"{ANOTHER}\n".encode()
+    assert after == before
+    assert refusal.value.values == {"host": "dormeur", "fingerprint": ANOTHER.fingerprint}
+    assert ANOTHER.fingerprint in refusal.value.advice
+    assert MINE.fingerprint in refusal.value.detail
+    assert len(server.machine.done) == 1  # nobody logs in there
+
+
+def test_the_last_refused_key_is_the_one_that_can_be_accepted(server):
+    server.ask(MINE)
+    for key in (ANOTHER, ECDSA):
+        server.machine.host_key = key
+        with pytest.raises(HostKeyChanged):
+            server.ask()
+
+    with pytest.raises(HostKeyChanged):
+        verification.accept_key(server.folders, "dormeur", ANOTHER.fingerprint)
+    assert verification.accept_key(server.folders, "dormeur", ECDSA.fingerprint) == ECDSA
+
+
+def test_a_key_that_the_machine_does_not_call_its_own_can_never_be_accepted(server):
+    server.ask(MINE)
+    server.machine.host_key = ANOTHER
+    before = server.bytes()
+
+    with pytest.raises(HostKeyChanged):
+        server.ask(MINE)
+
+    assert server.bytes() == before
+
+
+def test_a_machine_that_is_not_the_one_that_asks_is_no_success(server):
+    for keys in ([ANOTHER], [NOBODYS], [ANOTHER, ECDSA, NOBODYS]):
+        assert refused(server, *keys) == "host-key"
+        assert [what for what in server.machine.done if what == "probe"] == []
+
+
+def test_an_accepted_key_replaces_the_known_one_and_the_next_verification_goes_on(server):
+    server.ask(MINE)
+    server.machine.host_key = ANOTHER
+    with pytest.raises(HostKeyChanged):
+        server.ask(ANOTHER)
+
+    verification.accept_key(server.folders, "dormeur", ANOTHER.fingerprint.removeprefix("SHA256:"))
+
+    assert (server.state / "known_hosts").read_text() == f"dormeur {ANOTHER}\n"
+    assert not (server.state / "offered_key").exists()
+    assert server.ask(ANOTHER).status == "verified"
+
+
+@pytest.mark.parametrize("fingerprint", ["", "SHA256:", MINE.fingerprint, ANOTHER.fingerprint.lower()])
+def test_another_fingerprint_accepts_nothing(server, fingerprint):
+    server.ask(MINE)
+    server.machine.host_key = ANOTHER
+    with pytest.raises(HostKeyChanged):
+        server.ask()
+    before = server.bytes()
+
+    with pytest.raises(HostKeyChanged):
+        verification.accept_key(server.folders, "dormeur", fingerprint)
+
+    assert server.bytes() == before
+
+
+@pytest.mark.parametrize("host", ["dormeur", "sirene"])
+def test_where_no_key_was_refused_none_is_accepted(server, host):
+    before = server.bytes()
+
+    with pytest.raises(NotAllowed):
+        verification.accept_key(server.folders, host, MINE.fingerprint)
+
+    assert server.bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sirene {key}\n",
+        "@cert-authority dormeur {key}\n",
+        "@revoked dormeur {key}\n",
+        "|1|JfKTdBh7rNbXkVAQCRp4OQoPfmI=|USECr3SWf1JUPsms5AqfD5QfxkM= {key}\n",
+        "* {key}\n",
+        "dormeur nonsense\n",
+        "dormeur {key}\ndormeur.univ-brest.fr {key}\n",
+        "\xe9",
+    ],
+)
+def test_a_known_hosts_that_is_not_ours_is_a_doubt_and_never_nobody(server, content):
+    (server.state / "known_hosts").write_text(content.format(key=MINE))
+
+    with pytest.raises(NoConfigFile):
+        server.ask(MINE)
+
+
+def test_what_an_administrator_has_added_to_known_hosts_counts(server):
+    text = f"# new mainboard\n\ndormeur,dormeur.univ-brest.fr {ANOTHER} root@dormeur\ndormeur {MINE}\n"
+    (server.state / "known_hosts").write_text(text)
+
+    assert server.ask(MINE).status == "verified"
+
+
+# steps that fail
+
+
+@pytest.mark.parametrize("step", [Step.REFUSED, Step.FIREWALL, Step.NOT_SSH])
+def test_a_machine_that_is_not_reached_changes_nothing(server, step):
+    server.machine.failure = failed(step, "dormeur", what="port 22")
+
+    assert refused(server, MINE) == step.word
+
+
+def test_a_machine_that_does_not_answer_the_ping_is_not_connected_to(server):
+    server.pinged = failed(Step.PING, "dormeur", what="dormeur.univ-brest.fr")
+
+    assert refused(server, MINE) == "ping"
+    assert server.machine.done == []
+
+
+def test_switched_off_backups_are_no_success(server):
+    server.settings = replace(server.settings, disabled=True)
+
+    assert refused(server, MINE) == "disabled"
+
+
+def test_a_retired_host_is_no_success(server):
+    server.folders.complete(replace(server.record(), retired="2026-11-22T10:00:00+00:00"))
+
+    assert refused(server, MINE) == "disabled"
+
+
+def test_a_line_that_says_dhcp_would_never_be_backed_up(server):
+    server.hosts.write_text(server.hosts.read_text().replace("dormeur\t0", "dormeur\t1"))
+
+    assert refused(server, MINE) == "elsewhere"
+
+
+SSH = "/usr/bin/ssh"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"xfer_method": "smb"},
+        {"xfer_method": "rsyncd"},
+        {"ssh_args": None},
+        {"ssh_args": ()},
+        {"ssh_args": ("-e",)},
+        {"ssh_args": (f"-e {SSH} -F x",)},
+        {"ssh_args": ("-e", f"{SSH} -F x", "--rsync-path=/tmp/x")},
+        {"ssh_args": ("--rsh", f"{SSH} -F x")},
+        {"ssh_args": ("-e", "")},
+        {"ssh_args": ("-e", " ")},
+        {"ssh_args": ("-e", "/tmp/ssh -F x")},
+        {"ssh_args": ("-e", "ssh -F x")},
+        {"ssh_args": ("-e", f"sudo {SSH} -F x")},
+        {"ssh_args": ("-e", f"{SSH} -o 'ProxyCommand=nc x 22'")},
+        {"ssh_args": ("-e", f'{SSH} -o "User root"')},
+        {"ssh_args": ("-e", f"{SSH} -F x\n-l root")},
+        {"ssh_args": ("-e", f"{SSH} -F x\\ y")},
+        {"ssh_path": "/usr/bin/rsh", "ssh_args": ("-e", "/usr/bin/rsh -F x")},
+        {"rsync_args": ("--super", "-e", "/bin/sh")},
+        {"rsync_args": ("-e/bin/sh",)},
+        {"rsync_args": ("-aHe", "/bin/sh")},
+        {"rsync_args": ("--rsh=/bin/sh",)},
+        {"rsync_args": ("--rsh", "/bin/sh")},
+        {"clients": ()},
+        {"clients": ("",)},
+        {"clients": ("-oProxyCommand=id",)},
+        {"shares": ()},
+    ],
+    ids=str,
+)
+def test_settings_that_lead_elsewhere_are_no_success(server, change):
+    server.settings = replace(server.settings, **change)
+
+    assert refused(server, MINE) == "elsewhere"
+    assert server.machine.done == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"identityfile": ("/root/.ssh/id_rsa",)},
+        {"identityfile": ()},
+        {"identityfile": ("{state}/key", "/root/.ssh/id_rsa")},
+        {"userknownhostsfile": ("/dev/null",)},
+        {"userknownhostsfile": ("{state}/known_hosts /etc/ssh/known",)},
+        {"globalknownhostsfile": ("/etc/ssh/ssh_known_hosts",)},
+        {"hostkeyalias": ("sirene",)},
+        {"hostkeyalias": ()},
+        {"stricthostkeychecking": ("false",)},
+        {"stricthostkeychecking": ("no",)},
+        {"stricthostkeychecking": ()},
+        {"pubkeyauthentication": ("false",)},
+        {"verifyhostkeydns": ("true",)},
+        {"proxycommand": ("nc -x proxy %h %p",)},
+        {"proxyjump": ("sirene",)},
+        {"knownhostscommand": ("/bin/keys",)},
+        {"certificatefile": ("/root/cert.pub",)},
+        {"pkcs11provider": ("/usr/lib/x.so",)},
+        {"remotecommand": ("id",)},
+        {"controlpath": ("/tmp/socket",)},
+    ],
+    ids=str,
+)
+def test_an_ssh_that_goes_another_way_is_no_success(server, change):
+    for name, values in change.items():
+        server.options[name] = tuple(value.replace("{state}", str(server.state)) for value in values)
+
+    assert refused(server, MINE) == "elsewhere"
+    assert server.machine.done == []
+
+
+def test_an_ssh_that_goes_to_another_account_is_no_success(server):
+    server.user = "root"
+
+    assert refused(server, MINE) == "elsewhere"
+
+
+def test_an_ssh_that_understands_nothing_is_no_success(server, mocker):
+    mocker.patch.object(server, "route", side_effect=ValueError("Bad configuration option: colour"))
+
+    assert refused(server, MINE) == "elsewhere"
+
+
+NO_SUDO = "sudo: a password is required\n"
+NO_RSYNC = "bckpciuem: failed: there is no /usr/bin/rsync\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "step"),
+    [
+        (Answer("", NO_SUDO, 1), "sudo"),
+        (Answer("", "sudo: account validation failure, is your account locked?\n", 1), "sudo"),
+        (Answer("", "env: 'sudo': No such file or directory\n", 127), "sudo"),
+        (Answer("", NO_RSYNC, 69), "rsync"),
+        (Answer(PROBE.replace("3.5.0", "?"), "", 0), "rsync"),
+        (Answer("", "bckpciuem: failed: setpriv is missing\n", 69), "wrapper"),
+        (Answer("", "bckpciuem: misconfigured: /etc/bckpciuem.conf: no share\n", 78), "wrapper"),
+        (Answer("", "bckpciuem: refused: not a backup: probe\n", 64), "wrapper"),
+        (Answer("This account is currently not available.\n", "", 1), "wrapper"),
+        (Answer("", "sh: 1: probe: not found\n", 127), "wrapper"),
+        (Answer("", "", 0), "wrapper"),
+        (Answer("rsync:\n", "", 0), "wrapper"),
+        (Answer(PROBE, "", -1), "wrapper"),
+        (Answer(PROBE, "", 1), "wrapper"),
+        (Answer("rsync 3.5.0\nshare /home\n", "", 0), "wrapper"),
+        (Answer("\0" * 65536, "", 0), "wrapper"),
+        (Answer(PROBE.replace("share:", "unreadable:"), "", 0), "folder"),
+        (Answer(PROBE + "unreadable:/home\n", "", 0), "folder"),
+        (Answer(PROBE.replace("/home", "/srv"), "", 0), "share"),
+        (Answer(PROBE.replace("/home", "/homes"), "", 0), "share"),
+        (Answer(PROBE.replace("/home", "/home/cmartin"), "", 0), "share"),
+        (Answer(PROBE.replace("share:/home\n", ""), "", 0), "share"),
+    ],
+    ids=str,
+)
+def test_an_answer_without_which_no_backup_works_is_no_success(server, answer, step):
+    server.machine.answer = answer
+
+    assert refused(server, MINE) == step
+
+
+@pytest.mark.parametrize("share", ["/", "/home", "/home/"])
+def test_a_folder_of_what_the_machine_gives_can_be_saved(server, share):
+    server.machine.answer = Answer(f"rsync:openrsync 29\nshare:{share}\nunreadable:/srv\n", "", 0)
+    server.settings = replace(server.settings, shares=("/home/cmartin/", "/home"))
+
+    assert server.ask(MINE).status == "verified"
+
+
+def test_every_folder_counts(server):
+    server.settings = replace(server.settings, shares=("/home", "/etc"))
+
+    assert refused(server, MINE) == "share"
+
+
+def test_a_protected_folder_of_a_mac_is_a_matter_of_full_disk_access(server):
+    server.machine.answer = Answer("system:Darwin\nrsync:openrsync 29\nunreadable:/Users\n", "", 0)
+    server.settings = replace(server.settings, shares=("/Users",))
+
+    with pytest.raises(NotReachable) as refusal:
+        server.ask(MINE)
+
+    assert "Full Disk Access" in refusal.value.advice
+    assert refusal.value.values["reason"] == "the folder /Users cannot be read"
+
+
+def test_every_step_says_what_to_do_in_one_sentence():
+    for step in Step:
+        refusal = failed(step, "dormeur", what="it")
+        assert refusal.values["step"] == step.word
+        assert "{" not in refusal.message()
+        assert refusal.advice.endswith(".")
+
+
+def test_the_record_in_the_file_says_when(server):
+    server.ask(MINE)
+
+    told = json.loads((server.state / "record.json").read_text())
+    assert told["verified"].endswith("+00:00")
