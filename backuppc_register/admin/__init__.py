@@ -19,6 +19,7 @@ PROGRAM = "backuppc-register-admin"
 VERBS: dict[str, str] = {
     "list": "list_hosts",
     "show": "show",
+    "log": "log",
 }
 """Each verb and its module in this package, imported when it is chosen.
 

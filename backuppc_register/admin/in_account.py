@@ -38,9 +38,10 @@ def _child(folder: Path, work: Callable[[], Any], writing: int) -> None:
         told = {"error": type(error).__name__, "detail": error.detail, "values": error.values}
     except BaseException:
         told = {"error": "Internal", "detail": traceback.format_exc(), "values": {}}
+    said = json.dumps(told).encode("ascii")
     try:
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(json.dumps(told).encode("ascii"))
+        while said:
+            said = said[os.write(writing, said) :]
     finally:
         os._exit(0)
 
