@@ -1,0 +1,305 @@
+"""BackupPC's settings for a host, read by BackupPC's real Perl; and what the real ssh makes of them."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from backuppc_register import config
+from backuppc_register.backuppc.effective_config import EffectiveConfig, route
+from backuppc_register.backuppc.host_config import Values, render
+from backuppc_register.errors import Misconfigured, NotReachable
+from backuppc_register.state import known_hosts
+
+STATE = Path("/var/lib/backuppc-register/hosts/dormeur")
+
+
+class Site:
+    """BackupPC's own configuration as Debian ships it, and a dormeur that registered as a Linux machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "etc").mkdir()
+        (folder / "data/pc").mkdir(parents=True)
+        shutil.copy("/usr/share/backuppc/conf/config.pl", folder / "etc/config.pl")
+        values = Values("dormeur", "dormeur.univ-brest.fr", STATE / "ssh_config")
+        self.pl.write_bytes(render("linux", values, folder))
+        self.places = config.BackupPC(
+            hosts=folder / "etc/hosts", config_dir=folder / "etc", data_dir=folder / "data"
+        )
+        self.effective = EffectiveConfig(self.places)
+
+    @property
+    def pl(self) -> Path:
+        return self.folder / "etc/dormeur.pl"
+
+    def add(self, perl: str, file: str = "dormeur.pl") -> None:
+        with (self.folder / "etc" / file).open("a") as end:
+            end.write(f"\n{perl}\n")
+
+    def read(self, host: str = "dormeur"):
+        return self.effective.read(host, 10)
+
+    def alive(self, host: str = "dormeur", within: float = 10) -> str:
+        return self.effective.alive(host, within)
+
+    def refused(self, within: float = 10) -> NotReachable:
+        with pytest.raises(NotReachable) as refusal:
+            self.alive(within=within)
+        return refusal.value
+
+
+def ends(pid_file: Path) -> bool:
+    """Tell whether the process of that file ends at once; nobody may have collected it yet."""
+    status = Path(f"/proc/{pid_file.read_text().strip()}/status")
+    for _ in range(100):
+        if not status.exists() or "State:\tZ" in status.read_text():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+# settings
+
+
+def test_what_we_have_written_is_what_backuppc_reads(site):
+    settings = site.read()
+
+    assert (settings.xfer_method, settings.disabled) == ("rsync", False)
+    assert settings.clients == ("dormeur.univ-brest.fr",)
+    assert settings.ssh_path == "/usr/bin/ssh"
+    assert settings.ssh_args == ("-e", f"/usr/bin/ssh -F {STATE}/ssh_config")
+    assert settings.shares == ("/home",)
+    assert {"--super", "--protect-args", "--checksum"} <= set(settings.rsync_args)
+
+
+def test_without_a_file_of_its_own_a_host_has_the_settings_of_all(site):
+    settings = site.read("sirene")
+
+    assert settings.clients == ("sirene",)
+    assert settings.xfer_method == "smb"
+    assert settings.ssh_args == ("-e", "/usr/bin/ssh -l root")
+
+
+def test_the_variables_are_backuppcs_own(site):
+    words = "$sshPath ${sshPath} $client $host $hostIP $confDir $nothing $sshPath+"
+    site.add(f"$Conf{{ClientNameAlias}} = 'd.fr'; $Conf{{RsyncSshArgs}} = ['-e', '{words}'];")
+
+    command = "/usr/bin/ssh /usr/bin/ssh dormeur d.fr d.fr /etc/backuppc ${nothing} /usr/bin/ssh"
+    assert site.read().ssh_args == ("-e", command)
+
+
+@pytest.mark.parametrize(
+    ("perl", "name", "value"),
+    [
+        ("$Conf{XferMethod} = 'tar';", "xfer_method", "tar"),
+        ("$Conf{RsyncSshArgs} = undef;", "ssh_args", None),
+        ("$Conf{RsyncSshArgs} = '-e ssh';", "ssh_args", None),
+        ("$Conf{RsyncSshArgs} = [];", "ssh_args", ()),
+        ("$Conf{BackupsDisable} = 1;", "disabled", True),
+        ("$Conf{BackupsDisable} = 2;", "disabled", True),
+        ("$Conf{FullPeriod} = -1;", "disabled", True),
+        ("$Conf{ClientNameAlias} = '';", "clients", ("dormeur",)),
+        ("$Conf{ClientNameAlias} = undef;", "clients", ("dormeur",)),
+        ("$Conf{ClientNameAlias} = ['a', 'b'];", "clients", ("a", "b")),
+        ("$Conf{RsyncShareName} = '/srv';", "shares", ("/srv",)),
+        ("$Conf{RsyncShareName} = ['/a', '/b'];", "shares", ("/a", "/b")),
+        ("$Conf{ClientShareName2Path} = {'/home' => '/vol/home'};", "shares", ("/vol/home",)),
+        ("$Conf{ClientShareName2Path} = {'*' => '/all'};", "shares", ("/all",)),
+        ("use utf8; $Conf{RsyncShareName} = ['/été'];", "shares", ("/été",)),
+        ("$Conf{SshPath} = '/opt/ssh';", "ssh_path", "/opt/ssh"),
+        ("print qq({}\\n); print STDERR 'x'; $Conf{XferMethod} = 'ftp';", "xfer_method", "ftp"),
+    ],
+)
+def test_what_people_have_changed_is_what_counts(site, perl, name, value):
+    site.add(perl)
+
+    assert getattr(site.read(), name) == value
+
+
+def test_all_arguments_of_rsync_are_told(site):
+    for n, name in enumerate(("RsyncArgs", "RsyncFullArgsExtra", "RsyncIncrArgsExtra", "RsyncArgsExtra")):
+        site.add(f"$Conf{{{name}}} = ['--x{n}'];")
+
+    assert site.read().rsync_args == ("--x0", "--x1", "--x2", "--x3")
+
+
+def test_the_old_place_of_a_hosts_file_wins_as_with_backuppc(site):
+    (site.folder / "data/pc/dormeur").mkdir()
+    (site.folder / "data/pc/dormeur/config.pl").write_text("$Conf{XferMethod} = 'tar';\n")
+
+    assert site.read().xfer_method == "tar"
+
+
+@pytest.mark.parametrize("perl", ["$Conf{", "die('x');", "$Conf{Language} = 'xx';"])
+def test_settings_that_backuppc_cannot_read_are_a_failed_step(site, perl):
+    site.add(perl)
+
+    with pytest.raises(NotReachable) as refusal:
+        site.read()
+    assert refusal.value.values["step"] == "settings"
+    assert refusal.value.detail
+
+
+@pytest.mark.parametrize("perl", ["exit(0);", "kill(9, $$);", "close($_) for 3..9; exec('true');"])
+def test_settings_that_end_the_program_are_a_doubt(site, perl):
+    site.add(perl)
+
+    with pytest.raises(Misconfigured):
+        site.read()
+
+
+def test_settings_that_never_end_are_left_in_time_with_all_that_they_started(site):
+    pid = site.folder / "pid"
+    site.add(f"system('echo $$ > {pid}; exec sleep 60');")
+    started = time.monotonic()
+
+    with pytest.raises(Misconfigured):
+        site.effective.read("dormeur", 1)
+
+    assert time.monotonic() - started < 3
+    assert ends(pid)
+
+
+def test_where_backuppc_is_not_there_it_is_misconfigured(site):
+    with pytest.raises(Misconfigured):
+        EffectiveConfig(site.places, site.folder / "nowhere").read("dormeur", 10)
+
+
+def test_the_settings_see_nothing_of_our_environment(site, monkeypatch):
+    monkeypatch.setenv("SSH_ORIGINAL_COMMAND", "tar")
+    monkeypatch.setenv("PERL5OPT", "-MNoSuchModule")
+    site.add("$Conf{XferMethod} = $ENV{SSH_ORIGINAL_COMMAND} || 'none';")
+
+    assert site.read().xfer_method == "none"
+
+
+# which address
+
+
+def pings(site, script: str, most: int = 500) -> None:
+    """Let a program of the test be BackupPC's ping; it gets the host's name."""
+    ping = site.folder / "ping"
+    ping.write_text(f"#!/bin/sh\n{script}\n")
+    ping.chmod(0o755)
+    site.add(f"$Conf{{PingCmd}} = '{ping} $host'; $Conf{{PingMaxMsec}} = {most};")
+    site.add("$Conf{ClientNameAlias} = 'localhost';")
+
+
+ANSWER = "echo '64 bytes from localhost: icmp_seq=1 ttl=64 time=0.040 ms'"
+
+
+def test_it_goes_to_the_alias_when_that_answers_the_ping(site):
+    pings(site, ANSWER)
+
+    assert site.alive() == "localhost"
+
+
+def test_the_real_ping_reaches_this_very_machine(site):
+    site.add("$Conf{ClientNameAlias} = '127.0.0.1';")
+
+    assert site.alive() == "127.0.0.1"
+
+
+def test_without_a_ping_command_nobody_is_pinged(site):
+    site.add("$Conf{PingCmd} = ''; $Conf{ClientNameAlias} = '127.0.0.1';")
+
+    assert site.alive() == "127.0.0.1"
+
+
+def test_a_ping_without_an_answer_is_a_failed_step(site):
+    pings(site, "exit 1")
+
+    refusal = site.refused()
+    assert (refusal.values["step"], refusal.values["reason"]) == ("ping", "localhost does not answer a ping")
+
+
+def test_a_ping_that_takes_longer_than_backuppc_waits_is_a_failed_step(site):
+    pings(site, "echo 'rtt min/avg/max/mdev = 20.1/21.5/22.0/0.1 ms'", most=20)
+
+    assert site.refused().values["step"] == "slow"
+    assert "21.5" in site.refused().detail
+
+
+def test_a_ping_that_never_ends_is_ended_in_time(site):
+    pings(site, f"echo $$ > {site.folder}/pid; exec sleep 60")
+    started = time.monotonic()
+
+    assert site.refused(within=1.5).values["step"] == "ping"
+    assert time.monotonic() - started < 4
+    assert ends(site.folder / "pid")
+
+
+def test_the_first_of_several_aliases_that_answers_is_taken(site):
+    pings(site, f'[ "$1" != 127.0.0.1 ] || exit 1; {ANSWER}')
+    site.add("$Conf{ClientNameAlias} = ['no-such-name.invalid', '127.0.0.1', 'localhost'];")
+
+    assert site.alive() == "localhost"
+
+
+def test_a_name_without_an_address_is_a_failed_step(site):
+    pings(site, ANSWER)
+    site.add("$Conf{ClientNameAlias} = 'no-such-name.invalid';")
+
+    refusal = site.refused()
+    assert refusal.values["step"] == "name"
+    assert refusal.values["reason"].endswith("no-such-name.invalid")
+
+
+def test_settings_that_cannot_be_read_have_no_address_either(site):
+    site.add("die('x');")
+
+    assert site.refused().values["step"] == "settings"
+
+
+# where ssh goes
+
+
+def test_ssh_itself_says_where_our_ssh_config_leads(tmp_path):
+    path = tmp_path / "ssh_config"
+    path.write_bytes(known_hosts.ssh_config(STATE, "dormeur", strict=True))
+
+    way = route("/usr/bin/ssh", ("-F", str(path)), "dormeur.univ-brest.fr", 5)
+
+    assert (way.host, way.port, way.user) == ("dormeur.univ-brest.fr", 22, "bckpciuem")
+    assert way.options["identityfile"] == (f"{STATE}/key",)
+    assert way.options["userknownhostsfile"] == (f"{STATE}/known_hosts",)
+    assert way.options["stricthostkeychecking"] == ("true",)
+
+
+def test_what_stands_behind_it_and_before_it_counts_as_with_ssh(tmp_path):
+    (tmp_path / "c").write_text("Host d*\nHostName 10.0.0.9\nIdentityFile /a\nIdentityFile /b\nPort 1\n")
+
+    way = route("/usr/bin/ssh", ("-p", "2222", "-l", "root", "-F", str(tmp_path / "c")), "dormeur", 5)
+
+    assert (way.host, way.port, way.user) == ("10.0.0.9", 2222, "root")
+    assert way.options["identityfile"] == ("/a", "/b")
+
+
+@pytest.mark.parametrize("arguments", [("-F", "/nowhere"), ("-o", "Colour=blue"), ("-Q", "key"), ("-V",)])
+def test_what_ssh_does_not_understand_is_no_route(arguments):
+    with pytest.raises(ValueError, match="ssh does not say"):
+        route("/usr/bin/ssh", arguments, "dormeur", 5)
+
+
+def test_an_ssh_that_never_answers_is_left_in_time(tmp_path):
+    slow = tmp_path / "ssh"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    started = time.monotonic()
+
+    with pytest.raises(ValueError, match="ssh does not say"):
+        route(os.fspath(slow), (), "dormeur", 0.5)
+    assert time.monotonic() - started < 2
+
+
+def test_an_ssh_that_is_not_there_is_misconfigured():
+    with pytest.raises(Misconfigured):
+        route("/nowhere/ssh", (), "dormeur", 5)
