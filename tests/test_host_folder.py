@@ -33,7 +33,7 @@ DORMEUR = Record(
     config="9f" * 32,
 )
 PARTS = {"key", "key.pub", "known_hosts", "ssh_config", "record.json"}
-NO_HOST = ["", ".", "..", "../x", ".new", "-x", "a/b", "DORMEUR", "a b", "d\u00f6rmeur", "a\n", "a_b", "a\0"]
+NO_HOST = ["", ".", "..", "../x", ".new", "-x", "a/b", "DORMEUR", "a b", "d\u00f6rmeur", "a\n", "a\0"]
 
 
 @pytest.fixture

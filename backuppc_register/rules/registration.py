@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from backuppc_register.backuppc import backups, host_config, hosts
+from backuppc_register.backuppc import backups, closed_config, host_config, hosts
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
 from backuppc_register.deadline import Deadline
@@ -15,7 +15,7 @@ from backuppc_register.errors import NoConfigFile, RegisterError
 from backuppc_register.person import Person
 from backuppc_register.reply import Success
 from backuppc_register.request import Address, Request
-from backuppc_register.rules import naming, policy
+from backuppc_register.rules import naming, policy, retirement
 from backuppc_register.rules.claim import Applicant, Claim, Standing, judge
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.known_hosts import SSH_CONFIG
@@ -68,6 +68,7 @@ class Plan:
 
     *set_aside*: what we made for an earlier person goes first, with *their_config*, the .pl of ours.
     *config*: the new .pl, None where none is to be written. *line*: the hosts file gets a line.
+    *resumed*: the host was retired, and comes back first.
     """
 
     record: Record
@@ -76,11 +77,14 @@ class Plan:
     folder: bool = False
     config: bytes | None = None
     line: bool = False
+    resumed: bool = False
     advice: str = ""
 
     @property
     def status(self) -> str:
         """The reply's ``status``: ``unchanged`` where nothing at all is to be written."""
+        if self.resumed:
+            return "resumed"
         changes = self.set_aside or self.folder or self.config is not None or self.line
         return "new" if changes else "unchanged"
 
@@ -133,12 +137,18 @@ def _check(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
 
 def _register(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
     with locked(site.config.backuppc.config_dir, patience(deadline)):
-        standing = standing_of(applicant.host, site)
+        standing, notes = standing_of(applicant.host, site), []
         plan = _plan(applicant, standing, site)
+        if plan.resumed:
+            notes += [f"the purge planned for {plan.record.purge} is cancelled"] if plan.record.purge else []
+            retirement.reopen(plan.record, standing.config, site.config.backuppc, site.folders)
+            standing = standing_of(applicant.host, site)
+            plan = replace(_plan(applicant, standing, site), resumed=True)
         _carry_out(plan, standing, site)
         key = site.folders.public_key(applicant.host)
     if key is None:
         raise NoConfigFile(detail=f"{applicant.host} has no key pair after all")
+    notes.append(site.daemon.announce(applicant.host, max(deadline.remaining(), _FOR_BACKUPPC)))
     return Success(
         host=applicant.host,
         person=applicant.person.name,
@@ -148,7 +158,7 @@ def _register(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
         sources=site.config.server.sources,
         advice=plan.advice,
         user=applicant.person.uid,
-        note=site.daemon.announce(applicant.host, max(deadline.remaining(), _FOR_BACKUPPC)),
+        note="; ".join(filter(None, notes)),
     )
 
 
@@ -181,6 +191,8 @@ def _plan(applicant: Applicant, standing: Standing, site: Site) -> Plan:
     if line:
         policy.refuse_one_too_many(applicant.person.uid, standing.hosts, site.config.limits)
     if claim is Claim.KNOWN and standing.record is not None:
+        if standing.record.retired or standing.record.purge:
+            return Plan(standing.record, line=line, resumed=True)
         return replace(_plan_known(applicant, standing.record, standing, site), line=line)
     return replace(_plan_new(applicant, claim, standing, site), line=line)
 
@@ -189,6 +201,8 @@ def _plan_new(applicant: Applicant, claim: Claim, standing: Standing, site: Site
     """Plan a host that we have no record of, or an earlier person's."""
     free, record = claim is Claim.FREE, standing.record
     theirs = free and record is not None and bool(record.config) and standing.config is not None
+    # A retired host's closed .pl would keep the newcomer's machine from being backed up.
+    theirs |= standing.config == closed_config.text(applicant.host)
     # What has a config already keeps it; a host that is backed up today keeps its way.
     wanted = theirs or (not standing.reserved and (free or not standing.backups))
     content = _render(applicant, applicant.os, site) if wanted else None

@@ -205,26 +205,26 @@ class HostFolders:
         return place
 
     def set_parts_aside(self, host: str, names: Iterable[str], config: Path | None, now: datetime) -> None:
-        """Move away the files *names* of the folder of *host*, and *config*, its .pl; the rest stays in use.
+        """Move away the files *names* of the folder of *host*, and put a copy of *config*, its .pl, to them.
 
         What is not there is not missed. Each is in the other place before it leaves its own.
 
         Raises NoConfigFile.
         """
         with parts.faults():
-            going = [self.path(host) / name for name in names] + ([config] if config is not None else [])
-            going = [path for path in going if parts.content(path) is not None]
-            if not going:
+            going = [path for name in names if parts.content(path := self.path(host) / name) is not None]
+            copied = going + ([config] if config is not None else [])
+            if not copied:
                 return
             self._begin_aside()
             place = self._free_place(host, now)
             _make_folder(place)
-            for path in going:
+            for path in copied:
                 files.write(place / path.name, parts.content(path) or b"", 0o600)
             files.sync_folder(self._aside)
             for path in going:
                 path.unlink()
-                files.sync_folder(path.parent)
+            files.sync_folder(self.path(host))
 
     def _begin_aside(self) -> None:
         if not parts.is_folder(self._aside):

@@ -1,0 +1,70 @@
+"""The per-host config under which BackupPC keeps a host's backups and does nothing else for it."""
+
+import os
+import stat
+from pathlib import Path
+
+from backuppc_register import files
+from backuppc_register.backuppc import host_config
+from backuppc_register.errors import NoConfigFile
+
+_MODE = 0o640
+
+# RsyncSshArgs: the main configuration may hold a way that leads to every machine, with a key of its own.
+# The retention: an expiry without new backups would let one backup after another grow old.
+_TEXT = """\
+# BackupPC settings of {host}, written by backuppc-register: its backups are kept and may be restored
+# to another machine; nothing is copied from or to it. `backuppc-register-admin show {host}` tells more.
+
+$Conf{{BackupsDisable}} = 2;
+
+# No machine is asked, and none is logged in to.
+$Conf{{PingCmd}} = '/bin/false';
+$Conf{{XferMethod}} = 'rsync';
+$Conf{{RsyncSshArgs}} = ['-e', '/bin/false'];
+
+# What is there now stays.
+$Conf{{FullKeepCnt}} = 1000000;
+$Conf{{FullKeepCntMin}} = 1000000;
+$Conf{{IncrKeepCnt}} = 1000000;
+$Conf{{IncrKeepCntMin}} = 1000000;
+
+# No link to the web editor. The page itself asks no host for this setting, but it runs this file before it
+# shows or saves anything: so it ends here, for everybody but administrators.
+$Conf{{CgiUserConfigEditEnable}} = 0;
+BackupPC::CGI::Lib::ErrorExit('The settings of {host} are closed: it is not backed up any more.')
+    if ( !$BackupPC::CGI::Lib::PrivAdmin
+        && grep {{ ((caller($_))[3] || '') eq 'BackupPC::CGI::EditConfig::action' }} 0 .. 20 );
+
+1;
+"""
+
+
+def text(host: str) -> bytes:
+    """Return the closed per-host config of *host*, always the same to the byte.
+
+    *host* is a name that BackupPC takes: letters, digits, ``.``, ``-`` and ``_``.
+    """
+    return _TEXT.format(host=host).encode("ascii")
+
+
+def put(config_dir: Path, host: str, content: bytes) -> None:
+    """Make *content* the per-host config of *host*, with the mode of the one that is there.
+
+    Raises NoConfigFile.
+    """
+    place = host_config.path(config_dir, host)
+    try:
+        mode = stat.S_IMODE(place.stat().st_mode) if os.path.lexists(place) else _MODE
+        files.write(place, content, mode)
+    except OSError as error:
+        raise NoConfigFile(detail=f"the per-host config cannot be written: {error}") from error
+
+
+def remove(config_dir: Path, host: str) -> None:
+    """Leave *host* without a per-host config; raises NoConfigFile."""
+    try:
+        host_config.path(config_dir, host).unlink(missing_ok=True)
+        files.sync_folder(config_dir)
+    except OSError as error:
+        raise NoConfigFile(detail=f"the per-host config cannot be removed: {error}") from error

@@ -1,0 +1,132 @@
+"""A host's folder of backups, pc/HOST in BackupPC's data: what is in it, and moved as a whole."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backuppc_register import files
+from backuppc_register.errors import CouldNotRegister
+
+# No hosts file can name it: nobody is ever given what is in there, and BackupPC never looks.
+_DOOMED = "~purged"
+_SIZE = 5  # the field of a row in `backups` (BackupPC's Storage/Text.pm)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much there is: whole backups, and the bytes of the files in them, each counted as often as kept."""
+
+    backups: int
+    bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.backups} backup{'' if self.backups == 1 else 's'}, {self.bytes} bytes of files"
+
+
+def extent(data_dir: Path, host: str) -> Extent:
+    """Return how much BackupPC has of *host* by its own list; what is damaged there counts no bytes.
+
+    Raises CouldNotRegister.
+    """
+    with _faults():
+        try:
+            content = (data_dir / "pc" / host / "backups").read_bytes()
+        except FileNotFoundError:
+            return Extent(0, 0)
+    rows = [row.split(b"\t") for row in content.split(b"\n") if row.strip()]
+    sizes = (row[_SIZE] for row in rows if len(row) > _SIZE)
+    return Extent(len(rows), sum(int(size) for size in sizes if size.isdigit()))
+
+
+def exists(data_dir: Path, host: str) -> bool:
+    """Tell whether BackupPC has a folder for *host*, be there backups in it or not."""
+    return os.path.lexists(data_dir / "pc" / host)
+
+
+def has_config(data_dir: Path, host: str) -> bool:
+    """Tell whether *host* has settings beside its backups, which BackupPC reads instead of HOST.pl."""
+    return os.path.lexists(data_dir / "pc" / host / "config.pl")
+
+
+def archive(data_dir: Path, host: str, name: str) -> None:
+    """Give all that BackupPC has of *host* another *name*, by one rename.
+
+    BackupPC keeps nothing of a host's name inside its folder, and finds what it needs by the folder's.
+
+    Raises CouldNotRegister, also where *name* has a folder with anything in it, where the two would not
+    be on one file system, and while a backup runs.
+    """
+    pc = data_dir / "pc"
+    with _faults(), _unused(pc / host):
+        (pc / host).rename(pc / name)  # an empty folder of that name gives way
+        files.sync_folder(pc)
+
+
+def doom(data_dir: Path, host: str, now: datetime) -> None:
+    """Take all that BackupPC has of *host* from everybody by one rename; `sweep` deletes it.
+
+    Raises CouldNotRegister, also while a backup runs.
+    """
+    pc, doomed = data_dir / "pc", data_dir / "pc" / _DOOMED
+    with _faults():
+        if not doomed.is_dir():
+            doomed.mkdir(0o700)
+        place, n = doomed / f"{host}.{now.astimezone(UTC):%Y%m%dT%H%M%SZ}", 1
+        while os.path.lexists(place):
+            n += 1
+            place = place.with_name(f"{place.name}-{n}")
+        with _unused(pc / host):
+            (pc / host).rename(place)
+        files.sync_folder(doomed)
+        files.sync_folder(pc)
+
+
+def sweep(data_dir: Path) -> int:
+    """Delete what is doomed; return how many hosts' folders that were. It may take long.
+
+    BackupPC frees the pool at the nightly runs that follow, as with every backup that is deleted.
+
+    Raises CouldNotRegister.
+    """
+    import shutil  # slow to import, and there seldom is anything to delete
+
+    doomed = data_dir / "pc" / _DOOMED
+    with _faults():
+        if not doomed.is_dir():
+            return 0
+        folders = sorted(doomed.iterdir())
+        for folder in folders:
+            shutil.rmtree(folder)
+        with suppress(OSError):  # somebody else dooms another one just now
+            doomed.rmdir()
+    return len(folders)
+
+
+@contextmanager
+def _unused(folder: Path) -> Iterator[None]:
+    """Hold the lock that a running backup has on a host's counts (BackupPC_dump), if there are any yet."""
+    try:
+        descriptor = os.open(folder / "refCnt" / "LOCK", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+        except BlockingIOError:
+            raise CouldNotRegister(detail=f"a backup uses {folder}") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CouldNotRegister(detail=f"BackupPC's data: {error}") from error

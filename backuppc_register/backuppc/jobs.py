@@ -1,0 +1,156 @@
+"""BackupPC's jobs on one host: kept away while its data is moved, and stopped."""
+
+import base64
+import hashlib
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from backuppc_register.deadline import Deadline
+from backuppc_register.errors import CouldNotRegister
+
+_HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
+_US = "backuppc-register"
+_LONGEST = 16 << 20  # bytes of one reply; the status of all jobs grows with them
+_WITHIN = 10.0  # seconds for one exchange: a BackupPC that reads a large hosts file stands still
+
+
+class Busy(CouldNotRegister):
+    """BackupPC is at work on the host, or cannot be asked."""
+
+    text = "BackupPC cannot be kept away from {host}"
+
+
+class Jobs:
+    """The jobs of the BackupPC that listens at *socket*; an empty one means that it is never asked."""
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+
+    @contextmanager
+    def kept_away(self, host: str) -> Iterator["Kept"]:
+        """Keep every job off *host* as long as this lasts, by the mutex that BackupPC's own programs take.
+
+        Where BackupPC is not running there is nothing to keep away. Never entered under BackupPC's lock: the
+        daemon waits for that lock itself.
+
+        Raises Busy where a job or BackupPC_nightly is running, or the daemon does not answer properly.
+        """
+        if not _HOST.fullmatch(host):
+            raise Busy(host=host, detail="that is no name of a host")
+        channel = self._open(host)
+        if channel is None:
+            yield Kept(None)
+            return
+        with channel:
+            _take(channel, host)
+            yield Kept(channel)
+
+    def stop(self, host: str, administrator: str) -> str:
+        """Stop what runs on *host* and what waits to; return what BackupPC says, "" where it is not running.
+
+        Raises Busy.
+        """
+        if not _HOST.fullmatch(host):
+            raise Busy(host=host, detail="that is no name of a host")
+        channel = self._open(host)
+        if channel is None:
+            return ""
+        who = re.sub(r"[^A-Za-z0-9._-]", "_", administrator) or _US
+        with channel:
+            return channel.ask(f"stop {host} {who} 0").removeprefix("ok: ")
+
+    def _open(self, host: str) -> "_Channel | None":
+        if not self._socket:
+            return None
+        try:
+            return _Channel(self._socket, host)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+        except OSError as error:
+            raise Busy(host=host, detail=f"BackupPC's socket: {error}") from error
+
+
+class Kept:
+    """A host whose jobs are kept away, and the daemon that does it, if it is running."""
+
+    def __init__(self, channel: "_Channel | None") -> None:
+        self._channel = channel
+
+    def tell(self, *, known: tuple[str, ...] = (), gone: tuple[str, ...] = ()) -> str:
+        """Have the hosts file read again; return "", or what BackupPC does not see as it is."""
+        if self._channel is None:
+            return "BackupPC is not running and will read the hosts file when it starts"
+        try:
+            self._channel.ask("server reload")
+            wrong = [f"does not know {host}" for host in known if not _knows(self._channel, host)]
+            wrong += [f"still knows {host}" for host in gone if _knows(self._channel, host)]
+        except Busy as error:
+            return f"BackupPC could not be told: {error.detail}"
+        return f"BackupPC {' and '.join(wrong)}" if wrong else ""
+
+
+def _take(channel: "_Channel", host: str) -> None:
+    if not _knows(channel, host):
+        channel.ask("server reload")
+        if not _knows(channel, host):
+            return  # nothing can run on a host that BackupPC does not know
+    answer = channel.ask(f"hostMutex {host} -1 {_US}")
+    if answer != "ok":
+        raise Busy(host=host, detail=answer.removeprefix("fail: "))
+    jobs = channel.ask("status jobs")
+    # Data::Dumper: a job is a key of the hash. The nightly ones are called " admin " and " admin1 ".
+    if f"'{host}' => {{" in jobs:
+        raise Busy(host=host, detail="a job of it is running; wait for it, or stop it in BackupPC")
+    if "' admin" in jobs:
+        raise Busy(host=host, detail="BackupPC_nightly is running; try again when it is done")
+
+
+def _knows(channel: "_Channel", host: str) -> bool:
+    return channel.ask(f"status host({host})").startswith("%StatusHost")
+
+
+class _Channel:
+    """A connection to the daemon (BackupPC's Lib.pm, ServerConnect and ServerMesg); it ends what it held."""
+
+    def __init__(self, path: str, host: str) -> None:
+        self._host, self._count, self._rest = host, 0, b""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.settimeout(_WITHIN)
+            self._socket.connect(path)
+            self._seed = self._line(Deadline(_WITHIN)) + b"\n"
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> "_Channel":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def ask(self, message: str) -> str:
+        """Send *message* and return the reply's line; raises Busy."""
+        text = message.encode("ascii")
+        signed = self._seed + str(self._count).encode("ascii") + text
+        digest = base64.b64encode(hashlib.md5(signed, usedforsecurity=False).digest()).rstrip(b"=")
+        self._count += 1
+        try:
+            self._socket.settimeout(_WITHIN)
+            self._socket.sendall(digest + b" " + text + b"\n")
+            return self._line(Deadline(_WITHIN)).decode("utf-8", "replace")
+        except OSError as error:
+            raise Busy(host=self._host, detail=f"BackupPC's daemon: {error}") from error
+
+    def _line(self, deadline: Deadline) -> bytes:
+        while b"\n" not in self._rest:
+            self._socket.settimeout(max(deadline.remaining(), 0.001))
+            part = self._socket.recv(65536)
+            if not part or len(self._rest) > _LONGEST:
+                hint = "it hung up: is its ServerMesgSecret set? Then stop BackupPC for the time of this"
+                raise Busy(host=self._host, detail=hint)
+            self._rest += part
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line

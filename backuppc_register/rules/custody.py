@@ -1,0 +1,165 @@
+"""What an administrator's work on a registered host begins with: the host as it stands, under the lock."""
+
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from backuppc_register.backuppc import backups, host_config, host_data, hosts
+from backuppc_register.backuppc.host_data import Extent
+from backuppc_register.backuppc.hosts import HostsFile, Line
+from backuppc_register.backuppc.lock import locked
+from backuppc_register.config import Config
+from backuppc_register.errors import NotAllowed, NotRegistered
+from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.ledger import Known, Ledger, Noted
+from backuppc_register.state.records import Record
+
+_HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
+_LOCK_PATIENCE = 10.0  # seconds, design section 4
+
+
+class Refused(NotAllowed):
+    """What an administrator asks for cannot be done with this host. Takes reason=."""
+
+    text = "{reason}"
+    advice = ""
+
+
+class Kept(Protocol):
+    """A host that no job touches."""
+
+    def tell(self, *, known: tuple[str, ...] = (), gone: tuple[str, ...] = ()) -> str:
+        """Have the hosts file read again; return "", or what BackupPC does not see as it is."""
+
+
+class Jobs(Protocol):
+    """The running BackupPC's jobs."""
+
+    def kept_away(self, host: str) -> AbstractContextManager[Kept]:
+        """Keep every job off *host* as long as this lasts; raises Busy."""
+
+    def stop(self, host: str, administrator: str) -> str:
+        """Stop what runs on *host*; return what BackupPC says, "" where it is not running; raises Busy."""
+
+
+@dataclass(frozen=True)
+class Custody:
+    """Everything that this work needs.
+
+    *account* is the one we work as, *administrator* who asks; *now* has a time zone. *dry_run*: only say what
+    would be done.
+    """
+
+    config: Config
+    account: str
+    administrator: str
+    folders: HostFolders
+    jobs: Jobs
+    now: datetime
+    dry_run: bool = False
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return the hosts lines as last seen, by which lost ones are put back."""
+        return Ledger(self.config.state.directory)
+
+    @property
+    def moment(self) -> str:
+        """Return *now* as records have it."""
+        return self.now.isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A host as it stands.
+
+    *line*: None where it has none. *record*: None where it was not registered through us. *data*: whether
+    BackupPC has anything of it, *extent* how much of that by BackupPC's own list.
+    """
+
+    host: str
+    hosts: HostsFile
+    line: Line | None
+    record: Record | None
+    config: bytes | None
+    data: bool
+    extent: Extent
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done, or would be: *steps* in words, nothing where all was so before.
+
+    *person* is whose the host is then. *note*: what the administrator should look at.
+    """
+
+    host: str
+    person: str
+    steps: tuple[str, ...]
+    note: str = ""
+
+
+def host_named(name: str) -> str:
+    """Return the host that an administrator means, as BackupPC keys it; raises NotRegistered."""
+    if not name.isascii() or not _HOST.fullmatch(name.lower()):
+        raise NotRegistered(host=name, advice="")
+    return name.lower()
+
+
+@contextmanager
+def examined(host: str, custody: Custody) -> Iterator[Subject]:
+    """Hold BackupPC's lock and give what there is of *host*, which must have a line or a record of ours.
+
+    Raises NotRegistered; Refused where the host has several lines, or settings among its backups.
+    """
+    places = custody.config.backuppc
+    custody.folders.ready()
+    with locked(places.config_dir, _LOCK_PATIENCE):
+        read = hosts.read(places.hosts)
+        lines, record = read.lines_for(host), custody.folders.record(host)
+        if not lines and record is None:
+            raise NotRegistered(host=host, advice="")
+        if len(lines) > 1:
+            raise Refused(reason=f"{host} has {len(lines)} lines in {places.hosts}: leave one of them")
+        if host_data.has_config(places.data_dir, host):
+            where = f"{places.data_dir}/pc/{host}/config.pl"
+            raise Refused(reason=f"BackupPC reads {where} instead of {host}.pl: move it away first")
+        yield Subject(
+            host=host,
+            hosts=read,
+            line=lines[0] if lines else None,
+            record=record,
+            config=host_config.read(places.config_dir, host),
+            data=backups.has_backups(places.data_dir, host),
+            extent=host_data.extent(places.data_dir, host),
+        )
+
+
+def recorded(subject: Subject) -> Record:
+    """Return the record of a host that was registered through us; raises Refused."""
+    if subject.record is None:
+        reason = f"{subject.host} was not registered through us: there is no record of it"
+        raise Refused(reason=reason, advice="Its owner's next registration makes one.")
+    return subject.record
+
+
+def is_archive(host: str) -> bool:
+    """Tell whether *host* is the name of archived backups: no machine's name has an underscore."""
+    return "_" in host
+
+
+def lined(subject: Subject) -> Line:
+    """Return the line of a host that has one; raises Refused."""
+    if subject.line is None:
+        raise Refused(reason=f"{subject.host} has lost its hosts line: backuppc-register-admin reconcile")
+    return subject.line
+
+
+def note_line(host: str, custody: Custody, *, data: bool) -> None:
+    """Remember the line that *host* has now; under the lock. Raises CouldNotRegister, NoConfigFile."""
+    written = [one for one in hosts.read(custody.config.backuppc.hosts).written() if one.line.host == host]
+    lines = tuple(Noted(one.raw, one.line.dhcp, one.line.user, one.line.more_users) for one in written)
+    custody.ledger.note(Known(host, lines, data, custody.moment))

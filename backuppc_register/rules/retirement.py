@@ -1,0 +1,104 @@
+"""A host is retired: its backups stop, its data stays, its key waits; and comes back as it was."""
+
+from dataclasses import replace
+
+from backuppc_register.backuppc import closed_config, host_config
+from backuppc_register.config import BackupPC
+from backuppc_register.rules.custody import (
+    Custody,
+    Done,
+    Refused,
+    Subject,
+    examined,
+    is_archive,
+    lined,
+    recorded,
+)
+from backuppc_register.state import key_pairs, parts, retirement
+from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.records import Record
+
+
+def retire(host: str, custody: Custody) -> Done:
+    """Stop the backups of *host* until somebody resumes them or its owner registers again.
+
+    Raises what `examined` does, and faults.
+    """
+    with examined(host, custody) as subject:
+        line, record = lined(subject), recorded(subject)
+        steps = missing_steps(subject, record, custody.folders)
+        if steps and not custody.dry_run:
+            close(subject, replace(record, retired=record.retired or custody.moment), custody)
+    note = custody.jobs.stop(host, custody.administrator) if steps and not custody.dry_run else ""
+    return Done(host, line.user, steps, note)
+
+
+def resume(host: str, custody: Custody) -> Done:
+    """Let the backups of *host* go on with the key and the settings that it had, and keep its data.
+
+    Raises Refused for archived backups, which no machine stands behind; what `examined` does, and faults.
+    """
+    with examined(host, custody) as subject:
+        line, record = lined(subject), recorded(subject)
+        if is_archive(host):
+            raise Refused(reason=f"{host} are archived backups: there is nothing to resume")
+        steps = tuple(_resuming(record))
+        if steps and not custody.dry_run:
+            reopen(record, subject.config, custody.config.backuppc, custody.folders)
+    return Done(host, line.user, steps)
+
+
+def missing_steps(subject: Subject, record: Record, folders: HostFolders) -> tuple[str, ...]:
+    """Return what is still to be done before the host is retired, in words."""
+    host, folder = subject.host, folders.path(subject.host)
+    steps = [] if record.retired else [f"{host} is recorded as retired"]
+    if subject.config != closed_config.text(host):
+        steps.append(f"{host}.pl stops the backups and is closed to its owner; the one that is there is kept")
+    if parts.content(folder / key_pairs.PRIVATE) is not None:
+        steps.append(f"the key of {host} is put away")
+    return tuple(steps)
+
+
+def close(subject: Subject, record: Record, custody: Custody) -> None:
+    """Retire the host, with *record* to say so; under the lock.
+
+    The record is first, so that whoever comes after a killed run knows what there is to undo.
+
+    Raises NoConfigFile; Refused where the .pl is a link.
+    """
+    host, folder, places = subject.host, custody.folders.path(subject.host), custody.config.backuppc
+    if host_config.path(places.config_dir, host).is_symlink():
+        raise Refused(reason=f"{host}.pl is a link: put the file itself there first")
+    custody.folders.put_record(record)
+    if subject.config != closed_config.text(host):
+        if subject.config is not None:
+            retirement.keep_config(folder, subject.config)
+        closed_config.put(places.config_dir, host, closed_config.text(host))
+    retirement.put_key_away(folder)
+
+
+def reopen(record: Record, config: bytes | None, places: BackupPC, folders: HostFolders) -> Record:
+    """Undo `close`, how far it ever came; under the lock. *config* is the .pl as it is now.
+
+    What somebody wrote into the closed .pl meanwhile is kept beside our files. The record is last.
+
+    Raises NoConfigFile.
+    """
+    host, folder = record.host, folders.path(record.host)
+    retirement.bring_key_back(folder)
+    kept = retirement.kept_config(folder)
+    if kept is not None and config != kept:
+        if config is not None and config != closed_config.text(host):
+            retirement.keep_edited(folder, config)
+        closed_config.put(places.config_dir, host, kept)
+    elif kept is None and config == closed_config.text(host):
+        closed_config.remove(places.config_dir, host)
+    retirement.forget_config(folder)
+    reopened = replace(record, retired="", purge="")
+    folders.put_record(reopened)
+    return reopened
+
+
+def _resuming(record: Record) -> list[str]:
+    steps = [f"{record.host} has its key and its settings back, and is backed up"] if record.retired else []
+    return steps + ([f"the data of {record.host} is not deleted"] if record.purge else [])

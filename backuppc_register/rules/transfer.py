@@ -1,0 +1,213 @@
+"""A laptop changes hands: the new person gets the host, and never what was backed up before."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import count
+
+from backuppc_register.backuppc import closed_config, host_config, host_data, hosts
+from backuppc_register.backuppc.hosts import Line
+from backuppc_register.errors import BadUser, CouldNotRegister
+from backuppc_register.person import Person, possible_logon, same_logon
+from backuppc_register.rules import policy
+from backuppc_register.rules.custody import (
+    Custody,
+    Done,
+    Refused,
+    Subject,
+    examined,
+    is_archive,
+    lined,
+    note_line,
+    recorded,
+)
+from backuppc_register.rules.registration import Directory
+from backuppc_register.state import key_pairs, known_hosts, retirement
+from backuppc_register.state.records import Record
+
+_WITHIN = 30.0  # seconds for the directory
+_TRIES = 100
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a transfer will do.
+
+    *owner*: whose the archived backups will be. *archive*: their name, "" where there are no backups.
+    *purge*: from when these may be deleted, "" for never. *record*: the host's new one, *config* its new .pl.
+    """
+
+    owner: str
+    archive: str
+    purge: str
+    record: Record
+    config: bytes
+
+    def steps(self, subject: Subject) -> tuple[str, ...]:
+        """Say it in words."""
+        host, record = subject.host, self.record
+        steps = []
+        if self.archive:
+            steps.append(f"{subject.extent} of {host} are {self.owner}'s as {self.archive} from now on")
+        if self.archive and self.purge:
+            steps.append(f"the data of {self.archive} may be deleted from {self.purge}")
+        steps.append(f"{host} gets new settings and a new key; the earlier ones are set aside")
+        steps.append(f"{host} is {record.person}'s, who registers it anew from the machine")
+        return tuple(steps)
+
+
+def person_of(logon: str, directory: Directory, account: str) -> Person:
+    """Return the person of *logon*, checked as at a registration.
+
+    Raises BadUser, DirectoryUnavailable.
+    """
+    if not possible_logon(logon):
+        raise BadUser(logon=logon, detail="not a possible logon")
+    policy.refuse_own_account(logon, account)
+    person = directory.find(logon, _WITHIN)
+    policy.refuse_own_account(person.uid, account)
+    return person
+
+
+def transfer(host: str, person: Person, custody: Custody, *, purge_in: int | None = None) -> Done:
+    """Give *host* to *person*; its backups stay with who has them now, under an archived name.
+
+    *purge_in*: they may be deleted in so many days; None: they stay.
+
+    Killed anywhere, nobody reads what was not theirs, and the same transfer again finishes the work: until
+    the last step, the hosts line, the host is its earlier owner's.
+
+    Raises what `examined` does; Refused; Busy, and faults.
+    """
+    with custody.jobs.kept_away(host) as kept:
+        with examined(host, custody) as subject:
+            plan = _plan(subject, person, custody, purge_in)
+            if not custody.dry_run:
+                _carry_out(plan, subject, custody)
+        known = tuple(filter(None, (host, plan.archive)))
+        note = "" if custody.dry_run else kept.tell(known=known)
+    if not custody.dry_run:
+        host_data.sweep(custody.config.backuppc.data_dir)
+    return Done(host, person.uid, plan.steps(subject), note)
+
+
+def _plan(subject: Subject, person: Person, custody: Custody, purge_in: int | None) -> Plan:
+    host, line, record = subject.host, lined(subject), recorded(subject)
+    if is_archive(host):
+        raise Refused(reason=f"{host} are archived backups: they stay with {line.user}")
+    given_again = bool(record.entry and person.entry and record.entry != person.entry)
+    same = same_logon(line.user, person.uid)
+    if same and same_logon(record.person, person.uid) and not given_again:
+        raise Refused(reason=f"{host} is {person.uid}'s already")
+    values = host_config.Values(host, record.full_name, custody.folders.path(host) / known_hosts.SSH_CONFIG)
+    config = host_config.render(record.os, values, custody.config.backuppc.templates)
+    owner = _earlier_owner(line, record, person, custody)
+    in_days = (custody.now + timedelta(days=purge_in or 0)).isoformat(timespec="seconds")
+    return Plan(
+        owner=owner,
+        archive=_archive(subject, owner, custody) if subject.data else "",
+        purge=in_days if purge_in is not None else record.purge,
+        record=replace(
+            record,
+            person=person.uid,
+            entry=person.entry,
+            registered=custody.moment,
+            config=host_config.digest(config),
+            verified="",
+            retired="",
+            purge="",
+        ),
+        config=config,
+    )
+
+
+def _earlier_owner(line: Line, record: Record, person: Person, custody: Custody) -> str:
+    """Return who keeps the backups: who has the host, else BackupPC's own account, an administrator's.
+
+    BackupPC compares logons as text: under a uid that was given out again, the second person would read the
+    first one's files.
+    """
+    earlier = (user for user in (line.user, record.person) if user and not same_logon(user, person.uid))
+    return next(earlier, custody.account)
+
+
+def _archive(subject: Subject, owner: str, custody: Custody) -> str:
+    """Return the name for the backups: one that an earlier run had begun with, or else a new one."""
+    host = subject.host
+    begun = re.compile(rf"{re.escape(host)}_[0-9]{{8}}(-[0-9]+)?")
+    for line in subject.hosts.lines:
+        if begun.fullmatch(line.host) and _is_begun(line.host, subject, owner, custody):
+            return line.host
+    return next(name for name in _names(subject, custody) if _is_begun(name, subject, owner, custody))
+
+
+def _names(subject: Subject, custody: Custody) -> Iterator[str]:
+    dated = f"{subject.host}_{custody.now:%Y%m%d}"
+    yield dated
+    for n in count(2):
+        if n > _TRIES:
+            raise Refused(reason=f"there are {_TRIES} archives of {subject.host} of this day")
+        yield f"{dated}-{n}"
+
+
+def _is_begun(name: str, subject: Subject, owner: str, custody: Custody) -> bool:
+    """Tell whether nothing stands under *name*, or no more than what a killed run of ours has left."""
+    places, lines = custody.config.backuppc, subject.hosts.lines_for(name)
+    config, theirs = host_config.read(places.config_dir, name), custody.folders.record(name)
+    return (
+        not (places.data_dir / "pc" / name).exists()
+        and config in (None, closed_config.text(name))
+        and (theirs is None or theirs.full_name == recorded(subject).full_name)
+        and all(line.user == owner for line in lines)
+    )
+
+
+def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
+    """Do it, each step complete on disk before the next; the hosts line is the commit.
+
+    The archive has its config, record and line before it has data, so that no nightly run finds the data
+    without a line; while the data moves, a nightly run that goes through the hosts by name (as BackupPC's do)
+    counts it at least once. The archived name sorts behind the host's own.
+    """
+    host, places, folders = subject.host, custody.config.backuppc, custody.folders
+    if plan.archive:
+        _make_archive(plan, subject, custody)
+        host_data.archive(places.data_dir, host, plan.archive)
+    elif host_data.exists(places.data_dir, host):
+        host_data.doom(places.data_dir, host, custody.now)  # the log of what never became a backup
+    _rotate(plan, subject, custody)
+    current = hosts.read(places.hosts)
+    custody.ledger.forget(host)
+    hosts.give(places.hosts, current, host, plan.record.person)
+    note_line(host, custody, data=False)
+    if folders.public_key(host) is None:
+        raise CouldNotRegister(detail=f"{host} has no key pair after all")
+
+
+def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
+    archive, places = plan.archive, custody.config.backuppc
+    closed = closed_config.text(archive)
+    closed_config.put(places.config_dir, archive, closed)
+    record = replace(
+        recorded(subject),
+        host=archive,
+        person=plan.owner,
+        config=host_config.digest(closed),
+        retired=recorded(subject).retired or custody.moment,
+        purge=plan.purge,
+    )
+    custody.folders.put_record(record)
+    if not subject.hosts.lines_for(archive):
+        hosts.append(places.hosts, subject.hosts, archive, plan.owner)
+    note_line(archive, custody, data=True)
+
+
+def _rotate(plan: Plan, subject: Subject, custody: Custody) -> None:
+    """Put the earlier owner's key and .pl aside, and make new ones with the new person's record."""
+    host, places, folders = subject.host, custody.config.backuppc, custody.folders
+    earlier = (key_pairs.PRIVATE, key_pairs.PUBLIC, retirement.KEY, retirement.CONFIG, retirement.EDITED)
+    config = host_config.path(places.config_dir, host) if subject.config is not None else None
+    folders.set_parts_aside(host, earlier, config, custody.now)
+    folders.complete(plan.record)
+    host_config.write(places.config_dir, host, plan.config)
