@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from lab import Lab
 
-from backuppc_register.backuppc.backups import has_backups
+from backuppc_register.backuppc.backups import has_backups, hosts_with_folder
 from backuppc_register.errors import CouldNotRegister
 
 ROW = b"0\tfull\t1700000000\t1700000100\t510\t7800000\t0\t0\t0\t0\t0\t0\t0\n"
@@ -25,6 +25,18 @@ def folder(top: Path) -> Path:
 
 def test_a_host_that_BackupPC_never_saw_has_none(top: Path) -> None:
     assert not has_backups(top, "dormeur")
+
+
+def test_the_hosts_that_have_a_folder_are_those_that_a_hosts_line_can_name(top: Path) -> None:
+    for name in ("dormeur", "lab_1.old", "~purged", "UPPER", "a:b"):
+        (top / "pc" / name).mkdir()
+
+    assert hosts_with_folder(top) == ("dormeur", "lab_1.old")
+
+
+def test_folders_that_cannot_be_listed_are_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(CouldNotRegister):
+        hosts_with_folder(tmp_path)
 
 
 def test_a_folder_alone_is_no_data(top: Path, folder: Path) -> None:
@@ -127,7 +139,7 @@ ASK = """
 import sys
 sys.path.insert(0, "/opt/backuppc-register")
 from pathlib import Path
-from backuppc_register.backuppc.backups import has_backups
+from backuppc_register.backuppc.backups import has_backups, hosts_with_folder
 from backuppc_register.errors import CouldNotRegister
 try:
     print(has_backups(Path("/top"), "dormeur"))

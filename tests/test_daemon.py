@@ -75,6 +75,27 @@ def test_without_a_socket_nobody_is_told() -> None:
     assert Daemon("").announce("dormeur", 1) == ""
 
 
+def test_hosts_whose_lines_came_back_are_asked_for_after_a_reload(fake: Fake) -> None:
+    fake.answers(b"ok\n", KNOWN, b"\n")
+
+    problem = daemon(fake).reread(["dormeur", "lab_1", "odd name", "x)\nserver shutdown"], 5)
+
+    assert fake.messages == [b"server reload", b"status host(dormeur)", b"status host(lab_1)"]
+    assert problem == "BackupPC has read its files again and does not know lab_1"
+
+
+def test_of_ten_thousand_hosts_a_few_are_asked_for(fake: Fake) -> None:
+    fake.answers(b"ok\n", *[KNOWN] * 100)
+
+    assert daemon(fake).reread([f"lab{n}" for n in range(10_000)], 5) == ""
+    assert len(fake.messages) < 50
+
+
+def test_where_backuppc_does_not_run_or_is_not_to_be_told_a_reload_is_no_error(tmp_path: Path) -> None:
+    assert "not running" in Daemon(str(tmp_path / "nothing")).reread(["dormeur"], 1)
+    assert Daemon("").reread(["dormeur"], 1) == ""
+
+
 def test_a_host_that_is_known_is_no_reason_to_reload(fake: Fake) -> None:
     fake.answers(KNOWN)
 
@@ -101,7 +122,7 @@ def test_a_host_that_is_not_known_after_a_reload_either_is_told(fake: Fake) -> N
 
 @pytest.mark.parametrize(
     "host",
-    ["", "a b", "a)", "a\nserver shutdown", "a\rserver shutdown", "A", "é", "a_b", "a%0ab", "a\0", "a\n"],
+    ["", "a b", "a)", "a\nserver shutdown", "a\rserver shutdown", "A", "é", "a%0ab", "a\0", "a\n"],
 )
 def test_what_is_no_name_of_a_host_never_reaches_the_socket(fake: Fake, host: str) -> None:
     fake.answers(KNOWN, KNOWN)

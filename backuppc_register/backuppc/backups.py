@@ -10,6 +10,7 @@ from pathlib import Path
 from backuppc_register.errors import CouldNotRegister
 
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
+_HOST = re.compile(r"[a-z0-9_.\\ -]+", re.ASCII)  # what a hosts line can name
 _LEAST_FIELDS = 11  # up to xferErrs
 
 
@@ -92,6 +93,18 @@ def has_backups(data_dir: Path, host: str) -> bool:
     except OSError:
         return True
     return _has_data(folder)
+
+
+def hosts_with_folder(data_dir: Path) -> tuple[str, ...]:
+    """Return the hosts that have a folder below *data_dir*, BackupPC's TopDir, with backups or without.
+
+    Raises CouldNotRegister where *data_dir* has no readable ``pc``.
+    """
+    try:
+        with os.scandir(data_dir / "pc") as entries:
+            return tuple(sorted(entry.name for entry in entries if _HOST.fullmatch(entry.name)))
+    except OSError as error:
+        raise CouldNotRegister(detail=f"[backuppc] data_dir: {error}") from error
 
 
 def _has_data(folder: Path) -> bool:

@@ -5,13 +5,14 @@ import hashlib
 import re
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from backuppc_register.deadline import Deadline
 
-_HOST = re.compile(r"[a-z0-9.-]+", re.ASCII)
+_HOST = re.compile(r"[a-z0-9._-]+", re.ASCII)
+_MOST_ASKED = 20  # hosts of many that BackupPC is asked for, after it has read them all at once
 _LONGEST = 65536  # bytes of one line; a host's status is some hundreds
 _AT_WORK = re.compile(rb"""\b(?:Job["']? => \{|(?:Bg|User|Cmd)QueueOn["']? => ["']?1)""")
 # A scalar of Data::Dumper's: "word" => "text" or a number; what is a list or a table is not of interest.
@@ -49,6 +50,15 @@ class Daemon:
         """
         return self._tell(_make_known, host, within) if self._socket else ""
 
+    def reread(self, hosts: Sequence[str], within: float) -> str:
+        """Have the running BackupPC read the hosts file, where *hosts* have got lines.
+
+        Returns "" when it knows those that it was asked for within *within* seconds, else one sentence. Never
+        raises.
+        """
+        asked = [host for host in hosts if _HOST.fullmatch(host)][:_MOST_ASKED]
+        return self._safely(partial(_reread, asked), within) if self._socket else ""
+
     def begin_full(self, host: str, user: str, within: float) -> str:
         """Ask within *within* seconds for a full backup of *host* in the name of *user*, its owner.
 
@@ -75,8 +85,11 @@ class Daemon:
     def _tell(self, act: Callable[[str, _Ask], str], host: str, within: float) -> str:
         if not _HOST.fullmatch(host):
             return "BackupPC was not told: that is no name of a host"
+        return self._safely(partial(act, host), within)
+
+    def _safely(self, act: Callable[[_Ask], str], within: float) -> str:
         try:
-            return self._act(act, host, Deadline(within))
+            return self._act(act, Deadline(within))
         except (FileNotFoundError, ConnectionRefusedError):
             return "BackupPC is not running and will read the hosts file when it starts"
         except (TimeoutError, subprocess.TimeoutExpired):
@@ -86,13 +99,13 @@ class Daemon:
         except (OSError, ValueError, subprocess.SubprocessError, _NoUse) as error:
             return f"BackupPC could not be told: {error}"
 
-    def _act(self, act: Callable[[str, _Ask], str], host: str, deadline: Deadline) -> str:
+    def _act(self, act: Callable[[_Ask], str], deadline: Deadline) -> str:
         try:
-            return act(host, lambda message: _over_socket(self._socket, message, deadline))
+            return act(lambda message: _over_socket(self._socket, message, deadline))
         except _DigestRefused:
             if not self._tool.exists():
                 raise
-            return act(host, lambda message: _by_tool(self._tool, message, deadline))
+            return act(lambda message: _by_tool(self._tool, message, deadline))
 
 
 def _make_known(host: str, ask: _Ask) -> str:
@@ -101,6 +114,12 @@ def _make_known(host: str, ask: _Ask) -> str:
     # The reply to a reload is "ok" whether or not the hosts file could be read.
     ask("server reload")
     return "" if _knows(host, ask) else f"BackupPC has read its files again and does not know {host}"
+
+
+def _reread(hosts: Sequence[str], ask: _Ask) -> str:
+    ask("server reload")
+    unknown = [host for host in hosts if not _knows(host, ask)]
+    return f"BackupPC has read its files again and does not know {', '.join(unknown)}" if unknown else ""
 
 
 def _begin_full(user: str, host: str, ask: _Ask) -> str:

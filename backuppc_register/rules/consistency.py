@@ -1,0 +1,150 @@
+"""Where hosts file, records, per-host configs, keys and data contradict each other; nothing is decided."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from backuppc_register.backuppc import backups, host_config
+from backuppc_register.backuppc.hosts import HostsFile
+from backuppc_register.config import Config
+from backuppc_register.errors import CouldNotRegister, NoConfigFile
+from backuppc_register.person import same_logon
+from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.records import Record
+
+_UNFINISHED = timedelta(hours=1)  # a registration may be at work meanwhile
+_ADMIN = "backuppc-register-admin"
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """What does not fit together about a host, and what can be done."""
+
+    host: str
+    person: str
+    what: str
+    advice: str
+
+
+def contradictions(
+    config: Config, folders: HostFolders, hosts: HostsFile, now: datetime
+) -> Iterator[Contradiction]:
+    """Yield what does not fit together, by what the hosts file was a moment ago.
+
+    Needs no lock: what is being registered meanwhile is left out. Raises NoConfigFile where our state cannot
+    be listed.
+    """
+    users: dict[str, list[str]] = {}
+    for line in hosts.lines:
+        users.setdefault(line.host, []).append(line.user)
+    recorded = folders.names()
+    for host in recorded:
+        yield from _of_host(host, users.get(host, []), config, folders, now)
+    known = users.keys() | set(recorded)
+    yield from _ownerless_data(known, config)
+    yield from _ownerless_configs(known, config)
+
+
+def _of_host(
+    host: str, users: list[str], config: Config, folders: HostFolders, now: datetime
+) -> Iterator[Contradiction]:
+    owner = ", ".join(users)
+    try:
+        record = folders.record(host)
+    except NoConfigFile as error:
+        advice = "Look at it, and set it right or move its folder away; the owner then registers again."
+        yield Contradiction(host, owner, f"our record cannot be read: {error.detail}", advice)
+        return
+    if record is None:
+        yield Contradiction(host, owner, "our folder of it has no record", "Its owner registers again.")
+        return
+    if users:
+        yield from _of_owner(record, users)
+        yield from _of_parts(record, config, folders)
+    else:
+        yield from _without_line(record, config, now)
+
+
+def _of_owner(record: Record, users: list[str]) -> Iterator[Contradiction]:
+    others = [user or "nobody" for user in users if not same_logon(user, record.person)]
+    if others:
+        what = f"the hosts line is of {', '.join(others)}, our record of {record.person}; the line counts"
+        advice = f"{_ADMIN} transfer {record.host} LOGON, or let the line's owner register again."
+        yield Contradiction(record.host, ", ".join(others), what, advice)
+
+
+def _of_parts(record: Record, config: Config, folders: HostFolders) -> Iterator[Contradiction]:
+    host, person = record.host, record.person
+    # No key is in use of what is retired; of archived backups, whose names have an underscore, there is none.
+    if not record.retired and "_" not in host:
+        again = f"{person} registers again and installs the key that is told then."
+        try:
+            if folders.public_key(host) is None:
+                yield Contradiction(host, person, "there is no key pair of it", again)
+        except NoConfigFile as error:
+            yield Contradiction(host, person, f"its key pair is of no use: {error.detail}", again)
+    try:
+        if record.config and not host_config.exists(config.backuppc, host):
+            what = f"{host}.pl is gone: BackupPC uses its global settings"
+            yield Contradiction(host, person, what, f"{person} registers again.")
+    except NoConfigFile as error:
+        yield Contradiction(host, person, f"{host}.pl: {error.detail}", "See who may read it.")
+
+
+def _without_line(record: Record, config: Config, now: datetime) -> Iterator[Contradiction]:
+    host, person = record.host, record.person
+    if _has_data(host, config):
+        what = "it has backups and a record, but no line; BackupPC deletes such backups at its nightly runs"
+        advice = f"{person} registers again, or add the line by hand: {host} 0 {person}"
+        yield Contradiction(host, person, what, advice)
+    elif _is_old(record, now):
+        what = "a registration that was never finished: it has a record, but no line and no backups"
+        yield Contradiction(host, person, what, f"{person} registers again; or else it does no harm.")
+
+
+def _is_old(record: Record, now: datetime) -> bool:
+    try:
+        return now - datetime.fromisoformat(record.registered) > _UNFINISHED
+    except (ValueError, TypeError):  # no time, or one without a zone
+        return True
+
+
+def _has_data(host: str, config: Config) -> bool:
+    try:
+        return backups.has_backups(config.backuppc.data_dir, host)
+    except CouldNotRegister:
+        return True
+
+
+def _ownerless_data(known: set[str], config: Config) -> Iterator[Contradiction]:
+    try:
+        names = backups.hosts_with_folder(config.backuppc.data_dir)
+    except CouldNotRegister as error:
+        yield Contradiction("", "", str(error.detail), "Is the disk mounted, and open to BackupPC's account?")
+        return
+    for host in names:
+        if host not in known and _has_data(host, config):
+            what = "there are backups of it, but no line and no record"
+            advice = f"Add its line to the hosts file, or delete {config.backuppc.data_dir}/pc/{host}."
+            yield Contradiction(host, "", what, advice)
+
+
+def _ownerless_configs(known: set[str], config: Config) -> Iterator[Contradiction]:
+    """Yield the .pl files that lead to a key of ours without being of a host that we know."""
+    ours = str(config.state.directory / "hosts").encode()
+    for path in _configs(config.backuppc.config_dir):
+        try:
+            content = host_config.read(config.backuppc.config_dir, path.stem)
+        except NoConfigFile:
+            continue
+        if path.stem not in known and ours in (content or b""):
+            what = f"{path} is of a host without line and record; the name is refused to everybody"
+            yield Contradiction(path.stem, "", what, "Move it away.")
+
+
+def _configs(config_dir: Path) -> list[Path]:
+    try:
+        return sorted(path for path in config_dir.iterdir() if path.suffix == ".pl")
+    except OSError:
+        return []

@@ -1,0 +1,391 @@
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pytest_mock import MockerFixture
+
+from backuppc_register import config
+from backuppc_register.backuppc import hosts
+from backuppc_register.errors import CouldNotRegister, NoConfigFile
+from backuppc_register.rules import reconciliation
+from backuppc_register.rules.reconciliation import Kind, Outcome, Site
+from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.ledger import Ledger
+from backuppc_register.state.records import Record
+
+HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
+NOW = datetime(2026, 11, 22, 21, 0, 0, tzinfo=UTC)
+LINES = (
+    b"dormeur\t0\tcmartin\n",
+    b"LAB_1 0 adupont bdurand,cpetit  # in room 12\n",
+    b"sirene 1 adupont\r\n",
+    b"orque\t0\tcmartin\n",
+)
+
+
+class Daemon:
+    """A BackupPC that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[list[str]] = []
+
+    def reread(self, hosts: Sequence[str], within: float) -> str:
+        self.told.append([*hosts])
+        return ""
+
+
+class Server:
+    """BackupPC's files and our state in a temporary folder; dormeur and lab_1 have data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.etc, self.top, self.state = (folder / name for name in ("etc", "top", "state"))
+        for place in (self.etc, self.top, self.state, self.top / "pc"):
+            place.mkdir()
+        self.hosts = self.etc / "hosts"
+        self.folders = HostFolders(self.state)
+        self.ledger = Ledger(self.state)
+        self.daemon = Daemon()
+        places = {"hosts": str(self.hosts), "config_dir": str(self.etc), "data_dir": str(self.top)}
+        self.config = config.check(
+            {
+                "server": {"url": "https://dugong/{host}"},
+                "directory": {"servers": ["ldaps://ldap"], "base": "o=x"},
+                "dns": {"domains": ["univ-brest.fr"]},
+                "backuppc": places,
+                "state": {"directory": str(self.state)},
+            }
+        )
+        self.site = Site(self.config, self.folders, self.ledger, self.daemon)
+        self.write(*LINES)
+        for host in ("dormeur", "lab_1"):
+            self.back_up(host)
+
+    def write(self, *lines: bytes) -> None:
+        self.hosts.write_bytes(HEADER + b"".join(lines))
+
+    def back_up(self, host: str) -> None:
+        (self.top / "pc" / host / "0").mkdir(parents=True)
+
+    def clean(self, host: str) -> None:
+        shutil.rmtree(self.top / "pc" / host)
+
+    def register(self, host: str, person: str) -> None:
+        name = f"{host}.univ-brest.fr"
+        record = Record(host, name, person, "", "linux", "192.0.2.1", "2026-01-01", "0" * 64)
+        self.folders.create(record)
+        (self.etc / f"{host}.pl").write_bytes(b"1;\n")
+
+    def reconcile(self, *, change: bool = True, later: float = 0) -> Outcome:
+        return reconciliation.reconcile(self.site, NOW + timedelta(hours=later), change=change)
+
+    def after(self, *lines: bytes) -> bytes:
+        return HEADER + b"".join(lines)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    return Server(tmp_path)
+
+
+@pytest.fixture
+def noted(server: Server) -> Server:
+    """Give a server whose lines have been noted once."""
+    assert server.reconcile().news == ()
+    return server
+
+
+def kinds(outcome: Outcome) -> list[tuple[str, str]]:
+    return [(news.kind.value, news.host) for news in outcome.news]
+
+
+def test_the_first_run_notes_every_line_whoever_it_is_of_and_changes_none(server: Server) -> None:
+    before = server.hosts.stat()
+
+    outcome = server.reconcile()
+
+    assert outcome.news == ()
+    assert server.hosts.stat() == before
+    known = server.ledger.read()
+    assert [*known] == ["dormeur", "lab_1", "sirene", "orque"]
+    assert [host.data for host in known.values()] == [True, True, False, False]
+    raws = [line.raw for host in known.values() for line in host.lines]
+    assert raws == [line.removesuffix(b"\n") for line in LINES]
+    assert known["lab_1"].lines[0].more_users == ("bdurand", "cpetit")
+    assert server.daemon.told == []
+
+
+@pytest.mark.parametrize("lost", range(len(LINES)))
+def test_a_lost_line_is_back_with_its_very_bytes_with_data_or_without(noted: Server, lost: int) -> None:
+    left = [line for number, line in enumerate(LINES) if number != lost]
+    noted.write(*left)
+    host = [*noted.ledger.read()][lost]
+
+    outcome = noted.reconcile(later=1)
+
+    assert kinds(outcome) == [("restored", host)]
+    assert noted.hosts.read_bytes() == noted.after(*left, LINES[lost])
+    assert outcome.hosts.lines_for(host)
+    assert noted.daemon.told == [[host]]
+    assert noted.reconcile(later=2).news == ()
+
+
+def test_where_only_looking_is_asked_for_nothing_is_written_and_all_is_told(noted: Server) -> None:
+    noted.register("dormeur", "cmartin")
+    noted.clean("dormeur")
+    noted.write(LINES[2], LINES[3])
+    before = {path: path.read_bytes() for path in (noted.hosts, noted.ledger.path)}
+
+    outcome = noted.reconcile(change=False)
+
+    assert kinds(outcome) == [("restored", "lab_1"), ("cleaned", "dormeur")]
+    assert {path: path.read_bytes() for path in before} == before
+    assert noted.folders.exists("dormeur")
+    assert noted.daemon.told == []
+
+
+@pytest.mark.parametrize("kept", [b"", HEADER, b"# nothing\n", None], ids=repr)
+def test_an_emptied_or_missing_file_is_whole_again_and_that_is_said_loudly(
+    noted: Server, kept: bytes | None
+) -> None:
+    if kept is None:
+        noted.hosts.unlink()
+    else:
+        noted.hosts.write_bytes(kept)
+
+    outcome = noted.reconcile()
+
+    assert [kind for kind, _ in kinds(outcome)] == ["mass-loss", *["restored"] * 4]
+    assert outcome.news[0].loud
+    assert noted.hosts.read_bytes().endswith(b"".join(LINES))
+    assert len(hosts.parse(noted.hosts.read_bytes()).lines) == 4
+
+
+def test_more_lines_than_anybody_takes_out_by_hand_is_a_mass_loss(server: Server) -> None:
+    many = [b"lab%d 0 a\n" % n for n in range(11)]
+    server.write(*LINES, *many)
+    server.reconcile()
+    server.write(*LINES)
+
+    assert kinds(server.reconcile())[0] == ("mass-loss", "")
+    server.write(*LINES, many[0])
+    assert ("mass-loss", "") not in kinds(server.reconcile())
+
+
+def test_a_file_that_is_missing_before_anything_was_noted_is_a_fault(server: Server) -> None:
+    server.hosts.unlink()
+
+    with pytest.raises(CouldNotRegister):
+        server.reconcile()
+
+    assert not server.hosts.exists()
+
+
+def test_a_dangling_link_in_the_files_place_is_a_fault(noted: Server) -> None:
+    noted.hosts.unlink()
+    noted.hosts.symlink_to("nowhere")
+
+    with pytest.raises(CouldNotRegister):
+        noted.reconcile()
+
+    assert noted.hosts.is_symlink()
+
+
+def test_an_unreadable_file_is_a_fault_and_nothing_is_forgotten(noted: Server, mocker: MockerFixture) -> None:
+    before = noted.ledger.path.read_bytes()
+    mocker.patch.object(hosts, "read", side_effect=CouldNotRegister(detail="closed"))
+
+    with pytest.raises(CouldNotRegister):
+        noted.reconcile()
+
+    assert noted.ledger.path.read_bytes() == before
+
+
+class TestCleaned:
+    def test_line_and_data_gone_is_an_administrators_work_and_is_not_undone(self, noted: Server) -> None:
+        noted.register("dormeur", "cmartin")
+        noted.write(*LINES[1:])
+        noted.clean("dormeur")
+
+        outcome = noted.reconcile()
+
+        assert kinds(outcome) == [("cleaned", "dormeur")]
+        assert not noted.folders.exists("dormeur")
+        assert not (noted.etc / "dormeur.pl").exists()
+        (aside,) = (noted.state / "aside").iterdir()
+        assert {"key", "record.json", "dormeur.pl"} <= {path.name for path in aside.iterdir()}
+        assert noted.hosts.read_bytes() == noted.after(*LINES[1:])
+        assert noted.reconcile().news == ()
+
+    def test_cleaned_in_two_steps_it_is_the_same(self, noted: Server) -> None:
+        noted.clean("dormeur")
+        assert noted.reconcile().news == ()
+        noted.write(*LINES[1:])
+
+        assert kinds(noted.reconcile()) == [("cleaned", "dormeur")]
+
+    def test_a_record_of_somebody_who_came_later_stays(self, noted: Server) -> None:
+        noted.write(*LINES[1:])
+        noted.clean("dormeur")
+        noted.register("dormeur", "newcomer")
+
+        outcome = noted.reconcile()
+
+        assert kinds(outcome) == [("cleaned", "dormeur")]
+        assert noted.folders.exists("dormeur")
+
+    def test_a_host_that_never_was_ours_is_only_told_of(self, noted: Server) -> None:
+        noted.write(LINES[0], *LINES[2:])
+        noted.clean("lab_1")
+
+        assert kinds(noted.reconcile()) == [("cleaned", "lab_1")]
+
+    @pytest.mark.parametrize("gone", ["unmounted", "unreadable"])
+    def test_a_disk_that_is_not_there_is_no_cleaning(self, noted: Server, gone: str) -> None:
+        noted.register("dormeur", "cmartin")
+        noted.write(*LINES[1:])
+        shutil.rmtree(noted.top / "pc")
+        if gone == "unmounted":
+            (noted.top / "pc").mkdir()
+
+        outcome = noted.reconcile()
+
+        assert ("restored", "dormeur") in kinds(outcome)
+        assert noted.folders.exists("dormeur")
+        assert (("data-missing", "") in kinds(outcome)) == (gone == "unmounted")
+
+    def test_backups_that_came_before_the_line_was_lost_count_though_never_noted(self, noted: Server) -> None:
+        noted.back_up("orque")
+        noted.write(*LINES[:3])
+        noted.reconcile()
+        noted.clean("orque")
+        noted.write(*LINES[:3])
+
+        assert kinds(noted.reconcile()) == [("cleaned", "orque")]
+
+
+class TestChanged:
+    def test_another_user_is_news_once_and_stays(self, noted: Server) -> None:
+        theirs = b"dormeur\t0\tadupont\n"
+        noted.write(theirs, *LINES[1:])
+
+        first, second = noted.reconcile(), noted.reconcile()
+
+        assert kinds(first) == [("changed", "dormeur")]
+        assert "0 cmartin became 0 adupont" in first.news[0].what
+        assert first.news[0].person == "adupont"
+        assert second.news == ()
+        noted.write(*LINES[1:])
+        noted.reconcile()
+        assert noted.hosts.read_bytes() == noted.after(*LINES[1:], theirs)
+
+    def test_the_web_editors_spelling_is_noted_and_no_news(self, noted: Server) -> None:
+        again = b"lab_1\t0\tadupont\tbdurand,cpetit\n"
+        noted.write(LINES[0], again, *LINES[2:])
+
+        assert noted.reconcile().news == ()
+        assert noted.ledger.read()["lab_1"].lines[0].raw + b"\n" == again
+
+    def test_one_of_two_lines_of_a_host_is_a_change_and_no_loss(self, noted: Server) -> None:
+        noted.write(*LINES, b"dormeur 0 bdurand\n")
+        noted.reconcile()
+        noted.write(*LINES)
+
+        assert kinds(noted.reconcile()) == [("changed", "dormeur")]
+        assert noted.hosts.read_bytes() == noted.after(*LINES)
+
+    def test_both_lines_of_a_host_come_back(self, noted: Server) -> None:
+        noted.write(*LINES, b"dormeur 0 bdurand\n")
+        noted.reconcile()
+        noted.write(*LINES[1:])
+
+        noted.reconcile()
+
+        assert noted.hosts.read_bytes() == noted.after(*LINES[1:], LINES[0], b"dormeur 0 bdurand\n")
+
+
+def test_what_backuppc_skips_is_no_line_and_stays_as_it_is(server: Server) -> None:
+    skipped = (b" leading 0 a\n", b"a/b 0 c\n", b"# comment\n", b"\n", b"alone\n")
+    server.write(*skipped, *LINES)
+    server.reconcile()
+    server.write(*skipped, *LINES[1:])
+
+    server.reconcile()
+
+    assert server.hosts.read_bytes() == server.after(*skipped, *LINES[1:], LINES[0])
+
+
+def test_a_forgotten_host_does_not_come_back(noted: Server) -> None:
+    noted.ledger.forget("dormeur")
+    noted.write(*LINES[1:])
+
+    assert noted.reconcile().news == ()
+    assert noted.hosts.read_bytes() == noted.after(*LINES[1:])
+
+
+def test_a_new_registrations_line_is_known_before_the_next_run(noted: Server) -> None:
+    noted.ledger.note(reconciliation.noted("calmar", "bdurand", data=False, now=NOW))
+
+    assert kinds(noted.reconcile()) == [("restored", "calmar")]
+    assert noted.hosts.read_bytes() == noted.after(*LINES, b"calmar\t0\tbdurand\n")
+
+
+def test_where_the_line_cannot_be_put_back_that_is_said_loudly_and_it_stays_known(
+    noted: Server, mocker: MockerFixture
+) -> None:
+    noted.write(*LINES[1:])
+    mocker.patch("os.fchown", side_effect=PermissionError(1, "Operation not permitted"))
+
+    outcome = noted.reconcile()
+
+    assert kinds(outcome) == [("not-restored", "")]
+    assert outcome.news[0].loud
+    mocker.stopall()
+    assert kinds(noted.reconcile()) == [("restored", "dormeur")]
+
+
+def test_a_line_that_would_mean_something_else_now_is_told_and_the_others_come_back(noted: Server) -> None:
+    noted.hosts.write_bytes(b"host dhcp user\n")
+
+    outcome = noted.reconcile()
+
+    assert ("not-restored", "lab_1") in kinds(outcome)
+    assert ("restored", "dormeur") in kinds(outcome)
+
+
+def test_a_damaged_ledger_stops_the_run_before_anything_is_written(noted: Server) -> None:
+    noted.ledger.path.write_bytes(b"rubbish")
+    noted.write()
+    before = noted.hosts.read_bytes()
+
+    with pytest.raises(NoConfigFile):
+        noted.reconcile()
+
+    assert noted.hosts.read_bytes() == before
+    assert noted.ledger.path.read_bytes() == b"rubbish"
+
+
+def test_a_ledger_that_cannot_be_written_is_told_beside_what_was_done(
+    noted: Server, mocker: MockerFixture
+) -> None:
+    noted.write(*LINES[1:])
+    mocker.patch.object(Ledger, "write", side_effect=NoConfigFile(detail="No space left"))
+
+    assert kinds(noted.reconcile()) == [("restored", "dormeur"), ("not-noted", "")]
+    assert noted.hosts.read_bytes() == noted.after(*LINES[1:], LINES[0])
+
+
+def test_a_backuppc_that_does_not_see_the_hosts_is_told(noted: Server, mocker: MockerFixture) -> None:
+    noted.write(*LINES[1:])
+    mocker.patch.object(Daemon, "reread", return_value="BackupPC is not running")
+
+    assert kinds(noted.reconcile()) == [("restored", "dormeur"), ("backuppc", "")]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_what_somebody_has_to_look_at_at_once_is_loud(kind: Kind) -> None:
+    loud = {Kind.MASS_LOSS, Kind.NOT_RESTORED, Kind.NOT_NOTED, Kind.DATA_MISSING}
+
+    assert replace(reconciliation.News(kind, "x")).loud == (kind in loud)
