@@ -44,7 +44,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command said, and its exit status: -1 where it has none."""
+    """What a command said, and its exit status: -1 where a signal ended it."""
 
     output: str
     complaint: str
@@ -78,26 +78,26 @@ class Machine:
         """Run *command* there and return what it said; raises NotReachable."""
         with self._translated(Step.WRAPPER):
             channel = self._transport.open_session(timeout=self._deadline.remaining())
-            channel.settimeout(self._deadline.remaining())
             channel.exec_command(command)
             channel.shutdown_write()
             output = self._read(channel, channel.recv)
             complaint = self._read(channel, channel.recv_stderr)
-            ended = channel.status_event.wait(self._deadline.remaining())
-            return Answer(output, complaint, channel.recv_exit_status() if ended else -1)
+            if not channel.status_event.wait(self._deadline.remaining()):
+                raise TimeoutError("the command has said all, but does not end")
+            return Answer(output, complaint, channel.recv_exit_status())
 
     def _read(self, channel: "paramiko.Channel", receive: Callable[[int], bytes]) -> str:
         content = b""
-        while len(content) < LARGEST_ANSWER:
+        while len(content) <= LARGEST_ANSWER:
             left = self._deadline.remaining()
             if not left:
                 raise TimeoutError("the command goes on and on")
             channel.settimeout(left)
             part = receive(4096)
             if not part:
-                break
+                return content.decode("utf-8", "replace")
             content += part
-        return content.decode("utf-8", "replace")
+        raise ValueError(f"the command says more than {LARGEST_ANSWER} bytes")
 
     @contextmanager
     def _translated(self, step: Step, what: str = "") -> Iterator[None]:
