@@ -15,10 +15,11 @@ from backuppc_register.errors import NoConfigFile, RegisterError
 from backuppc_register.person import Person
 from backuppc_register.reply import Success
 from backuppc_register.request import Address, Request
-from backuppc_register.rules import naming, policy, retirement
+from backuppc_register.rules import naming, policy, reconciliation, retirement
 from backuppc_register.rules.claim import Applicant, Claim, Standing, judge
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.known_hosts import SSH_CONFIG
+from backuppc_register.state.ledger import Ledger
 from backuppc_register.state.records import Record
 
 _LOCK_PATIENCE = 10.0  # seconds, design section 4
@@ -145,6 +146,7 @@ def _register(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
             standing = standing_of(applicant.host, site)
             plan = replace(_plan(applicant, standing, site), resumed=True)
         _carry_out(plan, standing, site)
+        notes += _noted(plan, standing, site)
         key = site.folders.public_key(applicant.host)
     if key is None:
         raise NoConfigFile(detail=f"{applicant.host} has no key pair after all")
@@ -259,6 +261,20 @@ def _carry_out(plan: Plan, standing: Standing, site: Site) -> None:
         host_config.write(places.config_dir, host, plan.config)
     if plan.line:
         hosts.append(places.hosts, standing.hosts, host, plan.record.person)
+
+
+def _noted(plan: Plan, standing: Standing, site: Site) -> list[str]:
+    """Note the new line, should somebody lose it; return what the log is to say where that failed."""
+    if not plan.line:
+        return []
+    known = reconciliation.noted(
+        plan.record.host, plan.record.person, data=standing.backups, now=datetime.now(UTC)
+    )
+    try:
+        Ledger(site.config.state.directory).note(known)
+    except NoConfigFile as error:  # the registration stands; `reconcile` notes the line at its next run
+        return [f"the line was not noted: {error.detail}"]
+    return []
 
 
 def _record(applicant: Applicant, config: str) -> Record:
