@@ -17,9 +17,19 @@ from backuppc_register.errors import RegisterError
 PROGRAM = "backuppc-register-admin"
 
 VERBS: dict[str, str] = {
+    "init": "init",
+    "register-key": "register_key",
+    "bundle": "bundle",
     "list": "list_hosts",
     "show": "show",
+    "check": "check",
     "log": "log",
+    "transfer": "transfer",
+    "retire": "retire",
+    "resume": "resume",
+    "purge": "purge",
+    "remove": "remove",
+    "accept-key": "accept_key",
 }
 """Each verb and its module in this package, imported when it is chosen.
 

@@ -12,7 +12,7 @@ from backuppc_register.backuppc.host_data import Extent
 from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
-from backuppc_register.errors import NotAllowed, NotRegistered
+from backuppc_register.errors import NotAllowed, NotRegistered, RegisterError
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Known, Ledger, Noted
 from backuppc_register.state.records import Record
@@ -156,6 +156,16 @@ def lined(subject: Subject) -> Line:
     if subject.line is None:
         raise Refused(reason=f"{subject.host} has lost its hosts line: backuppc-register-admin reconcile")
     return subject.line
+
+
+def stop_jobs(host: str, custody: Custody) -> str:
+    """Stop what runs on *host*, which has been closed to new jobs; return what became of it."""
+    if custody.dry_run:
+        return ""
+    try:
+        return custody.jobs.stop(host, custody.administrator)
+    except RegisterError as error:
+        return f"a job that runs now was not stopped: {error}"
 
 
 def note_line(host: str, custody: Custody, *, data: bool) -> None:

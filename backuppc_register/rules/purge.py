@@ -5,7 +5,17 @@ from datetime import datetime, timedelta
 
 from backuppc_register.backuppc import host_config, host_data, hosts
 from backuppc_register.rules import retirement
-from backuppc_register.rules.custody import Custody, Done, Kept, Refused, Subject, examined, lined, recorded
+from backuppc_register.rules.custody import (
+    Custody,
+    Done,
+    Kept,
+    Refused,
+    Subject,
+    examined,
+    lined,
+    recorded,
+    stop_jobs,
+)
 from backuppc_register.state.records import Record
 
 
@@ -21,8 +31,7 @@ def ask(host: str, days: int, custody: Custody) -> Done:
         if subject.data:
             line, steps = lined(subject), _ask(subject, record, days, custody)
     if subject.data:
-        note = "" if custody.dry_run else custody.jobs.stop(host, custody.administrator)
-        return Done(host, line.user, steps, note)
+        return Done(host, line.user, steps, stop_jobs(host, custody))
     with custody.jobs.kept_away(host) as kept:
         return _forget(host, None, kept, custody)
 

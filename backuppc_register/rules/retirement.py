@@ -13,6 +13,7 @@ from backuppc_register.rules.custody import (
     is_archive,
     lined,
     recorded,
+    stop_jobs,
 )
 from backuppc_register.state import key_pairs, parts, retirement
 from backuppc_register.state.host_folder import HostFolders
@@ -29,8 +30,7 @@ def retire(host: str, custody: Custody) -> Done:
         steps = missing_steps(subject, record, custody.folders)
         if steps and not custody.dry_run:
             close(subject, replace(record, retired=record.retired or custody.moment), custody)
-    note = custody.jobs.stop(host, custody.administrator) if steps and not custody.dry_run else ""
-    return Done(host, line.user, steps, note)
+    return Done(host, line.user, steps, stop_jobs(host, custody) if steps else "")
 
 
 def resume(host: str, custody: Custody) -> Done:

@@ -1,0 +1,43 @@
+"""The verb `accept-key`: a machine that was installed anew is known by its new ssh host key."""
+
+import argparse
+
+from backuppc_register.admin import custody, options
+from backuppc_register.admin.context import Context
+from backuppc_register.errors import NotRegistered
+from backuppc_register.rules import verification
+from backuppc_register.rules.custody import examined, host_named
+
+SUMMARY = "accept the new ssh host key of a machine, as its refused verify showed it"
+EXAMPLE = "backuppc-register-admin accept-key dormeur SHA256:LFlyTI/7wXCMQAv7DhTR9ZJN0sEqpfn/ajbxqZPk6CI"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    custody.add_host(parser)
+    parser.add_argument("fingerprint", metavar="FINGERPRINT", help="ask the machine's owner: ssh-keygen -lf")
+    options.add_dry_run(parser)
+
+
+def run(context: Context, options: argparse.Namespace) -> int:
+    """Pin the key that a refused verify met."""
+    host = host_named(options.host)
+    with examined(host, custody.work(context, dry_run=options.dry_run)) as subject:
+        if subject.line is None or subject.record is None:
+            raise NotRegistered(host=host)
+        person = subject.line.user
+        if options.dry_run:
+            return _compare(context, host, options.fingerprint)
+        key = verification.accept_key(context.folders, host, options.fingerprint)
+    context.say(f"{host} is known by {key.fingerprint} from now on.")
+    context.log("accept-key", host=host, person=person, detail=key.fingerprint)
+    return 0
+
+
+def _compare(context: Context, host: str, fingerprint: str) -> int:
+    offered = context.folders.offered_key(host)
+    if offered is None:
+        context.say(f"No verify of {host} was refused because of its ssh host key.")
+        return 1
+    context.say(f"The last refused verify of {host} met {offered.fingerprint}.")
+    return 0 if fingerprint.removeprefix("SHA256:") == offered.fingerprint.removeprefix("SHA256:") else 1

@@ -1,0 +1,52 @@
+"""What the verbs share that change a host's registration: what they work with, and how they tell it."""
+
+import argparse
+import dataclasses
+from datetime import UTC, datetime
+
+from backuppc_register.admin.context import Context
+from backuppc_register.backuppc.jobs import Jobs
+from backuppc_register.rules.custody import Custody, Done
+
+_MOST_DAYS = 3650
+
+
+def work(context: Context, *, dry_run: bool) -> Custody:
+    """Return what the rules work with, now."""
+    return Custody(
+        config=context.config,
+        account=context.account,
+        administrator=context.administrator,
+        folders=context.folders,
+        jobs=Jobs(context.config.backuppc.socket),
+        now=datetime.now(UTC),
+        dry_run=dry_run,
+    )
+
+
+def days(text: str) -> int:
+    """Read a number of days; raises argparse's error."""
+    if not text.isascii() or not text.isdigit() or int(text) > _MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 0 to {_MOST_DAYS}")
+    return int(text)
+
+
+def planned(custody: Custody) -> Custody:
+    """Return the same work as a mere plan."""
+    return dataclasses.replace(custody, dry_run=True)
+
+
+def add_host(parser: argparse.ArgumentParser) -> None:
+    """Add ``HOST``: options.host."""
+    parser.add_argument("host", metavar="HOST", help="its name in BackupPC")
+
+
+def tell(context: Context, verb: str, done: Done, *, dry_run: bool) -> None:
+    """Say what was done, or would be, and leave the line in the log if it was."""
+    for step in done.steps:
+        context.say(f"would: {step}" if dry_run else step)
+    if done.note:
+        context.say(f"note: {done.note}")
+    if done.steps and not dry_run:
+        detail = "; ".join((*done.steps, *filter(None, [done.note])))
+        context.log(verb, host=done.host, person=done.person, detail=detail)

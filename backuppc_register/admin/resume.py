@@ -1,0 +1,27 @@
+"""The verb `resume`: a retired host is backed up again."""
+
+import argparse
+
+from backuppc_register.admin import custody, options
+from backuppc_register.admin.context import Context
+from backuppc_register.rules import retirement
+from backuppc_register.rules.custody import host_named
+
+SUMMARY = "let the backups of a retired host go on, with its key and settings; cancels a purge"
+EXAMPLE = "backuppc-register-admin resume dormeur"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    custody.add_host(parser)
+    options.add_dry_run(parser)
+
+
+def run(context: Context, options: argparse.Namespace) -> int:
+    """Resume a host."""
+    work = custody.work(context, dry_run=options.dry_run)
+    done = retirement.resume(host_named(options.host), work)
+    custody.tell(context, "resume", done, dry_run=options.dry_run)
+    if not done.steps:
+        context.say(f"{done.host} is not retired.")
+    return 0

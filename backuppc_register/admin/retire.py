@@ -1,0 +1,27 @@
+"""The verb `retire`: a host's backups stop, its data stays."""
+
+import argparse
+
+from backuppc_register.admin import custody, options
+from backuppc_register.admin.context import Context
+from backuppc_register.rules import retirement
+from backuppc_register.rules.custody import host_named
+
+SUMMARY = "stop the backups of a host and keep its data, until resume or its owner's next registration"
+EXAMPLE = "backuppc-register-admin retire dormeur"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    custody.add_host(parser)
+    options.add_dry_run(parser)
+
+
+def run(context: Context, options: argparse.Namespace) -> int:
+    """Retire a host."""
+    work = custody.work(context, dry_run=options.dry_run)
+    done = retirement.retire(host_named(options.host), work)
+    custody.tell(context, "retire", done, dry_run=options.dry_run)
+    if not done.steps:
+        context.say(f"{done.host} is retired already.")
+    return 0
