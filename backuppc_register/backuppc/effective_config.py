@@ -16,6 +16,7 @@ from backuppc_register.steps import Step, failed
 _PROGRAM = "backuppc/effective_config.pl"
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 _LONGEST = 1 << 20  # bytes that its programs may say
+_TOO_LONG = "it took too long"
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,13 @@ class EffectiveConfig:
         places = (self._places.config_dir, self._places.data_dir, self._library)
         command = ["perl", os.fspath(resources.find(_PROGRAM)), question, host, *map(os.fspath, places)]
         said, complaint = _run(command, within)
+        last = said.rpartition(b"\n")[0].rpartition(b"\n")[2]
+        if not last and complaint == _TOO_LONG:
+            raise failed(Step.SETTINGS, host, detail=f"BackupPC's Perl: {complaint}")
         try:
-            told = json.loads(said.rpartition(b"\n")[0].rpartition(b"\n")[2])
+            told = json.loads(last)
         except ValueError as error:
-            detail = f"BackupPC's Perl does not tell its settings: {complaint or 'it took too long'}"
-            raise Misconfigured(detail=detail) from error
+            raise Misconfigured(detail=f"BackupPC's Perl does not tell its settings: {complaint}") from error
         return told if isinstance(told, dict) else {}
 
 
@@ -151,7 +154,7 @@ def _run(command: list[str], within: float) -> tuple[bytes, str]:
             said, complained = process.communicate(timeout=within)
         except subprocess.TimeoutExpired:
             _end(process)
-            said, complained = process.communicate()
+            return process.communicate()[0][:_LONGEST], _TOO_LONG
         finally:
             _end(process)
     return said[:_LONGEST], complained[-300:].decode("utf-8", "replace").strip()

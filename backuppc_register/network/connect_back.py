@@ -121,6 +121,8 @@ def reached(place: Place, within: float, preferred: Sequence[str] = ()) -> Itera
     Raises NotReachable, here and in what is called in there.
     """
     deadline = Deadline(within)
+    if not deadline.remaining():
+        raise failed(Step.SILENT, place.host, detail="no time was left to connect")
     import paramiko
 
     paramiko.util.get_logger("paramiko").setLevel(_SILENCE)  # type: ignore[no-untyped-call,unused-ignore]
