@@ -1,0 +1,127 @@
+"""The verb `bundle`: one self-contained client file."""
+
+import argparse
+import re
+import socket
+from pathlib import Path
+
+from backuppc_register import config, files, host_key, resources
+from backuppc_register.admin.context import Start, settle
+from backuppc_register.admin.in_account import done_as_owner
+from backuppc_register.admin.register_key import default_path, label
+from backuppc_register.errors import Misconfigured
+from backuppc_register.state.register_keys import RegisterKeys
+
+SUMMARY = "make the one file that people download: setup, register-key, server's host keys, wrapper"
+EXAMPLE = "backuppc-register-admin bundle --os linux -o /var/www/html/setup.sh"
+
+SSH_FOLDER = Path("/etc/ssh")
+_SETUPS = {"linux": "clients/setup.sh", "mac": "clients/setup.sh"}
+_WRAPPER = "clients/rsyncsend.sh"
+# It is made to be handed out: the register-key in it is as good as public, and 0600 would only be undone.
+_MODE = 0o644
+_SERVER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument("--os", required=True, choices=["linux", "mac", "windows"], help="for which machines")
+    parser.add_argument("-o", dest="output", metavar="FILE", type=Path, required=True, help="what to make")
+    parser.add_argument(
+        "--key", metavar="LABEL", type=label, help="the register-key (default: the only one that is good)"
+    )
+    parser.add_argument(
+        "--server", metavar="NAME", type=server, help="this server, as clients call it (default: by its name)"
+    )
+    parser.add_argument("--authorized-keys", metavar="FILE", type=Path, help=argparse.SUPPRESS)
+
+
+def run_alone(start: Start, options: argparse.Namespace) -> int:
+    """Make the file, as who started us: BackupPC's account seldom may write where people download from.
+
+    What is in BackupPC's folders is read by a child that has become that account.
+    """
+    if options.os == "windows":
+        start.say("There is no setup for windows yet that one file could hold.")
+        return 1
+    folder = config.config_dir(config.read(start.config_path))
+    chosen = done_as_owner(folder, lambda: _register_key(start, options))
+    if "problem" in chosen:
+        start.say(chosen["problem"])
+        return 1
+    name = options.server or _own_name()
+    content = filled(options.os, name, chosen["private"], _host_keys())
+    try:
+        files.write(options.output, content, _MODE)
+    except OSError as error:
+        raise Misconfigured(detail=f"{options.output} cannot be made: {error}") from error
+    start.say(f"{options.output}: for {options.os}, server {name}, register-key {chosen['label']}")
+    return 0
+
+
+def filled(os: str, server: str, private: str, host_keys: list[str]) -> bytes:
+    """Return the setup for *os* with all that it would otherwise have to be given.
+
+    Raises Misconfigured where the setup has no place for it.
+    """
+    setup = _text(_SETUPS[os])
+    names = ",".join(dict.fromkeys((server, f"[{server}]:*", server.partition(".")[0])))
+    known_hosts = "".join(f"{names} {key}\n" for key in host_keys)
+    setup = _replaced(setup, "SERVER=''\n", f"SERVER='{server}'\n")
+    for part, text in (("register-key", private), ("known-hosts", known_hosts), ("wrapper", _text(_WRAPPER))):
+        end = f"=== {part} ===\n"
+        if end in text or not text.endswith("\n"):
+            raise Misconfigured(detail=f"the {part} cannot be put into the setup")
+        setup = _replaced(setup, f"<<'{end[:-1]}'\n{end}", f"<<'{end[:-1]}'\n{text}{end}")
+    return setup.encode("utf-8")
+
+
+def server(text: str) -> str:
+    """Take the name or address of a server; raises ValueError."""
+    if not _SERVER.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _register_key(start: Start, options: argparse.Namespace) -> dict[str, str]:
+    """Choose the register-key, as BackupPC's account: its label and private half, or the problem."""
+    context = settle(start)
+    path = options.authorized_keys or default_path(context.account)
+    keys = RegisterKeys(context.config.state.directory, path)
+    good = [key.label for key in keys.all() if key.line and key.private]
+    wanted = [name for name in good if options.key in (None, name)]
+    if not wanted:
+        what = f"register-key {options.key}" if options.key else "register-key"
+        return {"problem": f"This server has the private half of no good {what}: see register-key add"}
+    if len(wanted) > 1:
+        return {"problem": f"Which register-key? --key {' or '.join(wanted)}"}
+    private = keys.private(wanted[0]) or b""
+    return {"label": wanted[0], "private": private.decode("ascii")}
+
+
+def _own_name() -> str:
+    name = socket.getfqdn()
+    if not _SERVER.fullmatch(name) or name.startswith("localhost"):
+        raise Misconfigured(detail=f"this server calls itself {name}: --server NAME")
+    return name
+
+
+def _host_keys() -> list[str]:
+    """Return the public ssh host keys of this machine, TYPE BASE64 each; raises Misconfigured without any."""
+    found = []
+    for path in sorted(SSH_FOLDER.glob("ssh_host_*_key.pub")):
+        key = host_key.read(path.read_text("ascii", "replace").strip())
+        found += [str(key)] if key else []
+    if not found:
+        raise Misconfigured(detail=f"there are no ssh host keys in {SSH_FOLDER}")
+    return found
+
+
+def _text(name: str) -> str:
+    return resources.find(name).read_text("utf-8")
+
+
+def _replaced(text: str, old: str, new: str) -> str:
+    if text.count(old) != 1:
+        raise Misconfigured(detail=f"the setup has no place for {old.partition(chr(10))[0]}")
+    return text.replace(old, new)

@@ -1,0 +1,135 @@
+"""The verb `register-key`: the keys that client setups carry."""
+
+import argparse
+import pwd
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+from backuppc_register import config_checks
+from backuppc_register.admin import options as common
+from backuppc_register.admin import program
+from backuppc_register.admin.context import Context
+from backuppc_register.admin.overview import LOCK_PATIENCE
+from backuppc_register.backuppc.lock import locked
+from backuppc_register.state.register_keys import Binding, RegisterKeys, possible_label
+
+SUMMARY = "list, add and revoke the keys that client setups carry"
+EXAMPLE = "backuppc-register-admin register-key add autumn-2027 --expires 2028-10-01"
+
+FILE_HELP = "sshd's file for BackupPC's account (default: ~/.ssh/authorized_keys)"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    actions = parser.add_subparsers(dest="action", metavar="list|add|revoke", required=True)
+    listed = actions.add_parser("list", help="list them", description="list the register-keys")
+    common.add_json(listed)
+    added = actions.add_parser("add", help="make a new one", description="make a new register-key")
+    added.add_argument("label", metavar="LABEL", type=label, help="its name, which every log line will have")
+    add_binding(added)
+    common.add_dry_run(added)
+    revoked = actions.add_parser("revoke", help="make one useless", description="make a register-key useless")
+    revoked.add_argument("label", metavar="LABEL", type=label)
+    common.add_dry_run(revoked)
+    for action in (listed, added, revoked):
+        action.add_argument("--authorized-keys", metavar="FILE", type=Path, help=FILE_HELP)
+
+
+def add_binding(parser: argparse._ActionsContainer) -> None:
+    """Add what limits a register-key: options.key_from, options.expires."""
+    parser.add_argument(
+        "--from",
+        dest="key_from",
+        metavar="ADDRESS",
+        type=network,
+        action="append",
+        default=[],
+        help="good from this address or network only; may be repeated",
+    )
+    parser.add_argument(
+        "--expires", metavar="DATE", type=day, default="", help="no longer good from this day on, YYYY-MM-DD"
+    )
+
+
+def run(context: Context, options: argparse.Namespace) -> int:
+    """List, add or revoke."""
+    path = options.authorized_keys or default_path(context.account)
+    keys = RegisterKeys(context.config.state.directory, path)
+    if options.action == "list":
+        return _list(context, keys, as_json=options.json)
+    act = _add if options.action == "add" else _revoke
+    with locked(context.config.backuppc.config_dir, LOCK_PATIENCE):
+        return act(context, keys, options)
+
+
+def default_path(account: str) -> Path:
+    """Return the authorized_keys of *account*, where sshd looks for it by default."""
+    return Path(pwd.getpwnam(account).pw_dir) / ".ssh" / "authorized_keys"
+
+
+def label(text: str) -> str:
+    """Take a label; raises ValueError."""
+    if not possible_label(text):
+        raise ValueError
+    return text
+
+
+def network(text: str) -> str:
+    """Take an address or a network; raises ValueError."""
+    if config_checks.network(text):
+        raise ValueError
+    return text
+
+
+def day(text: str) -> str:
+    """Take YYYY-MM-DD and give it as sshd has it, YYYYMMDD; raises ValueError."""
+    return date.fromisoformat(text).strftime("%Y%m%d")
+
+
+def _list(context: Context, keys: RegisterKeys, *, as_json: bool) -> int:
+    found = keys.all()
+    if as_json:
+        context.json([asdict(key) for key in found])
+        return 0
+    rows = (
+        (
+            key.label or "-",
+            "yes" if key.line else "no",
+            "yes" if key.restricted else "NO" if key.line else "-",
+            key.sources or "anywhere",
+            key.expires or "never",
+            "yes" if key.private else "no",
+            key.fingerprint,
+        )
+        for key in found
+    )
+    context.table(("LABEL", "GOOD", "RESTRICTED", "FROM", "EXPIRES", "BUNDLES", "FINGERPRINT"), rows)
+    return 0
+
+
+def _add(context: Context, keys: RegisterKeys, options: argparse.Namespace) -> int:
+    if any(key.label == options.label and key.line for key in keys.all()):
+        context.say(f"There is a register-key {options.label} already.")
+        return 1
+    if options.dry_run:
+        context.say(f"Would make the register-key {options.label}.")
+        return 0
+    binding = Binding(program.command(context.config_path), tuple(options.key_from), options.expires)
+    keys.add(options.label, binding)
+    context.log("register-key add", detail=f"label {options.label}")
+    context.say(f"The register-key {options.label} is good now. Next: backuppc-register-admin bundle")
+    return 0
+
+
+def _revoke(context: Context, keys: RegisterKeys, options: argparse.Namespace) -> int:
+    if not any(key.label == options.label for key in keys.all()):
+        context.say(f"There is no register-key {options.label}.")
+        return 1
+    if options.dry_run:
+        context.say(f"Would revoke the register-key {options.label}.")
+        return 0
+    keys.revoke(options.label)
+    context.log("register-key revoke", detail=f"label {options.label}")
+    context.say(f"The register-key {options.label} is good for nothing now; registered machines stay so.")
+    return 0
