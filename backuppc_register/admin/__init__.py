@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "purge": "purge",
     "remove": "remove",
     "accept-key": "accept_key",
+    "reconcile": "reconcile",
 }
 """Each verb and its module in this package, imported when it is chosen.
 
@@ -51,8 +52,10 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except SystemExit as leaving:  # argparse: help, or a usage error
         return leaving.code if isinstance(leaving.code, int) else 2
     except RegisterError as error:
-        print(f"{PROGRAM}: {context.printable(str(error))}", file=sys.stderr)
-        return 2 if isinstance(error, WrongAccount) else 1
+        wrong_account = isinstance(error, WrongAccount)
+        text = f"{error.advice} ({error.detail})" if wrong_account else str(error)
+        print(f"{PROGRAM}: {context.printable(text)}", file=sys.stderr)
+        return 2 if wrong_account else 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdout.fileno())  # Python would complain at its end
         return 1

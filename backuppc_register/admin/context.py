@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from backuppc_register import config, journal
-from backuppc_register.account import become_owner
+from backuppc_register.account import WrongAccount, become_owner
 from backuppc_register.config import Config
 from backuppc_register.reply import escape_words
 from backuppc_register.state.host_folder import HostFolders
@@ -80,6 +80,8 @@ def settle(start: Start) -> Context:
 
     Raises Misconfigured; WrongAccount where we were started by a third account.
     """
+    if os.geteuid() != 0 and start.config_path.exists() and not os.access(start.config_path, os.R_OK):
+        raise WrongAccount(detail=f"started by {start.administrator}, who cannot read {start.config_path}")
     document = config.read(start.config_path)
     account = become_owner(config.config_dir(document))
     settings = config.check(document)

@@ -215,9 +215,9 @@ def _key_step(plan: Plan) -> Step:
 
 def _add_key(plan: Plan, keys: RegisterKeys) -> None:
     options = plan.options
-    binding = Binding(program.command(plan.path), tuple(options.key_from), options.expires)
+    binding = Binding(program.command(plan.path), tuple(options.key_from), options.expires or "")
     if not os.access(program.path(), os.R_OK):
-        raise Misconfigured(detail=f"{plan.owner.pw_name} cannot read {program.path()}, nor could sshd start it")
+        raise Misconfigured(detail=f"{plan.owner.pw_name} cannot read {program.path()}: sshd starts it so")
     with locked(plan.settings.backuppc.config_dir, LOCK_PATIENCE):
         keys.add(options.label or _LABEL, binding)
 

@@ -48,7 +48,7 @@ def add_binding(parser: argparse._ActionsContainer) -> None:
         help="good from this address or network only; may be repeated",
     )
     parser.add_argument(
-        "--expires", metavar="DATE", type=day, default="", help="no longer good from this day on, YYYY-MM-DD"
+        "--expires", metavar="DATE", type=day, help="no longer good from this day on, YYYY-MM-DD"
     )
 
 
@@ -115,7 +115,7 @@ def _add(context: Context, keys: RegisterKeys, options: argparse.Namespace) -> i
     if options.dry_run:
         context.say(f"Would make the register-key {options.label}.")
         return 0
-    binding = Binding(program.command(context.config_path), tuple(options.key_from), options.expires)
+    binding = Binding(program.command(context.config_path), tuple(options.key_from), options.expires or "")
     keys.add(options.label, binding)
     context.log("register-key add", detail=f"label {options.label}")
     context.say(f"The register-key {options.label} is good now. Next: backuppc-register-admin bundle")
