@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from backuppc_register import config, files, host_key, resources
-from backuppc_register.admin.context import Start, settle
+from backuppc_register.admin.context import Start, read_config, settle
 from backuppc_register.admin.in_account import done_as_owner
 from backuppc_register.admin.register_key import default_path, label
 from backuppc_register.errors import Misconfigured
@@ -44,7 +44,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     if options.os == "windows":
         start.say("There is no setup for windows yet that one file could hold.")
         return 1
-    folder = config.config_dir(config.read(start.config_path))
+    folder = config.config_dir(read_config(start))
     chosen = done_as_owner(folder, lambda: _register_key(start, options))
     if "problem" in chosen:
         start.say(chosen["problem"])

@@ -179,7 +179,8 @@ def _facts(context: Context, host: str, steps: Steps) -> None:
         question = ("data", f"are there backups of {host}?", f"{places.data_dir}/pc")
         steps.take(question, lambda: _has_data(context, host), _yes_or_no)
         config = str(host_config.path(places.config_dir, host))
-        steps.take(("config", f"are there settings of {host}?", config), lambda: host_config.exists(places, host), _yes_or_no)
+        question = ("config", f"are there settings of {host}?", config)
+        steps.take(question, lambda: host_config.exists(places, host), _yes_or_no)
 
 
 def _has_data(context: Context, host: str) -> bool:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from backuppc_register import config, journal
 from backuppc_register.account import WrongAccount, become_owner
@@ -80,9 +80,7 @@ def settle(start: Start) -> Context:
 
     Raises Misconfigured; WrongAccount where we were started by a third account.
     """
-    if os.geteuid() != 0 and start.config_path.exists() and not os.access(start.config_path, os.R_OK):
-        raise WrongAccount(detail=f"started by {start.administrator}, who cannot read {start.config_path}")
-    document = config.read(start.config_path)
+    document = read_config(start)
     account = become_owner(config.config_dir(document))
     settings = config.check(document)
     return Context(
@@ -94,6 +92,17 @@ def settle(start: Start) -> Context:
         account=account,
         folders=HostFolders(settings.state.directory),
     )
+
+
+def read_config(start: Start) -> dict[str, Any]:
+    """Return our configuration, unchecked, as who started us.
+
+    Raises Misconfigured; WrongAccount where it is closed to who started us.
+    """
+    path = start.config_path
+    if os.geteuid() != 0 and path.exists() and not os.access(path, os.R_OK):
+        raise WrongAccount(detail=f"{start.administrator} cannot read {path}")
+    return config.read(path)
 
 
 def administrator(environment: Mapping[str, str]) -> str:
