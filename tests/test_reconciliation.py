@@ -9,7 +9,7 @@ from pytest_mock import MockerFixture
 
 from backuppc_register import config
 from backuppc_register.backuppc import hosts
-from backuppc_register.errors import CouldNotRegister, NoConfigFile
+from backuppc_register.errors import CouldNotRegister, NoConfigFile, NotAllowed
 from backuppc_register.rules import reconciliation
 from backuppc_register.rules.reconciliation import Kind, Outcome, Site
 from backuppc_register.state.host_folder import HostFolders
@@ -389,3 +389,26 @@ def test_what_somebody_has_to_look_at_at_once_is_loud(kind: Kind) -> None:
     loud = {Kind.MASS_LOSS, Kind.NOT_RESTORED, Kind.NOT_NOTED, Kind.DATA_MISSING}
 
     assert replace(reconciliation.News(kind, "x")).loud == (kind in loud)
+
+
+class TestForget:
+    def test_a_line_that_was_taken_out_on_purpose_does_not_come_back(self, noted: Server) -> None:
+        noted.write(*LINES[1:])
+
+        assert reconciliation.forget("dormeur", noted.site, change=True)
+
+        assert noted.reconcile().news == ()
+        assert not reconciliation.forget("dormeur", noted.site, change=True)
+
+    def test_what_has_a_line_is_not_forgotten(self, noted: Server) -> None:
+        with pytest.raises(NotAllowed):
+            reconciliation.forget("dormeur", noted.site, change=True)
+
+        assert "dormeur" in noted.ledger.read()
+
+    def test_a_question_forgets_nothing(self, noted: Server) -> None:
+        noted.write(*LINES[1:])
+
+        assert reconciliation.forget("dormeur", noted.site, change=False)
+
+        assert "dormeur" in noted.ledger.read()

@@ -10,7 +10,7 @@ from backuppc_register.backuppc import backups, host_config, hosts
 from backuppc_register.backuppc.hosts import HostsFile, Line, Written
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
-from backuppc_register.errors import CouldNotRegister, NoConfigFile
+from backuppc_register.errors import CouldNotRegister, NoConfigFile, NotAllowed
 from backuppc_register.person import same_logon
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Known, Ledger, Noted
@@ -116,6 +116,21 @@ def _note(hosts: Iterable[Known], site: Site) -> Iterable[News]:
         site.ledger.write(hosts)
     except NoConfigFile as error:
         yield News(Kind.NOT_NOTED, f"the lines could not be noted: {error.detail}", "Is the disk full?")
+
+
+def forget(host: str, site: Site, *, change: bool) -> bool:
+    """Let the lost line of *host* go for good; tell whether it was known.
+
+    Raises NotAllowed while the host has a line, CouldNotRegister and NoConfigFile as `reconcile`.
+    """
+    places = site.config.backuppc
+    with locked(places.config_dir, _LOCK_PATIENCE):
+        if hosts.read(places.hosts).lines_for(host):
+            raise NotAllowed(reason=f"{host} has a line; take it out of {places.hosts} first")
+        known = host in site.ledger.read()
+        if known and change:
+            site.ledger.forget(host)
+    return known
 
 
 def noted(host: str, user: str, *, data: bool, now: datetime) -> Known:
@@ -233,7 +248,7 @@ def _restore(
     for host in back:
         if put.issuperset(_written(host)):
             restored.append(host.host)
-            news.append(_restored(host))
+            news.append(_restored(host, site))
         else:
             what = f"the line cannot be written so that it means the same: {_shown(host)}"
             news.append(News(Kind.NOT_RESTORED, what, "Add it by hand.", host.host, host.users))
@@ -247,14 +262,18 @@ def _put_back(lost: Sequence[Written], current: HostsFile, site: Site) -> Sequen
     return hosts.restore_lines(path, current, lost) if path.exists() else hosts.make_anew(path, lost)
 
 
-def _restored(host: Known) -> News:
-    return News(
-        Kind.RESTORED,
-        f"the line was gone and is back, as last seen at {host.seen}: {_shown(host)}",
-        f"If it was taken out on purpose: backuppc-register-admin purge {host.host}",
-        host.host,
-        host.users,
-    )
+def _restored(host: Known, site: Site) -> News:
+    what = f"the line was gone and is put back, as last seen at {host.seen}: {_shown(host)}"
+    way = "purge" if _is_ours(host.host, site.folders) else "reconcile --forget"
+    advice = f"If it is to go: backuppc-register-admin {way} {host.host}"
+    return News(Kind.RESTORED, what, advice, host.host, host.users)
+
+
+def _is_ours(host: str, folders: HostFolders) -> bool:
+    try:
+        return folders.exists(host)
+    except (NoConfigFile, ValueError):
+        return False
 
 
 def _shown(host: Known) -> str:

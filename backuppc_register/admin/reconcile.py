@@ -1,0 +1,117 @@
+"""The verb `reconcile`: lost hosts lines come back, and what does not fit together is told."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from backuppc_register import journal
+from backuppc_register.admin import options as shared
+from backuppc_register.admin.context import Context
+from backuppc_register.backuppc.daemon import Daemon
+from backuppc_register.reply import escape_words
+from backuppc_register.rules import consistency, reconciliation
+from backuppc_register.rules.consistency import Contradiction
+from backuppc_register.rules.custody import host_named
+from backuppc_register.rules.reconciliation import News, Outcome, Site
+from backuppc_register.state.ledger import Ledger
+
+SUMMARY = "put lost hosts lines back, before BackupPC deletes their backups, and tell what does not fit"
+EXAMPLE = """backuppc-register-admin reconcile --quiet    (from a timer, at least once an hour)
+  backuppc-register-admin reconcile --dry-run"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.add_argument(
+        "--forget", metavar="HOST", help="let the line of HOST go, which was taken out: it does not come back"
+    )
+    only_news = "tell news alone, for a timer: what stays undecided is in diagnose"
+    parser.add_argument("--quiet", action="store_true", help=only_news)
+    shared.add_yes(parser)
+    shared.add_dry_run(parser)
+    shared.add_json(parser)
+
+
+def run(context: Context, options: argparse.Namespace) -> int:
+    """Do it; 1 where there is anything to report."""
+    site = Site(
+        config=context.config,
+        folders=context.folders,
+        ledger=Ledger(context.config.state.directory),
+        daemon=Daemon(context.config.backuppc.socket),
+    )
+    if options.forget is not None:
+        return _forget(context, host_named(options.forget), site, options)
+    now = datetime.now(UTC)
+    outcome = reconciliation.reconcile(site, now, change=not options.dry_run)
+    if not options.dry_run:
+        _log(context, outcome)
+    wrong = [] if options.quiet else _undecided(context, outcome, now)
+    if options.json:
+        context.json(_as_json(outcome, wrong, dry_run=options.dry_run))
+    elif outcome.news or not options.quiet:
+        _print(context, outcome, wrong, dry_run=options.dry_run)
+    return 1 if outcome.news or wrong else 0
+
+
+def _undecided(context: Context, outcome: Outcome, now: datetime) -> list[Contradiction]:
+    return [*consistency.contradictions(context.config, context.folders, outcome.hosts, now)]
+
+
+def _forget(context: Context, host: str, site: Site, options: argparse.Namespace) -> int:
+    if not reconciliation.forget(host, site, change=False):
+        context.say(f"{host} is not known, or forgotten already.")
+        return 1
+    context.say(f"Without a line BackupPC deletes what backups there are of {host}.")
+    if options.dry_run:
+        return 0
+    if not context.confirmed(host, options.yes):
+        context.say("That is not its name: nothing was changed.")
+        return 1
+    reconciliation.forget(host, site, change=True)
+    context.log("reconcile --forget", host=host)
+    context.say(f"{host} is forgotten; its line does not come back.")
+    return 0
+
+
+def _log(context: Context, outcome: Outcome) -> None:
+    """Leave a line for each piece of news; what somebody has to look at is a warning."""
+    for news in outcome.news:
+        entry = journal.Entry(
+            connection="",
+            outcome=escape_words(f"reconcile: {news.kind.value}"),
+            level="warning",
+            host=news.host,
+            user=news.person,
+            detail=f"by {context.administrator} {news.what}",
+        )
+        journal.write(entry, context.config.syslog)
+
+
+def _print(context: Context, outcome: Outcome, wrong: Sequence[Contradiction], *, dry_run: bool) -> None:
+    for news in outcome.news:
+        mark = "!!" if news.loud else "->"
+        _tell(context, mark, news.kind.value, news)
+    for contradiction in wrong:
+        _tell(context, "??", "undecided", contradiction)
+    hosts = len({line.host for line in outcome.hosts.lines})
+    context.say(f"{hosts} hosts have a line; {len(outcome.news)} news, {len(wrong)} undecided.")
+    if dry_run:
+        context.say("Nothing was changed.")
+
+
+def _tell(context: Context, mark: str, kind: str, told: News | Contradiction) -> None:
+    who = f" {told.host}" + (f" ({told.person})" if told.person else "") if told.host else ""
+    context.say(f"{mark} {kind}{who}: {told.what}")
+    if told.advice:
+        context.say(f"   {told.advice}")
+
+
+def _as_json(outcome: Outcome, wrong: Sequence[Contradiction], *, dry_run: bool) -> dict[str, object]:
+    return {
+        "dry_run": dry_run,
+        "hosts": len({line.host for line in outcome.hosts.lines}),
+        "news": [asdict(news) | {"kind": news.kind.value, "loud": news.loud} for news in outcome.news],
+        "undecided": [asdict(contradiction) for contradiction in wrong],
+    }
