@@ -1,0 +1,244 @@
+"""Retire, purge and transfer with the real BackupPC and data at stake."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from lab import Lab
+
+pytestmark = pytest.mark.lab
+
+ADMIN = "python3 -I /opt/backuppc-register/bin/backuppc-register-admin"
+SHARE = "/home"
+SECRET = "Le rapport annuel."
+EDIT = {
+    "action": "editConfig", "menu": "schedule", "saveAction": "Save", "modified": "1",
+    "v_zZ_BackupsDisable": "0", "orig_zZ_BackupsDisable": "2", "override_BackupsDisable": "1",
+}  # fmt: skip
+
+
+class Site:
+    """A server and two registered laptops that have been backed up; the first holds files nobody else has."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.dugong = lab.server("dugong.univ-brest.fr")
+        # As on a server without our hardening: an owner may switch backups on and off.
+        open_editor = "echo '$Conf{CgiUserConfigEdit}{BackupsDisable} = 1;' >> /etc/backuppc/config.pl"
+        self.dugong.run(open_editor, check=True)
+        self.laptops = {}
+
+    def laptop(self, name, address, logon="cmartin"):
+        laptop = self.lab.laptop(f"{name}.univ-brest.fr", address)
+        laptop.write("/root/register-key", self.dugong.register_key, mode=0o600)
+        laptop.write("/root/.ssh/known_hosts", self.dugong.known_hosts, mode=0o600)
+        laptop.run("useradd -m -s /bin/sh -p '*' bckpciuem", check=True)
+        laptop.write("/home/cmartin/Documents/own.txt", f"only {name} has this\n", owner="cmartin")
+        self.laptops[name] = laptop
+        self.register(name, logon)
+        return laptop
+
+    def register(self, name, logon):
+        """Register, and install the key as the setup does, with rsync itself for a wrapper."""
+        laptop = self.laptops[name]
+        command = "ssh -x -a -i /root/register-key -l backuppc 10.77.0.1".split()
+        answer = laptop.run([*command, f"linux:{logon}"], timeout=40).stdout
+        if answer.startswith("success"):
+            key = re.search("^key: (.*)", answer, re.M).group(1)
+            line = f'restrict,command="$SSH_ORIGINAL_COMMAND" {key}\n'
+            laptop.run("rm -rf /home/bckpciuem/.ssh", check=True)
+            laptop.write("/home/bckpciuem/.ssh/authorized_keys", line, mode=0o600, owner="bckpciuem")
+            laptop.run("chown -R bckpciuem: /home/bckpciuem/.ssh; chmod 755 /home/cmartin", check=True)
+        return answer
+
+    def admin(self, *words, **settings):
+        return self.dugong.run([*ADMIN.split(), *words], env={"SUDO_USER": "chef"}, **settings)
+
+    def record(self, host):
+        return json.loads(self.dugong.read(f"/var/lib/backuppc-register/hosts/{host}/record.json"))
+
+    def change_record(self, host, **fields):
+        path = f"/var/lib/backuppc-register/hosts/{host}/record.json"
+        text = json.dumps(self.record(host) | fields)
+        self.dugong.write(path, text, mode=0o640, owner="backuppc:backuppc")
+
+    def read(self, user, host, file="/cmartin/Documents/rapport 2024.txt"):
+        """What BackupPC's web interface gives `user` for a file of the last backup of `host`."""
+        number = self.dugong.backups(host)[-1].number
+        quoted = file.replace("/", "%2f").replace(" ", "%20")
+        query = f"action=RestoreFile&host={host}&num={number}&share=%2Fhome&dir={quoted}"
+        return self.dugong.cgi(query, user)
+
+    def pool(self):
+        """The digests of the pool's files."""
+        found = self.dugong.run("find /var/lib/backuppc/cpool /var/lib/backuppc/pool -type f -size +0")
+        return {line.rsplit("/", 1)[1] for line in found.lines if re.search("/[0-9a-f]{32}$", line)}
+
+    def nightly(self):
+        """A week goes by for the pool, and the nightly run comes."""
+        self.dugong.run("find /var/lib/backuppc/cpool -type f -exec touch -d '10 days ago' {} +", check=True)
+        self.dugong.message("BackupPC_nightly run")
+        self.dugong.wait_for(self._nightly_done, "the nightly run", 60)
+
+    def _nightly_done(self):
+        return "admin" not in self.dugong.message("status jobs queues")
+
+
+@pytest.fixture(scope="module")
+def site():
+    with Lab() as lab:
+        site = Site(lab)
+        yield site
+
+
+def test_a_retired_host_is_not_backed_up_whoever_asks_and_its_owner_cannot_change_that(site):
+    dugong = site.dugong
+    site.laptop("dormeur", "10.77.0.11")
+    dugong.full_backup("dormeur")
+    config = dugong.read("/etc/backuppc/dormeur.pl") + "# mine\n$Conf{ClientComment} = 'mine';\n"
+    dugong.write("/etc/backuppc/dormeur.pl", config, mode=0o644, owner="backuppc:www-data")
+
+    dry = site.admin("retire", "Dormeur", "--dry-run")
+    assert dry.status == 0
+    assert dugong.read("/etc/backuppc/dormeur.pl") == config
+    done = site.admin("retire", "Dormeur")
+    assert done.status == 0, done
+
+    for kind in ("doFull", "doIncr", "auto"):
+        dugong.message(f"backup dormeur dormeur cmartin {kind}")
+        dugong.wait_for(lambda: '"dormeur"' not in dugong.message("status queues jobs"), "idle", 20)
+    assert len(dugong.backups("dormeur")) == 1
+    closed = dugong.read("/etc/backuppc/dormeur.pl")
+    assert "dormeur.univ-brest.fr" not in closed
+    assert "closed" in dugong.cgi("action=editConfig&host=dormeur", "cmartin")
+    dugong.cgi("", "cmartin", EDIT | {"host": "dormeur"})
+    assert dugong.read("/etc/backuppc/dormeur.pl") == closed
+    assert SECRET in site.read("cmartin", "dormeur")
+    assert not dugong.exists("/var/lib/backuppc-register/hosts/dormeur/key")
+    assert re.search("retire .*host=dormeur user=cmartin .*detail=by chef", dugong.syslog()[-1])
+
+
+def test_registering_again_resumes_with_the_same_key_and_the_same_settings(site):
+    dugong = site.dugong
+    key = dugong.read("/var/lib/backuppc-register/hosts/dormeur/key.pub").strip()
+
+    answer = site.register("dormeur", "cmartin")
+
+    assert "status: resumed" in answer
+    assert f"key: {key}" in answer
+    config = dugong.read("/etc/backuppc/dormeur.pl")
+    assert config.endswith("# mine\n$Conf{ClientComment} = 'mine';\n")
+    assert dugong.run(["stat", "-c", "%a", "/etc/backuppc/dormeur.pl"]).stdout.strip() == "644"
+    assert dugong.incremental("dormeur").files
+    assert "status: unchanged" in site.register("dormeur", "cmartin")
+
+
+def test_the_same_by_the_administrator(site):
+    assert site.admin("retire", "dormeur").status == 0
+    assert site.admin("resume", "dormeur").status == 0
+
+    assert site.dugong.incremental("dormeur").files
+    assert site.record("dormeur")["retired"] == ""
+
+
+def test_a_purge_is_cancelled_by_registering_and_the_log_says_so(site):
+    dugong = site.dugong
+    asked = site.admin("purge", "dormeur", "--days", "0", "--yes", "dormeur")
+    assert asked.status == 0
+    assert f"{len(dugong.backups('dormeur'))} backups" in asked.stdout
+    assert site.admin("purge", "dormeur", "--yes", "dormeu").status == 1
+
+    assert "status: resumed" in site.register("dormeur", "cmartin")
+
+    assert "the purge planned for" in dugong.syslog()[-1]
+    assert site.admin("purge", "--due").stdout == ""
+    assert SECRET in site.read("cmartin", "dormeur")
+
+
+def test_the_old_persons_files_stay_unreadable_for_the_new_one_and_readable_for_the_old(site):
+    dugong = site.dugong
+    old_key = dugong.read("/var/lib/backuppc-register/hosts/dormeur/key.pub")
+    before = dugong.files_of("dormeur", SHARE)
+
+    dry = site.admin("transfer", "dormeur", "adupont", "--dry-run")
+    assert dry.status == 0
+    assert dugong.owner_of("dormeur") == "cmartin"
+    done = site.admin("transfer", "dormeur", "adupont", "--yes", "dormeur")
+    assert done.status == 0, done
+
+    archive = re.search(r"(dormeur_\d{8}) from now on", done.stdout).group(1)
+    assert (dugong.owner_of("dormeur"), dugong.owner_of(archive)) == ("adupont", "cmartin")
+    assert dugong.backups("dormeur") == []
+    assert dugong.files_of(archive, SHARE) == before
+    assert SECRET in site.read("cmartin", archive)
+    assert SECRET not in site.read("adupont", archive)
+    assert "BackupPC: Error" in dugong.cgi(f"host={archive}", "adupont")
+    assert "BackupPC: Error" in dugong.cgi("host=dormeur", "cmartin")
+    assert "closed" in dugong.cgi(f"action=editConfig&host={archive}", "cmartin")
+    assert dugong.read("/var/lib/backuppc-register/hosts/dormeur/key.pub") != old_key
+    assert not dugong.exists(f"/var/lib/backuppc-register/hosts/{archive}/key")
+    for host in ("dormeur", archive):
+        assert "Status_idle" in dugong.message(f"status host({host})")
+
+    for _ in range(2):
+        site.nightly()
+    restored = dugong.backuppc("BackupPC_tarCreate", "-h", archive, "-n", "-1", "-s", SHARE, "/")
+    assert restored.status == 0, restored.stderr
+    assert SECRET in restored.stdout
+
+    assert "other-owner" in site.register("dormeur", "cmartin")
+    assert "status: unchanged" in site.register("dormeur", "adupont")
+    new = dugong.full_backup("dormeur")
+    assert (new.number, new.files > 5) == (0, True)
+    assert SECRET not in site.read("cmartin", "dormeur")
+
+
+def test_a_purge_frees_the_pool_at_the_nightly_and_nothing_else_does(site):
+    dugong = site.dugong
+    site.laptop("sirene", "10.77.0.12")
+    own = site.laptops["sirene"]
+    own.write("/home/cmartin/big.bin", "sirene's own " * 5000, owner="cmartin")
+    shared = site.pool()
+    dugong.full_backup("sirene")
+    only_sirene = site.pool() - shared
+    assert only_sirene
+    picture = dugong.picture("/var/lib/backuppc/pc/dormeur")
+
+    assert site.admin("purge", "sirene", "--yes", "sirene").status == 0
+    for _ in range(2):
+        site.nightly()
+    assert site.admin("purge", "--due").stdout == ""
+    assert only_sirene <= site.pool()
+    assert "only sirene" in site.read("cmartin", "sirene", "/cmartin/Documents/own.txt")
+
+    site.change_record("sirene", purge="2020-01-01T00:00:00+00:00")
+    done = site.admin("purge", "--due")
+    assert done.status == 0, done
+    assert "sirene" not in dugong.hosts()
+    assert not dugong.exists("/var/lib/backuppc/pc/sirene")
+    assert not dugong.exists("/etc/backuppc/sirene.pl")
+    assert dugong.message("status host(sirene)") == ""
+    for _ in range(2):
+        site.nightly()
+    assert not only_sirene & site.pool()
+    assert shared <= site.pool() | only_sirene
+    assert dugong.picture("/var/lib/backuppc/pc/dormeur").keys() == picture.keys()
+    check = dugong.backuppc("BackupPC_tarCreate", "-h", "dormeur", "-n", "-1", "-s", SHARE, "/")
+    assert (check.status, SECRET in check.stdout) == (0, True)
+    assert "status: new" in site.register("sirene", "adupont")
+
+
+def test_nothing_moves_while_a_job_runs(site):
+    dugong = site.dugong
+    site.laptops["dormeur"].run("dd if=/dev/zero of=/home/cmartin/x bs=1M count=30 2>&1", check=True)
+    dugong.message("backup dormeur dormeur adupont doFull")
+    dugong.wait_for(lambda: "BackupPC_dump" in dugong.message("status jobs"), "a backup", 10)
+
+    busy = site.admin("transfer", "dormeur", "cmartin", "--yes", "dormeur")
+
+    assert busy.status == 1
+    assert "kept away" in busy.stderr
+    assert dugong.owner_of("dormeur") == "adupont"
+    dugong.wait_for(lambda: '"dormeur"' not in dugong.message("status queues jobs"), "idle", 30)
