@@ -262,7 +262,7 @@ def test_an_archive_a_stranger_and_what_is_no_host_are_refused(site):
 
 def test_several_lines_or_settings_among_the_backups_are_left_to_the_administrator(site):
     (site.folder / "data/pc/dormeur/config.pl").write_text("1;\n")
-    with pytest.raises(Refused, match="config.pl"):
+    with pytest.raises(Refused, match=r"config\.pl"):
         retirement.retire("dormeur", site.custody())
     (site.folder / "data/pc/dormeur/config.pl").unlink()
     site.hosts.write_text(site.hosts.read_text() + "Dormeur 0 cmartin\n")

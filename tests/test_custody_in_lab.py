@@ -43,7 +43,7 @@ class Site:
     def register(self, name, logon):
         """Register, and install the key as the setup does, with rsync itself for a wrapper."""
         laptop = self.laptops[name]
-        command = "ssh -x -a -i /root/register-key -l backuppc 10.77.0.1".split()
+        command = ["ssh", "-x", "-a", "-i", "/root/register-key", "-l", "backuppc", "10.77.0.1"]
         answer = laptop.run([*command, f"linux:{logon}"], timeout=40).stdout
         if answer.startswith("success"):
             key = re.search("^key: (.*)", answer, re.M).group(1)
@@ -242,3 +242,22 @@ def test_nothing_moves_while_a_job_runs(site):
     assert "kept away" in busy.stderr
     assert dugong.owner_of("dormeur") == "adupont"
     dugong.wait_for(lambda: '"dormeur"' not in dugong.message("status queues jobs"), "idle", 30)
+
+
+def test_after_all_this_reconcile_has_nothing_to_say_and_brings_nothing_back(site):
+    before = site.dugong.hosts()
+
+    done = site.admin("reconcile")
+
+    assert done.status == 0, done
+    assert site.dugong.hosts() == before
+
+
+def test_remove_explains_why_there_is_none(site):
+    before = site.dugong.hosts()
+
+    told = site.admin("remove", "dormeur")
+
+    assert told.status == 1
+    assert "backuppc-register-admin retire dormeur" in told.stdout
+    assert site.dugong.hosts() == before
