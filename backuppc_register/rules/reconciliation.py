@@ -103,7 +103,7 @@ def reconcile(site: Site, now: datetime, *, change: bool) -> Outcome:
         restored, told = _restore(loss.back, current, site, change=change)
         news += [*told, *_clean(loss.cleaned, site, now, change=change)]
         if change:
-            news += _note([*loss.back, *seen.values()], site)
+            news += _note([*seen.values(), *loss.back], site)
         if change and restored:
             current = hosts.read(places.hosts)
     if restored and change and (problem := site.daemon.reread(restored, _FOR_BACKUPPC)):
