@@ -39,6 +39,7 @@ account, or ``run_alone(start, options)`` where the verb has to do something as 
 """
 
 _DESCRIPTION = "Look after the hosts that registered themselves for BackupPC."
+_CONFIG_HELP = f"our configuration, wherever this stands (default: {config.DEFAULT_PATH})"
 _EPILOG = f"{PROGRAM} VERB --help tells more. Exit status: 0 done, 1 no or findings, 2 usage."
 
 
@@ -64,11 +65,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    path, arguments = _config_path(arguments)
     chosen = parser().parse_args(arguments)
     module = load(chosen.verb)
     options = verb_parser(chosen.verb, module).parse_args(chosen.rest)
     start = Start(
-        config_path=Path(getattr(options, "config", None) or chosen.config),
+        config_path=path,
         administrator=context.administrator(environment),
         out=sys.stdout,
         keyboard=sys.stdin,
@@ -79,6 +81,14 @@ def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         status = module.run(context.settle(start), options)
     sys.stdout.flush()
     return int(status)
+
+
+def _config_path(arguments: Sequence[str]) -> tuple[Path, list[str]]:
+    """Take ``--config FILE`` out of *arguments*, wherever it stands."""
+    taker = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
+    taker.add_argument("--config", type=Path, default=config.DEFAULT_PATH)
+    taken, rest = taker.parse_known_args(arguments)
+    return taken.config, rest
 
 
 class _Parser(argparse.ArgumentParser):
@@ -104,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("--config", metavar="FILE", default=str(config.DEFAULT_PATH), help="our configuration")
+    made.add_argument("--config", metavar="FILE", help=_CONFIG_HELP)
     made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     made.add_argument("verb", metavar="VERB", choices=VERBS, help="what to do, see below")
     made.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -120,6 +130,6 @@ def verb_parser(verb: str, module: ModuleType) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("--config", metavar="FILE", help="our configuration (default: the one of this server)")
+    made.add_argument("--config", metavar="FILE", help=_CONFIG_HELP)
     module.arguments(made)
     return made

@@ -14,6 +14,7 @@ PROGRAM = "backuppc-register"
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _NEW = ".new"
+_PYTHON = re.compile(r"python[0-9.]*", re.ASCII)
 # sshd(8), AUTHORIZED_KEYS FILE FORMAT: no blanks but within double quotes, where \" stands for one.
 _OPTIONS = re.compile(rb'(?:[^ \t"]|"(?:\\"|[^"])*")+')
 _OPTION = re.compile(rb'([A-Za-z0-9-]+)(?:="((?:\\"|[^"])*)")?(?:,|\Z)')
@@ -216,10 +217,12 @@ def _label_of(command: str) -> str | None:
         words = shlex.split(command)
     except ValueError:
         return None
-    ours = [n for n, word in enumerate(words) if PurePosixPath(word).name == PROGRAM]
-    if not ours:
+    if words and _PYTHON.fullmatch(PurePosixPath(words[0]).name):
+        words = words[1:]
+    at = next((n for n, word in enumerate(words) if not word.startswith("-")), None)
+    if at is None or PurePosixPath(words[at]).name != PROGRAM:
         return None
-    rest = words[ours[0] + 1 :]
+    rest = words[at + 1 :]
     for n, word in enumerate(rest):
         if word.startswith("--register-key="):
             return word.partition("=")[2]

@@ -1,0 +1,200 @@
+"""The administrators' door: arguments, accounts, exit statuses, and what a table looks like."""
+
+import io
+import os
+import re
+from pathlib import Path
+
+import pytest
+from admin_door import NOBODY, PYTHON, admin_site
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backuppc_register import admin
+from backuppc_register.admin import context
+
+MAN = Path(__file__).parent.parent / "packaging/backuppc-register-admin.8"
+
+
+@pytest.fixture
+def site():
+    with admin_site() as made:
+        yield made
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["--dance"], ["show"], ["list", "--dance"], ["lis"]])
+def test_a_usage_error_is_told_on_standard_error_with_status_2(site, arguments):
+    done = site.run(*arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage:" in done.stderr
+
+
+def test_help_lists_every_verb_and_ends_with_0(site):
+    done = site.run("--help")
+
+    assert done.returncode == 0
+    assert all(re.search(rf"^  {verb} +\S", done.stdout, re.M) for verb in admin.VERBS)
+
+
+@pytest.mark.parametrize("verb", admin.VERBS)
+def test_every_verb_has_help_with_an_example_that_it_understands(verb):
+    module = admin.load(verb)
+    text = admin.verb_parser(verb, module).format_help()
+
+    assert "example:" in text
+    assert module.EXAMPLE in text
+    words = context_words(module.EXAMPLE)
+    assert words[:2] == ["backuppc-register-admin", verb]
+    admin.verb_parser(verb, module).parse_args(words[2:])
+
+
+def context_words(example):
+    """Give the words of the first command of an example."""
+    import shlex
+
+    command = example.replace("\n      --", " --").split("\n")[0].split("    (")[0]
+    return shlex.split(command)
+
+
+@pytest.mark.parametrize("verb", admin.VERBS)
+def test_every_verb_runs_in_exactly_one_way(verb):
+    module = admin.load(verb)
+
+    assert hasattr(module, "run") != hasattr(module, "run_alone")
+
+
+def test_a_broken_configuration_is_one_line_and_status_1(site):
+    site.config.write_text("[server]\n")
+
+    done = site.run("list")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("backuppc-register-admin: the server is misconfigured (")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("mode", [0o644, 0o640])
+@pytest.mark.parametrize("verb", [["list"], ["log"], ["bundle", "--os", "linux", "-o", "/tmp/never"]])
+def test_a_third_account_is_told_which_one_it_takes(site, verb, mode):
+    site.as_the_owner()
+    site.config.chmod(mode)
+
+    done = site.start([PYTHON, "-I", site.program, *verb], user=12345)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "start it as that account" in done.stderr
+
+
+@pytest.mark.lab
+def test_started_as_root_it_writes_as_backuppcs_account(site):
+    site.run("register-key", "add", "new", "--authorized-keys", site.authorized_keys)
+
+    made = [site.authorized_keys, *(site.state / "register-keys").rglob("*")]
+    assert {path.stat().st_uid for path in made} == {NOBODY}
+
+
+def test_the_config_may_stand_before_the_verb_or_behind_it(site):
+    site.as_the_owner()
+
+    done = [
+        site.start([PYTHON, "-I", site.program, *where])
+        for where in (["list"], ["register-key", "list"], ["--config", site.config, "list"])
+    ]
+
+    assert [one.returncode for one in done] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("environment", "login"), [({"SUDO_USER": "jdoe"}, "jdoe"), ({"SUDO_USER": ""}, None), ({}, None)]
+)
+def test_the_administrator_is_sudos_caller_or_else_who_started_it(environment, login):
+    import pwd
+
+    assert context.administrator(environment) == (login or pwd.getpwuid(os.getuid()).pw_name)
+
+
+def test_the_administrators_login_is_in_the_log(site):
+    add = ["register-key", "add", "new", "--authorized-keys", site.authorized_keys]
+    site.run(*add, env={"SUDO_USER": "jdoe"})
+
+    (line,) = site.logged()
+    assert " register-key add request=- code=- " in line
+    assert "detail=by jdoe label new" in line
+
+
+def test_who_closes_the_pipe_early_gets_no_traceback(site):
+    site.hosts.write_text("host dhcp user\n" + "".join(f"h{n} 0 cmartin\n" for n in range(3000)))
+    site.as_the_owner()
+    command = f"{PYTHON} -I {site.program} list | head -n 1; true"
+
+    done = site.start(["sh", "-c", command.replace(" list ", f" --config {site.config} list ")])
+
+    assert done.stderr == ""
+
+
+@given(st.lists(st.lists(st.text(max_size=30), min_size=3, max_size=3), max_size=5), st.integers(30, 100))
+def test_a_table_fits_the_terminal_and_moves_no_cursor(rows, width):
+    lines = context.table_lines(("HOST", "PERSON", "NOTE"), rows, width)
+
+    assert len(lines) == len(rows) + 1
+    assert all(len(line) <= width and line.isprintable() for line in lines)
+
+
+def test_a_table_that_need_not_fit_is_whole():
+    rows = [["x" * 300, "y"]]
+
+    assert context.table_lines(("A", "B"), rows, None)[1] == f"{'x' * 300}  y"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Céline", "Céline"),
+        ("\x1b[2J", r"\x1b[2J"),
+        ("a\nb", r"a\x0ab"),
+        ("\udce9", r"\xe9"),
+        ("\u202e", r"\xe2\x80\xae"),
+    ],
+)
+def test_what_could_move_a_cursor_is_escaped(text, shown):
+    assert context.printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "given", "confirmed"),
+    [
+        ("dormeur\n", None, True),
+        ("yes\n", None, False),
+        ("", None, False),
+        ("", "dormeur", True),
+        ("dormeur\n", "dormeur1", False),
+    ],
+)
+def test_what_destroys_needs_the_hosts_name_again(typed, given, confirmed):
+    start = context.Start(Path("c"), "jdoe", io.StringIO(), io.StringIO(typed))
+
+    assert start.confirmed("dormeur", given) is confirmed
+
+
+def test_the_manual_page_has_every_verb_and_option():
+    manual = MAN.read_text().replace("\\-", "-")
+
+    for verb in admin.VERBS:
+        assert re.search(rf"^\.SS {verb}\b", manual, re.M), verb
+        section = re.split(r"^\.S[SH] ", manual.split(f"\n.SS {verb}", 1)[1], flags=re.M)[0]
+        for option in options_of(admin.verb_parser(verb, admin.load(verb))):
+            assert option in section, f"{verb} {option}"
+
+
+def options_of(parser):
+    """Give every long option, those of its sub-commands too; what all have is told once."""
+    for action in parser._actions:
+        if action.help == "==SUPPRESS==":
+            continue
+        yield from (o for o in action.option_strings if o not in ("-h", "--help", "--config"))
+        if isinstance(action.choices, dict):
+            for name, inner in action.choices.items():
+                yield name
+                yield from options_of(inner)
