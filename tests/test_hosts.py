@@ -552,6 +552,109 @@ def append_as_backuppc(host: Host, path: str) -> Any:
     return host.run(["/usr/bin/python3", "-I", "-B", "-c", APPEND, path], user="backuppc")
 
 
+def rest_of(lines: tuple[Line, ...], host: str) -> list[Line]:
+    return [line for line in lines if line.host != host]
+
+
+@pytest.mark.parametrize("content", NASTY.values(), ids=NASTY.keys())
+def test_every_line_can_be_given_or_removed_and_no_other_host_changes(
+    perl: Perl, path: Path, content: bytes
+) -> None:
+    before = hosts.parse(content).lines
+    for host in {line.host for line in before}:
+        for change in (give, remove):
+            path.write_bytes(content)
+            try:
+                change(path, host)
+            except CouldNotRegister:
+                assert path.read_bytes() == content
+                continue
+            after = agrees(perl, path.read_bytes())
+            assert rest_of(after.lines, host) == rest_of(before, host)
+            assert [line.user for line in after.lines_for(host)] in ([], ["nouveau"])
+            assert all(not line.more_users for line in after.lines_for(host))
+
+
+def give(path: Path, host: str) -> None:
+    hosts.give(path, hosts.read(path), host, "nouveau")
+
+
+def remove(path: Path, host: str) -> None:
+    hosts.remove(path, hosts.read(path), host)
+
+
+@SOME
+@given(before=CONTENTS, after=CONTENTS)
+def test_every_other_byte_survives_a_gift_and_a_removal(
+    perl: Perl, path: Path, before: bytes, after: bytes
+) -> None:
+    start, line, end = HEADER + before + b"\n", b"Calmar 1 poulpe a,b", b" # note\n" + after
+    content = start + line + end
+    path.write_bytes(content)
+    kept = hosts.parse(content).lines
+
+    try:
+        hosts.give(path, hosts.read(path), "calmar", "cmartin")
+    except CouldNotRegister:
+        assert path.read_bytes() == content
+        return
+    assert path.read_bytes() == start + b"Calmar\t1\tcmartin" + end
+    assert agrees(perl, path.read_bytes()).lines_for("calmar") == (Line("calmar", "1", "cmartin", ()),)
+
+    remove(path, "CALMAR")
+
+    assert path.read_bytes() == start + after
+    assert list(agrees(perl, start + after).lines) == rest_of(kept, "calmar")
+
+
+@pytest.mark.parametrize("lines", [b"", b"lab10 0 a\n", b"lab1 0 a\nLAB1 0 b\n"])
+def test_only_a_host_with_exactly_one_line_is_given_or_removed(path: Path, lines: bytes) -> None:
+    path.write_bytes(HEADER + lines)
+
+    for change in (give, remove):
+        with pytest.raises(CouldNotRegister, match="lines in the hosts file"):
+            change(path, "lab1")
+
+    assert path.read_bytes() == HEADER + lines
+
+
+@pytest.mark.parametrize("user", ["", "a b", "a#b", "a\nlab2 0 c"])
+def test_a_user_that_BackupPC_would_read_otherwise_is_not_written(path: Path, user: str) -> None:
+    path.write_bytes(HEADER + b"lab1 0 a\n")
+
+    with pytest.raises(CouldNotRegister, match=r"as we mean it|to nobody"):
+        hosts.give(path, hosts.read(path), "lab1", user)
+
+    assert path.read_bytes() == HEADER + b"lab1 0 a\n"
+
+
+@pytest.mark.parametrize("change", ["give", "remove"])
+def test_a_change_keeps_the_mode_and_has_a_later_second(path: Path, change: str) -> None:
+    path.write_bytes(HEADER + b"lab1 0 a\n")
+    path.chmod(0o604)
+    os.utime(path, (2_000_000_000, 2_000_000_000))
+
+    if change == "give":
+        hosts.give(path, hosts.read(path), "lab1", "b")
+    else:
+        remove(path, "lab1")
+
+    status = path.stat()
+    assert (status.st_mode & 0o777, int(status.st_mtime)) == (0o604, 2_000_000_001)
+
+
+def test_a_file_that_changed_since_it_was_read_is_neither_given_nor_shortened(path: Path) -> None:
+    path.write_bytes(HEADER + b"lab1 0 a\n")
+    seen = hosts.read(path)
+    path.write_bytes(HEADER + b"lab1 0 a\nlab2 0 b\n")
+
+    for change in (lambda: hosts.give(path, seen, "lab1", "b"), lambda: hosts.remove(path, seen, "lab1")):
+        with pytest.raises(CouldNotRegister, match="does not hold"):
+            change()
+
+    assert path.read_bytes() == HEADER + b"lab1 0 a\nlab2 0 b\n"
+
+
 def state(host: Host, path: str) -> str:
     looks = f"stat -c '%i %U:%G %a %y' {path}; md5sum {path}; ls -A {Path(path).parent}"
     return host.run(looks, check=True).stdout

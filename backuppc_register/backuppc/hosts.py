@@ -110,6 +110,8 @@ def give(path: Path, current: HostsFile, host: str, user: str) -> None:
     line = content[start:end]
     rest = line[len(line.partition(b"#")[0].rstrip(_BLANKS)) :]
     changed = content[:start] + b"\t".join([name, _bytes(mine.dhcp), _bytes(user)]) + rest + content[end:]
+    if not user:
+        raise CouldNotRegister(detail=f"{host} cannot be given to nobody")
     _refuse_other(parse(changed), [mine if line == old else line for line in current.lines])
     _replace(path, changed, status)
 
