@@ -101,9 +101,9 @@ def _take(channel: "_Channel", host: str) -> None:
         raise Busy(host=host, detail=answer.removeprefix("fail: "))
     jobs = channel.ask("status jobs")
     # Data::Dumper: a job is a key of the hash. The nightly ones are called " admin " and " admin1 ".
-    if f"'{host}' => {{" in jobs:
+    if re.search(rf"""["']{re.escape(host)}["'] => \{{""", jobs):
         raise Busy(host=host, detail="a job of it is running; wait for it, or stop it in BackupPC")
-    if "' admin" in jobs:
+    if re.search(r"""["'] admin""", jobs):
         raise Busy(host=host, detail="BackupPC_nightly is running; try again when it is done")
 
 
