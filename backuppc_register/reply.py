@@ -65,7 +65,9 @@ def failure(error: RegisterError, request: str, connection: str) -> bytes:
     """
     message = error.message(escape, escape)
     first = f"{connection} {message}" if connection else message
-    return _lines([first, f"error:{error.code}", f"request:{request}", f"advice:{escape(error.advice)}"])
+    told = [f"{name}:{escape(error.values[name])}" for name in error.told if error.values.get(name)]
+    lines = [first, f"error:{error.code}", f"request:{request}", f"advice:{escape(error.advice)}"]
+    return _lines([*lines, *told])
 
 
 def _lines(lines: Iterable[str]) -> bytes:

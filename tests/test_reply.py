@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from backuppc_register import reply
 from backuppc_register.errors import (
     BadUser,
+    HostKeyChanged,
     Internal,
     InvalidDnsName,
     Misconfigured,
     NotReachable,
     OtherOwner,
 )
+from backuppc_register.steps import Step, failed
 
 PROTOCOL = Path(__file__).parent.parent / "docs" / "protocol.md"
 CONNECTION = "82.254.212.144 49631 134.158.240.3 22"
@@ -161,6 +163,28 @@ def test_the_other_refusal_of_the_reference_is_one():
     error = OtherOwner(host="dormeur", logon="adupont", detail="the hosts file says cmartin")
 
     assert in_the_reference(reply.failure(error, "48150973", CONNECTION).decode("ascii"))
+
+
+def test_which_step_of_the_way_back_failed_stands_in_a_line_of_its_own():
+    error = failed(Step.REFUSED, "dormeur", what="port 22 of dormeur.univ-brest.fr", detail="ECONNREFUSED")
+
+    told = reply.failure(error, "48150974", "82.254.212.144 49634 134.158.240.3 22").decode("ascii")
+
+    assert told.split("\n")[-2:] == ["step:refused", ""]
+    assert in_the_reference(told)
+
+
+def test_the_key_that_was_met_stands_in_a_line_of_its_own_where_it_is_known():
+    for values, last in (({"fingerprint": "SHA256:x\n"}, "fingerprint:SHA256:x\\x0a"), ({}, "advice:")):
+        told = reply.failure(HostKeyChanged(host="dormeur", **values), "1", CONNECTION).decode("ascii")
+
+        assert told.split("\n")[-2].startswith(last)
+
+
+def test_a_verification_is_told_as_the_reference_shows_it():
+    answer = reply.Success("dormeur", "Céline Martin", "verified", backup="queued", user="cmartin")
+
+    assert in_the_reference(reply.success(answer, "48150975").decode("ascii"))
 
 
 def in_the_reference(told):

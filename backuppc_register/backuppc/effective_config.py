@@ -152,9 +152,8 @@ def _run(command: list[str], within: float) -> tuple[bytes, str]:
     with process:
         try:
             said, complained = process.communicate(timeout=within)
-        except subprocess.TimeoutExpired:
-            _end(process)
-            return process.communicate()[0][:_LONGEST], _TOO_LONG
+        except subprocess.TimeoutExpired as late:
+            return (late.stdout or b"")[:_LONGEST], _TOO_LONG
         finally:
             _end(process)
     return said[:_LONGEST], complained[-300:].decode("utf-8", "replace").strip()

@@ -11,7 +11,7 @@ COMMAND = "probe"
 _LONGEST = 200  # characters of what a machine says that we repeat
 _UNAVAILABLE = 69  # sysexits.h: what rsyncsend.sh ends with where something is missing
 _FULL_DISK_ACCESS = (
-    "Give sshd-keygen-wrapper Full Disk Access: System Settings, Privacy & Security, Full Disk Access."
+    "System Settings, General, Sharing, the (i) of Remote Login: switch on Full Disk Access for remote users."
 )
 
 
