@@ -1,0 +1,96 @@
+"""The verb `register-key`: list, add, revoke."""
+
+import pytest
+from admin_door import admin_site
+
+
+@pytest.fixture
+def site():
+    with admin_site() as made:
+        yield made
+
+
+def register_key(site, *arguments):
+    return site.run("register-key", *arguments, "--authorized-keys", site.authorized_keys)
+
+
+def listed(site):
+    return site.told("register-key", "list", "--authorized-keys", site.authorized_keys)
+
+
+def test_a_key_is_added_listed_and_revoked_and_the_log_has_the_label(site):
+    added = register_key(site, "add", "autumn", "--from", "10.0.0.0/8", "--expires", "2028-10-01")
+    (key,) = listed(site)
+    revoked = register_key(site, "revoke", "autumn")
+
+    assert (added.returncode, revoked.returncode) == (0, 0)
+    assert key["label"] == "autumn"
+    assert (key["sources"], key["expires"]) == ("10.0.0.0/8", "20281001")
+    program = f"{site.folder}/opt/bin/backuppc-register --config {site.config}"
+    assert key["command"].endswith(f"{program} --register-key autumn")
+    assert listed(site) == []
+    assert [line.split("]: ")[1].split(" request=")[0] for line in site.logged()] == [
+        "register-key add",
+        "register-key revoke",
+    ]
+
+
+def test_a_label_that_is_taken_is_a_no_and_changes_nothing(site):
+    register_key(site, "add", "autumn")
+    before = site.picture()
+
+    again = register_key(site, "add", "autumn")
+
+    assert again.returncode == 1
+    assert "There is a register-key autumn already." in again.stdout
+    assert site.picture() == before
+
+
+def test_a_label_that_is_not_there_cannot_be_revoked(site):
+    register_key(site, "add", "autumn")
+    before = site.picture()
+
+    assert register_key(site, "revoke", "spring").returncode == 1
+    assert site.picture() == before
+
+
+@pytest.mark.parametrize("arguments", [("add", "spring"), ("revoke", "autumn")])
+def test_a_dry_run_changes_and_logs_nothing(site, arguments):
+    register_key(site, "add", "autumn")
+    site.logged()
+    before = site.picture()
+
+    done = register_key(site, *arguments, "--dry-run")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("Would ")
+    assert site.picture() == before
+    assert site.logged() == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["add"],
+        ["add", "../x"],
+        ["add", "x", "--from", "dugong.univ-brest.fr"],
+        ["add", "x", "--expires", "soon"],
+        ["add", "x", "--expires", '20280101",command="sh'],
+        ["dance"],
+        [],
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(site, arguments):
+    before = site.picture()
+
+    assert site.run("register-key", *arguments).returncode == 2
+    assert site.picture() == before
+
+
+def test_the_list_tells_other_peoples_command_lines_nothing(site):
+    site.authorized_keys.write_text("ssh-ed25519 AAAA admin@dugong\n")
+    register_key(site, "add", "autumn")
+
+    table = register_key(site, "list").stdout
+
+    assert [line.split()[0] for line in table.splitlines()] == ["LABEL", "autumn"]
