@@ -1,10 +1,11 @@
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from lab import Lab
 
-from backuppc_register.backuppc.backups import has_backups, hosts_with_folder
+from backuppc_register.backuppc.backups import Backup, backups, has_backups, hosts_with_folder
 from backuppc_register.errors import CouldNotRegister
 
 ROW = b"0\tfull\t1700000000\t1700000100\t510\t7800000\t0\t0\t0\t0\t0\t0\t0\n"
@@ -139,7 +140,7 @@ ASK = """
 import sys
 sys.path.insert(0, "/opt/backuppc-register")
 from pathlib import Path
-from backuppc_register.backuppc.backups import has_backups, hosts_with_folder
+from backuppc_register.backuppc.backups import Backup, backups, has_backups, hosts_with_folder
 from backuppc_register.errors import CouldNotRegister
 try:
     print(has_backups(Path("/top"), "dormeur"))
@@ -168,3 +169,49 @@ def test_what_is_closed_to_us_counts_as_data_and_a_closed_pc_is_a_fault(
     result = host.run(["/usr/bin/python3", "-I", "-B", "-c", ASK], user="backuppc")
 
     assert result.stdout.strip() == answer
+
+
+def test_the_list_of_backups_is_read_oldest_first(top: Path, folder: Path) -> None:
+    later = b"1\tincr\t1700086400\t\t\t\t0\t0\t0\t0\t3\t0\t0\n"
+    (folder / "backups").write_bytes(later + ROW)
+
+    assert backups(top, "dormeur") == (
+        Backup(
+            number=0,
+            kind="full",
+            started=datetime.fromtimestamp(1700000000, UTC),
+            ended=datetime.fromtimestamp(1700000100, UTC),
+            files=510,
+            size=7800000,
+            errors=0,
+        ),
+        Backup(1, "incr", datetime.fromtimestamp(1700086400, UTC), None, 0, 0, 3),
+    )
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n"])
+def test_without_a_row_there_is_no_backup(content: bytes | None, top: Path, folder: Path) -> None:
+    if content is not None:
+        (folder / "backups").write_bytes(content)
+
+    assert backups(top, "dormeur") == ()
+    assert backups(top, "mimosa") == ()
+
+
+@pytest.mark.parametrize(
+    "content", [b"0\tfull\n", ROW.replace(b"1700000000", b"soon"), b"\xff" + ROW, ROW + b"x"]
+)
+def test_a_damaged_list_is_a_fault_and_never_a_shorter_one(content: bytes, top: Path, folder: Path) -> None:
+    (folder / "backups").write_bytes(content)
+
+    with pytest.raises(CouldNotRegister, match="backups"):
+        backups(top, "dormeur")
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe"])
+def test_a_list_that_is_no_file_is_a_fault(what: str, top: Path, folder: Path) -> None:
+    path = folder / "backups"
+    path.mkdir() if what == "folder" else os.mkfifo(path)
+
+    with pytest.raises(CouldNotRegister):
+        backups(top, "dormeur")

@@ -376,3 +376,39 @@ class TestTheRealBackupPC:
         told = python(server, PROGRAM, "dormeur")
 
         assert told == ["dormeur BackupPC is not running and will read the hosts file when it starts"]
+
+
+STATUS = b", ".join(
+    [
+        rb"""%StatusHost = ("reason" => "Reason_backup_done","state" => "Status_idle""""[:-2] + b'"',
+        rb""""error" => "a \"b\"" """.strip(),
+        b"'startTime' => 1700000000,'type' => 'full'",
+        b'"deadCnt" => "0","dhcpHost" => undef);\n',
+    ]
+)
+
+
+def test_what_BackupPC_says_of_a_host_is_given_by_its_own_words(fake: Fake) -> None:
+    fake.answers(STATUS)
+
+    assert Daemon(fake.path).status("dormeur", 1) == {
+        "reason": "Reason_backup_done",
+        "state": "Status_idle",
+        "error": 'a "b"',
+        "startTime": "1700000000",
+        "type": "full",
+        "deadCnt": "0",
+    }
+    assert fake.messages == [b"status host(dormeur)"]
+
+
+@pytest.mark.parametrize("reply", [b"\n", b"error: what?\n", b""])
+def test_of_a_host_that_BackupPC_does_not_know_there_is_nothing_to_say(fake: Fake, reply: bytes) -> None:
+    fake.answers(reply)
+
+    assert Daemon(fake.path, Path("/nonexistent")).status("dormeur", 1) == {}
+
+
+def test_a_BackupPC_that_does_not_run_says_nothing_of_a_host(tmp_path: Path) -> None:
+    assert Daemon(str(tmp_path / "nobody.sock")).status("dormeur", 1) == {}
+    assert Daemon("").status("dormeur", 1) == {}
