@@ -380,8 +380,8 @@ class TestTheRealBackupPC:
 
 STATUS = b", ".join(
     [
-        rb"""%StatusHost = ("reason" => "Reason_backup_done","state" => "Status_idle""""[:-2] + b'"',
-        rb""""error" => "a \"b\"" """.strip(),
+        b'%StatusHost = ("reason" => "Reason_backup_done","state" => "Status_idle"',
+        rb'"error" => "a \"b\""',
         b"'startTime' => 1700000000,'type' => 'full'",
         b'"deadCnt" => "0","dhcpHost" => undef);\n',
     ]
