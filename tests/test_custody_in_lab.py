@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from lab import Lab
+from lab import Lab, LabError
 
 pytestmark = pytest.mark.lab
 
@@ -116,6 +116,8 @@ def test_a_retired_host_is_not_backed_up_whoever_asks_and_its_owner_cannot_chang
     dugong.cgi("", "cmartin", EDIT | {"host": "dormeur"})
     assert dugong.read("/etc/backuppc/dormeur.pl") == closed
     assert SECRET in site.read("cmartin", "dormeur")
+    with pytest.raises(LabError, match="not restored"):
+        dugong.restore("dormeur", SHARE, "/cmartin/Documents")
     assert not dugong.exists("/var/lib/backuppc-register/hosts/dormeur/key")
     assert re.search("retire .*host=dormeur user=cmartin .*detail=by chef", dugong.syslog()[-1])
 
@@ -242,6 +244,23 @@ def test_nothing_moves_while_a_job_runs(site):
     assert "kept away" in busy.stderr
     assert dugong.owner_of("dormeur") == "adupont"
     dugong.wait_for(lambda: '"dormeur"' not in dugong.message("status queues jobs"), "idle", 30)
+
+
+def test_without_a_running_backuppc_the_work_is_done_and_told(site):
+    dugong = site.dugong
+    dugong.daemon.stop()
+    try:
+        done = site.admin("transfer", "dormeur", "cmartin", "--purge", "3", "--yes", "dormeur")
+    finally:
+        dugong.daemon.start()
+
+    assert done.status == 0, done
+    assert "BackupPC is not running" in done.stdout
+    assert dugong.owner_of("dormeur") == "cmartin"
+    archive = re.search(r"(dormeur_\d{8}-2) from now on", done.stdout).group(1)
+    assert site.record(archive)["purge"]
+    assert dugong.owner_of(archive) == "adupont"
+    assert "Status_idle" in dugong.message(f"status host({archive})")
 
 
 def test_after_all_this_reconcile_has_nothing_to_say_and_brings_nothing_back(site):

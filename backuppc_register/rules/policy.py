@@ -20,10 +20,12 @@ def refuse_own_account(logon: str, account: str) -> None:
 def refuse_one_too_many(person: str, hosts: HostsFile, limits: Limits) -> None:
     """Refuse a further host to a *person* (a uid) who has as many as ``hosts_per_person`` allows.
 
+    Archived backups, by whose names no machine is called, do not count.
+
     Raises NotAllowed.
     """
     most = limits.hosts_per_person
-    owned = {line.host for line in hosts.lines if same_logon(line.user, person)}
+    owned = {line.host for line in hosts.lines if same_logon(line.user, person) and "_" not in line.host}
     if most and len(owned) >= most:
         raise NotAllowed(
             reason=f"{most} machines at the most for a person", detail=f"{person} has {len(owned)}"

@@ -8,7 +8,7 @@ from itertools import count
 
 from backuppc_register.backuppc import closed_config, host_config, host_data, hosts
 from backuppc_register.backuppc.hosts import Line
-from backuppc_register.errors import BadUser, CouldNotRegister
+from backuppc_register.errors import BadUser, NoConfigFile
 from backuppc_register.person import Person, possible_logon, same_logon
 from backuppc_register.rules import policy
 from backuppc_register.rules.custody import (
@@ -177,12 +177,12 @@ def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
     elif host_data.exists(places.data_dir, host):
         host_data.doom(places.data_dir, host, custody.now)  # the log of what never became a backup
     _rotate(plan, subject, custody)
+    if folders.public_key(host) is None:
+        raise NoConfigFile(detail=f"{host} has no key pair after all")
     current = hosts.read(places.hosts)
     custody.ledger.forget(host)
     hosts.give(places.hosts, current, host, plan.record.person)
     note_line(host, custody, data=False)
-    if folders.public_key(host) is None:
-        raise CouldNotRegister(detail=f"{host} has no key pair after all")
 
 
 def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
