@@ -22,7 +22,8 @@ def test_other_logons_are_people(logon):
 @pytest.fixture
 def two_of_cmartin(tmp_path):
     path = tmp_path / "hosts"
-    path.write_text("host dhcp user moreUsers\na 0 cmartin\nb 0 CMartin\nB 0 cmartin\nc 0 adupont cmartin\na_20261122 0 cmartin\n")
+    lines = ["a 0 cmartin", "b 0 CMartin", "B 0 cmartin", "c 0 adupont cmartin", "a_20261122 0 cmartin"]
+    path.write_text("\n".join(["host dhcp user moreUsers", *lines, ""]))
     return hosts.read(path)
 
 
