@@ -1,6 +1,5 @@
 import contextlib
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from lab import Host, Lab
 
 from backuppc_register.backuppc.daemon import Daemon
 
+PYTHON = "/usr/bin/python3"  # a path without a blank, which no first line of a script can hold
 SEED = b"1700000000,1,4242,0\n"
 KNOWN = b"%StatusHost = ('state' => 'Status_idle');\n"
 
@@ -66,7 +66,7 @@ def daemon(fake: Fake, tool: Path = Path("/nowhere/tool")) -> Daemon:
 
 
 def a_tool(path: Path, script: str) -> Path:
-    path.write_text(f"#!{sys.executable}\nimport os, sys, time\n{script}\n")
+    path.write_text(f"#!{PYTHON}\nimport os, sys, time\n{script}\n")
     path.chmod(0o755)
     return path
 
@@ -283,6 +283,49 @@ def test_a_tool_that_hangs_is_ended_in_time(fake: Fake, tmp_path: Path) -> None:
     assert time.monotonic() - start < 2
 
 
+STATUS = b"%StatusHost = ('BgQueueOn' => undef,'Job' => undef,'UserQueueOn' => 0,'state' => 'Status_idle');\n"
+
+
+def test_a_full_backup_is_asked_for_in_the_owners_name(fake: Fake) -> None:
+    fake.answers(KNOWN, STATUS, b"ok: requested backup of dormeur (doFull)\n")
+
+    assert daemon(fake).begin_full("dormeur", "cmartin", 5) == ""
+    assert fake.messages[-1] == b"backup dormeur dormeur cmartin doFull"
+
+
+def test_a_host_that_is_not_known_yet_is_made_known_first(fake: Fake) -> None:
+    fake.answers(b"\n", b"ok\n", KNOWN, STATUS, b"ok: requested\n")
+
+    assert daemon(fake).begin_full("dormeur", "cmartin", 5) == ""
+    assert fake.messages[1] == b"server reload"
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        b"'BgQueueOn' => 1,'Job' => undef",
+        b"'UserQueueOn' => 1",
+        b'"CmdQueueOn" => "1"',
+        b"'BgQueueOn' => 0,'Job' => {'pid' => 4242,'type' => 'full'}",
+    ],
+)
+def test_what_is_queued_or_running_is_not_asked_for_again(fake: Fake, busy: bytes) -> None:
+    fake.answers(KNOWN, b"%StatusHost = (" + busy + b");\n")
+
+    assert daemon(fake).begin_full("dormeur", "cmartin", 5) == ""
+    assert len(fake.messages) == 2
+
+
+def test_a_backup_that_is_refused_is_told(fake: Fake) -> None:
+    fake.answers(KNOWN, STATUS, b"error: disk too full (usage 99%; inode 2%)\n")
+
+    assert "disk too full" in daemon(fake).begin_full("dormeur", "cmartin", 5)
+
+
+def test_without_a_socket_no_backup_is_asked_for_and_that_is_told() -> None:
+    assert "socket" in Daemon("").begin_full("dormeur", "cmartin", 1)
+
+
 SETTINGS = """
 $Conf{SmbClientPath} = ''; $Conf{NmbLookupPath} = ''; $Conf{NmbLookupCmd} = '';
 $Conf{NmbLookupFindHostCmd} = ''; $Conf{RrdToolPath} = '';
@@ -306,6 +349,13 @@ import sys
 sys.path.insert(0, "/opt/backuppc-register")
 from backuppc_register.backuppc.daemon import Daemon
 print(Daemon("/run/backuppc/BackupPC.sock").announce(sys.argv[1], 10) or "known")
+"""
+BEGIN = """
+import sys
+sys.path.insert(0, "/opt/backuppc-register")
+from backuppc_register.backuppc.daemon import Daemon
+for _ in range(2):
+    print(Daemon("/run/backuppc/BackupPC.sock").begin_full(sys.argv[1], "cmartin", 10) or "asked")
 """
 LOG = "/var/lib/backuppc/log/LOG"
 
@@ -352,6 +402,18 @@ class TestTheRealBackupPC:
 
         assert told == ["dormeur known"]
         assert server.read(LOG).count("Reloading") == reloads == 1
+
+    def test_of_two_wishes_for_a_backup_one_is_queued(self, lab: Lab) -> None:
+        server = a_server(lab)
+        # A ping that takes its time: the backup is still under way when the second wish comes.
+        server.write("/usr/local/bin/slow", "#!/bin/sh\nexec sleep 30\n", mode=0o755)
+        server.run("echo '$Conf{PingCmd} = \"/usr/local/bin/slow\";' >> /etc/backuppc/config.pl", check=True)
+        python(server, PROGRAM, "localhost")
+
+        told = python(server, BEGIN, "localhost")
+
+        assert told == ["asked", "asked"]
+        assert server.read(LOG).count("User cmartin requested backup of localhost") == 1
 
     def test_it_says_when_a_host_has_no_line(self, lab: Lab) -> None:
         server = a_server(lab)

@@ -1,6 +1,7 @@
 """The lab keeps its promises: hosts apart from the machine and each other, and nothing left of them."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -260,10 +261,10 @@ def test_a_lab_can_be_in_a_chroot_that_is_no_mount_point_and_has_parts_of_its_ow
 set -eu
 mount --make-rprivate /
 mount --make-rshared /
-cd {tmp_path}
+cd {shlex.quote(str(tmp_path))}
 mkdir usr etc var checkout proc dev tmp home root opt srv run sys mnt media
 for folder in usr etc var; do mount --bind /$folder $folder; done
-mount --bind {CHECKOUT} checkout
+mount --bind {shlex.quote(str(CHECKOUT))} checkout
 for name in bin lib lib64 sbin; do ln -s usr/$name $name; done
 mount -t proc proc proc
 mount --rbind /dev dev
