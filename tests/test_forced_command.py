@@ -6,9 +6,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import pytest
+
+from backuppc_register import forced_command
 
 CHECKOUT = Path(__file__).parent.parent
 PYTHON = "/usr/bin/python3"  # what authorized_keys names; every account may run it
@@ -183,7 +187,7 @@ def test_wrong_options_are_the_servers_fault(door, options):
     assert answer.stderr == b""
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be a third account")
+@pytest.mark.lab  # only root can be a third account
 def test_a_third_account_is_told_so_and_exits_2(door):
     answer = subprocess.run(
         ["setpriv", "--reuid=1", "--regid=1", "--clear-groups", *door.command, "--config", door.config],
@@ -245,3 +249,72 @@ def test_an_open_standard_input_is_not_waited_for(door):
     os.close(writer)
 
     assert done.returncode == 67
+
+
+# What verify reads
+
+
+class Pipe:
+    """Standard input, as the other side writes it."""
+
+    def __init__(self) -> None:
+        self.read, self._write = os.pipe()
+
+    def send(self, content: bytes) -> None:
+        threading.Thread(target=os.write, args=(self._write, content), daemon=True).start()
+
+    def end(self) -> None:
+        os.close(self._write)
+
+
+@pytest.fixture
+def pipe():
+    return Pipe()
+
+
+@pytest.mark.parametrize("content", [b"", b"hostkey:x\n", b".x\n..\n x.\n", b"\0\xff", b"x" * 16384])
+def test_standard_input_is_read_to_its_end(pipe, content):
+    os.write(pipe._write, content)
+    pipe.end()
+
+    assert forced_command._said(pipe.read) == content
+
+
+@pytest.mark.parametrize("content", [b".\n", b"hostkey:x\n.\n", b"hostkey:x\r\n.\r\n", b"\n\n.\nmore"])
+def test_a_line_with_a_dot_ends_standard_input_that_stays_open(pipe, content):
+    for n in range(len(content)):
+        os.write(pipe._write, content[n : n + 1])
+    started = time.monotonic()
+
+    assert forced_command._said(pipe.read) == content
+    assert time.monotonic() - started < 1
+
+
+def test_no_more_than_16_kib_are_read(pipe):
+    pipe.send(b"x" * 65536)
+
+    assert forced_command._said(pipe.read) == b"x" * 16384
+
+
+def test_what_comes_too_late_is_not_waited_for(pipe, mocker):
+    mocker.patch.object(forced_command, "_READ_WITHIN", 0.3)
+    os.write(pipe._write, b"hostkey:x\nhost")
+    started = time.monotonic()
+
+    assert forced_command._said(pipe.read) == b"hostkey:x\nhost"
+    assert time.monotonic() - started < 2
+
+
+def test_a_sender_that_drips_is_not_waited_for_longer(pipe, mocker):
+    mocker.patch.object(forced_command, "_READ_WITHIN", 0.4)
+    started = time.monotonic()
+
+    def drip():
+        for _ in range(30):
+            os.write(pipe._write, b"x")
+            time.sleep(0.1)
+
+    threading.Thread(target=drip, daemon=True).start()
+
+    assert set(forced_command._said(pipe.read)) == set(b"x")
+    assert time.monotonic() - started < 2
