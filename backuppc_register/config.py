@@ -181,6 +181,16 @@ def check(document: dict[str, Any]) -> Config:
     return Config(**sections)
 
 
+def as_far_as_readable(document: dict[str, Any]) -> Config:
+    """Return what *document* holds, each wrong key with its default or with nothing; never raises.
+
+    For looking at a broken server alone; no request is ever served by it.
+    """
+    told = {name: _section(kind, name, document.get(name, {}), []) for name, kind in _SECTIONS.items()}
+    told["directory"] = replace(told["directory"], password=_password(told["directory"], []))
+    return Config(**told)
+
+
 def syslog(document: dict[str, Any]) -> Syslog:
     """Return where to log by *document*, the default where that is wrong or silent; never raises."""
     return cast(Syslog, _section(Syslog, "syslog", document.get("syslog", {}), []))

@@ -31,6 +31,7 @@ VERBS: dict[str, str] = {
     "remove": "remove",
     "accept-key": "accept_key",
     "reconcile": "reconcile",
+    "diagnose": "diagnose",
 }
 """Each verb and its module in this package, imported when it is chosen.
 

@@ -59,6 +59,10 @@ class Daemon:
         asked = [host for host in hosts if _HOST.fullmatch(host)][:_MOST_ASKED]
         return self._safely(partial(_reread, asked), within) if self._socket else ""
 
+    def problem(self, within: float) -> str:
+        """Return why the running BackupPC does not answer within *within* seconds, "" where it does."""
+        return self._safely(_greet, within) if self._socket else "[backuppc] socket is empty"
+
     def begin_full(self, host: str, user: str, within: float) -> str:
         """Ask within *within* seconds for a full backup of *host* in the name of *user*, its owner.
 
@@ -114,6 +118,11 @@ def _make_known(host: str, ask: _Ask) -> str:
     # The reply to a reload is "ok" whether or not the hosts file could be read.
     ask("server reload")
     return "" if _knows(host, ask) else f"BackupPC has read its files again and does not know {host}"
+
+
+def _greet(ask: _Ask) -> str:
+    reply = ask("status info")
+    return "" if reply.startswith(b"%Info") else f"BackupPC answers {reply[:80]!r}"
 
 
 def _reread(hosts: Sequence[str], ask: _Ask) -> str:

@@ -80,6 +80,17 @@ def parse(content: bytes) -> HostsFile:
     return HostsFile(tuple(_line(columns, fields) for _, fields in taken), content)
 
 
+def skipped(content: bytes) -> tuple[str, ...]:
+    """Return the lines that BackupPC passes over although they say something."""
+    said = (line for line in io.BytesIO(content) if line.partition(b"#")[0].strip())
+    return tuple(_text(_unended(line)) for line in said if not _fields(line))
+
+
+def has_header(content: bytes) -> bool:
+    """Tell whether the first line that BackupPC takes names the columns, and is not a host's."""
+    return bool(content) and _headed(content) == content
+
+
 def append(path: Path, current: HostsFile, host: str, user: str) -> None:
     """Add the line ``HOST 0 USER`` to *path*, under the caller's lock; every other byte stays.
 

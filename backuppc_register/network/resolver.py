@@ -120,6 +120,25 @@ class Resolver:
             raise DnsUnavailable(detail=f"asking for {peer}: {_reason(error)}") from error
         return name
 
+    def addresses_of(self, name: str, within: float) -> tuple[str, ...]:
+        """Return the addresses of *name*, IPv4 first, none where it has none.
+
+        Raises DnsUnavailable where that cannot be known, InvalidDnsName for an alias without an end.
+        """
+        try:
+            enquiry = _Enquiry(
+                self._settings.nameservers or _system_nameservers(),
+                self._settings.port,
+                Deadline(min(within, self._settings.timeout)),
+            )
+            asked = dns.name.from_text(name)
+            kinds = (RdataType.A, RdataType.AAAA)
+            return tuple(one.to_text() for kind in kinds for one in enquiry.records(asked, kind))
+        except RegisterError:
+            raise
+        except Exception as error:
+            raise DnsUnavailable(detail=f"asking for {name[:_LONGEST_SHOWN]}: {_reason(error)}") from error
+
     def _refuse_without_asking(self, peer: Address) -> None:
         if peer.is_link_local or peer.is_multicast or peer.is_unspecified or getattr(peer, "scope_id", None):
             raise InvalidDnsName(detail=f"{peer} is no address of a machine in the DNS")

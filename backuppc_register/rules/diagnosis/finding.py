@@ -1,0 +1,64 @@
+"""What a check finds."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeVar
+
+from backuppc_register.errors import RegisterError
+
+
+class Level(IntEnum):
+    """How bad it is; the worst is the greatest."""
+
+    GREEN = 0
+    YELLOW = 1
+    RED = 2
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check has looked at: *what* is so, and what to do about it."""
+
+    name: str
+    level: Level
+    what: str
+    advice: str = ""
+
+
+SituationT = TypeVar("SituationT")
+Answer = tuple[Level, str, str]
+"""A level, what is so, and advice: a finding but for its name."""
+
+Check = Callable[[SituationT], Iterable[Answer]]
+
+
+def green(what: str) -> Answer:
+    """Return that all is well."""
+    return Level.GREEN, what, ""
+
+
+def yellow(what: str, advice: str) -> Answer:
+    """Return that something should be looked at."""
+    return Level.YELLOW, what, advice
+
+
+def red(what: str, advice: str) -> Answer:
+    """Return that something does not work, or that people's data is at risk."""
+    return Level.RED, what, advice
+
+
+def examine(name: str, check: Check[SituationT], situation: SituationT) -> list[Finding]:
+    """Return what *check* finds; one that fails is a finding itself, and says nothing about the others."""
+    found: list[Finding] = []
+    try:
+        found.extend(Finding(name, *answer) for answer in check(situation))
+    except RegisterError as error:
+        found.append(Finding(name, Level.RED, error.detail or error.message(), error.advice))
+    except Exception as error:
+        what = f"this check does not work: {type(error).__name__}: {error}"
+        found.append(Finding(name, Level.RED, what, "Look at what it looks at; it may be a bug of ours."))
+    return found or [Finding(name, Level.GREEN, "nothing wrong")]

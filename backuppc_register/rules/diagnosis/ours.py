@@ -1,0 +1,203 @@
+"""Checks of what is ours: configuration, state, log, clock."""
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from backuppc_register.errors import RegisterError
+from backuppc_register.rules import consistency
+from backuppc_register.rules.diagnosis.finding import Answer, green, red, yellow
+from backuppc_register.rules.diagnosis.situation import Situation
+from backuppc_register.state import key_pairs
+from backuppc_register.state.ledger import Ledger
+from backuppc_register.state.records import Record
+
+_ADMIN = "backuppc-register-admin"
+_SHOWN = 5  # of what there is a list of
+_LATE = timedelta(hours=2)  # since the last reconcile
+_LOW, _LOWEST = 0.05, 0.01  # of a disk's space or inodes
+_LEAST = 1 << 30  # bytes
+
+
+def configuration(situation: Situation) -> Iterator[Answer]:
+    """Look at our own configuration file."""
+    if situation.problem:
+        yield red(situation.problem, "See docs/configuration.md; until then every request is refused.")
+    try:
+        mode = situation.config_path.stat().st_mode
+    except OSError:
+        return  # told above
+    if mode & stat.S_IWOTH:
+        yield red(f"{situation.config_path} can be written by everybody", "chmod o-w")
+
+
+def account(situation: Situation) -> Iterator[Answer]:
+    """Look at whose BackupPC's configuration folder is."""
+    folder = situation.config.backuppc.config_dir
+    if not folder.is_dir():
+        yield red(f"there is no folder {folder}", "See [backuppc] config_dir; is BackupPC installed?")
+    elif folder.stat().st_uid != situation.uid:
+        what = f"{folder} is owned by uid {folder.stat().st_uid}, not by {situation.account}"
+        yield red(what, f"chown {situation.account} {folder}; what root makes there is closed to BackupPC.")
+    else:
+        yield green(f"we work as {situation.account}")
+
+
+def state(situation: Situation) -> Iterator[Answer]:
+    """Look at our state folder."""
+    folder = situation.config.state.directory
+    situation.folders.ready()
+    status = folder.stat()
+    if status.st_uid != situation.uid:
+        yield red(f"{folder} is not {situation.account}'s", f"chown {situation.account} {folder}")
+    if status.st_mode & stat.S_IRWXO:
+        yield yellow(f"{folder} is open to everybody", f"chmod o= {folder}")
+
+
+def state_files(situation: Situation) -> Iterator[Answer]:
+    """Look at owner and mode of every file of ours."""
+    odd = []
+    for folder, _, names in os.walk(situation.config.state.directory, onerror=_raise):
+        for path in (Path(folder), *(Path(folder, name) for name in names)):
+            odd += [f"{path} {problem}" for problem in _oddities(path, situation.uid)]
+    if odd:
+        advice = f"They must be {situation.account}'s, private keys with mode 600: ssh refuses others."
+        yield red(_some(odd), advice)
+
+
+def _oddities(path: Path, uid: int) -> Iterator[str]:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:  # a request's temporary file
+        return
+    if status.st_uid != uid:
+        yield f"is owned by uid {status.st_uid}"
+    if path.name == key_pairs.PRIVATE and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        yield f"has mode {stat.S_IMODE(status.st_mode):o}"
+    elif status.st_mode & stat.S_IWOTH and not stat.S_ISLNK(status.st_mode):
+        yield "can be written by everybody"
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def reconciled(situation: Situation) -> Iterator[Answer]:
+    """Look whether the hosts lines are watched."""
+    ledger = Ledger(situation.config.state.directory)
+    timer = "Enable backuppc-register-reconcile.timer, or packaging/backuppc-register.cron."
+    if not ledger.path.exists():
+        yield yellow(f"{_ADMIN} reconcile never ran: nobody would notice a lost hosts line", timer)
+        return
+    known = ledger.read()
+    last = max((host.seen for host in known.values()), default="")
+    if not last or datetime.now(UTC) - datetime.fromisoformat(last) > _LATE:
+        yield yellow(f"{_ADMIN} reconcile ran last at {last or 'no time'}", timer)
+    if lost := sorted(known.keys() - {line.host for line in situation.lines}):
+        advice = f"{_ADMIN} reconcile, before BackupPC's next nightly run deletes their backups."
+        yield red(f"lost their hosts lines: {_some(lost)}", advice)
+
+
+def undecided(situation: Situation) -> Iterator[Answer]:
+    """Look for what does not fit together."""
+    wrong = consistency.contradictions(
+        situation.config, situation.folders, situation.hosts, datetime.now(UTC)
+    )
+    told = [f"{one.host}: {one.what}" if one.host else one.what for one in wrong]
+    if told:
+        yield yellow(_some(told), f"{_ADMIN} reconcile --dry-run tells all of it, with advice.")
+
+
+def purges(situation: Situation) -> Iterator[Answer]:
+    """Look for data that should have been deleted by now."""
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    due = [record.host for record in _records(situation) if _is_before(record.purge, yesterday)]
+    if due:
+        yield yellow(f"still not purged: {_some(due)}", f"{_ADMIN} purge --due, once a day from cron.")
+
+
+def _records(situation: Situation) -> Iterator[Record]:
+    for host in situation.folders.names():
+        try:
+            record = situation.folders.record(host)
+        except RegisterError:
+            continue  # `undecided` tells
+        if record is not None:
+            yield record
+
+
+def _is_before(moment: str, other: datetime) -> bool:
+    try:
+        return bool(moment) and datetime.fromisoformat(moment) < other
+    except (ValueError, TypeError):
+        return False
+
+
+def disks(situation: Situation) -> Iterator[Answer]:
+    """Look at space and inodes where BackupPC and we write."""
+    places = situation.config.backuppc
+    for folder in (places.data_dir, places.config_dir, situation.config.state.directory):
+        if folder.exists():
+            yield from _disk(folder)
+
+
+def _disk(folder: Path) -> Iterator[Answer]:
+    disk = os.statvfs(folder)
+    space = disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0
+    inodes = disk.f_favail / disk.f_files if disk.f_files else 1.0
+    free = disk.f_bavail * disk.f_frsize
+    # What is small by nature, a tmpfs say, is not full; what is nearly full in parts has gigabytes left.
+    low = space < _LOW and free < 20 * _LEAST
+    for what, share, is_low in (("space", space, low), ("inodes", inodes, inodes < _LOW)):
+        if share < _LOWEST and is_low:
+            yield red(f"{folder}: {share:.1%} of the {what} left", "Make room: backups and requests fail.")
+        elif is_low:
+            yield yellow(f"{folder}: {share:.1%} of the {what} left", "Make room soon.")
+
+
+def clock(situation: Situation) -> Iterator[Answer]:
+    """Look whether the clock went back: times in the future make BackupPC miss what has changed."""
+    places = situation.config.backuppc
+    watched = (situation.config.state.directory / "ledger", places.config_dir, places.data_dir / "pc")
+    ahead = [path for path in watched if path.exists() and path.stat().st_mtime > time.time() + 3600]
+    if ahead:
+        what = f"the clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, and {ahead[0]} is of later"
+        yield red(what, "Set the clock (systemctl status systemd-timesyncd, chrony or ntpd).")
+
+
+def syslog(situation: Situation) -> Iterator[Answer]:
+    """Look whether our line comes through syslog to its file."""
+    where = situation.config.syslog
+    if not Path(where.socket).is_socket():
+        yield red(f"nobody listens at {where.socket}", "Start rsyslog; requests leave no trace.")
+        return
+    match situation.arrived():
+        case None:
+            yield green("a line was sent; only root can see whether it arrived")
+        case False:
+            advice = f"See that packaging/rsyslog.conf has {where.facility} and that rsyslog was restarted."
+            yield red("a line that was sent did not arrive in the log's file", advice)
+        case _:
+            yield green("a line that was sent arrived")
+
+
+def _some(items: list[str]) -> str:
+    more = len(items) - _SHOWN
+    return "; ".join(items[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+CHECKS = {
+    "configuration": configuration,
+    "account": account,
+    "state": state,
+    "state-files": state_files,
+    "reconcile": reconciled,
+    "undecided": undecided,
+    "purges": purges,
+    "disks": disks,
+    "clock": clock,
+    "syslog": syslog,
+}

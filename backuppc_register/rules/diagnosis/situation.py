@@ -1,0 +1,83 @@
+"""The server as checks see it, half of which may be broken."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from backuppc_register.backuppc import hosts, main_config
+from backuppc_register.backuppc.hosts import HostsFile, Line
+from backuppc_register.backuppc.lock import locked
+from backuppc_register.config import Config
+from backuppc_register.errors import CouldNotRegister, Misconfigured
+from backuppc_register.state.host_folder import HostFolders
+
+_FOR_PERL = 20.0  # seconds
+_LOCK_PATIENCE = 3.0  # seconds; BackupPC stands still while somebody has it
+
+
+def _unseen() -> bool | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A server.
+
+    *config* is ours as far as it can be read, *problem* why no further. *account* is who we work as,
+    *home* its home folder. *sshd*: what sshd says of its settings for that account, lower-case words and
+    values, None where only root may ask. *logon*: the person to look for in the directory, "" for one of the
+    hosts file. *arrived* tells whether a line of ours comes to the log's file, None where that is not seen.
+    """
+
+    config: Config
+    config_path: Path
+    problem: str
+    account: str
+    uid: int
+    home: Path
+    sshd: dict[str, str] | None = None
+    logon: str = ""
+    arrived: Callable[[], bool | None] = field(default=_unseen, repr=False)
+
+    @property
+    def folders(self) -> HostFolders:
+        """Return our folders of the hosts."""
+        return HostFolders(self.config.state.directory)
+
+    @cached_property
+    def hosts(self) -> HostsFile:
+        """Return the hosts file; raises CouldNotRegister."""
+        places = self.config.backuppc
+        # LOCK is not to be made by a look: without it there is nobody to wait for.
+        if not (places.config_dir / "LOCK").exists():
+            return hosts.read(places.hosts)
+        with locked(places.config_dir, _LOCK_PATIENCE):
+            return hosts.read(places.hosts)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Return BackupPC's own settings for all hosts; raises Misconfigured."""
+        return main_config.read(self.config.backuppc.config_dir, self.config.backuppc.data_dir, _FOR_PERL)
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """Return the hosts lines; none where they cannot be read, which a check of its own tells."""
+        try:
+            return self.hosts.lines
+        except CouldNotRegister:
+            return ()
+
+    @property
+    def known_settings(self) -> dict[str, Any]:
+        """Return BackupPC's own settings; none where they cannot be read, which a check of its own tells."""
+        try:
+            return self.settings
+        except Misconfigured:
+            return {}
+
+    @property
+    def persons(self) -> list[str]:
+        """Return who has hosts, sorted, BackupPC's own account left out."""
+        return sorted({line.user for line in self.lines} - {"", "backuppc", self.account})

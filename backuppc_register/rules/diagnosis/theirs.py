@@ -1,0 +1,217 @@
+"""Checks of what is BackupPC's: its files, its settings, its daemon, its programs."""
+
+import os
+import re
+import stat
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from backuppc_register import resources
+from backuppc_register.backuppc import hosts
+from backuppc_register.backuppc.daemon import Daemon
+from backuppc_register.rules.diagnosis.finding import Answer, green, red, yellow
+from backuppc_register.rules.diagnosis.situation import Situation
+
+_WITHIN = 3.0  # seconds
+_ASKED = 5  # hosts that the running BackupPC is asked for
+_SHOWN = 5  # of what there is a list of
+_HARDEN = "Append packaging/backuppc-hardening.pl to config.pl: backuppc-register-admin init does."
+_CLOSED = re.compile(r"^\$Conf\{CgiUserConfigEdit\}\{(\w+)\} = 0;", re.MULTILINE)
+# What reaches a command line on this server: whoever may edit one of them runs programs as BackupPC.
+_RUNS = {"RsyncSshArgs", "RsyncArgs", "RsyncArgsExtra", "RsyncFullArgsExtra", "RsyncIncrArgsExtra"}
+_RUNS |= {"RsyncRestoreArgs", "RsyncRestoreArgsExtra", "RsyncClientPath", "RsyncBackupPCPath", "XferMethod"}
+_POOL = re.compile(
+    r"(?:^|[.-])(?:dhcp|dyn|dynamic|pool|wifi|wlan|vpn|ppp|guest)s?[0-9]*(?:[.-]|$)"
+    r"|(?:[0-9]{1,3}-){2,3}[0-9]{1,3}"
+)
+_HARMFUL = {"config", "localconfig", ".", ".."}
+_RSYNC = Path("/usr/libexec/backuppc-rsync/rsync_bpc")
+_OLDEST_RSYNC = (3, 1, 3)
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+def hosts_file(situation: Situation) -> Iterator[Answer]:
+    """Look at the hosts file: readable, of the right owner, with a group that a new one can keep."""
+    path = situation.config.backuppc.hosts
+    found = situation.hosts
+    status = path.stat()
+    if status.st_uid != situation.uid:
+        yield red(f"{path} is owned by uid {status.st_uid}", f"chown {situation.account} {path}")
+    folder = path.parent.stat()
+    kept = folder.st_mode & stat.S_ISGID and folder.st_gid == status.st_gid
+    if not kept and status.st_gid not in (os.getgid(), *os.getgroups()):
+        yield red(f"a new {path} would lose its group, so registrations fail", f"chmod g+s {path.parent}")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        yield yellow(f"{path} can be written by others", f"chmod go-w {path}")
+    yield green(f"{len(found.lines)} lines")
+
+
+def hosts_header(situation: Situation) -> Iterator[Answer]:
+    """Look for the line that names the columns: without it the first host is none."""
+    if not hosts.has_header(situation.hosts.content):
+        advice = "Put a line before the first host: host dhcp user moreUsers. The next registration does."
+        yield red("the hosts file has no header line: BackupPC takes its first host for one", advice)
+
+
+def hosts_skipped(situation: Situation) -> Iterator[Answer]:
+    """Look for lines that BackupPC passes over without a word."""
+    if skipped := hosts.skipped(situation.hosts.content):
+        yield yellow(
+            f"BackupPC ignores: {_some(skipped)}",
+            "A line begins with a name of letters, digits, dots, hyphens, underscores, and a blank after it.",
+        )
+
+
+def hosts_doubled(situation: Situation) -> Iterator[Answer]:
+    """Look for hosts with several lines: the daemon takes the last one, the web pages take the first one."""
+    doubled = [host for host, count in Counter(line.host for line in situation.lines).items() if count > 1]
+    if doubled:
+        yield red(f"several lines: {_some(doubled)}", "Leave one line of each host.")
+
+
+def hosts_lines(situation: Situation) -> Iterator[Answer]:
+    """Look for lines that BackupPC takes, to somebody's harm."""
+    lines = situation.lines
+    if harmful := [line.host for line in lines if line.host in _HARMFUL or line.host.startswith("-")]:
+        yield red(f"mean something else to BackupPC or ssh: {_some(harmful)}", "Give them other names.")
+    if dhcp := [line.host for line in lines if line.dhcp not in ("", "0")]:
+        yield yellow(f"the dhcp flag is not 0: {_some(dhcp)}", "BackupPC looks for such hosts by NetBIOS.")
+    if nobodys := [line.host for line in lines if not line.user]:
+        yield yellow(f"no user: {_some(nobodys)}", "Nobody gets a mail when their backups stop.")
+
+
+def pool_names(situation: Situation) -> Iterator[Answer]:
+    """Look for names that a machine has today and another one tomorrow."""
+    pool = [line.host for line in situation.lines if _POOL.search(line.host)]
+    if pool:
+        advice = "Their backups are of whichever machine has the name that day: see [dns] refuse."
+        yield yellow(f"names of a pool: {_some(pool)}", advice)
+
+
+def lock(situation: Situation) -> Iterator[Answer]:
+    """Look at BackupPC's lock: where it cannot be opened for writing BackupPC works without any."""
+    folder = situation.config.backuppc.config_dir
+    path = folder / "LOCK"
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        yield red(f"{path} is not a regular file", f"Remove {path}; BackupPC makes it again.")
+    elif path.exists() and not os.access(path, os.W_OK):
+        yield red(f"{path} is closed to {situation.account}: BackupPC writes without a lock", f"rm {path}")
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        yield red(f"{situation.account} cannot write in {folder}", f"chown {situation.account} {folder}")
+
+
+def settings(situation: Situation) -> Iterator[Answer]:
+    """Look whether BackupPC's settings can be read: what BackupPC cannot read is as if it were not set."""
+    count = len(situation.settings)
+    yield green(f"config.pl has {count} settings")
+
+
+def per_host_configs(situation: Situation) -> Iterator[Answer]:
+    """Look whether BackupPC can read each host's own settings."""
+    folder = situation.config.backuppc.config_dir
+    closed = [path.name for path in sorted(folder.glob("*.pl")) if not os.access(path, os.R_OK)]
+    if closed:
+        what = f"closed to {situation.account}: {_some(closed)}"
+        yield red(what, f"Their backups fail: chown {situation.account} them.")
+
+
+def top_dir(situation: Situation) -> Iterator[Answer]:
+    """Look whether our data_dir is BackupPC's: else hosts with backups look as if they had none."""
+    ours = situation.config.backuppc.data_dir
+    if not (ours / "pc").is_dir():
+        yield red(f"{ours}/pc is not there", "Is the disk mounted? See [backuppc] data_dir.")
+    told = str(situation.known_settings.get("TopDir", ""))
+    if told and Path(told).resolve() != ours.resolve():
+        yield red(f"BackupPC's TopDir is {told}, our data_dir is {ours}", f'Set data_dir = "{told}".')
+
+
+def web_editor(situation: Situation) -> Iterator[Answer]:
+    """Look at what owners may edit: some settings run programs on this server, some stop the backups."""
+    told = situation.known_settings
+    editable = told.get("CgiUserConfigEdit", {})
+    if not told or not told.get("CgiUserConfigEditEnable", True) or not isinstance(editable, dict):
+        return
+    closed = set(_CLOSED.findall(resources.find("packaging/backuppc-hardening.pl").read_text("utf-8")))
+    # What config.pl does not name is closed (CGI/EditConfig.pm).
+    open_ = {name for name, value in editable.items() if value not in (0, "0", "", None)}
+    runs = sorted(name for name in open_ if name in _RUNS or name.endswith("Cmd"))
+    if runs:
+        yield red(f"every owner of a host can run programs here, by {_some(runs)}", _HARDEN)
+    elif loose := sorted(open_ & closed):
+        yield yellow(f"owners can edit {_some(loose)}", _HARDEN)
+
+
+def admin_users(situation: Situation) -> Iterator[Answer]:
+    r"""Look who is an administrator without being meant: BackupPC finds a logon in the list by ``\b``."""
+    admins = str(situation.known_settings.get("CgiAdminUsers", "") or "")
+    if admins.strip() == "*":
+        yield red("CgiAdminUsers is *: everybody is an administrator", "Name the administrators.")
+        return
+    meant = set(re.split(r"[\s,]+", admins))
+    by_chance = [
+        one for one in situation.persons if one not in meant and re.search(rf"\b{re.escape(one)}\b", admins)
+    ]
+    if by_chance:
+        what = f"CgiAdminUsers makes administrators of {_some(by_chance)}"
+        yield red(what, "Use names that hold no other name: jean-admin lets in jean and admin.")
+    elif parts := sorted(name for name in meant if re.search(r"\w\W+\w", name)):
+        what = f"CgiAdminUsers has {_some(parts)}: who is called like a part of it is an administrator"
+        yield yellow(what, "Use names of letters and digits alone.")
+
+
+def daemon(situation: Situation) -> Iterator[Answer]:
+    """Look whether the running BackupPC answers, and knows the hosts."""
+    talk = Daemon(situation.config.backuppc.socket)
+    if problem := talk.problem(_WITHIN):
+        advice = "systemctl status backuppc; see also [backuppc] socket. No backups are made meanwhile."
+        yield red(problem, advice)
+        return
+    asked = [line.host for line in situation.lines][-_ASKED:]
+    if unknown := [host for host in asked if not talk.status(host, _WITHIN)]:
+        advice = "BackupPC_serverMesg server reload; then see BackupPC's LOG."
+        yield yellow(f"BackupPC does not know {_some(unknown)}", advice)
+    yield green("BackupPC answers")
+
+
+def programs(situation: Situation) -> Iterator[Answer]:
+    """Look at the version of what BackupPC copies with."""
+    told = str(situation.known_settings.get("RsyncBackupPCPath", "") or _RSYNC)
+    try:
+        done = subprocess.run(
+            [told, "--version"], env=_ENVIRONMENT, capture_output=True, timeout=_WITHIN, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        yield red(f"{told} cannot be started: {error}", "apt-get install backuppc-rsync")
+        return
+    first = (done.stdout + done.stderr).decode("utf-8", "replace").split("\n")[0].strip()
+    if not (match := re.search(r"version ([0-9]+)\.([0-9]+)\.([0-9]+)", first)):
+        yield red(f"{told} does not say its version", "apt-get install backuppc-rsync")
+    elif tuple(map(int, match.groups())) < _OLDEST_RSYNC:
+        yield yellow(f"{told} is {first}", "Use backuppc-rsync 3.1.3 or later.")
+    else:
+        yield green(first)
+
+
+def _some(items: list[str] | tuple[str, ...]) -> str:
+    more = len(items) - _SHOWN
+    return ", ".join(items[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+CHECKS = {
+    "hosts-file": hosts_file,
+    "hosts-header": hosts_header,
+    "hosts-skipped": hosts_skipped,
+    "hosts-doubled": hosts_doubled,
+    "hosts-lines": hosts_lines,
+    "pool-names": pool_names,
+    "lock": lock,
+    "backuppc-config": settings,
+    "per-host-configs": per_host_configs,
+    "top-dir": top_dir,
+    "web-editor": web_editor,
+    "admin-users": admin_users,
+    "daemon": daemon,
+    "backuppc-rsync": programs,
+}
