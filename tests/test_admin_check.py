@@ -1,0 +1,41 @@
+"""The verb `check`: a request replayed outside the lab, where no DNS answers."""
+
+import pytest
+from admin_door import admin_site
+
+
+@pytest.fixture(scope="module")
+def site():
+    with admin_site() as made:
+        made.add_host("dormeur")
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "steps"),
+    [
+        ("beos:cmartin", "ostype-unknown", ["form"]),
+        ("verify:linux:cmartin", "ostype-unknown", ["form"]),
+        ("linux:c martin", "bad-user", ["form"]),
+        ("linux:cmartin", "dns-unavailable", ["form", "state", "name"]),
+    ],
+)
+def test_a_request_that_would_be_refused_is_told_step_by_step(site, asked, code, steps):
+    site.as_the_owner()
+    before = site.picture()
+    done = site.run("check", asked, "--from", "10.77.0.11")
+    told = site.told("check", asked, "--from", "10.77.0.11")
+
+    assert done.returncode == 1
+    assert "would be refused" in done.stdout
+    assert [step["step"] for step in told["steps"]] == steps
+    assert [step["ok"] for step in told["steps"]] == [True] * (len(steps) - 1) + [False]
+    assert told["verdict"]["code"] == code
+    assert all(step["ms"] >= 0 and step["of"] and step["asked"] for step in told["steps"])
+    assert site.picture() == before
+    assert site.logged() == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["linux:cmartin"], ["linux:cmartin", "--from", "dormeur"]])
+def test_without_an_address_it_is_a_usage_error(site, arguments):
+    assert site.run("check", *arguments).returncode == 2
