@@ -41,7 +41,18 @@ def read(text: str) -> HostKey | None:
         blob = binascii.a2b_base64(text)
     except ValueError:
         return None
-    start = len(kind).to_bytes(_LENGTH, "big") + kind.encode("ascii")
     # Keys are compared as texts, so there must be one text only for each.
     canonical = base64.b64encode(blob).decode("ascii") == text
-    return HostKey(kind, text) if canonical and blob.startswith(start) and blob != start else None
+    return HostKey(kind, text) if canonical and _is_key(kind, blob) else None
+
+
+def _is_key(kind: str, blob: bytes) -> bool:
+    """Tell whether *blob* is made of whole parts, its type and then something."""
+    parts = []
+    while blob:
+        end = _LENGTH + int.from_bytes(blob[:_LENGTH], "big")
+        if len(blob) < end:
+            return False
+        parts.append(blob[_LENGTH:end])
+        blob = blob[end:]
+    return len(parts) > 1 and parts[0] == kind.encode("ascii")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from lab import Lab
 
-from backuppc_register.backuppc.backups import Backup, backups, has_backups, hosts_with_folder
+from backuppc_register.backuppc.backups import Backup, backups, has_backups, has_full, hosts_with_folder
 from backuppc_register.errors import CouldNotRegister
 
 ROW = b"0\tfull\t1700000000\t1700000100\t510\t7800000\t0\t0\t0\t0\t0\t0\t0\n"
@@ -215,3 +215,31 @@ def test_a_list_that_is_no_file_is_a_fault(what: str, top: Path, folder: Path) -
 
     with pytest.raises(CouldNotRegister):
         backups(top, "dormeur")
+
+
+@pytest.mark.parametrize(
+    ("rows", "answer"),
+    [
+        ([], False),
+        ([b"full"], True),
+        ([b"partial"], False),
+        ([b"active"], False),
+        ([b"active", b"full"], True),
+        ([b"full", b"incr"], True),
+        ([b"full\t1"], True),
+    ],
+)
+def test_a_full_backup_is_one_that_was_finished(
+    rows: list[bytes], answer: bool, top: Path, folder: Path
+) -> None:
+    (folder / "backups").write_bytes(b"".join(ROW.replace(b"full", kind) for kind in rows))
+
+    assert has_full(top, "dormeur") is answer
+    assert not has_full(top, "dormeu")
+
+
+@pytest.mark.parametrize("content", [b"nonsense\n", b"\xff\n"])
+def test_where_it_cannot_be_told_there_is_a_full_backup(content: bytes, top: Path, folder: Path) -> None:
+    (folder / "backups").write_bytes(content)
+
+    assert has_full(top, "dormeur")

@@ -17,6 +17,7 @@ import pytest
 from pytest_mock import MockerFixture
 
 from backuppc_register.errors import Misconfigured, NoConfigFile
+from backuppc_register.host_key import HostKey
 from backuppc_register.state import key_pairs
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
@@ -31,6 +32,9 @@ DORMEUR = Record(
     address="192.0.2.17",
     registered="2026-11-22T20:30:00+00:00",
     config="9f" * 32,
+)
+KEY, OTHER_KEY = (
+    HostKey("ssh-ed25519", f"AAAAC3NzaC1lZDI1NTE5AAAAI{letter * 43}") for letter in ("A", "E")
 )
 PARTS = {"key", "key.pub", "known_hosts", "ssh_config", "record.json"}
 NO_HOST = ["", ".", "..", "../x", ".new", "-x", "a/b", "DORMEUR", "a b", "d\u00f6rmeur", "a\n", "a\0"]
@@ -67,6 +71,59 @@ def tree(folder: Path) -> dict[str, tuple[bytes, int, int]]:
         )
         for path in folder.rglob("*")
     }
+
+
+# The ssh host key
+
+
+def test_a_new_folder_knows_no_key_and_is_offered_none(folders: HostFolders, dormeur: Path) -> None:
+    assert folders.known_keys("dormeur") == ()
+    assert folders.offered_key("dormeur") is None
+    assert folders.offered_key("simplet") is None
+
+
+def test_a_pinned_key_is_the_only_one_and_ssh_is_strict(folders: HostFolders, dormeur: Path) -> None:
+    (dormeur / "known_hosts").write_text(f"dormeur {OTHER_KEY}\n")
+
+    assert folders.pin("dormeur", KEY)
+
+    assert folders.known_keys("dormeur") == (KEY,)
+    assert b"StrictHostKeyChecking yes\n" in (dormeur / "ssh_config").read_bytes()
+    before = tree(dormeur)
+    assert not folders.pin("dormeur", KEY)
+    assert tree(dormeur) == before
+
+
+def test_the_offered_key_is_the_last_one_and_nothing_follows_it(folders: HostFolders, dormeur: Path) -> None:
+    before = tree(dormeur)
+    folders.offer("dormeur", KEY)
+    folders.offer("dormeur", OTHER_KEY)
+
+    assert (dormeur / "offered_key").read_text() == f"{OTHER_KEY}\n"
+    assert folders.offered_key("dormeur") == OTHER_KEY
+    assert {name: what for name, what in tree(dormeur).items() if name != "offered_key"} == before
+
+
+@pytest.mark.parametrize("content", ["", "nonsense", f"dormeur {'x' * 40}", "ssh-ed25519 AAAA\nssh-rsa B\n"])
+def test_an_offered_key_that_cannot_be_read_is_a_fault(
+    content: str, folders: HostFolders, dormeur: Path
+) -> None:
+    (dormeur / "offered_key").write_text(content)
+
+    with pytest.raises(NoConfigFile):
+        folders.offered_key("dormeur")
+
+
+@pytest.mark.parametrize("name", ["known_hosts", "offered_key"])
+def test_a_link_in_the_place_of_a_key_is_a_fault(name: str, folders: HostFolders, dormeur: Path) -> None:
+    (dormeur / name).unlink(missing_ok=True)
+    (dormeur / name).symlink_to("/etc/passwd")
+
+    with pytest.raises(NoConfigFile):
+        folders.offered_key("dormeur") if name == "offered_key" else folders.known_keys("dormeur")
+    with pytest.raises(NoConfigFile):
+        folders.offer("dormeur", KEY) if name == "offered_key" else folders.pin("dormeur", KEY)
+    assert (dormeur / name).is_symlink()
 
 
 # A new state
@@ -667,6 +724,28 @@ def test_killed_anywhere_completing_is_finished_by_the_next_run(lost: set[str], 
         if now:
             assert folders.public_key("dormeur") == now
         assert folders.complete(DORMEUR) is False
+
+
+def test_killed_anywhere_pinning_never_leaves_a_strict_ssh_that_knows_nobody(tmp_path: Path) -> None:
+    fresh, folders = numbered(tmp_path), HostFolders(tmp_path)
+
+    def prepare() -> None:
+        nonlocal folders
+        folders = fresh()
+        folders.create(DORMEUR)
+        folders.offer("dormeur", KEY)
+
+    for _ in every_kill(lambda: folders.pin("dormeur", KEY), prepare):
+        folder = folders.path("dormeur")
+        strict = b"StrictHostKeyChecking yes" in (folder / "ssh_config").read_bytes()
+        assert not strict or folders.known_keys("dormeur") == (KEY,)
+
+        folders.pin("dormeur", KEY)
+
+        assert folders.known_keys("dormeur") == (KEY,)
+        assert folders.offered_key("dormeur") is None
+        assert folders.pin("dormeur", KEY) is False
+        assert {path.name for path in folder.iterdir()} == PARTS
 
 
 def test_killed_anywhere_setting_aside_loses_nothing_and_is_finished_by_the_same_call(tmp_path: Path) -> None:

@@ -221,6 +221,22 @@ def test_strict_lets_the_known_machine_in(folder: Path, sshd: Sshd) -> None:
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "in\n", "")
 
 
+def test_what_ssh_has_learned_is_what_we_read_and_what_we_write_is_what_ssh_takes(
+    folder: Path, sshd: Sshd
+) -> None:
+    connect(folder, sshd)
+    learned = (folder / "known_hosts").read_bytes()
+    (key,) = known_hosts.from_bytes(learned, HOST)
+
+    (folder / "known_hosts").write_bytes(known_hosts.to_bytes(HOST, key))
+    write_config(folder, strict=True)
+
+    assert known_hosts.to_bytes(HOST, key) == learned
+    assert connect(folder, sshd).stdout == "in\n"
+    with pytest.raises(ValueError, match="is not a key of dormeu"):
+        known_hosts.from_bytes(learned, "dormeu")
+
+
 def test_strict_connects_to_nobody_while_no_key_is_known(folder: Path, sshd: Sshd) -> None:
     write_config(folder, strict=True)
 

@@ -34,6 +34,7 @@ from backuppc_register.steps import Step, failed
 
 PEER = ip_address("10.0.0.9")
 PEOPLE = {"cmartin": Person("cmartin", "Christophe Martin", "entry-1"), "adupont": Person("adupont")}
+ROW = "0\tfull\t1700000000\t1700000100\t7\t16513\t0\t0\t0\t0\t0\n"
 PROBE = "version:1\nsystem:Linux\nuser:bckpciuem\nrsync:3.5.0\nshare:/home\nrestore:off\n"
 
 
@@ -264,7 +265,7 @@ def test_one_right_key_among_lines_that_cannot_be_read_is_enough(server):
 
 def test_with_a_full_backup_none_is_asked_for(server):
     (server.folder / "data/pc/dormeur").mkdir()
-    (server.folder / "data/pc/dormeur/backups").write_text("0\tfull\t1700000000\t1700000001\t7\n")
+    (server.folder / "data/pc/dormeur/backups").write_text(ROW)
 
     assert server.ask(MINE).backup == ""
     assert server.queued == []
@@ -272,7 +273,7 @@ def test_with_a_full_backup_none_is_asked_for(server):
 
 def test_after_a_backup_that_broke_off_the_first_full_one_is_asked_for(server):
     (server.folder / "data/pc/dormeur/0").mkdir(parents=True)
-    (server.folder / "data/pc/dormeur/backups").write_text("0\tpartial\t1700000000\t1700000001\t7\n")
+    (server.folder / "data/pc/dormeur/backups").write_text(ROW.replace("full", "partial"))
 
     assert server.ask(MINE).backup == "queued"
 
@@ -318,6 +319,13 @@ def test_a_line_made_by_hand_is_to_be_registered_first(server):
 
     with pytest.raises(NotRegistered):
         server.ask(MINE, name="sirene.univ-brest.fr")
+
+
+def test_another_persons_key_is_not_used_for_who_has_the_line_now(server):
+    server.hosts.write_text(server.hosts.read_text().replace("cmartin", "adupont"))
+
+    with pytest.raises(NotRegistered):
+        server.ask(MINE, logon="adupont")
 
 
 def test_an_unfinished_registration_is_to_be_finished_first(server):

@@ -51,6 +51,14 @@ def backups(data_dir: Path, host: str) -> tuple[Backup, ...]:
     return tuple(sorted(rows, key=lambda backup: backup.number))
 
 
+def has_full(data_dir: Path, host: str) -> bool:
+    """Tell whether BackupPC has a full backup of *host*; where that cannot be told it has one."""
+    try:
+        return any(backup.kind == "full" for backup in backups(data_dir, host))
+    except CouldNotRegister:
+        return True
+
+
 def _backup(row: bytes) -> Backup:
     fields = row.decode("ascii").split("\t")
     if len(fields) < _LEAST_FIELDS:
@@ -123,14 +131,3 @@ def _has_rows(backups: Path) -> bool:
         return True
     with backups.open("rb") as file:
         return any(line.strip() for line in file)
-
-
-def has_full(data_dir: Path, host: str) -> bool:
-    """Tell whether BackupPC has a full backup of *host*; it has one where that cannot be told."""
-    try:
-        with (data_dir / "pc" / host / "backups").open("rb") as file:
-            return any(line.split(b"\t")[1:2] == [b"full"] for line in file)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
