@@ -5,11 +5,16 @@
 #
 #   --server NAME         the backup server
 #   --logon LOGON         whose computer this is (asked for otherwise)
-#   --unattended          ask nothing: needs --logon, takes the reply for right
+#   --logon-file FILE     the same, from the first line of a file
+#   --verify              only have the server test its way back to this computer
+#   --doctor              only look what is wrong; changes nothing
+#   --repair              mend what is wrong
+#   --uninstall           undo what the setup has done; with --keep-user all but the account
+#   --unattended          ask nothing: needs a logon, takes the reply for right
 #   --yes                 ask for the logon, if need be, and nothing more
 #   --dry-run             show what would be changed, and change nothing
 #   --lang fr|en          language of the messages (otherwise: that of the session)
-#   --share DIR           a folder to back up, may be repeated (otherwise: /home)
+#   --share DIR           a folder to back up, may be repeated (otherwise: /home; /Users on a Mac)
 #   --restore off|dirs|full   where the server may restore files: nowhere; below --restore-dir;
 #                         everywhere that is backed up, as root (otherwise: dirs)
 #   --restore-dir DIR     a folder for restored files (otherwise: /var/lib/bckpciuem-restore, which is made)
@@ -19,13 +24,17 @@
 #   --from LIST           addresses that the server may come from (otherwise: those that it names)
 #   --no-from             it may come from anywhere
 #   --port PORT           ssh port of the backup server (otherwise: 22)
+#   --no-sshd             leave sshd as it is, even if it does not run
+#   --no-firewall         leave the firewall as it is
+#   --no-verify           do not have the server test its way back
 #   --force               register again even if this computer is registered
 #   --log FILE            keep the messages in FILE as well
 #   --no-color            no bold text (so does the variable NO_COLOR)
 #   --version, --help
 #
-# Exit status: 0 done, or nothing to do; 1 it did not work; 2 wrong options; 4 the server refuses; 5 the server
-# cannot be reached; 6 it is not the server that we know; 7 something is left for the administrator to do;
+# Exit status: 0 done, or nothing to do; 1 it did not work, or the doctor found something; 2 wrong options; 4 the
+# server refuses; 5 the server cannot be reached; 6 it is not the server that we know; 7 something is left for the
+# administrator to do, on a Mac perhaps Full Disk Access; 8 registered, but the server could not come back here yet;
 # 77 this system is not known.
 #
 # What was made on this computer stands in /var/lib/bckpciuem/receipt.
@@ -45,6 +54,12 @@ CONFIG=/etc/bckpciuem.conf
 SUDOERS=/etc/sudoers.d/bckpciuem
 RESTORE_PLACE=/var/lib/bckpciuem-restore
 SERVER_ACCOUNT=backuppc
+OS_RELEASE=/etc/os-release
+OSTREE=/run/ostree-booted
+SYSTEMD=/run/systemd/system
+SUDOERS_MAIN=/etc/sudoers
+MAC_GROUP=com.apple.access_ssh
+MAC_SSH=/System/Library/LaunchDaemons/ssh.plist
 
 # ---------------------------------------------------------------- what a bundle brings along
 # "backuppc-register-admin bundle" sets SERVER and puts each file's lines above the line that ends it.
@@ -191,7 +206,7 @@ change() {    # COMMAND...
     fi
 }
 
-# The receipt says what there was not before us; --uninstall will go by it. A line is written before the deed: killed
+# The receipt says what there was not before us; --uninstall goes by it. A line is written before the deed: killed
 # in between, we have noted too much and not too little.
 remember() {    # LINE
     if [ "$DRY_RUN" = yes ] || grep -qxF -- "$1" "$RECEIPT" 2>/dev/null; then
@@ -200,9 +215,24 @@ remember() {    # LINE
     printf '%s\n' "$1" >>"$RECEIPT"
 }
 
+# What was true before, of whatever begins so, is not any more.
+forget() {    # BEGINNING
+    if [ "$DRY_RUN" = no ] && [ -f "$RECEIPT" ]; then
+        B=$1 awk 'index($0, ENVIRON["B"]) != 1' "$RECEIPT" >"$WORK/receipt"
+        cmp -s "$WORK/receipt" "$RECEIPT" || replace "$WORK/receipt" "$RECEIPT" root "$ROOT_GROUP" 600
+    fi
+}
+
+remembers() {    # BEGINNING
+    [ -f "$RECEIPT" ] && B=$1 awk 'index($0, ENVIRON["B"]) == 1 { found = 1 } END { exit !found }' "$RECEIPT"
+}
+
 # Owner, group and mode of a file, as in "root bckpciuem 750".
 identity() {
-    stat -c '%U %G %a' -- "$1"
+    case $SYSTEM in
+        Darwin) stat -f '%Su %Sg %Lp' -- "$1" ;;
+        *) stat -c '%U %G %a' -- "$1" ;;
+    esac
 }
 
 # Put FILE's content at TARGET, complete or not at all, unless it is already there.
@@ -237,7 +267,11 @@ put_folder() {    # FOLDER OWNER GROUP MODE
     fi
     if [ ! -d "$1" ]; then
         say '  making the folder %s' '  création du dossier %s' "$1"
-        [ "$1" = "$PLACE" ] || remember "folder $1"
+        # The receipt lies in PLACE: a folder above that cannot be noted before it is there.
+        case $PLACE/ in
+            "$1"/*) ;;
+            *) remember "folder $1" ;;
+        esac
         change mkdir -m "$4" "$1"
     elif [ "$(identity "$1")" = "$2 $3 $4" ]; then
         return 0
@@ -253,16 +287,21 @@ put_folder() {    # FOLDER OWNER GROUP MODE
 options() {
     while [ $# -gt 0 ]; do
         case $1 in
-            --server | --logon | --lang | --share | --restore | --restore-dir | --register-key | --known-hosts | \
-                --wrapper | --from | --port | --log)
+            --server | --logon | --logon-file | --lang | --share | --restore | --restore-dir | --register-key | \
+                --known-hosts | --wrapper | --from | --port | --log)
                 [ $# -ge 2 ] || die 2 '%s needs a value; see --help.' '%s demande une valeur ; voyez --help.' "$1"
                 option_with_value "$1" "$2"
                 shift
                 ;;
-            --server=* | --logon=* | --lang=* | --share=* | --restore=* | --restore-dir=* | --register-key=* | \
-                --known-hosts=* | --wrapper=* | --from=* | --port=* | --log=*)
+            --server=* | --logon=* | --logon-file=* | --lang=* | --share=* | --restore=* | --restore-dir=* | \
+                --register-key=* | --known-hosts=* | --wrapper=* | --from=* | --port=* | --log=*)
                 option_with_value "${1%%=*}" "${1#*=}"
                 ;;
+            --verify | --doctor | --repair | --uninstall) only "${1#--}" ;;
+            --keep-user) KEEP_USER=yes ;;
+            --no-sshd) SSHD=no ;;
+            --no-firewall) FIREWALL=no ;;
+            --no-verify) VERIFY=no ;;
             --unattended) UNATTENDED=yes ;;
             --yes) YES=yes ;;
             --dry-run) DRY_RUN=yes ;;
@@ -277,6 +316,12 @@ options() {
     done
 }
 
+only() {    # TASK
+    [ "$TASK" = setup ] || [ "$TASK" = "$1" ] ||
+        die 2 'Please choose one of --%s and --%s.' 'Choisissez entre --%s et --%s.' "$TASK" "$1"
+    TASK=$1
+}
+
 option_with_value() {
     case $2 in
         '' | *"
@@ -285,6 +330,7 @@ option_with_value() {
     case $1 in
         --server) SERVER=$2 ;;
         --logon) LOGON=$2 ;;
+        --logon-file) LOGON=$(logon_in "$2") || exit 2 ;;
         --lang) TONGUE=$2 ;;
         --share) SHARES="$SHARES$2
 " ;;
@@ -305,8 +351,10 @@ check_options() {
         fr | en) ;;
         *) TONGUE=en; die 2 '--lang is fr or en.' '' ;;
     esac
+    SERVER=${SERVER:-$(server_of_receipt)}
     case $SERVER in
-        '') die 2 'which server? Please give --server NAME.' 'quel serveur ? Donnez --server NOM.' ;;
+        '') [ "$TASK" = doctor ] || [ "$TASK" = uninstall ] ||
+            die 2 'which server? Please give --server NAME.' 'quel serveur ? Donnez --server NOM.' ;;
         -* | *[!A-Za-z0-9.:-]*) die 2 '%s is no name of a server.' '%s n’est pas un nom de serveur.' "$SERVER" ;;
     esac
     if [ -n "$LOGON" ] && ! possible_logon "$LOGON"; then
@@ -325,9 +373,19 @@ check_options() {
     esac
     check_folders
     check_log
+    check_task
+}
+
+check_task() {
+    case $TASK in
+        verify | repair)
+            registered_as >/dev/null ||
+                die 2 'This computer is not registered with %s; please start the setup without --%s.' \
+                    'Cet ordinateur n’est pas enregistré auprès de %s ; lancez ce programme sans --%s.' "$SERVER" "$TASK" ;;
+    esac
     if [ "$UNATTENDED" = yes ]; then
         YES=yes
-        [ -n "$LOGON" ] || [ "$DRY_RUN" = yes ] || registered_as >/dev/null ||
+        [ "$TASK" != setup ] || [ -n "$LOGON" ] || [ "$DRY_RUN" = yes ] || registered_as >/dev/null ||
             die 2 '--unattended needs --logon.' '--unattended demande --logon.'
     fi
 }
@@ -358,17 +416,29 @@ check_log() {
     fi
 }
 
+logon_in() {    # FILE
+    if ! { IFS= read -r line || [ -n "$line" ]; } <"$1"; then
+        die 2 'There is no logon in %s.' 'Il n’y a pas d’identifiant dans %s.' "$1"
+    fi
+    printf '%s' "$line"
+}
+
 help() {
     cat <<'END'
 sudo sh setup.sh [OPTION]...
 
   --server NAME         the backup server
   --logon LOGON         whose computer this is (asked for otherwise)
-  --unattended          ask nothing: needs --logon, takes the reply for right
+  --logon-file FILE     the same, from the first line of a file
+  --verify              only have the server test its way back to this computer
+  --doctor              only look what is wrong; changes nothing
+  --repair              mend what is wrong
+  --uninstall           undo what the setup has done; with --keep-user all but the account
+  --unattended          ask nothing: needs a logon, takes the reply for right
   --yes                 ask for the logon, if need be, and nothing more
   --dry-run             show what would be changed, and change nothing
   --lang fr|en          language of the messages (otherwise: that of the session)
-  --share DIR           a folder to back up, may be repeated (otherwise: /home)
+  --share DIR           a folder to back up, may be repeated (otherwise: /home; /Users on a Mac)
   --restore off|dirs|full   where the server may restore files: nowhere; below --restore-dir;
                         everywhere that is backed up, as root (otherwise: dirs)
   --restore-dir DIR     a folder for restored files (otherwise: /var/lib/bckpciuem-restore, which is made)
@@ -378,13 +448,17 @@ sudo sh setup.sh [OPTION]...
   --from LIST           addresses that the server may come from (otherwise: those that it names)
   --no-from             it may come from anywhere
   --port PORT           ssh port of the backup server (otherwise: 22)
+  --no-sshd             leave sshd as it is, even if it does not run
+  --no-firewall         leave the firewall as it is
+  --no-verify           do not have the server test its way back
   --force               register again even if this computer is registered
   --log FILE            keep the messages in FILE as well
   --no-color            no bold text (so does the variable NO_COLOR)
   --version, --help
 
-Exit status: 0 done, or nothing to do; 1 it did not work; 2 wrong options; 4 the server refuses; 5 the server
-cannot be reached; 6 it is not the server that we know; 7 something is left for the administrator to do;
+Exit status: 0 done, or nothing to do; 1 it did not work, or the doctor found something; 2 wrong options; 4 the
+server refuses; 5 the server cannot be reached; 6 it is not the server that we know; 7 something is left for the
+administrator to do, on a Mac perhaps Full Disk Access; 8 registered, but the server could not come back here yet;
 77 this system is not known.
 END
 }
@@ -400,15 +474,15 @@ possible_logon() {
 # ---------------------------------------------------------------- step: the system
 
 check_system() {
-    SYSTEM=$(uname -s)
-    FAMILY=unknown
-    if [ "$SYSTEM" = Linux ] && command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
-        FAMILY=debian
-    fi
+    know_system
     case $FAMILY in
-        debian) OSTYPE_WORD=linux ;;
-        *) die 77 'This setup knows Debian, Ubuntu and their relatives so far; this system is %s.' \
-            'Ce programme connaît pour l’instant Debian, Ubuntu et leurs proches ; ce système est %s.' "$(system_name)" ;;
+        debian | redhat | suse | arch | mac) ;;
+        nixos) nixos_instructions; exit 77 ;;
+        immutable) immutable_instructions; exit 77 ;;
+        old-mac) die 77 'This setup is for macOS 12 and later.' 'Ce programme est fait pour macOS 12 et suivants.' ;;
+        *) die 77 'This setup knows Debian, Fedora, openSUSE, Arch and their relatives, and macOS; this system is %s.' \
+            'Ce programme connaît Debian, Fedora, openSUSE, Arch et leurs proches, ainsi que macOS ; ce système est %s.' \
+            "$(system_name)" ;;
     esac
     if [ "$(id -u)" -ne 0 ]; then
         die 1 'This changes the system, so it has to be started as root: sudo sh setup.sh' \
@@ -416,17 +490,92 @@ check_system() {
     fi
 }
 
+# Sets SYSTEM, FAMILY, what the server calls it, and what differs from one to the other.
+know_system() {
+    SYSTEM=$(uname -s)
+    FAMILY=unknown ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux
+    case $SYSTEM in
+        Linux) know_linux ;;
+        Darwin)
+            ROOT_GROUP=wheel HOMES=/Users OSTYPE_WORD=mac FAMILY=mac
+            version=$(sw_vers -productVersion 2>/dev/null) || version=0
+            case ${version%%.*} in
+                '' | *[!0-9]* | ? | 10 | 11) FAMILY='old-mac' ;;
+            esac
+            ;;
+    esac
+}
+
+# By what the system says it is like, else by its package manager: there are too many distributions to name them.
+know_linux() {
+    likes=" $(os_release ID) $(os_release ID_LIKE) "
+    case $likes in
+        *' nixos '*) FAMILY=nixos; return 0 ;;
+        *' steamos '*) FAMILY=immutable; return 0 ;;
+    esac
+    if [ -e "$OSTREE" ] || command -v transactional-update >/dev/null; then
+        FAMILY=immutable
+        return 0
+    fi
+    case $likes in
+        *' debian '* | *' ubuntu '*) managers=apt-get ;;
+        *' fedora '* | *' rhel '* | *' centos '*) managers='dnf yum' ;;
+        *' suse '* | *' opensuse '* | *' opensuse-'*) managers=zypper ;;
+        *' arch '*) managers=pacman ;;
+        *) managers='apt-get dnf yum zypper pacman' ;;
+    esac
+    for MANAGER in $managers; do
+        if command -v "$MANAGER" >/dev/null; then
+            case $MANAGER in
+                apt-get) FAMILY=debian ;;
+                dnf | yum) FAMILY=redhat ;;
+                zypper) FAMILY=suse ;;
+                pacman) FAMILY=arch ;;
+            esac
+            return 0
+        fi
+    done
+}
+
+os_release() {    # NAME
+    sed -n "s/^$1=//p" "$OS_RELEASE" 2>/dev/null | tr -d "\"'" | head -n 1
+}
+
+nixos_instructions() {
+    warn 'NixOS is set up by its configuration, not by this program. Add to it:' \
+        'NixOS se règle par sa configuration et non par ce programme. Ajoutez-y :'
+    cat >&2 <<END
+
+  services.openssh.enable = true;
+  users.groups.$ACCOUNT = {};
+  users.users.$ACCOUNT = { isSystemUser = true; group = "$ACCOUNT"; home = "$PLACE"; shell = "/bin/sh"; };
+  security.sudo.extraRules = [ { users = [ "$ACCOUNT" ];
+    commands = [ { command = "$HELPER"; options = [ "NOPASSWD" ]; } ]; } ];
+
+END
+    warn 'rsyncsend.sh, bash, rsync and setpriv have to be put where that says; please ask the backup administrator.' \
+        'Il reste à y placer rsyncsend.sh, bash, rsync et setpriv ; parlez-en à l’administrateur des sauvegardes.'
+}
+
+immutable_instructions() {
+    warn 'The system of this computer is read-only, and this program does not change such a system. It takes these packages:' \
+        'Le système de cet ordinateur est en lecture seule, et ce programme n’y touche pas. Il faudrait ces paquets :'
+    if command -v transactional-update >/dev/null; then
+        printf '\n  transactional-update pkg install openssh sudo rsync util-linux\n\n' >&2
+    else
+        printf '\n  rpm-ostree install openssh-server sudo rsync util-linux\n\n' >&2
+    fi
+    warn 'How the rest is done by hand, the backup administrator can tell you.' \
+        'Pour le reste, à faire à la main, demandez à l’administrateur des sauvegardes.'
+}
+
 system_name() {
-    sed -n 's/^PRETTY_NAME=//p' /etc/os-release 2>/dev/null | tr -d '"' | printable | grep . || uname -s
+    os_release PRETTY_NAME | printable | grep . || uname -s
 }
 
 # ---------------------------------------------------------------- step: the files that we were given
 
 gather_files() {
-    WORK=$(mktemp -d "${TMPDIR:-/tmp}/setup.XXXXXXXXXX")
-    trap tidy EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
     given_file register-key "$REGISTER_KEY_FILE" ||
         die 2 'There is no key to register with; please give --register-key FILE.' \
             'Il n’y a pas de clef d’enregistrement ; donnez --register-key FICHIER.'
@@ -436,6 +585,13 @@ gather_files() {
     given_file wrapper "${WRAPPER_FILE:-$(beside rsyncsend.sh)}" ||
         die 2 'rsyncsend.sh is missing; please give --wrapper FILE.' \
             'rsyncsend.sh manque ; donnez --wrapper FICHIER.'
+}
+
+open_work() {
+    WORK=$(mktemp -d "${TMPDIR:-/tmp}/setup.XXXXXXXXXX")
+    trap tidy EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
 }
 
 # WORK/NAME from a file that was named, or else from inside this one.
@@ -457,7 +613,7 @@ beside() {
 
 tidy() {
     rm -rf -- "$WORK"
-    if [ "$DRY_RUN" = no ]; then
+    if [ "$DRY_RUN" = no ] && [ -d "$PLACE" ]; then
         rm -f -- "$PLACE/register-key"
     fi
 }
@@ -467,21 +623,14 @@ tidy() {
 get_tools() {
     open_receipt
     packages=''
-    while read -r tool package; do
-        command -v "$tool" >/dev/null || packages="$packages $package"
-    done <<'END'
-ssh openssh-client
-ssh-keygen openssh-client
-sshd openssh-server
-sudo sudo
-visudo sudo
-rsync rsync
-setpriv util-linux
-su util-linux
-END
+    for tool in $(tools); do
+        command -v "$tool" >/dev/null || packages="$packages $(package_of "$tool")"
+    done
     [ -n "$packages" ] || return 0
     packages=$(printf '%s\n' "$packages" | tr ' ' '\n' | sort -u | tr '\n' ' ')
     packages=${packages# }
+    [ "$FAMILY" != mac ] ||
+        die 1 'This Mac lacks what every Mac has: %s' 'Il manque à ce Mac ce que tout Mac possède : %s' "$packages"
     say '  installing %s' '  installation de %s' "$packages"
     for package in $packages; do
         remember "package $package"
@@ -490,26 +639,69 @@ END
     change install_packages $packages
 }
 
+tools() {
+    printf '%s ' ssh ssh-keygen ssh-keyscan sshd sudo visudo rsync su bash
+    case $FAMILY in
+        mac) printf 'dscl dseditgroup' ;;
+        *) printf 'setpriv useradd getent' ;;
+    esac
+    if selinux_enforces; then
+        printf ' semanage restorecon'
+    fi
+}
+
+package_of() {    # TOOL
+    case $FAMILY:$1 in
+        mac:*) printf '%s' "$1" ;;
+        suse:ssh* | arch:ssh*) printf openssh ;;
+        *:sshd) printf openssh-server ;;
+        debian:ssh*) printf openssh-client ;;
+        redhat:ssh-keygen) printf openssh ;;
+        redhat:ssh*) printf openssh-clients ;;
+        *:visudo) printf sudo ;;
+        *:setpriv | *:su) printf util-linux ;;
+        debian:useradd) printf passwd ;;
+        redhat:useradd) printf shadow-utils ;;
+        *:useradd) printf shadow ;;
+        debian:getent) printf libc-bin ;;
+        redhat:getent) printf glibc-common ;;
+        *:getent) printf glibc ;;
+        *:semanage) printf policycoreutils-python-utils ;;
+        *:restorecon) printf policycoreutils ;;
+        *) printf '%s' "$1" ;;
+    esac
+}
+
+selinux_enforces() {
+    [ "$SYSTEM" = Linux ] && command -v getenforce >/dev/null && [ "$(getenforce 2>/dev/null)" = Enforcing ]
+}
+
 install_packages() {
-    apt_get install --yes --no-install-recommends "$@" ||
-        { apt_get update && apt_get install --yes --no-install-recommends "$@"; } || {
-        tail -n 5 "$WORK/apt" | printable >&2
+    case $MANAGER in
+        apt-get) apt_get install --yes --no-install-recommends "$@" ||
+            { apt_get update && apt_get install --yes --no-install-recommends "$@"; } ;;
+        dnf | yum) "$MANAGER" --assumeyes --quiet install "$@" >>"$WORK/packages" 2>&1 ;;
+        zypper) zypper --non-interactive --quiet install --no-recommends "$@" >>"$WORK/packages" 2>&1 ;;
+        pacman) pacman --sync --needed --noconfirm "$@" >>"$WORK/packages" 2>&1 ;;
+    esac || {
+        tail -n 5 "$WORK/packages" | printable >&2
         die 1 'These packages could not be installed: %s' 'Ces paquets n’ont pas pu être installés : %s' "$*"
     }
 }
 
 apt_get() {
-    DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@" >>"$WORK/apt" 2>&1
+    DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@" >>"$WORK/packages" 2>&1
 }
 
 # ---------------------------------------------------------------- step: the account
 
 make_account() {
-    entry=$(getent passwd "$ACCOUNT") || entry=''
+    entry=$(account_entry) || entry=''
     if [ -n "$entry" ]; then
         adopt_account "$entry"
     else
         say '  making the account %s' '  création du compte %s' "$ACCOUNT"
+        group_exists || remember "group $ACCOUNT"
         remember "account $ACCOUNT"
         change add_account
     fi
@@ -517,8 +709,45 @@ make_account() {
     put_folder "$PLACE/.ssh" root "$ACCOUNT" 750
 }
 
+# The account as a line of passwd(5), wherever it comes from.
+account_entry() {
+    case $SYSTEM in
+        Darwin) id -u "$ACCOUNT" >/dev/null 2>&1 || return 1
+            printf '%s:*:%s:%s:BackupPC:%s:%s\n' "$ACCOUNT" "$(id -u "$ACCOUNT")" "$(id -g "$ACCOUNT")" \
+                "$(mac_record NFSHomeDirectory)" "$(mac_record UserShell)" ;;
+        *) getent passwd "$ACCOUNT" ;;
+    esac
+}
+
+mac_record() {    # ATTRIBUTE
+    dscl . -read "/Users/$ACCOUNT" "$1" 2>/dev/null | sed "s/^$1: //"
+}
+
+account_is_local() {
+    case $SYSTEM in
+        Darwin) dscl . -read "/Users/$ACCOUNT" UniqueID >/dev/null 2>&1 ;;
+        *) getent -s files passwd "$ACCOUNT" >/dev/null ;;
+    esac
+}
+
+# The lowest number that is a person's.
+first_person() {
+    case $SYSTEM in
+        Darwin) printf 500 ;;
+        *) sed -n 's/^UID_MIN[[:space:]]*\([0-9]*\).*/\1/p' /etc/login.defs 2>/dev/null | grep . || printf 1000 ;;
+    esac
+}
+
+group_exists() {
+    case $SYSTEM in
+        Darwin) dscl . -read "/Groups/$ACCOUNT" PrimaryGroupID >/dev/null 2>&1 ;;
+        *) getent group "$ACCOUNT" >/dev/null ;;
+    esac
+}
+
 # Where the receipt lies must be there before anything is done.
 open_receipt() {
+    put_folder_above "$PLACE"
     put_folder "$PLACE" root "$(group_or_root)" 750
     if [ -L "$RECEIPT" ]; then
         die 1 '%s is a link; please move it away.' '%s est un lien ; déplacez-le, s’il vous plaît.' "$RECEIPT"
@@ -528,36 +757,76 @@ open_receipt() {
     fi
 }
 
+# A Mac has no /var/lib.
+put_folder_above() {    # FOLDER
+    [ -d "${1%/*}" ] || put_folder "${1%/*}" root "$ROOT_GROUP" 755
+}
+
 group_or_root() {
-    if getent group "$ACCOUNT" >/dev/null; then
+    if group_exists; then
         printf '%s' "$ACCOUNT"
     else
-        printf root
+        printf '%s' "$ROOT_GROUP"
     fi
 }
 
 # The password field is a star: sshd takes ! for a locked account where PAM is not used.
 add_account() {
-    group=--user-group
-    if getent group "$ACCOUNT" >/dev/null; then
-        group="--gid=$ACCOUNT"
-    fi
-    useradd --system "$group" --no-create-home --home-dir "$PLACE" --shell /bin/sh --password '*' \
-        --comment BackupPC "$ACCOUNT" 2>"$WORK/useradd" || {
-        printable <"$WORK/useradd" >&2
+    case $SYSTEM in
+        Darwin) add_mac_account ;;
+        *) add_linux_account ;;
+    esac >"$WORK/account" 2>&1 || {
+        printable <"$WORK/account" >&2
         die 1 'The account %s could not be made.' 'Le compte %s n’a pas pu être créé.' "$ACCOUNT"
     }
 }
 
+add_linux_account() {
+    group=--user-group
+    if group_exists; then
+        group="--gid=$ACCOUNT"
+    fi
+    useradd --system "$group" --no-create-home --home-dir "$PLACE" --shell /bin/sh --password '*' \
+        --comment BackupPC "$ACCOUNT"
+}
+
+# Below 500 the login window does not show it. It has no password and no SecureToken, so it can log in by key only.
+# The number comes last: killed before that, it is no account yet, and the next run goes on.
+add_mac_account() {
+    number=$(free_number) || return 1
+    if group_exists; then
+        number=$(dscl . -read "/Groups/$ACCOUNT" PrimaryGroupID | sed 's/^PrimaryGroupID: //')
+    else
+        dscl . -create "/Groups/$ACCOUNT" &&
+            dscl . -create "/Groups/$ACCOUNT" Password '*' &&
+            dscl . -create "/Groups/$ACCOUNT" PrimaryGroupID "$number" || return 1
+    fi
+    dscl . -create "/Users/$ACCOUNT" &&
+        dscl . -create "/Users/$ACCOUNT" Password '*' &&
+        dscl . -create "/Users/$ACCOUNT" RealName BackupPC &&
+        dscl . -create "/Users/$ACCOUNT" UserShell /bin/sh &&
+        dscl . -create "/Users/$ACCOUNT" NFSHomeDirectory "$PLACE" &&
+        dscl . -create "/Users/$ACCOUNT" IsHidden 1 &&
+        dscl . -create "/Users/$ACCOUNT" PrimaryGroupID "$number" &&
+        dscl . -create "/Users/$ACCOUNT" UniqueID "$number"
+}
+
+# The highest number below 500 that is neither a user's nor a group's: Apple takes more of them from below with
+# every release.
+free_number() {
+    { dscl . -list /Users UniqueID && dscl . -list /Groups PrimaryGroupID; } | awk '
+        { taken[$NF] = 1 }
+        END { for (n = 499; n >= 200; n--) if (!(n in taken)) { print n; exit 0 } exit 1 }'
+}
+
 # An account that is there already is used only if it is what we would have made.
 adopt_account() {    # PASSWD-ENTRY
-    getent -s files passwd "$ACCOUNT" >/dev/null ||
+    account_is_local ||
         die 1 'The account %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.' \
             'Le compte %s vient d’un annuaire (LDAP, SSSD) et non de cet ordinateur ; l’utiliser ne serait pas sûr.' \
             "$ACCOUNT"
     uid=$(printf '%s' "$1" | cut -d: -f3)
-    first=$(sed -n 's/^UID_MIN[[:space:]]*\([0-9]*\).*/\1/p' /etc/login.defs 2>/dev/null)
-    if [ "$uid" -eq 0 ] || [ "$uid" -ge "${first:-1000}" ]; then
+    if [ "$uid" -eq 0 ] || [ "$uid" -ge "$(first_person)" ]; then
         die 1 'There is an account %s with the number %s: a person’s or root’s, not a system account.' \
             'Il existe un compte %s de numéro %s : celui d’une personne ou de root, pas un compte système.' \
             "$ACCOUNT" "$uid"
@@ -574,25 +843,47 @@ adopt_account() {    # PASSWD-ENTRY
 mend_account() {
     if [ "$(printf '%s' "$1" | cut -d: -f7)" != /bin/sh ]; then
         say '  giving the account its shell back' '  le compte retrouve son interpréteur de commandes'
-        change usermod --shell /bin/sh "$ACCOUNT"
+        change set_shell
     fi
-    if [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]; then
+    if [ "$SYSTEM" = Linux ] && [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]; then
         say '  taking the password away from the account' '  le compte perd son mot de passe'
         change usermod --password '*' "$ACCOUNT"
     fi
 }
 
+set_shell() {
+    case $SYSTEM in
+        Darwin) dscl . -create "/Users/$ACCOUNT" UserShell /bin/sh ;;
+        *) usermod --shell /bin/sh "$ACCOUNT" ;;
+    esac
+}
+
 # ---------------------------------------------------------------- step: what the server may do here
 
 install_wrapper() {
-    put_file "$WORK/wrapper" "$WRAPPER" root root 755
-    [ -d "${HELPER%/*/*}" ] || put_folder "${HELPER%/*/*}" root root 755
-    put_folder "${HELPER%/*}" root root 755
-    put_file "$WORK/wrapper" "$HELPER" root root 755
+    put_file "$WORK/wrapper" "$WRAPPER" root "$ROOT_GROUP" 755
+    [ -d "${HELPER%/*/*/*}" ] || put_folder "${HELPER%/*/*/*}" root "$ROOT_GROUP" 755
+    [ -d "${HELPER%/*/*}" ] || put_folder "${HELPER%/*/*}" root "$ROOT_GROUP" 755
+    put_folder "${HELPER%/*}" root "$ROOT_GROUP" 755
+    check_way_to_helper
+    put_file "$WORK/wrapper" "$HELPER" root "$ROOT_GROUP" 755
     write_config
     make_restore_folder
     allow_helper
     try_wrapper
+}
+
+# sudo starts it as root, so nobody else may be able to put another one in its place. Homebrew used to give
+# /usr/local to a person.
+check_way_to_helper() {
+    way=${HELPER%/*}
+    while [ -n "$way" ]; do
+        if [ -e "$way" ] && [ "$(identity "$way" | cut -d ' ' -f 1)" != root ]; then
+            die 7 '%s does not belong to root, so what is below it cannot be trusted; please give it to root (chown root).' \
+                '%s n’appartient pas à root : on ne peut se fier à son contenu ; rendez-le à root (chown root).' "$way"
+        fi
+        way=${way%/*}
+    done
 }
 
 # What an administrator has put into the configuration stays unless an option says otherwise.
@@ -601,12 +892,13 @@ write_config() {
     [ ! -f "$CONFIG" ] || old=$CONFIG
     folders=$SHARES
     [ -n "$folders" ] || folders=$(sed -n 's/^share=//p' "$old")
-    [ -n "$folders" ] || folders=/home
+    [ -n "$folders" ] || folders=$HOMES
+    [ "$RESTORE" != full ] || grep -qx restore=full "$old" || NEWLY_FULL=yes
     RESTORE=${RESTORE:-$(sed -n 's/^restore=//p' "$old" | tail -n 1)}
     RESTORE=${RESTORE:-dirs}
     places=${RESTORE_DIR:-$(sed -n 's/^restore-dir=//p' "$old")}
     places=${places:-$RESTORE_PLACE}
-    binary=$(command -v rsync) || binary=/usr/bin/rsync
+    binary=$(rsync_to_use)
     {
         printf '# Made by setup.sh. What each line means stands at the top of %s.\n' "$HELPER"
         printf '%s\n' "$folders" | sed -n 's/^./share=&/p'
@@ -615,10 +907,19 @@ write_config() {
         sed -n '/^restore-delete=/p' "$old"
         printf 'rsync=%s\n' "$(readlink -f "$binary" || printf '%s' "$binary")"
     } >"$WORK/config"
-    put_file "$WORK/config" "$CONFIG" root root 644
+    put_file "$WORK/config" "$CONFIG" root "$ROOT_GROUP" 644
     if [ "$RESTORE" = full ]; then
         warn '  --restore full: whoever rules the backup server is root on this computer.' \
             '  --restore full : qui commande le serveur de sauvegarde est root sur cet ordinateur.'
+    fi
+}
+
+# Homebrew's rsync belongs to a person, who would then be root. Apple's does.
+rsync_to_use() {
+    if [ "$SYSTEM" = Darwin ]; then
+        printf /usr/bin/rsync
+    else
+        command -v rsync || printf /usr/bin/rsync
     fi
 }
 
@@ -637,11 +938,11 @@ allow_helper() {
         visudo -cqf "$WORK/sudoers" >/dev/null 2>&1 ||
             die 1 'sudo does not understand our line; nothing was given to it.' \
                 'sudo ne comprend pas notre ligne ; elle n’a pas été installée.'
-        grep -Eqs '^[@#]includedir[[:space:]]+/etc/sudoers\.d/?[[:space:]]*$' /etc/sudoers ||
+        grep -Eqs '^[@#]includedir[[:space:]]+(/private)?/etc/sudoers\.d/?[[:space:]]*$' "$SUDOERS_MAIN" ||
             die 7 '/etc/sudoers does not read /etc/sudoers.d; please add the line "@includedir /etc/sudoers.d".' \
                 '/etc/sudoers ne lit pas /etc/sudoers.d ; ajoutez-y la ligne « @includedir /etc/sudoers.d ».'
     fi
-    put_file "$WORK/sudoers" "$SUDOERS" root root 440
+    put_file "$WORK/sudoers" "$SUDOERS" root "$ROOT_GROUP" 440
 }
 
 # The way that a backup takes, without the server.
@@ -652,13 +953,15 @@ try_wrapper() {
         die 1 'The account %s cannot start the backup program; see above.' \
             'Le compte %s ne peut pas lancer le programme de sauvegarde ; voyez ci-dessus.' "$ACCOUNT"
     fi
+    # What a Mac hides from this Terminal it may show to sshd, or the other way round: the server will see.
+    [ "$SYSTEM" != Darwin ] || return 0
     sed -n 's/^unreadable://p' "$WORK/probe" | printable | while IFS= read -r folder; do
         warn '  %s cannot be read: it will not be backed up.' '  %s est illisible et ne sera pas sauvegardé.' "$folder"
     done
 }
 
-as_account() {    # COMMAND-LINE
-    (cd / && exec su "$ACCOUNT" -c "$1" </dev/null)
+as_account() {    # COMMAND-LINE [STANDARD-INPUT]
+    (cd / && exec su "$ACCOUNT" -c "$1") <"${2:-/dev/null}"
 }
 
 # ---------------------------------------------------------------- step: sshd
@@ -667,7 +970,8 @@ check_sshd() {
     if [ "$DRY_RUN" = yes ] && ! command -v sshd >/dev/null; then
         return 0
     fi
-    start_sshd
+    [ "$SSHD" = no ] || start_sshd
+    join_mac_group
     if ! sshd_settings; then
         return 0
     fi
@@ -677,8 +981,9 @@ check_sshd() {
 # sshd's own view of what holds for our account when the server calls.
 sshd_settings() {
     program=$(command -v sshd) || program=/usr/sbin/sshd
-    address=$(getent ahosts "$SERVER" | awk 'NR == 1 { print $1 }')
-    if "$program" -T -C "user=$ACCOUNT,host=$SERVER,addr=${address:-127.0.0.1}" >"$WORK/sshd" 2>"$WORK/sshd-errors"; then
+    address=$(addresses_of "${SERVER:-localhost}" | head -n 1)
+    if "$program" -T -C "user=$ACCOUNT,host=${SERVER:-localhost},addr=${address:-127.0.0.1}" \
+        >"$WORK/sshd" 2>"$WORK/sshd-errors"; then
         return 0
     fi
     [ "$DRY_RUN" = no ] || return 1
@@ -686,6 +991,13 @@ sshd_settings() {
     todo 'sshd does not tell its settings; please look at its configuration.' \
         'sshd ne donne pas ses réglages ; examinez sa configuration.'
     return 1
+}
+
+addresses_of() {    # NAME
+    case $SYSTEM in
+        Darwin) dscacheutil -q host -a name "$1" | sed -En 's/^ip(v6)?_address: //p' ;;
+        *) getent ahosts "$1" | awk '!seen[$1]++ { print $1 }' ;;
+    esac
 }
 
 setting() {    # KEYWORD: its values, one a line
@@ -697,30 +1009,67 @@ start_sshd() {
         return 0
     fi
     say '  starting sshd' '  démarrage de sshd'
-    if [ -d /run/systemd/system ]; then
-        if systemctl list-unit-files ssh.service 2>/dev/null | grep -q '^ssh\.service'; then
-            unit=ssh.service
-        else
-            unit=sshd.service
-        fi
+    if [ "$SYSTEM" = Darwin ]; then
+        remember 'enabled remote-login'
+        change switch_remote_login_on >/dev/null 2>&1
+    elif [ -d "$SYSTEMD" ]; then
+        unit=$(sshd_unit)
         remember "enabled $unit"
         change systemctl --quiet enable --now "$unit" >/dev/null 2>&1 || true
     elif command -v service >/dev/null; then
         change service ssh start >/dev/null 2>&1 || true
     fi
     if [ "$DRY_RUN" = no ] && ! sshd_answers; then
-        todo 'sshd is not running; please start it, and have it start with the computer.' \
-            'sshd ne tourne pas ; démarrez-le, et faites-le démarrer avec l’ordinateur.'
+        if [ "$SYSTEM" = Darwin ]; then
+            todo 'Please switch Remote Login on: System Settings, General, Sharing.' \
+                'Activez la session à distance : Réglages Système, Général, Partage.'
+        else
+            todo 'sshd is not running; please start it, and have it start with the computer.' \
+                'sshd ne tourne pas ; démarrez-le, et faites-le démarrer avec l’ordinateur.'
+        fi
     fi
+}
+
+# Ubuntu waits for connections with ssh.socket; Debian has that unit too, but switched off.
+sshd_unit() {
+    if systemctl is-enabled ssh.socket >/dev/null 2>&1; then
+        printf ssh.socket
+    elif systemctl list-unit-files ssh.service 2>/dev/null | grep -q '^ssh\.service'; then
+        printf ssh.service
+    else
+        printf sshd.service
+    fi
+}
+
+# None of these says truly whether it worked, and each of them fails on some release: the port tells.
+switch_remote_login_on() {
+    launchctl enable system/com.openssh.sshd || true
+    launchctl bootstrap system "$MAC_SSH" || true
+    sshd_answers || launchctl load -w "$MAC_SSH" || true
+    sshd_answers || systemsetup -setremotelogin on || true
+}
+
+# That group is there only where Remote Login is for some users alone; made by us it would shut out all others.
+join_mac_group() {
+    [ "$SYSTEM" = Darwin ] || return 0
+    dseditgroup -o read "$MAC_GROUP" >/dev/null 2>&1 || return 0
+    if dseditgroup -o checkmember -m "$ACCOUNT" "$MAC_GROUP" >/dev/null 2>&1; then
+        return 0
+    fi
+    say '  letting %s use Remote Login' '  autorisation de la session à distance pour %s' "$ACCOUNT"
+    remember "member $MAC_GROUP"
+    change dseditgroup -o edit -a "$ACCOUNT" -t user "$MAC_GROUP"
 }
 
 # A connection tells more than any list of services; a fresh sshd needs a moment.
 sshd_answers() {
-    port=22
-    if command -v sshd >/dev/null; then
-        port=$(sshd -T -C user=root,host=localhost,addr=127.0.0.1 2>/dev/null | sed -n 's/^port //p' | head -n 1)
-    fi
-    ssh-keyscan -T 3 -p "${port:-22}" 127.0.0.1 2>/dev/null | grep -q .
+    ssh-keyscan -T 3 -p "$(sshd_port)" 127.0.0.1 2>/dev/null | grep -q .
+}
+
+sshd_port() {
+    { sshd -T -C user=root,host=localhost,addr=127.0.0.1 2>/dev/null || true; } | awk '
+        $1 == "port" { print $2; found = 1; exit }
+        END { if (!found) print 22 }'
 }
 
 check_access() {
@@ -780,6 +1129,10 @@ registered_as() {
     sed -n "s/^registered $SERVER //p" "$RECEIPT" | tail -n 1 | grep .
 }
 
+server_of_receipt() {
+    [ ! -f "$RECEIPT" ] || sed -n 's/^registered \([^ ]*\) .*/\1/p' "$RECEIPT" | tail -n 1
+}
+
 ask_logon() {
     guess=$(console_user)
     while :; do
@@ -795,12 +1148,18 @@ ask_logon() {
 
 # The person who sits at this computer, as far as one can tell.
 console_user() {
-    for name in "${SUDO_USER:-}" "$(logname 2>/dev/null || true)" "$(who 2>/dev/null | awk 'NR == 1 { print $1 }')"; do
+    for name in "${SUDO_USER:-}" "$(mac_console)" "$(logname 2>/dev/null || true)" "$(who 2>/dev/null | awk 'NR == 1 { print $1 }')"; do
         if [ "$name" != root ] && possible_logon "$name"; then
             printf '%s' "$name"
             return 0
         fi
     done
+}
+
+mac_console() {
+    if [ "$SYSTEM" = Darwin ]; then
+        stat -f %Su /dev/console 2>/dev/null || true
+    fi
 }
 
 can_ask() {
@@ -838,6 +1197,8 @@ register() {
         give_up
     fi
     install_key
+    forget "registered $SERVER "
+    forget "verified $SERVER "
     remember "registered $SERVER $LOGON"
 }
 
@@ -859,14 +1220,14 @@ prepare_call() {
     replace "$WORK/register-key" "$PLACE/register-key" root "$ACCOUNT" 640
 }
 
-# Sets REPLY_STATUS; the answer is in WORK/reply. What ssh says goes elsewhere, or a warning of its own would stand
+# Standard input is empty or a file: ssh must not eat ours. Sets REPLY_STATUS; the answer is in WORK/reply. What ssh says goes elsewhere, or a warning of its own would stand
 # before "success".
-call() {    # REQUEST
-    line="env SSH_AUTH_SOCK= ssh -x -a -n -T $IP_VERSION -F /dev/null -i $PLACE/register-key -l $SERVER_ACCOUNT"
+call() {    # REQUEST [STANDARD-INPUT]
+    line="env SSH_AUTH_SOCK= ssh -x -a -T $IP_VERSION -F /dev/null -i $PLACE/register-key -l $SERVER_ACCOUNT"
     line="$line -p $PORT -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes"
     line="$line -o UserKnownHostsFile=$PLACE/known_hosts -o GlobalKnownHostsFile=/dev/null"
     line="$line -o ConnectTimeout=15 -o ServerAliveInterval=15 -o LogLevel=ERROR $SERVER $1"
-    { as_account "$line" 2>"$WORK/ssh-errors" && status=0 || status=$?
+    { as_account "$line" "${2:-}" 2>"$WORK/ssh-errors" && status=0 || status=$?
         printf '%s' "$status" >"$WORK/status"; } | head -c 65536 | tr -d '\r' >"$WORK/reply"
     REPLY_STATUS=$(cat "$WORK/status")
     if [ "$REPLY_STATUS" -eq 255 ] && [ ! -s "$WORK/reply" ]; then
@@ -877,7 +1238,7 @@ call() {    # REQUEST
         case $(head -n 1 "$WORK/reply" | cut -d ' ' -f 1) in
             *:*)
                 IP_VERSION=-4
-                call "$1"
+                call "$@"
                 ;;
         esac
     fi
@@ -924,12 +1285,16 @@ agree_on_person() {
 }
 
 confirm() {
+    yes_or_no 'Is that right (yes/no)? ' 'Est-ce bien cela (oui/non) ? ' ||
+        die 1 'Nothing was registered.' 'Rien n’a été enregistré.'
+}
+
+yes_or_no() {    # ENGLISH FRENCH [VALUE]...
     while :; do
-        ask 'Is that right (yes/no)? ' 'Est-ce bien cela (oui/non) ? '
+        ask "$@"
         case $ANSWER in
             [yYoO] | [yY][eE][sS] | [oO][uU][iI]) return 0 ;;
-            [nN] | [nN][oO] | [nN][oO][nN])
-                die 1 'Nothing was registered.' 'Rien n’a été enregistré.' ;;
+            [nN] | [nN][oO] | [nN][oO][nN]) return 1 ;;
         esac
     done
 }
@@ -937,8 +1302,9 @@ confirm() {
 # ---------------------------------------------------------------- the reply
 
 # Read a reply into REPLY_*. False: it is an error of the server's, or no reply that we understand (PROBLEM says so).
-understand() {    # FILE check|register
-    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_URL='' REPLY_FROM='' REPLY_ADVICE='' SEEN=' '
+understand() {    # FILE check|register|verify
+    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' SEEN=' '
+    [ "$2" = verify ] || REPLY_URL='' REPLY_ADVICE=''
     PROBLEM=''
     first=yes
     while IFS= read -r reply_line || [ -n "$reply_line" ]; do
@@ -972,6 +1338,7 @@ reply_word() {
         key) REPLY_KEY=$value ;;
         url) REPLY_URL=$value ;;
         from) REPLY_FROM=$value ;;
+        backup) REPLY_BACKUP=$value ;;
         advice) REPLY_ADVICE=$value ;;
         *) return 0 ;;
     esac
@@ -1161,7 +1528,7 @@ install_key() {
     printf 'restrict%s,command="%s" %s\n' "${allowed:+,from=\"$allowed\"}" "$WRAPPER" "$KEY" >>"$WORK/keys"
     case $keys in
         "$PLACE"/*) put_file "$WORK/keys" "$keys" root "$ACCOUNT" 640 ;;
-        *) put_file "$WORK/keys" "$keys" root root 644 ;;
+        *) put_file "$WORK/keys" "$keys" root "$ROOT_GROUP" 644 ;;
     esac
     if [ "$(grep -c '^[^#]' "$WORK/keys")" -gt 1 ]; then
         say '  %s holds other keys too; they were left as they are' \
@@ -1169,11 +1536,520 @@ install_key() {
     fi
 }
 
+# SELinux wants to be told what files are for before sshd may read them.
+label_files() {
+    selinux_enforces || return 0
+    pattern="$PLACE/\\.ssh(/.*)?"
+    if ! semanage fcontext -l -C 2>/dev/null | grep -qF "$pattern"; then
+        say '  telling SELinux where the key is' '  SELinux apprend où est la clef'
+        remember "selinux $pattern"
+        change semanage fcontext -a -t ssh_home_t "$pattern"
+    fi
+    if restorecon -RFnv "$PLACE" "${HELPER%/*}" "$CONFIG" "$SUDOERS" 2>/dev/null | grep -q .; then
+        say '  setting SELinux labels' '  pose des étiquettes SELinux'
+        change restorecon -RF "$PLACE" "${HELPER%/*}" "$CONFIG" "$SUDOERS"
+    fi
+}
+
+# ---------------------------------------------------------------- step: the firewall
+
+open_firewall() {
+    [ "$FIREWALL" = yes ] || return 0
+    wall=$(active_firewall)
+    [ -n "$wall" ] || return 0
+    port=$(sshd_port)
+    for address in $(server_addresses); do
+        if ! "${wall}_lets_in" "$address" "$port"; then
+            say '  letting %s through the firewall to port %s' '  ouverture du pare-feu à %s, port %s' "$address" "$port"
+            remember "firewall $wall $port $address"
+            change "${wall}_rule" "$port" "$address"
+        fi
+    done
+}
+
+active_firewall() {
+    if [ "$SYSTEM" != Linux ]; then
+        return 0
+    elif command -v ufw >/dev/null && ufw status 2>/dev/null | grep -q '^Status: active'; then
+        printf ufw
+    elif command -v firewall-cmd >/dev/null && firewall-cmd --state >/dev/null 2>&1; then
+        printf firewalld
+    fi
+}
+
+# Where the server comes from: as we were told, as it says, as the key's line says, as its name says.
+server_addresses() {
+    case $FROM in
+        '' | none) ;;
+        *) printf '%s' "$FROM" | tr ',' '\n'; return 0 ;;
+    esac
+    list=${REPLY_FROM:-$(sed -n "s|^restrict,from=\"\\([^\"]*\\)\",command=\"$WRAPPER\" .*|\\1|p" "$(keys_file)" 2>/dev/null)}
+    if [ -n "$list" ]; then
+        printf '%s' "$list" | tr ',' '\n'
+    else
+        addresses_of "$SERVER"
+    fi
+}
+
+ufw_lets_in() {    # ADDRESS PORT
+    ufw status | awk -v address="$1" -v port="$2" '
+        / ALLOW / {
+            from = $0
+            sub(/.* ALLOW( IN)? +/, "", from)
+            sub(/ *#.*/, "", from)
+            sub(/ +$/, "", from)
+            v6 = address ~ /:/
+            to = $1 == port || $1 == port "/tcp" || $1 == "Anywhere" || (port == 22 && ($1 == "OpenSSH" || $1 == "SSH"))
+            if (to && (from == address || from == (v6 ? "Anywhere (v6)" : "Anywhere"))) found = 1
+        }
+        END { exit !found }'
+}
+
+ufw_rule() {    # PORT ADDRESS
+    ufw allow from "$2" to any port "$1" proto tcp >/dev/null
+}
+
+no_ufw_rule() {
+    ufw --force delete allow from "$2" to any port "$1" proto tcp >/dev/null
+}
+
+firewalld_lets_in() {    # ADDRESS PORT
+    { [ "$2" -eq 22 ] && firewall-cmd --quiet --permanent --query-service=ssh; } ||
+        firewall-cmd --quiet --permanent --query-port="$2/tcp" ||
+        firewall-cmd --quiet --permanent --query-rich-rule="$(rich_rule "$2" "$1")"
+}
+
+rich_rule() {    # PORT ADDRESS
+    family=ipv4
+    case $2 in
+        *:*) family=ipv6 ;;
+    esac
+    printf 'rule family="%s" source address="%s" port port="%s" protocol="tcp" accept' "$family" "$2" "$1"
+}
+
+firewalld_rule() {    # PORT ADDRESS
+    firewall-cmd --quiet --permanent --add-rich-rule="$(rich_rule "$@")" &&
+        firewall-cmd --quiet --add-rich-rule="$(rich_rule "$@")"
+}
+
+no_firewalld_rule() {
+    firewall-cmd --quiet --permanent --remove-rich-rule="$(rich_rule "$@")"
+    firewall-cmd --quiet --remove-rich-rule="$(rich_rule "$@")"
+}
+
+# ---------------------------------------------------------------- step: the way back
+
+# No success that is not true: the server comes back, logs in, and tries the way of a backup.
+verify() {
+    if [ "$VERIFY" = no ] || { [ "$TASK" != verify ] && remembers "verified $SERVER $LOGON"; }; then
+        return 0
+    fi
+    CHANGES=$((CHANGES + 1))
+    if [ "$DRY_RUN" = yes ]; then
+        say '  having %s test its way back to this computer' '  essai du chemin de %s vers cet ordinateur' "$SERVER"
+        return 0
+    fi
+    [ -f "$PLACE/register-key" ] || prepare_call
+    host_key_lines >"$WORK/host-keys"
+    say '  %s comes back here; that may take half a minute' '  %s revient ici ; cela peut prendre une demi-minute' "$SERVER"
+    call "verify:$OSTYPE_WORD:$LOGON" "$WORK/host-keys"
+    if understand "$WORK/reply" verify; then
+        remember "verified $SERVER $LOGON"
+        say '  it came in and could read: backups will work' '  il est entré et a pu lire : les sauvegardes marcheront'
+        [ -z "$REPLY_BACKUP" ] || say '  the first backup begins soon' '  la première sauvegarde va commencer'
+    elif [ "$(error_code)" = ostype-unknown ]; then
+        say '  this server does not test its way back' '  ce serveur n’essaie pas son chemin de retour'
+    else
+        not_verified
+    fi
+}
+
+# What this computer's sshd calls itself, for the server to compare.
+host_key_lines() {
+    { setting hostkey | grep . || printf '%s\n' /etc/ssh/ssh_host_ed25519_key /etc/ssh/ssh_host_rsa_key; } |
+        while IFS= read -r file; do
+            { cat "$file.pub" 2>/dev/null || ssh-keygen -y -P '' -f "$file" 2>/dev/null || true; } |
+                awk 'NF >= 2 { print "hostkey:" $1 " " $2; exit }'
+        done
+    printf '.\n'
+}
+
+not_verified() {
+    forget "verified $SERVER "
+    VERIFIED=no
+    if [ -n "$PROBLEM" ] || [ ! -s "$WORK/reply" ]; then
+        printable <"$WORK/ssh-errors" >&2
+        printable <"$WORK/reply" >&2
+        warn 'The server’s reply is not understood (%s).' 'La réponse du serveur est incompréhensible (%s).' \
+            "${PROBLEM:-$REPLY_STATUS}"
+        return 0
+    fi
+    show_error
+    reason=$(reply_line_of step)
+    [ -z "$reason" ] || advise_step "$reason"
+    print=$(reply_line_of fingerprint)
+    [ -z "$print" ] || warn 'Its new key, for the administrator: %s' 'Sa nouvelle clef, pour l’administrateur : %s' "$print"
+}
+
+reply_line_of() {    # KEYWORD
+    sed -n "2,\$s/^$1:[[:blank:]]*//p" "$WORK/reply" | head -n 1 | printable
+}
+
+# What the owner of this computer can do about a step that failed.
+advise_step() {    # STEP
+    case $1 in
+        refused) warn 'No ssh server listens here. Start the setup with --repair.' \
+            'Aucun serveur ssh n’écoute ici. Lancez ce programme avec --repair.' ;;
+        firewall) warn 'A firewall, here or on the way, keeps the server from port 22. Let it in for ssh.' \
+            'Un pare-feu, ici ou en chemin, interdit le port 22 au serveur. Autorisez-le pour ssh.' ;;
+        ping) warn 'The server pings before every backup, and got no answer. Let ping (ICMP echo) through the firewall.' \
+            'Le serveur fait un ping avant chaque sauvegarde, sans réponse. Autorisez ping (ICMP echo) dans le pare-feu.' ;;
+        slow) warn 'The network is too slow for a backup now. Use a cable, or try again nearer to the Wi-Fi.' \
+            'Le réseau est trop lent pour une sauvegarde. Utilisez un câble, ou rapprochez-vous du Wi-Fi.' ;;
+        name) warn 'The server finds no address for the name of this computer. The network administrator can mend that.' \
+            'Le serveur ne trouve pas d’adresse au nom de cet ordinateur. L’administrateur du réseau peut y remédier.' ;;
+        hung-up) warn 'sshd here hangs up on the server, perhaps after too many tries. Wait some minutes.' \
+            'sshd raccroche au nez du serveur, peut-être après trop d’essais. Attendez quelques minutes.' ;;
+        not-ssh) warn 'Something else than sshd answers on the ssh port of this computer.' \
+            'Autre chose que sshd répond sur le port ssh de cet ordinateur.' ;;
+        negotiation) warn 'sshd here is too old, or set up so that the server cannot talk to it.' \
+            'sshd est trop ancien ici, ou réglé de telle sorte que le serveur ne peut lui parler.' ;;
+        host-key) warn 'Another machine answers at the address of this one. Please tell the network administrator.' \
+            'Une autre machine répond à l’adresse de celle-ci. Prévenez l’administrateur du réseau.' ;;
+        login) warn 'sshd here does not let the account %s in. Start the setup with --doctor.' \
+            'sshd ne laisse pas entrer le compte %s. Lancez ce programme avec --doctor.' "$ACCOUNT" ;;
+        wrapper | sudo) warn 'The backup program does not start as it should. Start the setup with --repair.' \
+            'Le programme de sauvegarde ne démarre pas comme il faut. Lancez ce programme avec --repair.' ;;
+        rsync) warn 'rsync does not work here. Start the setup with --repair.' \
+            'rsync ne marche pas ici. Lancez ce programme avec --repair.' ;;
+        folder) if [ "$SYSTEM" = Darwin ]; then full_disk_access; else
+            warn 'A folder that is to be backed up cannot be read. Is it there?' \
+                'Un dossier à sauvegarder est illisible. Existe-t-il ?'
+            fi ;;
+        share) warn 'The server wants a folder that this computer does not give. Start the setup with --share FOLDER.' \
+            'Le serveur demande un dossier que cet ordinateur ne donne pas. Lancez ce programme avec --share DOSSIER.' ;;
+        silent) warn 'This computer or the network was too slow. Please try again later.' \
+            'Cet ordinateur ou le réseau était trop lent. Recommencez plus tard.' ;;
+        disabled) warn 'The backups of this computer are switched off on the server. The backup administrator can tell you why.' \
+            'Les sauvegardes de cet ordinateur sont arrêtées sur le serveur. L’administrateur des sauvegardes vous dira pourquoi.' ;;
+        settings | elsewhere) warn 'The server’s settings for this computer need the backup administrator.' \
+            'Les réglages du serveur pour cet ordinateur demandent l’administrateur des sauvegardes.' ;;
+        *) warn 'Please show this to the backup administrator too.' \
+            'Montrez aussi ceci à l’administrateur des sauvegardes.' ;;
+    esac
+}
+
+# No program may switch that on; it is for a person, or for the management of a fleet.
+full_disk_access() {
+    todo 'macOS hides folders from Remote Login. System Settings, General, Sharing, the (i) of Remote Login: switch on "Allow full disk access for remote users".' \
+        'macOS cache des dossiers à la session à distance. Réglages Système, Général, Partage, le (i) de Session à distance : activez « Autoriser l’accès complet au disque pour les utilisateurs à distance ».'
+}
+
+# ---------------------------------------------------------------- the doctor
+
+doctor() {
+    if [ ! -f "$RECEIPT" ]; then
+        die 1 'This computer was not set up; start the setup without --doctor.' \
+            'Cet ordinateur n’est pas configuré ; lancez ce programme sans --doctor.'
+    fi
+    LOGON=$(registered_as) || LOGON=''
+    heading 'What is right, and what is wrong (!)' 'Ce qui va, et ce qui ne va pas (!)'
+    look_at_account
+    look_at_files
+    look_at_sudo
+    look_at_sshd
+    look_at_key
+    look_at_firewall
+    look_at_server
+    look_at_registration
+    if [ "$LEFT_TO_DO" = yes ]; then
+        say 'Much of that is mended by: sudo sh setup.sh --repair' \
+            'Une bonne part s’arrange par : sudo sh setup.sh --repair'
+        exit 1
+    fi
+    say 'Nothing is wrong.' 'Tout va bien.'
+}
+
+look_at_account() {
+    if ! entry=$(account_entry) || ! account_is_local; then
+        todo 'There is no account %s on this computer.' 'Le compte %s n’existe pas sur cet ordinateur.' "$ACCOUNT"
+    elif [ "$(printf '%s' "$entry" | cut -d: -f6,7)" != "$PLACE:/bin/sh" ]; then
+        todo 'The account %s has another home or shell than it should.' \
+            'Le compte %s n’a pas le dossier ou l’interpréteur qu’il devrait.' "$ACCOUNT"
+    elif [ "$SYSTEM" = Linux ] && [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]; then
+        todo 'The account %s has a password or is locked; sshd may not let it in.' \
+            'Le compte %s a un mot de passe ou est verrouillé ; sshd peut le refuser.' "$ACCOUNT"
+    else
+        say '  the account %s' '  le compte %s' "$ACCOUNT"
+    fi
+}
+
+look_at_files() {
+    if [ ! -x "$WRAPPER" ] || [ ! -x "$HELPER" ] || [ ! -f "$CONFIG" ]; then
+        todo 'The backup program is not complete (%s, %s, %s).' \
+            'Le programme de sauvegarde est incomplet (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
+    elif ! cmp -s "$WRAPPER" "$HELPER"; then
+        todo 'The two copies of the backup program differ.' 'Les deux copies du programme de sauvegarde diffèrent.'
+    elif given_file wrapper "${WRAPPER_FILE:-$(beside rsyncsend.sh)}" && ! cmp -s "$WORK/wrapper" "$HELPER"; then
+        todo 'The backup program is another one than this setup brings along: an older one, or changed.' \
+            'Le programme de sauvegarde n’est pas celui qu’apporte ce programme : plus ancien, ou modifié.'
+    else
+        say '  the backup program' '  le programme de sauvegarde'
+    fi
+}
+
+# As in a backup: wrapper, sudo, rsync, folders.
+look_at_sudo() {
+    if ! as_account "env SSH_ORIGINAL_COMMAND=probe $WRAPPER" >"$WORK/probe" 2>"$WORK/probe-errors"; then
+        if [ ! -f "$SUDOERS" ] || grep -q sudo "$WORK/probe-errors"; then
+            todo 'sudo does not let the account %s start the backup program.' \
+                'sudo n’autorise pas le compte %s à lancer le programme de sauvegarde.' "$ACCOUNT"
+        else
+            todo 'The backup program does not start: %s' 'Le programme de sauvegarde ne démarre pas : %s' \
+                "$(tail -n 1 "$WORK/probe-errors" | printable)"
+        fi
+        return 0
+    fi
+    say '  sudo starts it' '  sudo le lance'
+    sed -n 's/^share://p' "$WORK/probe" | printable >"$WORK/readable"
+    while IFS= read -r folder; do
+        say '  %s can be read' '  %s est lisible' "$folder"
+    done <"$WORK/readable"
+    sed -n 's/^unreadable://p' "$WORK/probe" | printable >"$WORK/unreadable"
+    while IFS= read -r folder; do
+        todo '%s cannot be read: is it there?' '%s est illisible : ce dossier existe-t-il ?' "$folder"
+    done <"$WORK/unreadable"
+    look_at_rsync "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
+}
+
+# The versions before 3.4 have holes that another user of this computer could use against root.
+look_at_rsync() {    # VERSION
+    case $1 in
+        openrsync* | '') say '  rsync: %s' '  rsync : %s' "$1" ;;
+        [012].* | v[012].* | 3.[0123] | 3.[0123].* | v3.[0123] | v3.[0123].*)
+            if [ "$SYSTEM" = Darwin ]; then
+                say '  rsync: %s, as Apple has it' '  rsync : %s, celui d’Apple' "$1"
+            else
+                warn '  rsync %s is old (before 3.4); please install the updates of this system.' \
+                    '  rsync %s est ancien (avant 3.4) ; installez les mises à jour du système.' "$1"
+            fi ;;
+        *) say '  rsync: %s' '  rsync : %s' "$1" ;;
+    esac
+}
+
+look_at_sshd() {
+    if sshd_answers; then
+        say '  sshd answers' '  sshd répond'
+    else
+        todo 'sshd does not answer: the server cannot come in.' 'sshd ne répond pas : le serveur ne peut pas entrer.'
+    fi
+    sshd_settings || return 0
+    check_access
+    if [ "$(setting persourcepenalties)" != '' ] && [ "$(setting persourcepenalties)" != no ]; then
+        say '  note: this sshd shuts out for a while who fails too often (PerSourcePenalties); the server too' \
+            '  note : ce sshd écarte un moment qui échoue trop souvent (PerSourcePenalties), le serveur aussi'
+    fi
+}
+
+look_at_key() {
+    if keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
+        say '  the server’s key is in %s' '  la clef du serveur est dans %s' "$keys"
+    else
+        todo 'The server’s key is not where sshd looks for it (%s).' \
+            'La clef du serveur n’est pas là où sshd la cherche (%s).' "${keys:-AuthorizedKeysFile none}"
+    fi
+}
+
+look_at_firewall() {
+    wall=$(active_firewall)
+    [ -n "$wall" ] || return 0
+    port=$(sshd_port)
+    for address in $(server_addresses); do
+        if "${wall}_lets_in" "$address" "$port"; then
+            say '  the firewall lets %s in' '  le pare-feu laisse entrer %s' "$address"
+        else
+            todo 'The firewall (%s) may keep the server %s from port %s.' \
+                'Le pare-feu (%s) interdit peut-être au serveur %s le port %s.' "$wall" "$address" "$port"
+        fi
+    done
+}
+
+# As nobody, without a key: whether it is there, and whether it is the one that we know.
+look_at_server() {
+    if [ -z "$SERVER" ] || [ ! -f "$PLACE/known_hosts" ]; then
+        return 0
+    fi
+    ssh -x -a -n -T -F /dev/null -l "$SERVER_ACCOUNT" -p "$PORT" -o BatchMode=yes -o StrictHostKeyChecking=yes \
+        -o PreferredAuthentications=none -o UserKnownHostsFile="$PLACE/known_hosts" -o ConnectTimeout=10 \
+        -o GlobalKnownHostsFile=/dev/null -o LogLevel=ERROR "$SERVER" true </dev/null >/dev/null 2>"$WORK/ssh-errors" || true
+    if grep -q 'Permission denied' "$WORK/ssh-errors"; then
+        say '  %s can be reached, and is the one that we know' '  %s est joignable, et c’est bien lui' "$SERVER"
+    elif grep -q 'Host key verification failed' "$WORK/ssh-errors"; then
+        todo '%s has another host key than the one that we know. Please tell your administrator.' \
+            '%s a une autre clef d’hôte que celle que nous connaissons. Prévenez votre administrateur.' "$SERVER"
+    else
+        todo '%s cannot be reached from here: %s' '%s est injoignable d’ici : %s' "$SERVER" \
+            "$(tail -n 1 "$WORK/ssh-errors" | printable)"
+    fi
+}
+
+look_at_registration() {
+    if [ -z "$LOGON" ]; then
+        todo 'This computer is not registered.' 'Cet ordinateur n’est pas enregistré.'
+    elif remembers "verified $SERVER $LOGON"; then
+        say '  registered for %s, and tested by the server' '  enregistré pour %s, et essayé par le serveur' "$LOGON"
+    else
+        todo 'Registered for %s, but the server has not come back here yet: sudo sh setup.sh --verify' \
+            'Enregistré pour %s, mais le serveur n’est pas encore revenu ici : sudo sh setup.sh --verify' "$LOGON"
+    fi
+}
+
+# ---------------------------------------------------------------- undoing
+
+uninstall() {
+    if [ ! -f "$RECEIPT" ]; then
+        say 'Nothing of this setup is on this computer.' 'Il n’y a rien de ce programme sur cet ordinateur.'
+        return 0
+    fi
+    plan undo_all
+    [ "$DRY_RUN" = no ] || return 0
+    undo_all
+    if [ -n "$SERVER" ]; then
+        say 'Done. What was backed up stays on %s, which still knows this computer. If its backups shall end, ask the backup administrator to retire %s.' \
+            'C’est fait. Ce qui a été sauvegardé reste sur %s, qui connaît encore cet ordinateur. Pour mettre fin aux sauvegardes, demandez à l’administrateur des sauvegardes de retirer %s.' \
+            "$SERVER" "$(uname -n)"
+    else
+        say 'Done.' 'C’est fait.'
+    fi
+}
+
+# The receipt backwards; what is gone already is no trouble.
+undo_all() {
+    heading 'Undoing what the setup has done' 'Retour à l’état d’avant'
+    know_our_keys
+    awk '{ line[NR] = $0 } END { for (n = NR; n; n--) print line[n] }' "$RECEIPT" >"$WORK/undo"
+    while read -r kind what; do
+        undo "$kind" "$what" </dev/null
+    done <"$WORK/undo"
+    [ "$KEPT" = no ] || keep_receipt
+}
+
+know_our_keys() {
+    sshd_settings || true
+    keys=$(keys_file) || return 0
+    [ -f "$keys" ] || return 0
+    awk '!/rsyncsend\.sh"/' "$keys" >"$WORK/keys"
+    if grep -q '^[^#]' "$WORK/keys"; then
+        say '  %s holds other keys too: they stay, and the account with them' \
+            '  %s contient aussi d’autres clefs : elles restent, et le compte avec elles' "$keys"
+        KEEP_USER=yes
+        OTHERS_KEYS=$keys
+    fi
+    if ! cmp -s "$WORK/keys" "$keys"; then
+        say '  taking the server’s key away' '  retrait de la clef du serveur'
+        # shellcheck disable=SC2046  # three words
+        change replace "$WORK/keys" "$keys" $(identity "$keys")
+    fi
+}
+
+undo() {    # KIND WHAT
+    case $1 in
+        registered | verified) ;;
+        file) [ "$2" = "$OTHERS_KEYS" ] || remove_file "$2" ;;
+        folder) undo_folder "$2" ;;
+        account) undo_account ;;
+        group) if [ "$KEEP_USER" = no ] && group_exists && { [ "$DRY_RUN" = no ] || [ "$SYSTEM" = Darwin ]; }; then
+            change remove_group
+            fi ;;
+        enabled) undo_enabled "$2" ;;
+        member) change dseditgroup -o edit -d "$ACCOUNT" -t user "$2" >/dev/null 2>&1 || true ;;
+        selinux) change semanage fcontext -d "$2" >/dev/null 2>&1 || true ;;
+        firewall) undo_firewall "$2" ;;
+        package) say '  %s was installed for it, and stays: others may need it by now' \
+            '  %s a été installé pour lui, et reste : d’autres peuvent en avoir besoin' "$2" ;;
+        *) warn '  not understood in %s: %s' '  incompréhensible dans %s : %s' "$RECEIPT" "$1 $2" ;;
+    esac
+}
+
+remove_file() {
+    if [ -e "$1" ] || [ -L "$1" ]; then
+        say '  removing %s' '  suppression de %s' "$1"
+        change rm -f -- "$1"
+    fi
+}
+
+# A folder with something of somebody else's in it stays.
+undo_folder() {
+    if [ ! -d "$1" ] || { [ "$KEEP_USER" = yes ] && { [ "$1" = "$PLACE" ] || [ "$1" = "$PLACE/.ssh" ]; }; }; then
+        return 0
+    fi
+    say '  removing the folder %s' '  suppression du dossier %s' "$1"
+    if [ "$1" = "$PLACE" ]; then
+        change rm -f -- "$RECEIPT"
+    fi
+    change rmdir -- "$1" 2>/dev/null ||
+        warn '  %s is not empty: it stays' '  %s n’est pas vide : il reste' "$1"
+}
+
+undo_account() {
+    if [ "$KEEP_USER" = yes ]; then
+        KEPT=yes
+        return 0
+    fi
+    account_is_local || return 0
+    say '  removing the account %s' '  suppression du compte %s' "$ACCOUNT"
+    change remove_account || die 1 'The account could not be removed: %s' 'Le compte n’a pas pu être supprimé : %s' \
+        "$(tail -n 1 "$WORK/account" | printable)"
+}
+
+remove_account() {
+    case $SYSTEM in
+        Darwin) dscl . -delete "/Users/$ACCOUNT" ;;
+        *) userdel "$ACCOUNT" ;;
+    esac >"$WORK/account" 2>&1
+}
+
+remove_group() {
+    case $SYSTEM in
+        Darwin) dscl . -delete "/Groups/$ACCOUNT" ;;
+        *) groupdel "$ACCOUNT" ;;
+    esac >/dev/null 2>&1 || true
+}
+
+undo_enabled() {    # UNIT
+    say '  sshd was switched on for it: switching it off' '  sshd avait été activé pour lui : désactivation'
+    case $1 in
+        remote-login) change switch_remote_login_off ;;
+        *) change systemctl --quiet disable --now "$1" ;;
+    esac >/dev/null 2>&1 || true
+}
+
+switch_remote_login_off() {
+    launchctl disable system/com.openssh.sshd || true
+    launchctl bootout system "$MAC_SSH" || true
+}
+
+undo_firewall() {    # "WALL PORT ADDRESS"
+    wall=${1%% *}
+    rest=${1#* }
+    say '  closing the firewall to %s again' '  fermeture du pare-feu à %s' "${rest#* }"
+    case $wall in
+        ufw | firewalld) change "no_${wall}_rule" "${rest%% *}" "${rest#* }" >/dev/null 2>&1 || true ;;
+    esac
+}
+
+# What --keep-user leaves can be undone by another --uninstall.
+keep_receipt() {
+    grep -xF -e "folder $PLACE" -e "folder $PLACE/.ssh" -e "file ${OTHERS_KEYS:-none}" -e "account $ACCOUNT" \
+        -e "group $ACCOUNT" "$RECEIPT" >"$WORK/kept"
+    change replace "$WORK/kept" "$RECEIPT" root "$ROOT_GROUP" 600
+}
+
 # ---------------------------------------------------------------- the end
 
 farewell() {
-    if [ "$DRY_RUN" = yes ]; then
-        say 'Nothing was changed (--dry-run).' 'Rien n’a été modifié (--dry-run).'
+    if [ "$TASK" = verify ]; then
+        :
     elif [ "$CHANGES" -eq 0 ]; then
         say 'Everything was in place already; nothing was changed.' 'Tout était déjà en place ; rien n’a été modifié.'
     else
@@ -1190,14 +2066,72 @@ farewell() {
             'Les sauvegardes ne marcheront pas tant que ce qui est marqué d’un ! ci-dessus ne sera pas fait.'
         exit 7
     fi
+    if [ "$VERIFIED" = no ]; then
+        warn 'This computer is registered, but the server could not come back to it yet. Do what is said above, and then: sudo sh setup.sh --verify' \
+            'Cet ordinateur est enregistré, mais le serveur n’a pas encore pu y revenir. Suivez ce qui est dit ci-dessus, puis : sudo sh setup.sh --verify'
+        exit 8
+    fi
 }
 
 defaults() {
-    LOGON='' UNATTENDED=no YES=no DRY_RUN=no FORCE=no COLOUR=yes
+    LOGON='' UNATTENDED=no YES=no DRY_RUN=no FORCE=no COLOUR=yes TASK=setup
+    KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEWLY_FULL=no AGREED=no
     SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT=22 LOG=''
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
-    CHANGES=0 LEFT_TO_DO=no IP_VERSION='' REPLY_URL='' REPLY_ADVICE='' PROBLEM='' BOLD='' PLAIN=''
+    CHANGES=0 LEFT_TO_DO=no IP_VERSION='' REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' PROBLEM='' BOLD='' PLAIN=''
+    SYSTEM=Linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get
     choose_language
+}
+
+# What would be done is said first; then the person decides.
+plan() {    # FUNCTION
+    really=$DRY_RUN
+    DRY_RUN=yes
+    say 'What is to be done:' 'Ce qui est à faire :'
+    "$1"
+    DRY_RUN=$really
+    if [ "$DRY_RUN" = yes ]; then
+        say 'Nothing was changed (--dry-run).' 'Rien n’a été modifié (--dry-run).'
+    elif [ "$CHANGES" -gt 0 ]; then
+        agree_on_plan
+        AGREED=yes CHANGES=0 LEFT_TO_DO=no
+        say 'It is being done:' 'C’est en train de se faire :'
+    fi
+}
+
+agree_on_plan() {
+    [ "$YES" = no ] || return 0
+    if [ "$NEWLY_FULL" = yes ]; then
+        yes_or_no 'With --restore full the server becomes root here: who rules it can change every file of this computer. Do you want that (yes/no)? ' \
+            'Avec --restore full, le serveur devient root ici : qui le commande peut modifier tous les fichiers de cet ordinateur. Le voulez-vous (oui/non) ? ' ||
+            die 1 'Nothing was changed. Without --restore full, restored files arrive in a folder of their own.' \
+                'Rien n’a été modifié. Sans --restore full, les fichiers restaurés arrivent dans un dossier à part.'
+    fi
+    yes_or_no 'Shall this be done (yes/no)? ' 'Faut-il le faire (oui/non) ? ' ||
+        die 1 'Nothing was changed.' 'Rien n’a été modifié.'
+}
+
+steps() {
+    step get_tools 'The programs that it takes' 'Les programmes nécessaires'
+    step make_account 'The account %s' 'Le compte %s' "$ACCOUNT"
+    step install_wrapper 'What the backup server may do here' 'Ce que le serveur de sauvegarde peut faire ici'
+    step check_sshd 'The door that it comes through: sshd' 'La porte par laquelle il entre : sshd'
+    step register 'Registration with %s' 'Enregistrement auprès de %s' "$SERVER"
+    step open_ways 'The way back' 'Le chemin du retour'
+}
+
+open_ways() {
+    label_files
+    open_firewall
+    verify
+}
+
+set_up() {
+    gather_files
+    plan steps
+    [ "$DRY_RUN" = no ] || return 0
+    [ "$AGREED" = no ] || steps
+    farewell
 }
 
 main() {
@@ -1210,13 +2144,28 @@ main() {
     choose_colour
     check_options
     check_system
+    open_work
+    case $TASK in
+        doctor) doctor ;;
+        uninstall) uninstall ;;
+        verify) verify_again ;;
+        repair) repair ;;
+        *) set_up ;;
+    esac
+}
+
+verify_again() {
     gather_files
-    step get_tools 'The programs that it takes' 'Les programmes nécessaires'
-    step make_account 'The account %s' 'Le compte %s' "$ACCOUNT"
-    step install_wrapper 'What the backup server may do here' 'Ce que le serveur de sauvegarde peut faire ici'
-    step check_sshd 'The door that it comes through: sshd' 'La porte par laquelle il entre : sshd'
-    step register 'Registration with %s' 'Enregistrement auprès de %s' "$SERVER"
+    LOGON=$(registered_as)
+    sshd_settings || true
+    step verify 'The way back' 'Le chemin du retour'
     farewell
+}
+
+repair() {
+    LOGON=$(registered_as)
+    set_up
+    [ "$DRY_RUN" = yes ] || doctor
 }
 
 main "$@"

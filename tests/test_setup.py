@@ -11,11 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backuppc_register import errors, reply
+from backuppc_register.steps import Step
 
 SCRIPT = Path(__file__).resolve().parents[1] / "clients" / "setup.sh"
 TEXT = SCRIPT.read_text()
 FUNCTIONS = TEXT.removesuffix('\nmain "$@"\n')
-USAGE, OLD_SYSTEM = 2, 77
+USAGE, LEFT_TO_DO, OLD_SYSTEM = 2, 7, 77
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +192,33 @@ def test_every_error_of_the_server_has_advice_of_its_own(work: Path, code: str, 
 
     assert advice
     assert advice != other
+
+
+@pytest.mark.parametrize("tongue", ["en", "fr"])
+@pytest.mark.parametrize("step", Step)
+def test_every_step_of_the_way_back_has_advice_of_its_own(work: Path, step: Step, tongue: str) -> None:
+    advice, other = (
+        shell(work, f"TONGUE={tongue}; advise_step {word}").stderr for word in (step.word, "something-new")
+    )
+
+    assert advice
+    assert advice != other
+
+
+def test_a_folder_that_a_mac_hides_is_a_matter_of_full_disk_access(work: Path) -> None:
+    done = shell(work, 'SYSTEM=Darwin; advise_step folder; VERIFIED=no; TASK=verify; farewell')
+
+    assert done.returncode == LEFT_TO_DO
+    assert "full disk access" in done.stderr
+
+
+def test_what_the_server_shall_compare_is_what_sshd_has(work: Path) -> None:
+    (work / "sshd").write_text(f"hostkey {work}/ed25519\nhostkey {work}/alone\nhostkey {work}/missing\n")
+    shutil.copy(work / "ecdsa", work / "alone")
+
+    assert shell(work, "host_key_lines").stdout.splitlines() == [
+        f"hostkey:{key(work)}", f"hostkey:{key(work, 'ecdsa')}", ".",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("code", ["no-command", "ostype-unknown", "bad-user", "dns-name", "other-owner",
@@ -426,6 +454,10 @@ WRONG = [
     ("--server dugong --lang de", "--lang"),
     ("--server dugong --unattended", "--logon"),
     ("--server dugong --log /dev/null", "/dev/null"),
+    ("--server dugong --logon-file /dev/null", "/dev/null"),
+    ("--server dugong --doctor --repair", "--repair"),
+    ("--server dugong --verify", "--verify"),
+    ("--server dugong --repair", "--repair"),
     ("", "--server"),
 ]
 
@@ -441,7 +473,7 @@ def test_a_wrong_option_is_told_and_nothing_is_done(line: str, told: str, lang: 
 
 
 def test_another_system_is_told_in_one_sentence(tmp_path: Path) -> None:
-    for tool in ("sh", "uname", "id", "sed", "tr", "grep", "cat", "printf", "tail"):
+    for tool in ("sh", "uname", "id", "sed", "tr", "grep", "cat", "printf", "tail", "head"):
         path = shutil.which(tool, path="/usr/bin:/bin")
         assert path
         (tmp_path / tool).symlink_to(path)
@@ -475,13 +507,14 @@ def code_lines() -> list[str]:
     return [line for line in TEXT.splitlines() if not line.lstrip().startswith("#")]
 
 
-BASHISMS = [r"^\s*local\b", r"\[\[ ", r"\becho\b", r"\bfunction\s+\w+\s*\{", r"<<<", r"&>", r"[\s=]\$'",
-            r"\bsource\b", r"\beval\b", r"\bdeclare\b", r"==", r"\$\{\w+//", r"\w+\+=", r"\w=\("]  # fmt: skip
+BASHISMS = [r"^\s*local\b", r"\[\[ ", r"^\s*echo\b", r"\bfunction\s+\w+\s*\{", r"<<<", r"&>", r"[\s=]\$'",
+            r"^\s*source\b", r"\beval\b", r"\bdeclare\b", r"==", r"\$\{\w+//", r"\w+\+=",
+            r"\w=\("]  # fmt: skip
 
 
 @pytest.mark.parametrize("bashism", BASHISMS)
 def test_the_script_is_plain_posix_shell(bashism: str) -> None:
-    without_awk = re.sub(r"awk '.*?'", "", "\n".join(code_lines()), flags=re.DOTALL)
+    without_awk = re.sub(r"awk (-v \S+ )*'.*?'", "", "\n".join(code_lines()), flags=re.DOTALL)
     lines = [line for line in without_awk.splitlines() if "=== " not in line and "NOPASSWD" not in line]
     marks = [line for line in lines if re.search(bashism, line)]
 
@@ -496,24 +529,38 @@ def test_a_cut_download_does_nothing() -> None:
     assert rest == ["set -eu", "umask 077"]
 
 
+# What changes the computer, and is called by `change` alone.
+DEEDS = {
+    "replace", "add_account", "install_packages", "set_shell", "switch_remote_login_on", "remove_account",
+    "remove_group", "switch_remote_login_off",
+}  # fmt: skip
+WITHIN_DEEDS = {
+    "add_linux_account", "add_mac_account", "apt_get", "ufw_rule", "no_ufw_rule", "firewalld_rule",
+    "no_firewalld_rule",
+}  # fmt: skip
+CHANGING = (
+    r"useradd|userdel|groupdel|usermod|mkdir|rmdir|chown|chmod|mv|rm|apt_get|service"
+    r"|systemctl .*(?:en|dis)able"
+    r"|dscl . -(?:create|delete)|dseditgroup -o edit|launchctl (?:en|dis)able|systemsetup|zypper --|pacman --"
+    r"|semanage fcontext -[ad]|restorecon -RF |ufw (?:--force )?(?:allow|delete)|firewall-cmd .*--(?:add|rem)"
+)
+
+
 def test_every_change_passes_through_one_word() -> None:
     """What changes the computer is called by `change`, or in a function that `change` calls."""
-    changing = re.compile(
-        r"^\s*(?:\S+ \|\| )?"
-        r"(useradd|usermod|mkdir|chown|chmod|mv|rm|apt_get|service|systemctl .*enable)\b(?!\()"
-    )
+    changing = re.compile(rf"^\s*(?:\S+ \|\| |\S+\) )*(?:{CHANGING})\b(?!\()")
     inside, offenders = "", []
     for line in code_lines():
         if match := re.match(r"(\w+)\(\) \{", line):
             inside = match[1]
-        if changing.match(line) and inside not in {"replace", "add_account", "install_packages", "tidy"}:
+        if changing.match(line) and inside not in DEEDS | WITHIN_DEEDS | {"tidy"}:
             offenders.append(line)
 
     assert not offenders
-    for name in ("replace", "add_account", "install_packages"):
+    for name in DEEDS:
         callers = [line for line in code_lines() if re.search(rf"(?<!\w){name}\b(?!\()", line)]
         assert callers
-        assert all("change " in line or "register-key" in line for line in callers)
+        assert all(re.search(r"change |register-key|\$RECEIPT", line) for line in callers), name
 
 
 def test_a_bundle_fills_in_what_the_source_leaves_empty(work: Path) -> None:

@@ -79,6 +79,8 @@ def _set_up(story: Story) -> None:
         "the server put restored files back in their places (--restore full)."
     )
     with _at_the_terminal(story.telling, story.dormeur, CHRISTOPHE) as terminal:
+        terminal.answer(r"Do you want that \(yes/no\)\? $", "yes")
+        terminal.answer(r"done \(yes/no\)\? $", "yes")
         terminal.answer(r"logon.*: $", "cmartin")
         terminal.answer(r"\(yes/no\)\? $", "yes")
         status = terminal.wait()
@@ -120,7 +122,10 @@ def _look_at_the_server(story: Story) -> None:
 
 def _full_backup(story: Story) -> None:
     story.telling.step("BackupPC makes a full backup of dormeur")
-    backup = story.dugong.full_backup("dormeur")
+    story.telling.say("The server has asked for it itself, once its way back to dormeur had worked.")
+    dugong = story.dugong
+    dugong.wait_for(lambda: '"dormeur"' not in dugong.message("status queues jobs"), "the first backup", 60)
+    (backup,) = dugong.backups("dormeur")
     expect(backup.files > 0 and backup.errors == 0, f"a full backup without errors, not {backup}")
     story.telling.say(
         f"Full backup number {backup.number}: {backup.files} files, {backup.size} bytes, {backup.errors} "
@@ -170,6 +175,8 @@ def _stranger(story: Story) -> None:
     sirene = story.lab.laptop("sirene.univ-brest.fr", "10.77.0.11", users=[ANNE], published=False)
     _hand_out(story.dugong, sirene, ANNE)
     with _at_the_terminal(story.telling, sirene, ANNE) as terminal:
+        terminal.answer(r"Do you want that \(yes/no\)\? $", "yes")
+        terminal.answer(r"done \(yes/no\)\? $", "yes")
         terminal.answer(r"logon.*: $", "adupont")
         status = terminal.wait()
     story.telling.quote(terminal.shown)
