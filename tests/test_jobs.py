@@ -109,16 +109,41 @@ with jobs.kept_away("dormeur") as kept:
         assert told == ["no backup was pending or running"]
         assert "request by chef_de_service" in server.read("/var/lib/backuppc/log/LOG")
 
-    def test_with_a_secret_it_says_what_to_do_and_stopped_it_is_no_hindrance(self, lab: Lab) -> None:
+    def test_one_with_a_secret_is_spoken_to_by_its_own_library(self, lab: Lab) -> None:
         server = a_server(lab, secret="s3cret")
-        program = START + "with jobs.kept_away('dormeur') as kept:\n    print('entered', kept.tell())"
+        python(server, PROGRAM, "dormeur")
+        server.write("/etc/backuppc/dormeur.pl", DISABLED)
+        program = """
+with jobs.kept_away("dormeur") as kept:
+    dump("dormeur")
+    print(kept.tell(known=("dormeur",), gone=("simplet",)) or "so")
 
-        refused = server.run(["/usr/bin/python3", "-I", "-B", "-c", program], user="backuppc")
+dump("dormeur")
+"""
+
+        told = python(server, START + program)
+
+        assert told == ["refused", "so", "ran"]
+
+    def test_one_that_is_stopped_is_no_hindrance(self, lab: Lab) -> None:
+        server = a_server(lab)
         server.run("kill $(cat /run/backuppc/BackupPC.pid)", check=True)
         server.run("while kill -0 $(cat /run/backuppc/BackupPC.pid); do sleep 0.05; done 2>/dev/null")
 
-        assert "ServerMesgSecret" in refused.stderr
-        assert python(server, program)[0].startswith("entered BackupPC is not running")
+        told = python(server, START + "with jobs.kept_away('dormeur') as kept:\n    print(kept.tell())")
+
+        assert told == ["BackupPC is not running and will read the hosts file when it starts"]
+
+    def test_one_that_hangs_up_all_the_same_is_a_fault(self, lab: Lab) -> None:
+        server = a_server(lab, secret="s3cret")
+        server.run("chmod 000 /usr/share/backuppc/lib/BackupPC/Lib.pm", check=True)
+
+        refused = server.run(
+            ["/usr/bin/python3", "-I", "-B", "-c", START + "with jobs.kept_away('dormeur'): pass"],
+            user="backuppc",
+        )
+
+        assert "hung up" in refused.stderr
 
     def test_nobody_is_let_in_while_the_nightly_run_goes_on(self, lab: Lab) -> None:
         server = a_server(lab)

@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from subprocess import DEVNULL, Popen, TimeoutExpired
 
 from backuppc_register.deadline import Deadline
 from backuppc_register.errors import CouldNotRegister
@@ -13,6 +14,21 @@ from backuppc_register.errors import CouldNotRegister
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 _US = "backuppc-register"
 _LONGEST = 16 << 20  # bytes of one reply; the status of all jobs grows with them
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+_SPEAKER = """
+use strict;
+use lib '/usr/share/backuppc/lib';
+use BackupPC::Lib;
+$| = 1;
+my $bpc  = BackupPC::Lib->new or die;
+my %Conf = $bpc->Conf();
+die if ( $bpc->ServerConnect($Conf{ServerHost}, $Conf{ServerPort}) );
+while ( my $message = <STDIN> ) {
+    chomp($message);
+    (my $reply = $bpc->ServerMesg($message)) =~ s/[\\n\\r]+$//;
+    print("$reply\\n");
+}
+"""
 _WITHIN = 10.0  # seconds for one exchange: a BackupPC that reads a large hosts file stands still
 
 
@@ -62,10 +78,11 @@ class Jobs:
             return channel.ask(f"stop {host} {who} 0").removeprefix("ok: ")
 
     def _open(self, host: str) -> "_Channel | None":
+        """Return a connection on which BackupPC answers us, None where it is not running."""
         if not self._socket:
             return None
         try:
-            return _Channel(self._socket, host)
+            return _connected(self._socket, host)
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         except OSError as error:
@@ -111,46 +128,100 @@ def _knows(channel: "_Channel", host: str) -> bool:
     return channel.ask(f"status host({host})").startswith("%StatusHost")
 
 
-class _Channel:
-    """A connection to the daemon (BackupPC's Lib.pm, ServerConnect and ServerMesg); it ends what it held."""
+def _connected(path: str, host: str) -> "_Channel":
+    channel = _Channel(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), host)
+    try:
+        channel.connect(path)
+        channel.ask("status queueLen")
+    except _HungUp:
+        channel.close()
+        return _by_library(host)
+    except BaseException:
+        channel.close()
+        raise
+    return channel
 
-    def __init__(self, path: str, host: str) -> None:
-        self._host, self._count, self._rest = host, 0, b""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._socket.settimeout(_WITHIN)
-            self._socket.connect(path)
-            self._seed = self._line(Deadline(_WITHIN)) + b"\n"
-        except BaseException:
-            self._socket.close()
-            raise
+
+def _by_library(host: str) -> "_Channel":
+    """Return a connection through BackupPC's own library, which knows its ServerMesgSecret.
+
+    The library's process ends when the connection is closed, and with it what it held.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        end = theirs.fileno()
+        process = Popen(["perl", "-e", _SPEAKER], stdin=end, stdout=end, stderr=DEVNULL, env=_ENVIRONMENT)
+    channel = _Channel(ours, host, process)
+    try:
+        channel.ask("status queueLen")
+    except BaseException:
+        channel.close()
+        raise
+    return channel
+
+
+class _HungUp(Busy):
+    """BackupPC takes no message of ours: without its secret our digest is wrong."""
+
+
+class _Channel:
+    """A connection to the daemon (BackupPC's Lib.pm, ServerConnect and ServerMesg); it ends what it held.
+
+    *process* speaks for us at the other end of *channel*, if it is not the daemon itself that does.
+    """
+
+    def __init__(self, channel: socket.socket, host: str, process: Popen[bytes] | None = None) -> None:
+        self._host, self._socket, self._process = host, channel, process
+        self._seed, self._count, self._rest = b"", 0, b""
 
     def __enter__(self) -> "_Channel":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
         self._socket.close()
+        if self._process is None:
+            return
+        try:
+            self._process.wait(_WITHIN)
+        except TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def connect(self, path: str) -> None:
+        """Connect to the daemon itself, whose messages are signed; raises OSError, Busy."""
+        self._socket.settimeout(_WITHIN)
+        self._socket.connect(path)
+        self._seed = self._line(Deadline(_WITHIN)) + b"\n"
 
     def ask(self, message: str) -> str:
         """Send *message* and return the reply's line; raises Busy."""
-        text = message.encode("ascii")
-        signed = self._seed + str(self._count).encode("ascii") + text
-        digest = base64.b64encode(hashlib.md5(signed, usedforsecurity=False).digest()).rstrip(b"=")
-        self._count += 1
         try:
             self._socket.settimeout(_WITHIN)
-            self._socket.sendall(digest + b" " + text + b"\n")
+            self._socket.sendall(self._signed(message.encode("ascii")) + b"\n")
             return self._line(Deadline(_WITHIN)).decode("utf-8", "replace")
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise _HungUp(host=self._host, detail="BackupPC's daemon hung up") from error
         except OSError as error:
             raise Busy(host=self._host, detail=f"BackupPC's daemon: {error}") from error
+
+    def _signed(self, text: bytes) -> bytes:
+        if not self._seed:
+            return text
+        signed = self._seed + str(self._count).encode("ascii") + text
+        self._count += 1
+        digest = hashlib.md5(signed, usedforsecurity=False).digest()
+        return base64.b64encode(digest).rstrip(b"=") + b" " + text
 
     def _line(self, deadline: Deadline) -> bytes:
         while b"\n" not in self._rest:
             self._socket.settimeout(max(deadline.remaining(), 0.001))
             part = self._socket.recv(65536)
             if not part or len(self._rest) > _LONGEST:
-                hint = "it hung up: is its ServerMesgSecret set? Then stop BackupPC for the time of this"
-                raise Busy(host=self._host, detail=hint)
+                raise _HungUp(host=self._host, detail="BackupPC's daemon hung up")
             self._rest += part
         line, _, self._rest = self._rest.partition(b"\n")
         return line
