@@ -504,6 +504,18 @@ def test_the_backups_are_purged_on_request_and_only_they(site):
     assert site.ask("adupont").status == "unchanged"
 
 
+def test_a_purge_of_archived_backups_can_be_taken_back(site):
+    transfer.transfer("dormeur", ADUPONT, site.custody(), purge_in=3)
+
+    assert retirement.resume(ARCHIVE, site.custody(dry_run=True)).steps
+    assert site.record(ARCHIVE).purge
+    retirement.resume(ARCHIVE, site.custody())
+
+    assert (site.record(ARCHIVE).purge, site.record(ARCHIVE).retired) == ("", NOW.isoformat())
+    assert (site.folder / f"etc/{ARCHIVE}.pl").read_bytes() == closed_config.text(ARCHIVE)
+    assert purge.due(site.custody(now=NOW + timedelta(days=9))) == []
+
+
 def test_under_a_uid_that_was_given_out_again_the_backups_are_the_administrators(site):
     second = Person("cmartin", "Camille Martin", "entry-9")
 

@@ -272,6 +272,26 @@ def test_after_all_this_reconcile_has_nothing_to_say_and_brings_nothing_back(sit
     assert site.dugong.hosts() == before
 
 
+def test_only_the_very_key_that_a_refused_verify_met_is_accepted(site):
+    folder = "/var/lib/backuppc-register/hosts/sirene"
+    key = site.laptops["sirene"].ssh_host_keys[0]
+    told = site.laptops["sirene"].run("ssh-keygen -lf /etc/ssh/ssh_host_ecdsa_key.pub").stdout.split()[1]
+    other = site.dugong.run("ssh-keygen -lf /etc/ssh/ssh_host_ecdsa_key.pub").stdout.split()[1]
+
+    assert site.admin("accept-key", "sirene", told).status == 1
+    site.dugong.write(f"{folder}/offered_key", f"{key}\n", mode=0o640, owner="backuppc:backuppc")
+    assert site.admin("accept-key", "sirene", other).status == 1
+    assert site.admin("accept-key", "sirene", other, "--dry-run").status == 1
+    assert site.admin("accept-key", "sirene", told, "--dry-run").status == 0
+    assert key not in site.dugong.read(f"{folder}/known_hosts")
+    done = site.admin("accept-key", "sirene", told)
+
+    assert done.status == 0, done
+    assert key in site.dugong.read(f"{folder}/known_hosts")
+    assert "accept-key request=- code=- host=sirene user=adupont" in site.dugong.syslog()[-1]
+    assert site.admin("accept-key", "nobody", told).status == 1
+
+
 def test_remove_explains_why_there_is_none(site):
     before = site.dugong.hosts()
 

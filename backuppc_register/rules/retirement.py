@@ -19,6 +19,8 @@ from backuppc_register.state import key_pairs, parts, retirement
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
+_KEPT = "the data of {host} is not deleted"
+
 
 def retire(host: str, custody: Custody) -> Done:
     """Stop the backups of *host* until somebody resumes them or its owner registers again.
@@ -36,12 +38,18 @@ def retire(host: str, custody: Custody) -> Done:
 def resume(host: str, custody: Custody) -> Done:
     """Let the backups of *host* go on with the key and the settings that it had, and keep its data.
 
-    Raises Refused for archived backups, which no machine stands behind; what `examined` does, and faults.
+    Of archived backups, which no machine stands behind, only the purge is forgotten.
+
+    Raises Refused for archived backups that stay anyway; what `examined` does, and faults.
     """
     with examined(host, custody) as subject:
         line, record = lined(subject), recorded(subject)
         if is_archive(host):
-            raise Refused(reason=f"{host} are archived backups: there is nothing to resume")
+            if not record.purge:
+                raise Refused(reason=f"{host} are archived backups: there is nothing to resume")
+            if not custody.dry_run:
+                custody.folders.put_record(replace(record, purge=""))
+            return Done(host, line.user, (_KEPT.format(host=host),))
         steps = tuple(_resuming(record))
         if steps and not custody.dry_run:
             reopen(record, subject.config, custody.config.backuppc, custody.folders)
@@ -101,4 +109,4 @@ def reopen(record: Record, config: bytes | None, places: BackupPC, folders: Host
 
 def _resuming(record: Record) -> list[str]:
     steps = [f"{record.host} has its key and its settings back, and is backed up"] if record.retired else []
-    return steps + ([f"the data of {record.host} is not deleted"] if record.purge else [])
+    return steps + ([_KEPT.format(host=record.host)] if record.purge else [])
