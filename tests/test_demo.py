@@ -61,16 +61,6 @@ def test_the_demo_tells_the_whole_story(kept):
 
 
 @pytest.mark.lab
-def test_it_takes_less_than_90_seconds(kept):
-    story, _ = kept
-
-    took = re.search(r"Done in (\d+) s\n", story)
-
-    assert took
-    assert int(took[1]) < 90
-
-
-@pytest.mark.lab
 def test_kept_hosts_can_be_entered_until_they_are_stopped(kept):
     story, words = kept
 

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from types import TracebackType
@@ -12,10 +13,14 @@ from .host import PATH, Host, Plan, User
 from .laptop import MARTIN, Laptop
 from .names import Names
 from .network import Switch
-from .parts import LabError, processes_one, start_time
+from .parts import LabError, processes_one
 from .server import Server
 
 DOMAIN = "univ-brest.fr"
+LACKS = {  # what of a complaint tells what the machine, or a container on it, does not have or not allow
+    "unshare failed": "no namespaces", "mount overlay": "no overlayfs", "mknod": "no device files",
+    " type bridge": "no bridge", " type veth": "no cable to it",
+}  # fmt: skip
 NAMESERVERS = ("10.77.0.1", "fd77::1")
 TOOLS = ("unshare", "nsenter", "ip", "setpriv", "setsid", "tar")
 
@@ -114,7 +119,7 @@ def resolv_conf(nameservers: Sequence[str]) -> str:
 def sweep() -> None:
     """End the labs that have lost their program and yet live: someone else holds their lifelines."""
     for one in processes_one():
-        if not one.kept and start_time(one.owner) != one.since:
+        if one.orphaned and not one.kept:
             one.kill()
 
 
@@ -141,5 +146,12 @@ def available() -> str:
         with Lab() as lab:
             lab.host("probe", "10.77.255.1", "fd77::ff").run(["true"], check=True)
     except (LabError, OSError) as error:
-        return f"the lab cannot start here: {str(error).strip().splitlines()[-1]}"
+        return f"the lab cannot start here: {_reason(str(error))}"
     return ""
+
+
+def _reason(complaint: str) -> str:
+    """Give *complaint* in one line, without the way that Python came by, behind what the machine lacks."""
+    noise = r".* did not start:\n|Traceback .*\n\w+: (\[Errno \d+\] )?"
+    told = " ".join(re.sub(noise, "", complaint, flags=re.DOTALL).split())
+    return next((f"{lack}: {told}" for sign, lack in LACKS.items() if sign in told), told)

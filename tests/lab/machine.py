@@ -126,7 +126,7 @@ def furnish(upper: Path, spec: dict[str, Any]) -> None:
     """Put what tells this host from the machine into the overlay's *upper* layer, before it is mounted."""
     for entry in Path().iterdir():
         if entry.name not in SYSTEM:
-            os.mknod(upper / entry, stat.S_IFCHR, 0)  # a whiteout: not there at all
+            make_node(upper / entry, 0, 0)  # a whiteout: not there at all
     for folder in EMPTY:
         empty_folder(upper, folder)
     for folder in ("bin", "sbin", "lib", "share", "etc"):
@@ -215,7 +215,7 @@ def make_devices() -> None:
     mount("tmpfs", "dev", "tmpfs", MS_NOSUID, "mode=755")
     os.umask(0)
     for name, (major, minor) in DEVICES.items():
-        os.mknod(f"dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor))
+        make_node(Path("dev", name), 0o666, os.makedev(major, minor))
     os.umask(0o022)
     for folder in ("dev/pts", "dev/shm"):
         Path(folder).mkdir()
@@ -224,6 +224,13 @@ def make_devices() -> None:
     links = {"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
     for name, aim in links.items():
         Path("dev", name).symlink_to(aim)
+
+
+def make_node(path: Path, mode: int, device: int) -> None:
+    try:
+        os.mknod(path, stat.S_IFCHR | mode, device)
+    except OSError as error:  # Python does not say what it was about
+        raise OSError(error.errno, f"mknod {path}: {error.strerror}") from None
 
 
 def turn_root() -> None:

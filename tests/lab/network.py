@@ -75,4 +75,4 @@ def ip(pid: int, *lines: str) -> None:
         input="\n".join(lines) + "\n", capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise LabError(f"ip {lines}: {done.stderr}")
+        raise LabError(f"ip {'; '.join(lines)}: {done.stderr.partition('Command failed')[0]}")

@@ -1,6 +1,7 @@
 """What the lab's parts share: the error that they raise, and starting a process 1."""
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -24,7 +25,7 @@ class ProcessOne:
 
     def __init__(self, lab: str, name: str, namespaces: list[str], spec: dict[str, Any]) -> None:
         self.name = name
-        owner = f"{os.getpid()}:{start_time(os.getpid())}"
+        owner = f"{os.getpid()}:{start_time(os.getpid())}:{pid_namespace()}"
         argv = ["unshare", *namespaces, "/usr/bin/python3", "-I", "-S", str(MACHINE), MARK, lab, name, owner]
         self._outer = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -73,13 +74,25 @@ class ProcessOne:
 
 @dataclass(frozen=True)
 class Found:
-    """A process 1, or a switch, of any lab on this machine, as its command line and name tell."""
+    """A process 1, or a switch, of any lab on this machine, as its command line and name tell.
+
+    `owner` is the pid of the program that opened the lab, as `namespace` counts pids.
+    """
 
     pid: int
     lab: str
     owner: int
     since: str
+    namespace: str
     kept: bool
+
+    @property
+    def orphaned(self) -> bool:
+        """Tell whether its program is gone; in a PID namespace other than ours nobody can be told from here.
+
+        What lives in one ends with it at the latest.
+        """
+        return self.namespace == pid_namespace() and start_time(self.owner) != self.since
 
     def kill(self) -> None:
         """End it, if it has not ended yet."""
@@ -97,8 +110,8 @@ def processes_one() -> Iterator[Found]:
             continue
         if MARK in argv and argv[0].endswith("python3"):
             lab, _name, owner = argv[argv.index(MARK) + 1 :][:3]
-            pid, _, since = owner.partition(":")
-            yield Found(int(folder.name), lab, int(pid), since, kept)
+            pid, since, namespace = owner.split(":")
+            yield Found(int(folder.name), lab, int(pid), since, namespace, kept)
 
 
 def descendants(pid: int) -> list[int]:
@@ -108,6 +121,12 @@ def descendants(pid: int) -> list[int]:
         with contextlib.suppress(OSError):
             found += map(int, Path(f"/proc/{number}/task/{number}/children").read_text().split())
     return found[1:]
+
+
+@functools.cache
+def pid_namespace() -> str:
+    """Give the number of the PID namespace that we are in."""
+    return str(Path("/proc/self/ns/pid").stat().st_ino)
 
 
 def start_time(pid: int) -> str:
