@@ -591,6 +591,222 @@ def test_ctrl_c_at_a_question_leaves_no_key_behind(site: Site) -> None:
     assert laptop.run("ls -A /tmp").stdout == ""
 
 
+# ---------------------------------------------------------------- plan, way back, doctor, undoing
+
+
+def test_whoever_does_not_agree_to_the_plan_keeps_the_laptop_as_it_is(site: Site) -> None:
+    laptop = site.laptop()
+    before = contents(laptop)
+
+    with laptop.terminal(f"sh {SETUP} {GIVEN}") as terminal:
+        terminal.answer(r"Shall this be done \(yes/no\)\? $", "no")
+        status = terminal.wait()
+
+    assert status == ERROR
+    assert "making the account bckpciuem" in terminal.shown
+    assert contents(laptop) == before
+
+
+def test_full_restore_is_asked_for_in_words(site: Site) -> None:
+    laptop = site.laptop()
+
+    with laptop.terminal(f"sh {SETUP} {GIVEN} --restore full") as terminal:
+        terminal.answer(r"the server becomes root here.*\? $", "no")
+        status = terminal.wait()
+
+    assert status == ERROR
+    assert not laptop.exists(PLACE)
+
+
+def test_an_unattended_run_takes_the_logon_from_a_file_and_restores_to_its_own_folder(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.write("/root/logon", "cmartin\n")
+
+    done = set_up(laptop, "--logon-file /root/logon --unattended")
+
+    assert done.status == OK
+    assert "restore=dirs" in laptop.read("/etc/bckpciuem.conf").splitlines()
+    assert site.dugong.owner_of(laptop.name) == "cmartin"
+
+
+def test_a_server_that_cannot_come_back_is_told_and_can_try_again(site: Site) -> None:
+    laptop = site.laptop()
+    unattended = "--logon cmartin --unattended"
+
+    failed = set_up(laptop, f"{unattended} --from 10.77.0.99", verify=True)
+    again = set_up(laptop, "--verify", verify=True)
+    moved = set_up(laptop, f"{unattended} --force", verify=True)
+    last = set_up(laptop, unattended, verify=True)
+
+    assert [done.status for done in (failed, again, moved, last)] == [NOT_VERIFIED, NOT_VERIFIED, OK, OK]
+    assert site.is_registered(laptop)
+    assert "error:not-reachable" in failed.stderr
+    assert "does not let the account bckpciuem in" in failed.stderr
+    assert "--verify" in failed.stderr
+    assert "nothing was changed" in last.stdout
+    assert "verified dugong.univ-brest.fr cmartin\n" in laptop.read(f"{PLACE}/receipt")
+
+
+def test_a_laptop_that_was_installed_anew_waits_until_its_key_is_accepted(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop, verify=True)
+    laptop.run("rm /etc/ssh/ssh_host_* && ssh-keygen -A", check=True)
+    laptop.sshd.restart()
+
+    refused = set_up(laptop, "--verify --lang fr", verify=True)
+    fingerprint = re.search("SHA256:[^ \n]+", refused.stderr)
+    assert fingerprint
+    admin = f"{laptop_admin()} accept-key {laptop.name} {fingerprint[0]}"
+    accepted = site.dugong.run(admin)
+    verified = set_up(laptop, "--verify", verify=True)
+
+    assert refused.status == NOT_VERIFIED
+    assert "error:host-key-changed" in refused.stderr
+    assert "Sa nouvelle clef, pour l\u2019administrateur" in refused.stderr
+    assert (accepted.status, verified.status) == (OK, OK), accepted
+
+
+def laptop_admin() -> str:
+    return "/usr/bin/python3 -I /opt/backuppc-register/bin/backuppc-register-admin"
+
+
+def test_what_breaks_is_told_by_the_doctor_and_mended_by_repair(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop, verify=True)
+    healthy = set_up(laptop, "--doctor", verify=True)
+    laptop.run(
+        "rm /etc/sudoers.d/bckpciuem; usermod --shell /bin/false bckpciuem;"
+        f"echo x >>/usr/local/libexec/bckpciuem/rsync-helper; : >{PLACE}/.ssh/authorized_keys",
+        check=True,
+    )
+    laptop.sshd.stop()
+    before = contents(laptop)
+
+    ill = set_up(laptop, "--doctor", verify=True)
+    unchanged = contents(laptop) == before
+    repaired = set_up(laptop, "--repair --unattended", verify=True)
+
+    assert (healthy.status, ill.status, repaired.status) == (OK, ERROR, OK)
+    assert healthy.stdout.endswith("Nothing is wrong.\n")
+    assert healthy.stderr == ""
+    assert unchanged
+    for word in ("home or shell", "copies", "sudo does not let", "sshd does not answer", "key is not where"):
+        assert word in ill.stderr, word
+    assert repaired.stdout.endswith("Nothing is wrong.\n")
+    assert site.dugong.full_backup(laptop.name).errors == 0
+
+
+def test_the_doctor_tells_a_server_that_is_another_one_or_not_there(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+    pinned = laptop.read(f"{PLACE}/known_hosts")
+    laptop.write(f"{PLACE}/known_hosts", f"dugong.univ-brest.fr {laptop.ssh_host_keys[0]}\n")
+    stranger = set_up(laptop, "--doctor")
+    laptop.write(f"{PLACE}/known_hosts", pinned)
+    site.dugong.sshd.stop()
+    try:
+        gone = set_up(laptop, "--doctor")
+    finally:
+        site.dugong.sshd.start()
+
+    assert (stranger.status, gone.status) == (ERROR, ERROR)
+    assert "another host key" in stranger.stderr
+    assert "cannot be reached" in gone.stderr
+
+
+def test_the_doctor_has_nobody_to_see_where_nothing_was_set_up(site: Site) -> None:
+    assert set_up(site.laptop(), "--doctor").status == ERROR
+
+
+def test_a_sudo_that_is_locked_is_told_before_anything_is_registered(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.write("/etc/sudoers.d/zz-locked", "bckpciuem ALL=(ALL) !ALL\n", mode=0o440)
+
+    done = set_up(laptop)
+
+    assert done.status == ERROR
+    assert "cannot start the backup program" in done.stderr
+    assert not site.is_registered(laptop)
+
+
+def without_accounts_files(laptop: Laptop) -> dict[str, str]:
+    """Give what stands on the laptop, but for what useradd leaves behind for itself (passwd-, subuid)."""
+    own = re.compile(r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-?|/etc/\.pwd\.lock|/etc|/etc/ssh/.*")
+    return {path: what for path, what in contents(laptop).items() if not own.fullmatch(path)}
+
+
+def test_uninstalled_the_laptop_is_as_before_and_can_register_again(site: Site) -> None:
+    laptop = site.laptop()
+    accounts = "getent passwd; getent group; getent shadow"
+    before, people = without_accounts_files(laptop), laptop.run(accounts).stdout
+    set_up(laptop)
+    installed = without_accounts_files(laptop)
+
+    planned = set_up(laptop, "--uninstall --dry-run")
+    untouched = without_accounts_files(laptop) == installed
+    done = laptop.run(f"sh {SETUP} --uninstall --yes")
+    after, people_after = without_accounts_files(laptop), laptop.run(accounts).stdout
+    nothing_left = laptop.run(f"sh {SETUP} --uninstall --yes")
+    again = set_up(laptop)
+
+    assert (planned.status, done.status, nothing_left.status, again.status) == (OK, OK, OK, OK)
+    assert untouched
+    assert (after, people_after) == (before, people)
+    assert f"retire {laptop.name}" in done.stdout
+    assert site.is_registered(laptop)
+    assert without_accounts_files(laptop) == installed
+    assert site.dugong.full_backup(laptop.name).errors == 0
+
+
+def test_an_uninstall_leaves_what_others_have_put_there(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+    keys = f"{PLACE}/.ssh/authorized_keys"
+    foreign = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBw5mvMCIvK62HOzSKbblt4n7L admin\n"
+    laptop.write(keys, foreign + laptop.read(keys), owner="root:bckpciuem", mode=0o640)
+    laptop.write(f"{PLACE}-restore/found.txt", "a restored file\n")
+
+    done = laptop.run(f"sh {SETUP} --uninstall --yes")
+
+    assert done.status == OK
+    assert laptop.read(keys) == foreign
+    assert laptop.read(f"{PLACE}-restore/found.txt") == "a restored file\n"
+    assert laptop.run("getent passwd bckpciuem").status == 0
+    assert not laptop.exists("/etc/sudoers.d/bckpciuem")
+
+
+def test_an_uninstall_can_keep_the_account_and_undo_it_later(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+
+    kept = laptop.run(f"sh {SETUP} --uninstall --keep-user --yes")
+    account = laptop.run("getent passwd bckpciuem").status
+    gone = laptop.run(f"sh {SETUP} --uninstall --yes")
+
+    assert (kept.status, account, gone.status) == (OK, 0, OK)
+    assert laptop.run("getent passwd bckpciuem; getent group bckpciuem").stdout == ""
+    assert not laptop.exists(PLACE)
+
+
+def test_an_uninstall_that_was_killed_is_finished_by_the_next(site: Site) -> None:
+    laptop = site.laptop()
+    before = without_accounts_files(laptop)
+    set_up(laptop)
+    lines = [line for line in set_up(laptop, "--uninstall --dry-run").lines if line.startswith("  ")]
+
+    for line in lines[::3]:
+        process = laptop.start(f"sh {SETUP} --uninstall --yes")
+        process.close()
+        while process.alive() and line not in process.output().partition(BEING_DONE)[2]:
+            time.sleep(0.002)
+        process.kill()
+    last = laptop.run(f"sh {SETUP} --uninstall --yes")
+
+    assert last.status == OK
+    assert without_accounts_files(laptop) == before
+    assert laptop.run("getent passwd bckpciuem; getent group bckpciuem").stdout == ""
+
+
 # ---------------------------------------------------------------- the wrapper, with real privileges
 
 
