@@ -10,7 +10,7 @@ from admin_door import PYTHON, admin_site
 from backuppc_register import admin, config
 from backuppc_register.admin import init
 from backuppc_register.admin.context import Start
-from backuppc_register.errors import Misconfigured
+from backuppc_register.errors import CouldNotRegister, Misconfigured
 
 TOLD = [
     "--url", "https://dugong.univ-brest.fr/?host={host}", "--ldap", "ldaps://ldap1.univ-brest.fr",
@@ -110,3 +110,42 @@ def test_it_takes_root():
         assert done.returncode == 2
         assert "init is root's work" in done.stdout
         assert site.picture() == before
+
+
+BEFORE = b"$Conf{Language} = 'en';\n"
+AFTER = b"$Conf{SshPath} = '/usr/bin/ssh';\n"
+
+
+def test_the_web_editor_is_closed_once_and_all_else_stays(tmp_path):
+    path = tmp_path / "config.pl"
+    path.write_bytes(BEFORE.removesuffix(b"\n"))
+
+    first = init._hardened(path)
+    path.write_bytes(first + AFTER)
+
+    assert first == BEFORE + init.BEGIN + init._snippet() + init.END
+    assert init._hardened(path) is None
+
+
+def test_an_older_version_of_our_settings_is_replaced_where_it_stands(tmp_path):
+    path = tmp_path / "config.pl"
+    path.write_bytes(BEFORE + init.BEGIN + b"# older\n" + init.END + AFTER)
+
+    assert init._hardened(path) == BEFORE + init.BEGIN + init._snippet() + init.END + AFTER
+
+
+def test_our_settings_put_there_by_hand_are_enough(tmp_path):
+    path = tmp_path / "config.pl"
+    path.write_bytes(BEFORE + init._snippet() + AFTER)
+
+    assert init._hardened(path) is None
+
+
+@pytest.mark.parametrize("content", [None, BEFORE + init.BEGIN, init.END + init.BEGIN])
+def test_a_config_pl_that_is_missing_or_cut_short_is_a_fault(tmp_path, content):
+    path = tmp_path / "config.pl"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(CouldNotRegister):
+        init._hardened(path)

@@ -61,6 +61,9 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdout.fileno())  # Python would complain at its end
         return 1
+    except OSError as error:
+        print(f"{PROGRAM}: {context.printable(str(error))}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 1
 

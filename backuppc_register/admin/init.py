@@ -216,8 +216,6 @@ def _key_step(plan: Plan) -> Step:
 def _add_key(plan: Plan, keys: RegisterKeys) -> None:
     options = plan.options
     binding = Binding(program.command(plan.path), tuple(options.key_from), options.expires or "")
-    if not os.access(program.path(), os.R_OK):
-        raise Misconfigured(detail=f"{plan.owner.pw_name} cannot read {program.path()}: sshd starts it so")
     with locked(plan.settings.backuppc.config_dir, LOCK_PATIENCE):
         keys.add(options.label or _LABEL, binding)
 
@@ -226,7 +224,7 @@ def _harden_step(plan: Plan) -> Step:
     path = plan.settings.backuppc.config_dir / "config.pl"
 
     def missing() -> str:
-        return "" if plan.as_owner(lambda: _is_hard(path)) else "owners could run commands here"
+        return "" if plan.as_owner(lambda: _hardened(path) is None) else "owners could do harm"
 
     def make() -> None:
         plan.as_owner(lambda: _harden(plan, path))
@@ -234,20 +232,36 @@ def _harden_step(plan: Plan) -> Step:
     return Step(f"{path} closes the web editor's dangerous settings to owners", missing, make)
 
 
-def _is_hard(path: Path) -> bool:
-    content = parts.content(path)
+def _hardened(path: Path) -> bytes | None:
+    """Return what *path* should hold: our snippet once, the rest as it is; None where it does.
+
+    Raises CouldNotRegister.
+    """
+    content, snippet = parts.content(path), _snippet()
     if content is None:
         raise CouldNotRegister(detail=f"there is no {path}")
-    return BEGIN in content or _snippet() in content
+    start, end = content.find(BEGIN), content.find(END)
+    if start < 0 and snippet in content:
+        return None  # put there by hand
+    if start >= 0 and end < start:
+        raise CouldNotRegister(detail=f"{path} has the line that begins our settings, but no end of them")
+    if start < 0:
+        start = end = len(content)
+        head = content + b"\n" * (not content.endswith(b"\n"))
+    else:
+        head, end = content[:start], end + len(END)
+    wanted = head + BEGIN + snippet + END + content[end:]
+    return None if wanted == content else wanted
 
 
 def _harden(plan: Plan, path: Path) -> None:
     with locked(plan.settings.backuppc.config_dir, LOCK_PATIENCE):
-        content = parts.content(path) or b""
-        longer = content + b"\n" * (not content.endswith(b"\n")) + BEGIN + _snippet() + END
+        wanted = _hardened(path)
+        if wanted is None:
+            return
         status = path.lstat()
         try:
-            files.write(path, longer, files.ownership(status), later_than=int(status.st_mtime))
+            files.write(path, wanted, files.ownership(status), later_than=int(status.st_mtime))
         except OSError as error:
             raise CouldNotRegister(detail=f"{path} cannot be replaced: {error}") from error
 

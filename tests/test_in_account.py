@@ -1,0 +1,86 @@
+"""Work that a child does as BackupPC's account, while the program stays who it was."""
+
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from backuppc_register.account import WrongAccount
+from backuppc_register.admin.in_account import done_as_owner
+from backuppc_register.errors import Internal, NoConfigFile, OtherOwner
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def folder():
+    with tempfile.TemporaryDirectory() as name:
+        if os.geteuid() == 0:
+            os.chown(name, NOBODY, NOBODY)
+        yield Path(name)
+
+
+def test_the_work_is_done_as_the_owner_and_we_stay_who_we_are(folder):
+    before = os.getresuid(), os.getresgid(), os.getgroups()
+
+    uids, gids = done_as_owner(folder, lambda: (os.getresuid(), os.getresgid()))
+
+    owner = folder.stat()
+    assert (uids, gids) == ([owner.st_uid] * 3, [owner.st_gid] * 3)
+    assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+
+
+def test_a_long_answer_arrives_whole(folder):
+    assert done_as_owner(folder, lambda: "x" * 1_000_000) == "x" * 1_000_000
+
+
+def test_an_error_of_ours_comes_out_as_it_was(folder):
+    def work():
+        raise OtherOwner(host="dormeur", logon="adupont", detail="the hosts file says cmartin")
+
+    with pytest.raises(OtherOwner) as error:
+        done_as_owner(folder, work)
+
+    assert error.value.values == {"host": "dormeur", "logon": "adupont"}
+    assert error.value.detail == "the hosts file says cmartin"
+
+
+def test_a_bug_is_told_with_its_traceback(folder):
+    with pytest.raises(Internal, match="ZeroDivisionError"):
+        done_as_owner(folder, lambda: 1 / 0)
+
+
+@pytest.mark.parametrize("end", [lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: os._exit(0)])
+def test_a_child_that_dies_is_a_fault_and_no_answer(folder, end):
+    with pytest.raises(Internal, match="died"):
+        done_as_owner(folder, end)
+
+
+def test_a_child_that_leaves_like_a_program_is_a_fault(folder):
+    def leave():
+        raise SystemExit(0)
+
+    with pytest.raises(Internal):
+        done_as_owner(folder, leave)
+
+
+@pytest.mark.lab
+def test_the_owner_cannot_do_what_root_could(folder):
+    def work():
+        try:
+            Path("/etc/shadow").read_bytes()
+        except PermissionError as error:
+            raise NoConfigFile(detail="closed") from error
+
+    with pytest.raises(NoConfigFile, match="closed"):
+        done_as_owner(folder, work)
+
+
+@pytest.mark.lab
+def test_a_third_account_is_refused_in_the_child_too(folder, mocker):
+    mocker.patch("os.geteuid", return_value=12345)
+
+    with pytest.raises(WrongAccount):
+        done_as_owner(folder, lambda: "done")
