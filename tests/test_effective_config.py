@@ -169,6 +169,16 @@ def test_settings_that_never_end_are_left_in_time_with_all_that_they_started(sit
     assert ends(pid)
 
 
+def test_a_config_that_is_not_written_yet_stands_in_for_the_hosts_own(site):
+    site.add("die('x');")
+    proposed = b"$Conf{XferMethod} = 'rsync'; $Conf{ClientNameAlias} = '127.0.0.1'; $Conf{PingCmd} = '';\n"
+
+    assert site.effective.read("dormeur", 10, proposed).clients == ("127.0.0.1",)
+    assert site.effective.alive("dormeur", 10, proposed) == "127.0.0.1"
+    assert site.effective.read("dormeur", 10, b"").xfer_method == "smb"
+    assert {path.name for path in (site.folder / "etc").iterdir()} == {"config.pl", "dormeur.pl"}
+
+
 def test_where_backuppc_is_not_there_it_is_misconfigured(site):
     with pytest.raises(Misconfigured):
         EffectiveConfig(site.places, site.folder / "nowhere").read("dormeur", 10)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from backuppc_register import config
+from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.effective_config import Route, Settings
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.deadline import Deadline
@@ -108,7 +109,7 @@ class Server:
         self.hosts.write_text("host\tdhcp\tuser\tmoreUsers\nlocalhost\t0\tbackuppc\n")
         self.folders = HostFolders(folder / "state")
         self.machine = Machine(folder)
-        self.queued, self.queue_says = [], ""
+        self.queued, self.queue_says, self.proposed = [], "", []
         self.settings, self.options, self.port, self.user = self.as_we_made_it(), self.our_options(), 22, ""
         self.pinged = "dormeur.univ-brest.fr"
         self.register()
@@ -133,10 +134,12 @@ class Server:
             "verifyhostkeydns": ("false",),
         }
 
-    def read(self, host, within):
+    def read(self, host, within, proposed=None):
+        self.proposed.append(proposed)
         return self.settings
 
-    def alive(self, host, within):
+    def alive(self, host, within, proposed=None):
+        self.proposed.append(proposed)
         if isinstance(self.pinged, Exception):
             raise self.pinged
         return self.pinged
@@ -169,8 +172,8 @@ class Server:
         resolver = Dns(name)
         return registration.Site(settings, "backuppc", lambda: resolver, People, Daemon(), self.folders)
 
-    def register(self, logon="cmartin"):
-        return registration.serve(Request("register", "linux", logon), PEER, self.site(), Deadline(28))
+    def register(self, logon="cmartin", name="dormeur.univ-brest.fr"):
+        return registration.serve(Request("register", "linux", logon), PEER, self.site(name), Deadline(28))
 
     def ask(self, *keys, logon="cmartin", name="dormeur.univ-brest.fr"):
         request = Request("verify", "linux", logon, keys)
@@ -293,6 +296,72 @@ def test_another_port_and_another_name_are_only_another_way_to_the_same_machine(
     server.ask(MINE)
 
     assert server.machine.done[0][0] == "port 2222 of 10.0.0.9"
+
+
+# a host that was backed up before
+
+
+@pytest.fixture
+def taken_over(server):
+    """Sirene, which an administrator made by hand and which registered later: it keeps its way at first."""
+    server.hosts.write_text(server.hosts.read_text() + "sirene\t0\tcmartin\n")
+    (server.folder / "data/pc/sirene/0").mkdir(parents=True)
+    server.register(name="sirene.univ-brest.fr")
+    assert not (server.folder / "etc/sirene.pl").exists()
+    state = str(server.folder / "state/hosts/sirene")
+    server.options = {
+        name: tuple(value.replace(str(server.state), state).replace("dormeur", "sirene") for value in values)
+        for name, values in server.options.items()
+    }
+    return server
+
+
+def test_a_host_that_keeps_its_way_gets_ours_when_that_is_proved(taken_over):
+    pl = taken_over.folder / "etc/sirene.pl"
+
+    answer = taken_over.ask(MINE, name="sirene.univ-brest.fr")
+
+    assert answer.status == "verified"
+    assert b"sirene.univ-brest.fr" in pl.read_bytes()
+    assert taken_over.proposed == [pl.read_bytes()] * 2
+    record = taken_over.folders.record("sirene")
+    assert (record.config, bool(record.verified)) == (host_config.digest(pl.read_bytes()), True)
+    taken_over.proposed.clear()
+    taken_over.ask(MINE, name="sirene.univ-brest.fr")
+    assert taken_over.proposed == [None, None]
+
+
+def test_a_host_whose_new_way_fails_keeps_its_old_one(taken_over):
+    taken_over.machine.answer = Answer("", NO_SUDO, 1)
+    before = taken_over.bytes()
+
+    with pytest.raises(NotReachable):
+        taken_over.ask(MINE, name="sirene.univ-brest.fr")
+
+    assert taken_over.bytes() == before
+
+
+@pytest.mark.parametrize("place", ["etc/sirene.pl", "data/pc/sirene/config.pl"])
+def test_a_config_that_somebody_made_is_looked_at_and_never_overwritten(taken_over, place):
+    made = taken_over.folder / place
+    made.write_text("$Conf{XferMethod} = 'rsync';\n")
+
+    taken_over.ask(MINE, name="sirene.univ-brest.fr")
+
+    assert taken_over.proposed == [None, None]
+    assert made.read_text() == "$Conf{XferMethod} = 'rsync';\n"
+    assert taken_over.folders.record("sirene").config == ""
+
+
+def test_a_config_that_came_meanwhile_was_not_what_was_proved(taken_over):
+    pl = taken_over.folder / "etc/sirene.pl"
+    taken_over.machine.meanwhile = lambda: pl.write_text("$Conf{XferMethod} = 'tar';\n")
+
+    with pytest.raises(NotRegistered):
+        taken_over.ask(MINE, name="sirene.univ-brest.fr")
+
+    assert pl.read_text() == "$Conf{XferMethod} = 'tar';\n"
+    assert taken_over.folders.record("sirene").verified == ""
 
 
 # who may ask

@@ -1,10 +1,11 @@
-# What BackupPC's own code says about a host: QUESTION HOST CONFDIR TOPDIR LIBRARY.
+# What BackupPC's own code says about a host: QUESTION HOST CONFDIR TOPDIR LIBRARY [FILE], FILE being read in the
+# place of the host's own.
 # `settings` and `alive` answer in JSON, one object a line; the last one counts. It comes before a wait too, so
 # that whoever loses patience knows what for.
 use strict;
 use warnings;
 
-my ($question, $client, $confDir, $topDir, $library) = @ARGV;
+my ($question, $client, $confDir, $topDir, $library, $proposed) = @ARGV;
 my $json = eval { require JSON::PP } ? JSON::PP->new->ascii->canonical : die("perl has no JSON::PP\n");
 
 # The settings are programs; what they print is no answer of ours.
@@ -26,6 +27,10 @@ $bpc->{storage} = BackupPC::Storage->new($paths);
 delete @ENV{qw(IFS CDPATH ENV BASH_ENV)};
 
 no warnings;    # BackupPC's own code has none
+if ( defined($proposed) ) {
+    my $path = \&BackupPC::Storage::Text::ConfigPath;
+    *BackupPC::Storage::Text::ConfigPath = sub { defined($_[1]) ? $proposed : $path->(@_) };
+}
 if ( defined(my $error = $bpc->ConfigRead($client)) ) {
     say_that(problem => $error);
     exit(0);

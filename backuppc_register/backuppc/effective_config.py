@@ -4,7 +4,8 @@ import json
 import os
 import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,14 @@ class EffectiveConfig:
         self._places = places
         self._library = library
 
-    def read(self, host: str, within: float) -> Settings:
+    def read(self, host: str, within: float, proposed: bytes | None = None) -> Settings:
         """Return the settings of *host* within *within* seconds.
+
+        *proposed*: what its own file would hold, where we ask before it is written.
 
         Raises NotReachable where BackupPC cannot read its settings, Misconfigured where we cannot ask it.
         """
-        said = self._ask("settings", host, within)
+        said = self._ask("settings", host, within, proposed)
         if "problem" in said:
             raise failed(Step.SETTINGS, host, detail=said["problem"])
         try:
@@ -73,23 +76,24 @@ class EffectiveConfig:
         except (KeyError, TypeError, ValueError) as error:
             raise Misconfigured(detail=f"BackupPC's settings cannot be understood: {error!r}") from error
 
-    def alive(self, host: str, within: float) -> str:
+    def alive(self, host: str, within: float, proposed: bytes | None = None) -> str:
         """Return which of the host's names BackupPC would go to: the first that it can ping, by its own ping.
 
         Raises NotReachable, Misconfigured.
         """
-        said = self._ask("alive", host, within)
+        said = self._ask("alive", host, within, proposed)
         if "alive" in said:
             return str(said["alive"])
         problem, what = said.get("problem", "ping"), said.get("what", host)
         steps = {"name": Step.NAME, "slow": Step.SLOW, "ping": Step.PING}
         raise failed(steps.get(problem, Step.SETTINGS), host, what=what, detail=said.get("detail", problem))
 
-    def _ask(self, question: str, host: str, within: float) -> dict[str, Any]:
+    def _ask(self, question: str, host: str, within: float, proposed: bytes | None) -> dict[str, Any]:
         """Return the last whole line that the Perl says; it says before each wait what it would wait for."""
         places = (self._places.config_dir, self._places.data_dir, self._library)
         command = ["perl", os.fspath(resources.find(_PROGRAM)), question, host, *map(os.fspath, places)]
-        said, complaint = _run(command, within)
+        with _unwritten(proposed) as files:
+            said, complaint = _run([*command, *(f"/dev/fd/{number}" for number in files)], within, files)
         last = said.rpartition(b"\n")[0].rpartition(b"\n")[2]
         if not last and complaint == _TOO_LONG:
             raise failed(Step.SETTINGS, host, detail=f"BackupPC's Perl: {complaint}")
@@ -132,7 +136,19 @@ def _settings(said: dict[str, Any]) -> Settings:
     )
 
 
-def _run(command: list[str], within: float) -> tuple[bytes, str]:
+@contextmanager
+def _unwritten(content: bytes | None) -> Iterator[tuple[int, ...]]:
+    """Give the number of an open file that holds *content* and is on no disk; none for None."""
+    if content is None:
+        yield ()
+        return
+    with os.fdopen(os.memfd_create("proposed.pl"), "wb") as file:
+        file.write(content)
+        file.flush()
+        yield (file.fileno(),)
+
+
+def _run(command: list[str], within: float, files: tuple[int, ...] = ()) -> tuple[bytes, str]:
     """Return what *command* said within *within* seconds, and its complaint; nothing of it goes on later.
 
     Raises Misconfigured where it cannot be started.
@@ -145,6 +161,7 @@ def _run(command: list[str], within: float) -> tuple[bytes, str]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            pass_fds=files,
             start_new_session=True,
         )
     except OSError as error:

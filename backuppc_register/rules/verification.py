@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from backuppc_register.backuppc import backups
+from backuppc_register.backuppc import backups, host_config
 from backuppc_register.backuppc.effective_config import Route, Settings
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.deadline import Deadline
@@ -21,7 +21,7 @@ from backuppc_register.rules.claim import Applicant, Claim, judge
 from backuppc_register.rules.registration import Site, for_questions, identified, patience, standing_of
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.key_pairs import PRIVATE
-from backuppc_register.state.known_hosts import CLIENT_ACCOUNT
+from backuppc_register.state.known_hosts import CLIENT_ACCOUNT, SSH_CONFIG
 from backuppc_register.state.records import Record
 from backuppc_register.steps import Step, failed
 
@@ -29,12 +29,12 @@ _FOR_BACKUPPC = 2.0  # seconds at the least for asking BackupPC for a backup
 
 
 class BackupPC(Protocol):
-    """BackupPC's own settings, and its own ping."""
+    """BackupPC's own settings, and its own ping; *proposed* is a host's config that is not written yet."""
 
-    def read(self, host: str, within: float) -> Settings:
+    def read(self, host: str, within: float, proposed: bytes | None = None) -> Settings:
         """Return the settings of *host*; raises NotReachable."""
 
-    def alive(self, host: str, within: float) -> str:
+    def alive(self, host: str, within: float, proposed: bytes | None = None) -> str:
         """Return the name or address that BackupPC would go to; raises NotReachable."""
 
 
@@ -65,6 +65,28 @@ class Means:
 
 
 @dataclass(frozen=True)
+class _Asking:
+    """One request on its way: who asks, and which ssh host keys the machine says to be its *own*."""
+
+    applicant: Applicant
+    own: tuple[HostKey, ...]
+    site: Site
+    means: Means
+    deadline: Deadline
+
+
+@dataclass(frozen=True)
+class _Registration:
+    """A registered host's record, and the config that it is still to get, None where it has one.
+
+    A host that was backed up before it registered has none of ours: it keeps its way until ours is proved.
+    """
+
+    record: Record
+    config: bytes | None
+
+
+@dataclass(frozen=True)
 class _Proof:
     """What the way back has shown: the ssh host key, and what the machine told of itself."""
 
@@ -78,17 +100,17 @@ def serve(request: Request, peer: Address, site: Site, means: Means, deadline: D
     Raises what the error table has. BackupPC's lock is never held while a machine is waited for.
     """
     with identified(request, peer, site, deadline) as applicant:
-        host = applicant.host
+        host, asking = applicant.host, _Asking(applicant, request.host_keys, site, means, deadline)
         with locked(site.config.backuppc.config_dir, patience(deadline)):
-            _registered(applicant, site)
-        proof = _prove(applicant, request, site, means, deadline)
+            proposed = _registered(applicant, site).config
+        proof = _prove(asking, proposed)
         with locked(site.config.backuppc.config_dir, patience(deadline)):
-            record = _registered(applicant, site)
+            registration = _registered(applicant, site)
             _refuse_changed(host, proof.key, site)
-            site.folders.pin(host, proof.key)
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            site.folders.complete(replace(record, verified=now))
-        backup, note = _first_backup(applicant, site, means, deadline)
+            if registration.config != proposed:
+                raise NotRegistered(host=host, detail="its config came or went while we looked at it")
+            _settle(registration, proof.key, site)
+        backup, note = _first_backup(asking)
         return Success(
             host=host,
             person=applicant.person.name,
@@ -117,8 +139,8 @@ def accept_key(folders: HostFolders, host: str, fingerprint: str) -> HostKey:
     return key
 
 
-def _registered(applicant: Applicant, site: Site) -> Record:
-    """Return the record of the applicant's host, judged as for a registration; under BackupPC's lock.
+def _registered(applicant: Applicant, site: Site) -> _Registration:
+    """Return the registration of the applicant's host, judged as when it was made; under BackupPC's lock.
 
     Raises what a registration would, and NotRegistered where one is still to be made or finished.
     """
@@ -133,19 +155,37 @@ def _registered(applicant: Applicant, site: Site) -> Record:
         raise NotRegistered(host=host, detail="its registration was not finished")
     if any(line.dhcp not in ("", "0") for line in lines):
         raise failed(Step.ELSEWHERE, host, what="the hosts file says dhcp")
-    return record
+    return _Registration(record, None if standing.reserved else _render(record, site))
 
 
-def _prove(applicant: Applicant, request: Request, site: Site, means: Means, deadline: Deadline) -> _Proof:
+def _render(record: Record, site: Site) -> bytes:
+    ssh_config = site.folders.path(record.host) / SSH_CONFIG
+    values = host_config.Values(record.host, record.full_name, ssh_config)
+    return host_config.render(record.os, values, site.config.backuppc.templates)
+
+
+def _settle(registration: _Registration, key: HostKey, site: Site) -> None:
+    """Write what was proved: the ssh host key, the record that says when, a config that was missing."""
+    record, config = registration.record, registration.config
+    site.folders.pin(record.host, key)
+    digest = record.config if config is None else host_config.digest(config)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    site.folders.complete(replace(record, verified=now, config=digest))
+    if config is not None:
+        host_config.write(site.config.backuppc.config_dir, record.host, config)
+
+
+def _prove(asking: _Asking, proposed: bytes | None) -> _Proof:
     """Go the way that a backup goes, up to its first byte."""
-    host, folder = applicant.host, site.folders.path(applicant.host)
-    time = Deadline(for_questions(deadline))
-    settings = means.backuppc.read(host, time.remaining())
+    host, site, means = asking.applicant.host, asking.site, asking.means
+    folder = site.folders.path(host)
+    time = Deadline(for_questions(asking.deadline))
+    settings = means.backuppc.read(host, time.remaining(), proposed)
     if settings.disabled:
         raise failed(Step.DISABLED, host, detail="BackupsDisable or FullPeriod")
     ssh = detour.ssh_command(host, settings)
     # Half of the time: a ping that nobody answers takes 10 seconds.
-    client = means.backuppc.alive(host, time.remaining() / 2)
+    client = means.backuppc.alive(host, time.remaining() / 2, proposed)
     try:
         route = means.route(ssh[0], ssh[1:], client, time.remaining())
     except ValueError as error:
@@ -154,24 +194,23 @@ def _prove(applicant: Applicant, request: Request, site: Site, means: Means, dea
     detour.refuse(host, route, folder)
     preferred = [key.type for key in site.folders.known_keys(host)]
     with means.reached(Place(host, route.host, route.port), time.remaining(), preferred) as machine:
-        _recognise(applicant, machine.host_key, request.host_keys, site, deadline)
+        _recognise(asking, machine.host_key)
         machine.log_in(CLIENT_ACCOUNT, folder / PRIVATE)
         answer = machine.ask(probe.COMMAND)
     return _Proof(machine.host_key, probe.judge(host, answer, settings.shares))
 
 
-def _recognise(
-    applicant: Applicant, key: HostKey, own: Sequence[HostKey], site: Site, deadline: Deadline
-) -> None:
+def _recognise(asking: _Asking, key: HostKey) -> None:
     """Refuse any machine but the one that we know, and any but the one that asks."""
-    host, asks = applicant.host, not own or key in own
+    host, site, own = asking.applicant.host, asking.site, asking.own
+    asks = not own or key in own
     try:
         _refuse_changed(host, key, site)
     except HostKeyChanged:
         # What the machine itself does not call its own is nothing that anybody should accept.
         if asks:
-            with locked(site.config.backuppc.config_dir, patience(deadline)):
-                _registered(applicant, site)
+            with locked(site.config.backuppc.config_dir, patience(asking.deadline)):
+                _registered(asking.applicant, site)
                 site.folders.offer(host, key)
         raise
     if not asks:
@@ -193,10 +232,11 @@ def _refuse_changed(host: str, key: HostKey, site: Site) -> None:
         )
 
 
-def _first_backup(applicant: Applicant, site: Site, means: Means, deadline: Deadline) -> tuple[str, str]:
+def _first_backup(asking: _Asking) -> tuple[str, str]:
     """Ask for a full backup where there is none; return what to tell of it, and what to log."""
-    if backups.has_full(site.config.backuppc.data_dir, applicant.host):
+    host = asking.applicant.host
+    if backups.has_full(asking.site.config.backuppc.data_dir, host):
         return "", ""
-    within = max(deadline.remaining(), _FOR_BACKUPPC)
-    problem = means.begin_full(applicant.host, applicant.person.uid, within)
+    within = max(asking.deadline.remaining(), _FOR_BACKUPPC)
+    problem = asking.means.begin_full(host, asking.applicant.person.uid, within)
     return ("", problem) if problem else ("queued", "its first backup is queued")
