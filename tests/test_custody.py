@@ -441,7 +441,7 @@ def test_the_new_person_gets_the_host_and_the_old_one_keeps_the_backups(site):
     assert sorted(p.name for p in (site.folder / "state/hosts" / ARCHIVE).iterdir()) == ["record.json"]
     assert (site.folder / f"etc/{ARCHIVE}.pl").read_bytes() == closed_config.text(ARCHIVE)
     record = site.record()
-    assert (record.person, record.entry, record.retired) == ("adupont", "entry-2", "")
+    assert (record.person, record.entry, record.retired) == ("adupont", ADUPONT.entry, "")
     (aside,) = (site.folder / "state/aside").iterdir()
     assert {p.name for p in aside.iterdir()} == {"key", "key.pub", "dormeur.pl"}
     assert (aside / "dormeur.pl").read_text() == "# mine\n1;\n"
@@ -517,7 +517,7 @@ def test_a_purge_of_archived_backups_can_be_taken_back(site):
 
 
 def test_under_a_uid_that_was_given_out_again_the_backups_are_the_administrators(site):
-    second = Person("cmartin", "Camille Martin", "entry-9")
+    second = Person("cmartin", "Camille Martin", CMARTIN.entry + "9")
 
     transfer.transfer("dormeur", second, site.custody())
 
