@@ -270,6 +270,9 @@ def test_after_all_this_reconcile_has_nothing_to_say_and_brings_nothing_back(sit
 
     assert done.status == 0, done
     assert site.dugong.hosts() == before
+    listed = site.admin("list")
+    assert re.search(r"^dormeur_\d{8}-2 .*retired, to be purged", listed.stdout, re.M), listed
+    assert "transfer" in site.admin("log", "dormeur").stdout
 
 
 def test_only_the_very_key_that_a_refused_verify_met_is_accepted(site):
