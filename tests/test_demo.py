@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ $entry hostname
 "$0" --stop
 $entry hostname || echo gone
 """
+
+
+def in_the_foreground():
+    """Start the demo in a session of its own, with signals as on a terminal: our parent may ignore Ctrl-C."""
+    command = ["env", "--default-signal", DEMO]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +80,7 @@ def test_kept_hosts_can_be_entered_until_they_are_stopped(kept):
 
 @pytest.mark.lab
 def test_interrupted_it_leaves_nothing():
-    demo = subprocess.Popen(
-        [DEMO], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    demo = in_the_foreground()
     assert demo.stdout
     while not demo.stdout.readline().startswith("2. "):
         assert demo.poll() is None
@@ -84,6 +91,19 @@ def test_interrupted_it_leaves_nothing():
     assert demo.returncode == 130
     assert "interrupted" in complaint
     assert [one for one in processes_one() if one.owner == demo.pid] == []
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("tenths", range(7))
+def test_interrupted_at_once_it_shows_nobody_its_insides(tenths):
+    demo = in_the_foreground()
+    time.sleep(tenths / 10)
+
+    os.killpg(demo.pid, signal.SIGINT)
+
+    _, complaint = demo.communicate(timeout=30)
+    assert demo.returncode in (130, -signal.SIGINT)
+    assert complaint in ("", "\nbin/demo: interrupted; nothing of it is left.\n")
 
 
 @pytest.mark.lab

@@ -25,8 +25,10 @@ def main() -> int:
         signal.signal(number, _leave)
     telling = Telling()
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         return stop() if options.stop else tell(telling, keep=options.keep, reason=options.loopback)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # we are going
         print("\nbin/demo: interrupted; nothing of it is left.", file=sys.stderr)
         return INTERRUPTED
     except (StoryError, LabError, *loopback.ERRORS) as error:
