@@ -163,6 +163,23 @@ def test_an_emptied_or_missing_file_is_whole_again_and_that_is_said_loudly(
     assert len(hosts.parse(noted.hosts.read_bytes()).lines) == 4
 
 
+def test_a_lost_header_is_put_back_and_the_host_that_was_taken_for_it_has_one_line(noted: Server) -> None:
+    noted.hosts.write_bytes(b"".join(LINES[:3]))
+
+    outcome = noted.reconcile()
+
+    assert kinds(outcome) == [("header", ""), ("restored", "orque")]
+    assert noted.hosts.read_bytes() == noted.after(*LINES)
+    assert noted.reconcile().news == ()
+
+
+def test_a_lost_header_is_only_told_of_where_nothing_may_change(noted: Server) -> None:
+    noted.hosts.write_bytes(b"".join(LINES))
+
+    assert kinds(noted.reconcile(change=False)) == [("header", "")]
+    assert noted.hosts.read_bytes() == b"".join(LINES)
+
+
 def test_more_lines_than_anybody_takes_out_by_hand_is_a_mass_loss(server: Server) -> None:
     many = [b"lab%d 0 a\n" % n for n in range(11)]
     server.write(*LINES, *many)

@@ -196,7 +196,7 @@ def _write_metrics(path: Path, found: Iterable[Finding]) -> None:
     """
     worst: dict[str, int] = {}
     for one in found:
-        worst[one.name] = max(one.level, worst.get(one.name, 0))
+        worst[one.name] = max(int(one.level), worst.get(one.name, 0))
     metric = "backuppc_register_check"
     lines = [f"# HELP {metric} 0 green, 1 yellow, 2 red.", f"# TYPE {metric} gauge"]
     lines += [f'{metric}{{check="{name}"}} {level}' for name, level in worst.items()]

@@ -45,9 +45,13 @@ class HostsFile:
     content: bytes = field(default=b"", repr=False)
 
     def lines_for(self, host: str) -> tuple[Line, ...]:
-        """Return the lines of *host*, compared as BackupPC does: lower-cased, whole."""
+        """Return the lines of *host*, compared as BackupPC does: lower-cased, whole.
+
+        A host's line that BackupPC takes for the header counts: it was somebody's before the header got lost.
+        """
         wanted = _text(_bytes(host).lower())
-        return tuple(line for line in self.lines if line.host == wanted)
+        meant = parse(_headed(self.content)).lines if self.content else self.lines
+        return tuple(line for line in meant if line.host == wanted)
 
     def written(self) -> tuple["Written", ...]:
         """Return the lines, each with the bytes that it stands in."""
@@ -91,6 +95,21 @@ def has_header(content: bytes) -> bool:
     return bool(content) and _headed(content) == content
 
 
+def meant(current: HostsFile) -> HostsFile:
+    """Return *current* with a header before its first line, where that is a host's that BackupPC ignores."""
+    headed = _headed(current.content)
+    return parse(headed) if headed != current.content and any(_taken(current.content)) else current
+
+
+def restore_header(path: Path, current: HostsFile) -> None:
+    """Put `meant` of *current* into *path*, under the caller's lock; every other byte stays.
+
+    Raises CouldNotRegister as `append`; *path* is then what it was.
+    """
+    _, status = _unchanged(path, current)
+    _replace(path, meant(current).content, status)
+
+
 def append(path: Path, current: HostsFile, host: str, user: str) -> None:
     """Add the line ``HOST 0 USER`` to *path*, under the caller's lock; every other byte stays.
 
@@ -101,11 +120,27 @@ def append(path: Path, current: HostsFile, host: str, user: str) -> None:
     the line so, where any other host would change, or where owner, group and mode cannot be kept; *path* is
     then what it was.
     """
+    longer, status = _appended(path, current, host, user)
+    _replace(path, longer, status)
+
+
+def refuse_append(path: Path, current: HostsFile, host: str, user: str) -> None:
+    """Raise what `append` would, as far as that can be told before anything is written."""
+    _, status = _appended(path, current, host, user)
+    folder = path.parent.stat()
+    # A new file has the group of who makes it, or of a folder with the set-group-ID bit (inode(7)).
+    inherited = bool(folder.st_mode & stat.S_ISGID) and folder.st_gid == status.st_gid
+    ours = status.st_uid == os.geteuid() and (inherited or status.st_gid in (os.getegid(), *os.getgroups()))
+    if os.geteuid() != 0 and not ours:
+        raise _not_kept(path, status, "its owner and group could not be kept")
+
+
+def _appended(path: Path, current: HostsFile, host: str, user: str) -> tuple[bytes, os.stat_result]:
     content, status = _unchanged(path, current)
     headed = _headed(content)
     longer = _ended(headed) + _bytes(f"{host}\t0\t{user}\n")
     _refuse_surprises(parse(headed), parse(longer), Line(host, "0", user, ()))
-    _replace(path, longer, status)
+    return longer, status
 
 
 def give(path: Path, current: HostsFile, host: str, user: str) -> None:
@@ -185,10 +220,14 @@ def _replace(path: Path, content: bytes, status: os.stat_result) -> None:
     try:
         files.write(path, content, files.ownership(status), later_than=int(status.st_mtime))
     except PermissionError as error:
-        hint = f"if group {status.st_gid} is not ours: chmod g+s {path.parent}"
-        raise CouldNotRegister(detail=f"{path} cannot be replaced: {error}; {hint}") from error
+        raise _not_kept(path, status, str(error)) from error
     except OSError as error:
         raise CouldNotRegister(detail=f"{path} cannot be replaced: {error}") from error
+
+
+def _not_kept(path: Path, status: os.stat_result, reason: str) -> CouldNotRegister:
+    hint = f"if group {status.st_gid} is not ours: chmod g+s {path.parent}"
+    return CouldNotRegister(detail=f"{path} cannot be replaced: {reason}; {hint}")
 
 
 def _only(content: bytes, current: HostsFile, host: str) -> tuple[Line, int, int, bytes]:
@@ -197,7 +236,10 @@ def _only(content: bytes, current: HostsFile, host: str) -> tuple[Line, int, int
     if len(lines) != 1:
         raise CouldNotRegister(detail=f"{host} has {len(lines)} lines in the hosts file")
     rows = islice(_taken(content), 1, None)  # the first one names the columns
-    start, name = next((at, fields[0]) for at, fields in rows if _text(fields[0].lower()) == lines[0].host)
+    found = ((at, fields[0]) for at, fields in rows if _text(fields[0].lower()) == lines[0].host)
+    start, name = next(found, (-1, b""))
+    if not name:
+        raise CouldNotRegister(detail=f"BackupPC takes the line of {host} for the header: add one before it")
     end = content.find(b"\n", start) + 1 or len(content)
     return lines[0], start, end, name
 

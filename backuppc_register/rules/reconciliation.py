@@ -26,6 +26,7 @@ class Kind(Enum):
     RESTORED = "restored"
     CLEANED = "cleaned"
     CHANGED = "changed"
+    HEADER = "header"
     MASS_LOSS = "mass-loss"
     NOT_RESTORED = "not-restored"
     NOT_NOTED = "not-noted"
@@ -96,10 +97,10 @@ def reconcile(site: Site, now: datetime, *, change: bool) -> Outcome:
     places = site.config.backuppc
     with locked(places.config_dir, _LOCK_PATIENCE):
         known = site.ledger.read()
-        current = _hosts_file(site, known)
+        news, current = _with_header(_hosts_file(site, known), site, change=change)
         seen = _seen(current, known, site, now)
         loss = _loss(known, seen, site)
-        news = [*_mass_loss(loss, current), *_changes(known, seen)]
+        news += [*_mass_loss(loss, current), *_changes(known, seen)]
         restored, told = _restore(loss.back, current, site, change=change)
         news += [*told, *_clean(loss.cleaned, site, now, change=change)]
         if change:
@@ -145,6 +146,18 @@ def _hosts_file(site: Site, known: dict[str, Known]) -> HostsFile:
     if known and not path.is_symlink() and not path.exists() and path.parent.is_dir():
         return HostsFile(())
     return hosts.read(path)
+
+
+def _with_header(current: HostsFile, site: Site, *, change: bool) -> tuple[list[News], HostsFile]:
+    """Put a header back that got lost: without it the first host is none, and the others have no columns."""
+    meant = hosts.meant(current)
+    if meant is current:
+        return [], current
+    what = f"the line that names the columns was gone: BackupPC did not see {meant.lines[0].host}"
+    path = site.config.backuppc.hosts
+    if change:
+        hosts.restore_header(path, current)
+    return [News(Kind.HEADER, f"{what}; it is put back")], hosts.read(path) if change else meant
 
 
 def _seen(current: HostsFile, known: dict[str, Known], site: Site, now: datetime) -> dict[str, Known]:

@@ -58,6 +58,8 @@ def examine(name: str, check: Check[SituationT], situation: SituationT) -> list[
         found.extend(Finding(name, *answer) for answer in check(situation))
     except RegisterError as error:
         found.append(Finding(name, Level.RED, error.detail or error.message(), error.advice))
+    except OSError as error:
+        found.append(Finding(name, Level.RED, str(error), "See who may read it, and if its disk is there."))
     except Exception as error:
         what = f"this check does not work: {type(error).__name__}: {error}"
         found.append(Finding(name, Level.RED, what, "Look at what it looks at; it may be a bug of ours."))

@@ -60,6 +60,8 @@ def state(situation: Situation) -> Iterator[Answer]:
 def state_files(situation: Situation) -> Iterator[Answer]:
     """Look at owner and mode of every file of ours."""
     odd = []
+    if not situation.config.state.directory.is_dir():
+        return  # `state` tells
     for folder, _, names in os.walk(situation.config.state.directory, onerror=_raise):
         for path in (Path(folder), *(Path(folder, name) for name in names)):
             odd += [f"{path} {problem}" for problem in _oddities(path, situation.uid)]
