@@ -1,5 +1,6 @@
 """The administrators' door: arguments, accounts, exit statuses, and what a table looks like."""
 
+import argparse
 import io
 import os
 import re
@@ -194,7 +195,7 @@ def options_of(parser):
         if action.help == "==SUPPRESS==":
             continue
         yield from (o for o in action.option_strings if o not in ("-h", "--help", "--config"))
-        if isinstance(action.choices, dict):
+        if isinstance(action, argparse._SubParsersAction):
             for name, inner in action.choices.items():
                 yield name
                 yield from options_of(inner)

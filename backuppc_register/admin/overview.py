@@ -9,7 +9,7 @@ from backuppc_register import host_key
 from backuppc_register.admin.context import Context
 from backuppc_register.backuppc import backups, hosts
 from backuppc_register.backuppc.backups import Backup
-from backuppc_register.backuppc.hosts import HostsFile, Line
+from backuppc_register.backuppc.hosts import Line
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.errors import RegisterError
 from backuppc_register.host_key import HostKey
@@ -67,14 +67,18 @@ class View:
         }
 
 
-def names(context: Context) -> tuple[HostsFile, tuple[str, ...]]:
-    """Return the hosts file, and every host that it has or we have a folder of, sorted."""
+def names(context: Context) -> dict[str, tuple[Line, ...]]:
+    """Return every host that the hosts file has or we have a folder of, sorted, and its lines there."""
     with locked(context.config.backuppc.config_dir, LOCK_PATIENCE):
         file = hosts.read(context.config.backuppc.hosts)
-    return file, tuple(sorted({line.host for line in file.lines} | set(context.folders.names())))
+    known = {line.host for line in file.lines} | set(context.folders.names())
+    lines: dict[str, tuple[Line, ...]] = dict.fromkeys(sorted(known), ())
+    for line in file.lines:
+        lines[line.host] += (line,)
+    return lines
 
 
-def view(context: Context, host: str, file: HostsFile) -> View:
+def view(context: Context, host: str, lines: tuple[Line, ...]) -> View:
     """Return what is known of *host*; what cannot be read is a problem of this host alone."""
     problems: list[str] = []
 
@@ -93,7 +97,7 @@ def view(context: Context, host: str, file: HostsFile) -> View:
     offered = told(lambda: folders.offered_key(host), None)
     return View(
         host=host,
-        lines=file.lines_for(host),
+        lines=lines,
         folder=told(lambda: folders.exists(host), True),
         record=told(lambda: folders.record(host), None),
         key=fingerprint(public or ""),
@@ -110,8 +114,7 @@ def _known_keys(context: Context, host: str) -> tuple[HostKey, ...]:
 
 def views(context: Context) -> Iterable[View]:
     """Return what is known of every host."""
-    file, all_names = names(context)
-    return (view(context, host, file) for host in all_names)
+    return (view(context, host, lines) for host, lines in names(context).items())
 
 
 def fingerprint(public: str) -> str:

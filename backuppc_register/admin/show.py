@@ -29,11 +29,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, options: argparse.Namespace) -> int:
     """Show a host; 1 where nobody knows it."""
     host = options.host.lower()
-    file, known = overview.names(context)
+    known = overview.names(context)
     if host not in known:
         context.say(f"{host} has neither a hosts line nor a folder in our state.")
         return 1
-    view = overview.view(context, host, file)
+    view = overview.view(context, host, known[host])
     status = Daemon(context.config.backuppc.socket).status(host, _WITHIN)
     due = _next(view, context)
     if options.json:
