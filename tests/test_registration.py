@@ -1,5 +1,6 @@
 """A registration on real files, with answers of the DNS, the directory and BackupPC given by the tests."""
 
+import fcntl
 import os
 import signal
 from dataclasses import replace
@@ -27,8 +28,8 @@ from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Ledger
 
 PEER = ip_address("10.0.0.9")
-CMARTIN = Person("cmartin", "Christophe Martin", "entry-1")
-ADUPONT = Person("adupont", "Anne Dupont", "entry-2")
+CMARTIN = Person("cmartin", "Christophe Martin", "entryUUID:1")
+ADUPONT = Person("adupont", "Anne Dupont", "entryUUID:2")
 HEADER = "host\tdhcp\tuser\tmoreUsers\n"
 
 
@@ -213,7 +214,7 @@ def test_the_second_machine_of_one_short_name_is_refused(server):
 
 def test_a_uid_that_was_given_out_again_is_another_person(server):
     server.ask()
-    server.people = People(replace(CMARTIN, entry="entry-9"))
+    server.people = People(replace(CMARTIN, entry="entryUUID:9"))
 
     with pytest.raises(OtherOwner):
         server.ask()
@@ -349,6 +350,168 @@ def test_another_os_word_leaves_a_config_that_people_changed_and_says_so(server)
     assert "mac" in answer.advice
     assert server.pl.read_text() == "# mine\n1;\n"
     assert server.ask(os="linux").status == "unchanged"
+
+
+@pytest.mark.parametrize("word", ["windows", "linux"])
+def test_another_os_word_ends_no_backups_that_work(server, word):
+    # Anybody who uses the machine can send it, the register-key being as good as public.
+    server.ask(os="mac")
+    server.add_backup()
+    before = server.bytes()
+
+    answer = server.ask(os=word)
+
+    assert (answer.status, "for mac, with which" in answer.advice) == ("unchanged", True)
+    assert server.bytes() == before
+
+
+def test_another_os_word_changes_no_machine_that_was_verified(server):
+    server.ask(os="mac")
+    folders = HostFolders(server.folder / "state")
+    folders.complete(replace(folders.record("dormeur"), verified="2026-11-22T12:00:00+00:00"))
+    before = server.bytes()
+
+    assert server.ask(os="linux").status == "unchanged"
+    assert server.bytes() == before
+
+
+def test_a_host_whose_config_was_taken_away_gets_that_of_the_new_os_word(server):
+    server.ask(os="mac")
+    server.add_backup()
+    server.pl.unlink()
+
+    assert server.ask(os="linux").status == "new"
+    assert b"/home" in server.pl.read_bytes()
+
+
+def test_a_template_that_is_no_good_concerns_its_own_os_word_alone(server):
+    server.ask(os="linux")
+    server.pl.write_bytes(server.pl.read_bytes() + b"# mine\n")
+    (server.folder / "templates/mac.pl").write_text("$Conf{X} = @NOTHING@;\n")
+
+    assert server.ask(os="linux").status == "unchanged"
+
+
+def test_settings_of_a_host_made_by_hand_are_not_said_to_be_changed(server):
+    server.hosts.write_text(HEADER + "dormeur 0 cmartin\n")
+    server.add_backup()
+    server.ask(os="linux")
+
+    assert "were not made by this program" in server.ask(os="mac").advice
+
+
+def test_our_config_stays_ours_when_an_administrator_gives_the_line_to_somebody(server):
+    server.ask(os="mac")
+    server.hosts.write_text(HEADER + "dormeur\t0\tadupont\n")
+
+    server.ask("adupont", os="linux")
+
+    assert b"/home" in server.pl.read_bytes()
+    server.pl.write_text("$Conf{RsyncShareName} = ['/home/adupont-secret'];\n")
+    server.hosts.write_text(HEADER)
+    server.ask("cmartin", os="linux")
+    assert b"adupont-secret" not in server.pl.read_bytes()
+
+
+def test_the_first_line_of_a_file_without_a_header_is_somebodys(server):
+    server.hosts.write_text("dormeur 0 cmartin\nx 0 adupont\n")
+    before = server.bytes()
+
+    for verb in ("check", "register"):
+        with pytest.raises(OtherOwner):
+            server.ask("adupont", verb=verb)
+
+    assert server.bytes() == before
+    assert server.ask("cmartin").status == "new"
+    assert server.hosts.read_text() == "dormeur 0 cmartin\nx 0 adupont\n"
+
+
+@pytest.mark.parametrize("text", ["host user dhcp moreUsers\n", "host dhcp\n"])
+@pytest.mark.parametrize("verb", ["check", "register"])
+def test_a_hosts_file_that_we_cannot_add_to_is_told_before_the_first_byte(server, text, verb):
+    server.hosts.write_text(text)
+    before = server.bytes()
+
+    with pytest.raises(CouldNotRegister):
+        server.ask(verb=verb)
+
+    assert server.bytes() == before
+
+
+def test_what_only_one_of_two_answers_of_the_directory_tells_makes_no_other_person(server):
+    server.people = People(replace(CMARTIN, entry="ipaUniqueID:7"))
+    server.ask()
+    server.people = People(replace(CMARTIN, entry="entryUUID:1"))
+    assert server.ask().status == "unchanged"
+    server.people = People(replace(CMARTIN, entry="entryUUID:1 ipaUniqueID:8"))
+
+    with pytest.raises(OtherOwner):
+        server.ask()
+
+
+def test_a_config_in_the_old_place_which_would_override_ours_reserves_the_name(server):
+    server.ask()
+    server.hosts.write_text(HEADER)
+    old = server.folder / "data/pc/dormeur/config.pl"
+    old.parent.mkdir()
+    old.write_text("1;\n")
+    before = server.bytes()
+
+    with pytest.raises(InvalidDnsName):
+        server.ask("adupont")
+
+    assert server.bytes() == before
+
+
+def test_the_log_says_where_an_earlier_key_is(server):
+    server.ask()
+    (server.state / "record.json").unlink()
+
+    answer = server.ask()
+
+    (aside,) = (server.folder / "state/aside").iterdir()
+    assert str(aside) in answer.note
+
+
+def test_the_directory_is_asked_nothing_about_a_machine_without_a_name(server, mocker):
+    mocker.patch.object(Dns, "name_of", side_effect=InvalidDnsName)
+    server.people.asked.clear()
+
+    with pytest.raises(InvalidDnsName):
+        server.ask("nobody-here")
+    mocker.patch.object(Dns, "name_of", return_value="localhost.univ-brest.fr")
+    with pytest.raises(InvalidDnsName):
+        server.ask("nobody-here")
+
+    assert server.people.asked == []
+
+
+def test_an_unknown_person_is_told_before_the_owner_and_the_owner_before_the_quota(server):
+    server.ask("adupont")
+    server.limits = config.Limits(hosts_per_person=1)
+
+    with pytest.raises(BadUser):
+        server.ask("nobody-here")
+    with pytest.raises(OtherOwner):
+        server.ask("cmartin")
+
+
+def test_backuppcs_lock_is_free_while_others_are_asked(server, mocker):
+    seen = []
+
+    def free(answer):
+        with (server.folder / "etc/LOCK").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        seen.append(answer)
+        return answer
+
+    mocker.patch.object(Dns, "name_of", side_effect=lambda *_: free("dormeur.univ-brest.fr"))
+    mocker.patch.object(server.people, "find", side_effect=lambda *_: free(CMARTIN))
+    mocker.patch.object(server.backuppc, "announce", side_effect=lambda *_: free(""))
+
+    server.ask()
+
+    assert seen == ["dormeur.univ-brest.fr", CMARTIN, ""]
 
 
 @pytest.mark.parametrize("lost", ["key", "key.pub", "known_hosts", "ssh_config"])

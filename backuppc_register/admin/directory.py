@@ -2,7 +2,7 @@
 
 from backuppc_register.admin.context import Context
 from backuppc_register.errors import BadUser
-from backuppc_register.person import Person, possible_logon
+from backuppc_register.person import Person, another_entry, possible_logon
 
 _WITHIN = 30.0  # seconds for one person, all servers together
 
@@ -33,7 +33,7 @@ class People:
         person = self.find(logon) if logon else None
         if person is None:
             return "not in the directory"
-        given_again = entry and person.entry and entry != person.entry
+        given_again = another_entry(entry, person.entry)
         return "the logon is another person's now" if given_again else ""
 
     def _ask(self, logon: str) -> Person | None:

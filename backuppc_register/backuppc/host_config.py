@@ -41,12 +41,18 @@ def exists(backuppc: config.BackupPC, host: str) -> bool:
 
     Raises NoConfigFile where it cannot be told.
     """
-    places = (
-        path(backuppc.config_dir, host),
-        path(backuppc.config_dir / "pc", host),
-        backuppc.data_dir / "pc" / host / "config.pl",
-    )
-    return any(_is_there(place) for place in places)
+    return _is_there(path(backuppc.config_dir, host)) or overrides(backuppc, host)
+
+
+def overrides(backuppc: config.BackupPC, host: str) -> bool:
+    """Tell whether *host* has a per-host config where BackupPC would read it instead of `path`.
+
+    Raises NoConfigFile where it cannot be told.
+    """
+    ours = path(backuppc.config_dir, host)
+    others = (path(backuppc.config_dir / "pc", host), backuppc.data_dir / "pc" / host / "config.pl")
+    # Debian's pc is a link to the folder itself.
+    return any(_is_there(place) and not _is_same(place, ours) for place in others)
 
 
 def render(os: str, values: Values, site_templates: Path) -> bytes:
@@ -125,3 +131,10 @@ def _is_there(place: Path) -> bool:
     except OSError as error:
         raise NoConfigFile(detail=f"is there a {place}? {error}") from error
     return True
+
+
+def _is_same(place: Path, other: Path) -> bool:
+    try:
+        return os.path.samestat(place.lstat(), other.lstat())
+    except OSError:
+        return False

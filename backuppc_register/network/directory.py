@@ -266,14 +266,16 @@ def _expect(kind: str, result: Mapping[str, Any]) -> None:
 
 
 def _identity(entry: _Entry) -> str:
-    """Return the entry's own lasting identity, in one spelling whatever server tells it, or ""."""
-    for attribute in _IDENTITIES:
-        if values := entry.values(attribute):
-            # objectGUID is 16 bytes, the first fields little-endian (MS-DTYP 2.3.4.2).
-            if attribute == "objectGUID":
-                return str(UUID(bytes_le=values[0])) if len(values[0]) == 16 else values[0].hex()
-            return _text(values[0]).lower()
-    return ""
+    """Return the entry's own lasting identity as `Person.entry` has it, in one spelling whoever tells it."""
+    told = ((attribute, entry.values(attribute)) for attribute in _IDENTITIES)
+    return " ".join(f"{attribute}:{_mark(attribute, values[0])}" for attribute, values in told if values)
+
+
+def _mark(attribute: str, value: bytes) -> str:
+    # objectGUID is 16 bytes, the first fields little-endian (MS-DTYP 2.3.4.2).
+    if attribute == "objectGUID":
+        return str(UUID(bytes_le=value)) if len(value) == 16 else value.hex()
+    return _text(value).lower().replace(" ", "_")
 
 
 def _text(value: bytes) -> str:

@@ -5,7 +5,7 @@ from enum import Enum
 
 from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.errors import InvalidDnsName, OtherOwner
-from backuppc_register.person import Person, same_logon
+from backuppc_register.person import Person, another_entry, same_logon
 from backuppc_register.state.records import Record
 
 
@@ -29,7 +29,8 @@ class Standing:
     """What there is of a host, read under the lock.
 
     *folder*: whether our state has anything under its name. *config*: the per-host .pl, None where there is
-    none. *reserved*: a per-host config of any kind exists. *backups*: it has data in BackupPC.
+    none. *reserved*: a per-host config of any kind exists; *overridden*: one that BackupPC reads instead of
+    the .pl. *backups*: it has data in BackupPC.
     """
 
     hosts: HostsFile
@@ -38,6 +39,7 @@ class Standing:
     config: bytes | None
     reserved: bool
     backups: bool
+    overridden: bool = False
 
     def lines(self, host: str) -> tuple[Line, ...]:
         """Return the hosts lines of *host*."""
@@ -66,6 +68,8 @@ def judge(applicant: Applicant, standing: Standing) -> Claim:
         raise _refusal(applicant, f"no hosts line, but backups of {_owner(standing.record)}")
     if standing.record is None and standing.reserved:
         raise InvalidDnsName(detail=f"{applicant.host} has a config, but no line, data or record: reserved")
+    if standing.overridden:
+        raise InvalidDnsName(detail=f"{applicant.host} has a config that BackupPC prefers to ours: reserved")
     return Claim.FREE
 
 
@@ -88,9 +92,8 @@ def _is_recorded(applicant: Applicant, record: Record | None) -> bool:
     """
     if record is None:
         return False
-    entry = applicant.person.entry
-    another_entry = bool(record.entry and entry and record.entry != entry)
-    same_person = same_logon(record.person, applicant.person.uid) and not another_entry
+    person = applicant.person
+    same_person = same_logon(record.person, person.uid) and not another_entry(record.entry, person.entry)
     return same_person and record.full_name == applicant.full_name
 
 

@@ -11,7 +11,7 @@ from backuppc_register.backuppc import backups, closed_config, host_config, host
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
 from backuppc_register.deadline import Deadline
-from backuppc_register.errors import NoConfigFile, RegisterError
+from backuppc_register.errors import Misconfigured, NoConfigFile, RegisterError
 from backuppc_register.person import Person
 from backuppc_register.reply import Success
 from backuppc_register.request import Address, Request
@@ -145,7 +145,7 @@ def _register(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
             retirement.reopen(plan.record, standing.config, site.config.backuppc, site.folders)
             standing = standing_of(applicant.host, site)
             plan = replace(_plan(applicant, standing, site), resumed=True)
-        _carry_out(plan, standing, site)
+        notes += _carry_out(plan, standing, site)
         notes += _noted(plan, standing, site)
         key = site.folders.public_key(applicant.host)
     if key is None:
@@ -184,6 +184,7 @@ def standing_of(host: str, site: Site) -> Standing:
         config=host_config.read(places.config_dir, host),
         reserved=host_config.exists(places, host),
         backups=backups.has_backups(places.data_dir, host),
+        overridden=host_config.overrides(places, host),
     )
 
 
@@ -192,10 +193,17 @@ def _plan(applicant: Applicant, standing: Standing, site: Site) -> Plan:
     line = not standing.lines(applicant.host)
     if line:
         policy.refuse_one_too_many(applicant.person.uid, standing.hosts, site.config.limits)
-    if claim is Claim.KNOWN and standing.record is not None:
-        if standing.record.retired or standing.record.purge:
-            return Plan(standing.record, line=line, resumed=True)
-        return replace(_plan_known(applicant, standing.record, standing, site), line=line)
+        hosts.refuse_append(site.config.backuppc.hosts, standing.hosts, applicant.host, applicant.person.uid)
+    record = standing.record
+    if claim is Claim.KNOWN and record is not None:
+        if record.retired or record.purge:
+            return Plan(record, line=line, resumed=True)
+        return replace(_plan_known(applicant, record, standing, site), line=line)
+    open_config = standing.config not in (None, closed_config.text(applicant.host))
+    if claim is Claim.TAKEN_OVER and record is not None and record.config and open_config:
+        # The .pl is ours, from the earlier person's registration: it stays ours under the new record.
+        ours = replace(_record(applicant, record.config), os=record.os)
+        return replace(_plan_known(applicant, ours, standing, site), set_aside=True, folder=True)
     return replace(_plan_new(applicant, claim, standing, site), line=line)
 
 
@@ -219,39 +227,52 @@ def _plan_new(applicant: Applicant, claim: Claim, standing: Standing, site: Site
 
 def _plan_known(applicant: Applicant, record: Record, standing: Standing, site: Site) -> Plan:
     """Plan a host that is this person's by our record: finish what is missing, follow another OS word."""
-    host, moved = applicant.host, record.os != applicant.os
-    unchanged = Plan(record, folder=not site.folders.is_whole(host))
-    if record.config and _is_refreshed(standing.config, record, moved, applicant, site):
+    unchanged = Plan(record, folder=not site.folders.is_whole(applicant.host))
+    if record.config and _is_refreshed(record, standing, applicant, site):
         content = _render(applicant, applicant.os, site)
         renewed = replace(record, os=applicant.os, config=host_config.digest(content))
         return replace(unchanged, record=renewed, folder=True, config=content)
-    if not moved:
+    if record.os == applicant.os:
         return unchanged
-    advice = f"The backup settings of {host} were changed by hand and still are those for {record.os}."
-    return replace(unchanged, record=replace(record, os=applicant.os), folder=True, advice=advice)
+    return replace(unchanged, advice=_why_kept(record, standing))
 
 
-def _is_refreshed(
-    config: bytes | None, record: Record, moved: bool, applicant: Applicant, site: Site
-) -> bool:
+def _is_refreshed(record: Record, standing: Standing, applicant: Applicant, site: Site) -> bool:
     """Tell whether the .pl, which we wrote once, is to be written again.
 
     It is when it is missing, or when it is ours to the byte and for another OS. A run that was killed between
     record and config leaves the earlier OS's, which no digest tells any more.
+
+    Where backups work with it, it stays: the OS word is nothing but a word of whoever uses the machine, and
+    another one would end its backups.
     """
-    if config is None:
+    if standing.config is None:
         return True
-    if host_config.digest(config) == record.config:
-        return moved
+    if standing.backups or record.verified:
+        return False
+    if host_config.digest(standing.config) == record.config:
+        return record.os != applicant.os
     others = (word for word in site.config.server.os if word != applicant.os)
-    return any(config == _render(applicant, word, site) for word in others)
+    return any(standing.config == _rendered(applicant, word, site) for word in others)
 
 
-def _carry_out(plan: Plan, standing: Standing, site: Site) -> None:
-    """Write what *plan* says, each part complete on disk before the next; the hosts line is the commit."""
+def _why_kept(record: Record, standing: Standing) -> str:
+    """Say why another OS word changes nothing."""
+    settings = f"The backup settings of {record.host}"
+    if not record.config:
+        return f"{settings} were not made by this program and stay as they are."
+    if standing.config is not None and host_config.digest(standing.config) != record.config:
+        return f"{settings} were changed by hand and still are those for {record.os}."
+    return f"{settings} still are those for {record.os}, with which it is backed up: ask the help desk."
+
+
+def _carry_out(plan: Plan, standing: Standing, site: Site) -> list[str]:
+    """Write what *plan* says, each part complete on disk before the next; the hosts line is the commit.
+
+    Return what the log is to say of it.
+    """
     host, places = plan.record.host, site.config.backuppc
-    if plan.set_aside:
-        site.folders.set_aside(host, plan.their_config, datetime.now(UTC))
+    aside = site.folders.set_aside(host, plan.their_config, datetime.now(UTC)) if plan.set_aside else None
     if plan.folder:
         if site.folders.exists(host):
             site.folders.complete(plan.record)
@@ -261,6 +282,7 @@ def _carry_out(plan: Plan, standing: Standing, site: Site) -> None:
         host_config.write(places.config_dir, host, plan.config)
     if plan.line:
         hosts.append(places.hosts, standing.hosts, host, plan.record.person)
+    return [f"the earlier key and record are in {aside}"] if aside else []
 
 
 def _noted(plan: Plan, standing: Standing, site: Site) -> list[str]:
@@ -288,6 +310,14 @@ def _record(applicant: Applicant, config: str) -> Record:
         registered=datetime.now(UTC).isoformat(timespec="seconds"),
         config=config,
     )
+
+
+def _rendered(applicant: Applicant, os: str, site: Site) -> bytes | None:
+    """Return what we write for the word *os*, None where we cannot have: its template is no good."""
+    try:
+        return _render(applicant, os, site)
+    except Misconfigured:
+        return None
 
 
 def _render(applicant: Applicant, os: str, site: Site) -> bytes:

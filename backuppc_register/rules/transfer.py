@@ -9,7 +9,7 @@ from itertools import count
 from backuppc_register.backuppc import closed_config, host_config, host_data, hosts
 from backuppc_register.backuppc.hosts import Line
 from backuppc_register.errors import BadUser, NoConfigFile
-from backuppc_register.person import Person, possible_logon, same_logon
+from backuppc_register.person import Person, another_entry, possible_logon, same_logon
 from backuppc_register.rules import policy
 from backuppc_register.rules.custody import (
     Custody,
@@ -96,7 +96,7 @@ def _plan(subject: Subject, person: Person, custody: Custody, purge_in: int | No
     host, line, record = subject.host, lined(subject), recorded(subject)
     if is_archive(host):
         raise Refused(reason=f"{host} are archived backups: they stay with {line.user}")
-    given_again = bool(record.entry and person.entry and record.entry != person.entry)
+    given_again = another_entry(record.entry, person.entry)
     same = same_logon(line.user, person.uid)
     if same and same_logon(record.person, person.uid) and not given_again:
         raise Refused(reason=f"{host} is {person.uid}'s already")

@@ -18,7 +18,7 @@ _MAY_BE_ABSENT = ("verified", "retired", "purge")
 class Record:
     """One registration.
 
-    *person* is the canonical uid, *entry* the directory's own mark of that person (entryUUID; may be empty).
+    *person* is the canonical uid, *entry* the directory's own mark of that person (`Person.entry`).
     *address* is the peer's at the time *registered* (UTC, ISO 8601, whole seconds). *config* is the SHA-256,
     in hex, of the per-host .pl as we wrote it; empty where the .pl is not ours. *verified* and *retired* say
     when the way back was last proved and backups were stopped, *purge* from when the data may be deleted;

@@ -15,7 +15,7 @@ from backuppc_register.errors import BadUser, InvalidDnsName, NoConfigFile, Regi
 from backuppc_register.network import greeting
 from backuppc_register.network.directory import Directory
 from backuppc_register.network.resolver import Resolver
-from backuppc_register.person import possible_logon
+from backuppc_register.person import another_entry, possible_logon
 from backuppc_register.rules.diagnosis.finding import Answer, green, red, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.records import Record
@@ -79,7 +79,7 @@ def persons(situation: Situation) -> Iterator[Answer]:
         asked += 1
         try:
             person = people.find(record.person, left)
-            if person.entry and person.entry != record.entry:
+            if another_entry(person.entry, record.entry):
                 again.append(f"{record.host} ({record.person})")
         except BadUser:
             gone.append(f"{record.host} ({record.person})")
