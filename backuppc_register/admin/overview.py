@@ -98,7 +98,7 @@ def view(context: Context, host: str, lines: tuple[Line, ...]) -> View:
     return View(
         host=host,
         lines=lines,
-        folder=told(lambda: folders.exists(host), True),
+        folder=told(lambda: folders.exists(host), False),
         record=told(lambda: folders.record(host), None),
         key=fingerprint(public or ""),
         host_keys=tuple(key.fingerprint for key in known),
