@@ -29,6 +29,7 @@ VERSION=1
 ACCOUNT=bckpciuem
 HELPER=/usr/local/libexec/bckpciuem/rsync-helper
 CONFIG=/etc/bckpciuem.conf
+TCC=/Library/Application\ Support/com.apple.TCC    # what a Mac keeps its permissions in
 ANCHOR=/                # whatever root trusts is root's, from here down
 PATIENCE=10             # seconds for the whole list on standard input
 MAX_COMMAND=4096        # bytes
@@ -377,7 +378,7 @@ prepare_restore() {
 # A restore must not hand the server more than it has.
 spare_ourselves() {
     case $TARGET/ in
-        "${HELPER%/*}"/* | "$CONFIG"/* | /etc/sudoers* | /var/lib/"$ACCOUNT"/*)
+        "${HELPER%/*}"/* | "$CONFIG"/* | /etc/sudoers* | /private/etc/sudoers* | /private/var/lib/"$ACCOUNT"/* | /var/lib/"$ACCOUNT"/*)
             refuse "$(shown "$TARGET") is kept as it is" ;;
     esac
 }
@@ -389,7 +390,7 @@ as_reader() {
             account_ids
             drop_privileges -all,+dac_read_search
             ;;
-        Darwin) [ ! -x /usr/bin/caffeinate ] || PREFIX=(/usr/bin/caffeinate -ims) ;;
+        Darwin) if command -v caffeinate >/dev/null; then PREFIX=(caffeinate -ims); fi ;;
         *) unavailable 'this system is not known' ;;
     esac
 }
@@ -496,7 +497,7 @@ probe() {
     as_reader
     printf '%s\n' "version:$VERSION" "system:$(uname -s)" "user:$ACCOUNT" "rsync:$(rsync_version)"
     for folder in "${SHARES[@]}"; do
-        if ${PREFIX[@]+"${PREFIX[@]}"} ls -A -- "$folder/" </dev/null >/dev/null 2>&1; then
+        if ! hidden && ${PREFIX[@]+"${PREFIX[@]}"} ls -A -- "$folder/" </dev/null >/dev/null 2>&1; then
             printf 'share:%s\n' "$folder"
         else
             printf 'unreadable:%s\n' "$folder"
@@ -508,6 +509,11 @@ probe() {
     done
     note probe
     exit 0
+}
+
+# Without Full Disk Access for what sshd starts, a Mac hides folders even from root. It hides this file then too.
+hidden() {
+    [ -d "$TCC" ] && ! head -c 1 -- "$TCC/TCC.db" </dev/null >/dev/null 2>&1
 }
 
 as_helper() {

@@ -89,6 +89,7 @@ class Room:
             "CONFIG": f"{self.folder}/conf",
             "ANCHOR": str(self.folder),
             "PATIENCE": str(patience),
+            "TCC": f"{self.folder}/TCC #",  # the value there has a blank
         }.items():
             text, count = re.subn(rf"^{name}=\S+", f"{name}={value}", text, flags=re.MULTILINE)
             assert count == 1, name
@@ -741,6 +742,43 @@ def test_probe_answers_in_lines_of_keyword_and_value(room: Room) -> None:
         f"restore-dir:{room.restore_dir}",
     ]
     assert (outcome.status, outcome.executed) == (0, None)
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_probe_tells_a_mac_that_hides_folders_from_what_sshd_starts(room: Room, granted: bool) -> None:
+    (room.folder / "TCC").mkdir()
+    if granted:
+        (room.folder / "TCC/TCC.db").write_text("SQLite format 3")
+
+    lines = room.helper("probe").stdout.decode().splitlines()
+
+    assert (f"share:{room.share}" in lines, f"unreadable:{room.share}" in lines) == (granted, not granted)
+
+
+def as_a_mac(room: Room) -> None:
+    """Let the script take this machine for a Mac; what it would start there is recorded."""
+    for name, text in {"uname": "#!/bin/sh\necho Darwin\n", "caffeinate": RECORDER}.items():
+        (room.folder / "bin" / name).write_text(text.replace("FOLDER", str(room.folder)))
+        (room.folder / "bin" / name).chmod(0o755)
+
+
+def test_a_mac_does_not_fall_asleep_during_a_backup(room: Room) -> None:
+    as_a_mac(room)
+
+    outcome = room.helper(FULL, backup_list(room))
+
+    assert outcome.executed
+    assert outcome.executed[:4] == ["caffeinate", "-ims", f"{room.folder}/bin/rsync", "--server"]
+    assert "s" not in outcome.executed[6].split("e.")[0]
+
+
+def test_a_restore_on_a_mac_becomes_our_account_through_sudo(room: Room) -> None:
+    as_a_mac(room)
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.restore_dir}/"))
+
+    assert outcome.executed
+    assert outcome.executed[:5] == ["sudo", "-n", "-u", f"#{ACCOUNT_ID}", "--"]
 
 
 # ---------------------------------------------------------------- the configuration
