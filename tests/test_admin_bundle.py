@@ -117,6 +117,14 @@ def test_a_revoked_register_key_is_in_no_bundle(with_key):
     assert (done.returncode, output.exists()) == (1, False)
 
 
+def test_a_register_key_without_its_line_is_in_no_bundle(with_key):
+    with_key.authorized_keys.write_text("")
+
+    output, done = bundled(with_key)
+
+    assert (done.returncode, output.exists()) == (1, False)
+
+
 def test_windows_is_refused_clearly(with_key):
     output, done = bundled(with_key, os="windows")
 

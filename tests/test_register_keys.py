@@ -58,8 +58,9 @@ def test_a_key_is_read_back_as_it_was_bound(keys):
 
 
 def test_sshd_understands_the_line(keys, tmp_path):
-    keys.add("main", Binding('/opt/a "b"/backuppc-register', ("10.0.0.0/8",), "20270930"))
+    keys.add("main", Binding("'/opt/a \"b/backuppc-register'", ("10.0.0.0/8",), "20270930"))
 
+    assert keys.all()[0].command == "'/opt/a \"b/backuppc-register' --register-key main"
     assert keys.all()[0].fingerprint in ssh_keygen("-l", "-f", tmp_path / "ssh/authorized_keys")
 
 
