@@ -142,10 +142,13 @@ def _unwritten(content: bytes | None) -> Iterator[tuple[int, ...]]:
     if content is None:
         yield ()
         return
-    with os.fdopen(os.memfd_create("proposed.pl"), "wb") as file:
-        file.write(content)
-        file.flush()
-        yield (file.fileno(),)
+    descriptor = os.memfd_create("proposed.pl")
+    try:
+        while content:
+            content = content[os.write(descriptor, content) :]
+        yield (descriptor,)
+    finally:
+        os.close(descriptor)
 
 
 def _run(command: list[str], within: float, files: tuple[int, ...] = ()) -> tuple[bytes, str]:
