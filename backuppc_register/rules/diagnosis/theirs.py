@@ -19,6 +19,7 @@ _ASKED = 5  # hosts that the running BackupPC is asked for
 _SHOWN = 5  # of what there is a list of
 _HARDEN = "Append packaging/backuppc-hardening.pl to config.pl: backuppc-register-admin init does."
 _CLOSED = re.compile(r"^\$Conf\{CgiUserConfigEdit\}\{(\w+)\} = 0;", re.MULTILINE)
+_CLOSED_LIKE = re.compile(r"^\$Conf\{CgiUserConfigEdit\}\{\$_\} = 0 for grep \{ /(\S+)/ \}", re.MULTILINE)
 # What reaches a command line on this server: whoever may edit one of them runs programs as BackupPC.
 _RUNS = {"RsyncSshArgs", "RsyncArgs", "RsyncArgsExtra", "RsyncFullArgsExtra", "RsyncIncrArgsExtra"}
 _RUNS |= {"RsyncRestoreArgs", "RsyncRestoreArgsExtra", "RsyncClientPath", "RsyncBackupPCPath", "XferMethod"}
@@ -133,13 +134,14 @@ def web_editor(situation: Situation) -> Iterator[Answer]:
     editable = told.get("CgiUserConfigEdit", {})
     if not told or not told.get("CgiUserConfigEditEnable", True) or not isinstance(editable, dict):
         return
-    closed = set(_CLOSED.findall(resources.find("packaging/backuppc-hardening.pl").read_text("utf-8")))
+    snippet = resources.find("packaging/backuppc-hardening.pl").read_text("utf-8")
+    closed, like = set(_CLOSED.findall(snippet)), [re.compile(one) for one in _CLOSED_LIKE.findall(snippet)]
     # What config.pl does not name is closed (CGI/EditConfig.pm).
     open_ = {name for name, value in editable.items() if value not in (0, "0", "", None)}
     runs = sorted(name for name in open_ if name in _RUNS or name.endswith("Cmd"))
     if runs:
         yield red(f"every owner of a host can run programs here, by {_some(runs)}", _HARDEN)
-    elif loose := sorted(open_ & closed):
+    elif loose := sorted(name for name in open_ if name in closed or any(one.search(name) for one in like)):
         yield yellow(f"owners can edit {_some(loose)}", _HARDEN)
 
 

@@ -1,0 +1,382 @@
+"""The checks of a server one by one, on folders of a test's own, and what becomes of their findings."""
+
+import io
+import json
+import os
+import socket
+import threading
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_mock import MockerFixture
+
+from backuppc_register import config
+from backuppc_register.admin import diagnose
+from backuppc_register.admin.context import Start
+from backuppc_register.backuppc import hosts, main_config
+from backuppc_register.errors import Misconfigured, NoConfigFile
+from backuppc_register.network import greeting
+from backuppc_register.rules.diagnosis import ours, services, theirs
+from backuppc_register.rules.diagnosis.finding import Answer, Finding, Level, examine, green, red, yellow
+from backuppc_register.rules.diagnosis.situation import Situation
+
+HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
+
+
+@pytest.fixture
+def situation(tmp_path: Path) -> Situation:
+    for name in ("etc", "top/pc", "state", "home/.ssh"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "config.toml").touch()
+    (tmp_path / "state").chmod(0o750)
+    (tmp_path / "etc/hosts").write_bytes(HEADER + b"dormeur\t0\tcmartin\n")
+    places = {"hosts": "etc/hosts", "config_dir": "etc", "data_dir": "top"}
+    document = {
+        "server": {"url": "https://dugong/{host}"},
+        "directory": {"servers": ["ldaps://ldap"], "base": "o=x"},
+        "dns": {"domains": ["univ-brest.fr"]},
+        "backuppc": {name: str(tmp_path / place) for name, place in places.items()},
+        "state": {"directory": str(tmp_path / "state")},
+    }
+    return Situation(
+        config=config.check(document),
+        config_path=tmp_path / "config.toml",
+        problem="",
+        account="backuppc",
+        uid=os.getuid(),
+        home=tmp_path / "home",
+    )
+
+
+def write_hosts(situation: Situation, content: bytes) -> None:
+    situation.config.backuppc.hosts.write_bytes(content)
+
+
+def set_perl(situation: Situation, text: str) -> None:
+    (situation.config.backuppc.config_dir / "config.pl").write_text(text + "\n1;\n")
+
+
+def bad(check: Callable[[Situation], Any], situation: Situation) -> list[tuple[Level, str]]:
+    found = examine("x", check, situation)
+    assert all(one.advice for one in found if one.level)
+    return [(one.level, one.what) for one in found if one.level]
+
+
+class TestExamine:
+    def test_a_check_that_breaks_is_a_red_finding_beside_what_it_found(self, situation: Situation) -> None:
+        def check(_: Situation) -> Iterator[Answer]:
+            yield green("one thing")
+            raise KeyError("oops")
+
+        found = examine("shaky", check, situation)
+
+        assert [one.level for one in found] == [Level.GREEN, Level.RED]
+        assert "KeyError: 'oops'" in found[1].what
+        assert found[1].advice
+
+    @pytest.mark.parametrize("error", [OSError(13, "Permission denied"), NoConfigFile(detail="Permission d")])
+    def test_what_cannot_be_looked_at_is_red(self, situation: Situation, error: Exception) -> None:
+        def check(_: Situation) -> Iterator[Answer]:
+            yield from ()
+            raise error
+
+        (found,) = examine("closed", check, situation)
+
+        assert found.level is Level.RED
+        assert "Permission d" in found.what
+
+    def test_a_check_without_a_word_is_green(self, situation: Situation) -> None:
+        assert examine("quiet", lambda _: [], situation) == [Finding("quiet", Level.GREEN, "nothing wrong")]
+
+    def test_red_is_worse_than_yellow(self) -> None:
+        assert max(yellow("a", "b"), red("a", "b"), green("a"))[0] is Level.RED
+
+
+@pytest.mark.parametrize("name", diagnose.CHECKS)
+def test_no_check_breaks_on_a_server_where_everything_is_gone(situation: Situation, name: str) -> None:
+    nothing = {"backuppc": {"hosts": "/nowhere/hosts", "config_dir": "/nowhere", "data_dir": "/nowhere"}}
+    bare = replace(
+        situation,
+        config=config.as_far_as_readable(nothing),
+        config_path=Path("/nowhere/config.toml"),
+        problem="no such file",
+        home=Path("/nowhere"),
+    )
+
+    assert not [one for one in examine(name, diagnose.CHECKS[name], bare) if "does not work" in one.what]
+
+
+NAMES = {
+    "dormeur": False, "lab-12": False, "poolside": False, "pppoe": False, "dynamo": False, "pc-2026-11": False,
+    "wifi": True, "dhcp-10": True, "dhcp12.univ-brest.fr": True, "vpn-a": True, "pc-vpn": True,
+    "host-10-1-2-3": True, "guest7": True, "dyn.univ-brest.fr": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_a_pool(situation: Situation, name: str) -> None:
+    write_hosts(situation, HEADER + f"{name} 0 cmartin\n".encode())
+
+    assert bool(bad(theirs.pool_names, situation)) == NAMES[name]
+
+
+ADMINS = [
+    ("backuppc", []),
+    ("backuppc jean", []),
+    ("backuppc cmartin", []),  # named as such, and has a laptop
+    ("cmartin-admin", [Level.RED]),
+    ("x.cmartin", [Level.RED]),
+    ("xcmartin", []),
+    ("jean-admin", [Level.YELLOW]),
+    ("*", [Level.RED]),
+    ("", []),
+]
+
+
+@pytest.mark.parametrize(("admins", "levels"), ADMINS)
+def test_who_is_an_administrator_by_chance(situation: Situation, admins: str, levels: list[Level]) -> None:
+    set_perl(situation, f"$Conf{{CgiAdminUsers}} = '{admins}';")
+
+    assert [level for level, _ in bad(theirs.admin_users, situation)] == levels
+
+
+EDITABLE = [
+    ("RsyncSshArgs", "1", Level.RED),
+    ("PingCmd", "1", Level.RED),
+    ("RsyncSshArgs", "0", None),
+    ("RsyncSshArgs", "''", None),
+    ("FullKeepCnt", "1", Level.YELLOW),
+    ("EMailNotifyOldBackupDays", "1", Level.YELLOW),
+    ("TarShareName", "1", Level.YELLOW),
+    ("RsyncShareName", "1", None),
+]
+
+
+@pytest.mark.parametrize(("setting", "value", "level"), EDITABLE)
+def test_what_owners_may_edit(situation: Situation, setting: str, value: str, level: Level | None) -> None:
+    set_perl(situation, f"$Conf{{CgiUserConfigEdit}}{{{setting}}} = {value};")
+
+    assert [one for one, _ in bad(theirs.web_editor, situation)] == ([level] if level else [])
+
+
+def test_an_editor_that_is_closed_to_owners_is_no_danger(situation: Situation) -> None:
+    closed = "$Conf{CgiUserConfigEditEnable} = 0;"
+    set_perl(situation, "$Conf{CgiUserConfigEdit}{RsyncSshArgs} = 1;" + closed)
+
+    assert bad(theirs.web_editor, situation) == []
+
+
+class TestMainConfig:
+    def read(self, situation: Situation) -> dict[str, Any]:
+        places = situation.config.backuppc
+        return main_config.read(places.config_dir, places.data_dir, 20)
+
+    def test_what_config_pl_sets_and_not_what_it_prints(self, situation: Situation) -> None:
+        odd = "$Conf{X} = sub {}; $Conf{L} = [1, {a => undef}];"
+        set_perl(situation, f"print 'x'; $Conf{{TopDir}} = '/srv/é'; {odd}")
+
+        told = self.read(situation)
+
+        assert told["TopDir"].encode("latin-1").decode() == "/srv/é"
+        assert told["L"] == [1, {"a": None}]
+
+    @pytest.mark.parametrize("text", ["$Conf{", "die('no');", "exit(3);"])
+    def test_a_mistake_is_a_fault(self, situation: Situation, text: str) -> None:
+        set_perl(situation, text)
+
+        with pytest.raises(Misconfigured):
+            self.read(situation)
+
+    def test_one_that_takes_too_long_is_a_fault(self, situation: Situation) -> None:
+        set_perl(situation, "sleep(30);")
+
+        with pytest.raises(Misconfigured):
+            main_config.read(situation.config.backuppc.config_dir, Path("/nowhere"), 0.5)
+
+    def test_none_at_all_is_a_fault(self, situation: Situation) -> None:
+        with pytest.raises(Misconfigured, match=r"config\.pl"):
+            self.read(situation)
+
+
+def test_a_lock_that_is_a_link_is_red_and_none_at_all_is_not(situation: Situation) -> None:
+    assert bad(theirs.lock, situation) == []
+    (situation.config.backuppc.config_dir / "LOCK").symlink_to("/dev/null")
+
+    assert [level for level, _ in bad(theirs.lock, situation)] == [Level.RED]
+
+
+def test_looking_at_the_hosts_file_makes_no_lock(situation: Situation) -> None:
+    assert len(situation.hosts.lines) == 1
+    assert not (situation.config.backuppc.config_dir / "LOCK").exists()
+
+
+def test_lines_that_say_something_and_are_skipped() -> None:
+    content = HEADER + b"a 0 b\n 1x 0 b\n\n# c\n   # d\nalone\na/b 0 c\n2001:db8::1 0 c"
+
+    assert hosts.skipped(content) == (" 1x 0 b", "alone", "a/b 0 c", "2001:db8::1 0 c")
+
+
+@pytest.mark.parametrize(
+    ("content", "there"),
+    [(HEADER, True), (b"# x\nhost dhcp user\n", True), (b"", False), (b"# x\n", False), (b"a 0 b\n", False)],
+)
+def test_whether_there_is_a_header(content: bytes, there: bool) -> None:
+    assert hosts.has_header(content) is there
+
+
+class TestSshd:
+    @pytest.fixture
+    def listening(self) -> Iterator[tuple[int, list[bytes]]]:
+        said = [b"SSH-2.0-OpenSSH\r\n"]
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def serve() -> None:
+                while True:
+                    try:
+                        channel, _ = server.accept()
+                    except OSError:
+                        return
+                    with channel, suppress(OSError):
+                        channel.sendall(said[0])
+
+            thread = threading.Thread(target=serve, daemon=True)
+            thread.start()
+            yield server.getsockname()[1], said
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+    SETTINGS = (
+        ({}, None),
+        ({"usepam": "no"}, "usepam no"),
+        ({"forcecommand": "/bin/false"}, "forcecommand"),
+        ({"allowusers": "root admin@192.0.2.1"}, "shuts"),
+        ({"allowusers": "root backuppc"}, None),
+        ({"allowusers": "root b*"}, None),
+        ({"denyusers": "backuppc"}, "shuts"),
+        ({"denyusers": "root"}, None),
+        ({"allowgroups": "people"}, None),
+    )
+
+    @pytest.mark.parametrize(("told", "words"), SETTINGS)
+    def test_settings_that_shut_the_account_out(
+        self, situation: Situation, listening: Any, told: dict[str, str], words: str | None
+    ) -> None:
+        sshd = {"port": str(listening[0]), **told}
+
+        found = bad(services.sshd, replace(situation, sshd=sshd))
+
+        assert [words in what for _, what in found if words] == ([True] if words else [])
+        assert bool(found) == bool(words)
+
+    def test_something_else_on_its_port_is_red(self, situation: Situation, listening: Any) -> None:
+        port, said = listening
+        said[0] = b"220 mail\r\n"
+
+        assert "no sshd" in bad(services.sshd, replace(situation, sshd={"port": str(port)}))[0][1]
+
+    def test_its_settings_as_it_tells_them(self) -> None:
+        told = "port 22\nport 2222\nallowusers root\nallowusers backuppc\nusepam yes\n"
+
+        assert diagnose._words(told) == {"port": "22", "allowusers": "root backuppc", "usepam": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "levels"),
+    [
+        (200, '<link href="image/BackupPC_stnd.css">', [Level.RED]),
+        (200, "Please log in", []),
+        (401, '<link href="image/BackupPC_stnd.css">', []),
+        (302, "", []),
+        (404, "", []),
+    ],
+)
+def test_pages_that_ask_for_a_login_and_pages_that_do_not(
+    situation: Situation, mocker: MockerFixture, status: int, text: str, levels: list[Level]
+) -> None:
+    mocker.patch.object(greeting, "page", return_value=greeting.Page(status, text))
+
+    assert [level for level, _ in bad(services.web, situation)] == levels
+
+
+class TestMetrics:
+    FOUND = (
+        Finding("lock", Level.GREEN, "x"),
+        Finding("dns", Level.YELLOW, "x", "y"),
+        Finding("dns", Level.RED, "x", "y"),
+        Finding("dns", Level.GREEN, "x"),
+    )
+
+    def test_the_worst_of_each_check_counts(self, tmp_path: Path) -> None:
+        diagnose._write_metrics(tmp_path / "backuppc.prom", self.FOUND)
+
+        lines = (tmp_path / "backuppc.prom").read_text().splitlines()
+        values = [line for line in lines if line.startswith("backuppc_register_check{")]
+        assert values == ['backuppc_register_check{check="lock"} 0', 'backuppc_register_check{check="dns"} 2']
+        assert lines[-1].startswith("backuppc_register_diagnosed_timestamp_seconds 1")
+        assert (tmp_path / "backuppc.prom").stat().st_mode & 0o777 == 0o644
+
+    def test_a_file_that_cannot_be_written_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(Misconfigured, match="--prometheus"):
+            diagnose._write_metrics(tmp_path / "nowhere" / "backuppc.prom", self.FOUND)
+
+
+class TestPrinted:
+    def told(self, found: list[Finding], *, terminal: bool = False, quiet: bool = False) -> str:
+        out = io.StringIO()
+        out.isatty = lambda: terminal  # type: ignore[method-assign]
+        diagnose._print(Start(Path(), "chef", out, io.StringIO()), found, quiet=quiet)
+        return out.getvalue()
+
+    def test_advice_stands_below_and_the_sum_at_the_end(self) -> None:
+        lines = self.told([Finding("dns", Level.RED, "is down", "start it")]).splitlines()
+
+        assert lines[0].split() == ["red", "dns", "is", "down"]
+        assert lines[1].strip() == "-> start it"
+        assert lines[2] == "1 red, 0 yellow, 0 green"
+
+    def test_quiet_says_nothing_of_what_is_well(self) -> None:
+        assert self.told([Finding("dns", Level.GREEN, "is up")], quiet=True) == ""
+        assert "is up" in self.told([Finding("dns", Level.GREEN, "is up")])
+
+    def test_colours_are_for_terminals_and_nobody_elses_bytes_reach_them(self) -> None:
+        told = self.told([Finding("hosts-lines", Level.RED, "\x1b[2J", "x")], terminal=True)
+
+        assert "\x1b[31mred" in told
+        assert "\\x1b[2J" in told
+        assert "\x1b[2J" not in told
+        assert "\x1b" not in self.told([Finding("hosts-lines", Level.RED, "x", "x")])
+
+
+def test_a_key_with_a_mistake_leaves_the_rest_of_the_configuration_readable() -> None:
+    told = config.as_far_as_readable({"directory": {"servers": ["ldaps://ldap"], "timeout": "5"}, "dns": 3})
+
+    assert told.directory.servers == ("ldaps://ldap",)
+    assert told.directory.timeout == 5
+    assert told.dns.domains == ()
+
+
+def test_where_no_folder_tells_the_account_that_is_said(tmp_path: Path, mocker: MockerFixture) -> None:
+    mocker.patch.object(diagnose, "_DEBIANS", {"hosts": "/nowhere/hosts", "config_dir": "/nowhere"})
+    mocker.patch.object(diagnose, "_STATE", "/nowhere")
+    start = Start(tmp_path / "config.toml", "chef", io.StringIO(), io.StringIO())
+    (tmp_path / "config.toml").write_text("[backuppc]\ndata_dir = '/nowhere'\n")
+
+    with pytest.raises(Misconfigured, match="is it installed"):
+        diagnose.run_alone(start, Namespace(logon="", only=None, json=True, quiet=False, prometheus=None))
+
+
+def test_the_ledger_of_hosts_without_lines_is_an_alarm(situation: Situation) -> None:
+    lines = [["calmar 0 a", "0", "a"]]
+    row = {"host": "calmar", "data": True, "seen": "2026-01-01T00:00:00+00:00", "lines": lines}
+    ledger = situation.config.state.directory / "ledger"
+    ledger.write_text(f'{{"format": 1}}\n{json.dumps(row)}\n')
+
+    found = bad(ours.reconciled, situation)
+
+    assert [level for level, _ in found] == [Level.YELLOW, Level.RED]
+    assert "calmar" in found[1][1]
