@@ -280,7 +280,7 @@ def peer(conduct: Callable[[socket.socket], None]) -> Iterator[Peer]:
 
 
 def hang_up(connection):
-    pass
+    """Close at once."""
 
 
 def silent(connection):
@@ -295,6 +295,14 @@ def web(connection):
 def mail(connection):
     connection.sendall(b"220 dormeur ESMTP\r\n")
     time.sleep(8)
+
+
+def crowded(connection):
+    connection.sendall(b"Exceeded MaxStartups\r\n")
+
+
+def penalty(connection):
+    connection.sendall(b"Not allowed at this time\r\n")
 
 
 def drip(connection):
@@ -329,6 +337,8 @@ def greet(rest: bytes, then: Callable[[socket.socket], None]) -> Callable[[socke
 
 BROKEN = [
     (hang_up, "hung-up"),
+    (crowded, "hung-up"),
+    (penalty, "hung-up"),
     (silent, "not-ssh"),
     (web, "not-ssh"),
     (mail, "not-ssh"),

@@ -25,6 +25,8 @@ LARGEST_ANSWER = 1 << 16
 """Bytes that a command may say on each of its two streams."""
 
 _SHARE_OF_ONE_ADDRESS = 5.0  # seconds; a firewall that drops packets answers never
+# What sshd says in the place of its version where it wants nobody now (MaxStartups, PerSourcePenalties).
+_SHUT_OUT = (b"Exceeded MaxStartups", b"Not allowed at this time")
 _SILENCE = 1000  # above all of logging's levels
 # What a firewall's "rejected" looks like (firewalld's default), beside what a router says.
 _NO_WAY = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EACCES, errno.EPERM, errno.ETIMEDOUT}
@@ -245,10 +247,16 @@ def _negotiate(
         complaint = repr(error)
     if transport.is_active() and transport.initial_kex_done:
         return
-    step = Step.NEGOTIATION if connection.speaks_ssh else Step.NOT_SSH
+    detail = f"{complaint}, after {connection.beginning[:80]!r}"
+    raise failed(_why_not(connection, deadline), place.host, what=str(place), detail=detail)
+
+
+def _why_not(connection: _Metered, deadline: Deadline) -> Step:
+    if connection.speaks_ssh:
+        return Step.NEGOTIATION
     if not connection.received:
-        step = Step.HUNG_UP if deadline.remaining() else Step.NOT_SSH
-    raise failed(step, place.host, what=str(place), detail=complaint)
+        return Step.HUNG_UP if deadline.remaining() else Step.NOT_SSH
+    return Step.HUNG_UP if connection.beginning.startswith(_SHUT_OUT) else Step.NOT_SSH
 
 
 def _private_key(path: Path) -> "paramiko.PKey":
