@@ -112,9 +112,9 @@ def test_no_check_breaks_on_a_server_where_everything_is_gone(situation: Situati
 
 
 NAMES = {
-    "dormeur": False, "lab-12": False, "poolside": False, "pppoe": False, "dynamo": False, "pc-2026-11": False,
-    "wifi": True, "dhcp-10": True, "dhcp12.univ-brest.fr": True, "vpn-a": True, "pc-vpn": True,
-    "host-10-1-2-3": True, "guest7": True, "dyn.univ-brest.fr": True,
+    "dormeur": False, "lab-12": False, "poolside": False, "pppoe": False, "dynamo": False,
+    "pc-2026-11": False, "wifi": True, "dhcp-10": True, "dhcp12.univ-brest.fr": True, "vpn-a": True,
+    "pc-vpn": True, "host-10-1-2-3": True, "guest7": True, "dyn.univ-brest.fr": True,
 }  # fmt: skip
 
 

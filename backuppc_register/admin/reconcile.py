@@ -35,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """Do it; 1 where there is anything to report."""
+    context.folders.ready()
     site = Site(
         config=context.config,
         folders=context.folders,
