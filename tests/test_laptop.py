@@ -130,6 +130,26 @@ def test_a_person_answers_two_questions_and_is_backed_up(
     assert "/cmartin/.netrc" in site.dugong.files_of(laptop.name, "/home")
 
 
+@pytest.mark.parametrize(
+    ("tongue", "lang", "yes"), [("en", "en_GB.UTF-8", "yes"), ("fr", "fr_FR.UTF-8", "oui")]
+)
+def test_the_docs_show_the_screen_as_it_is(site: Site, tongue: str, lang: str, yes: str) -> None:
+    laptop = site.laptop()
+    laptop.write("/root/setup.sh", bundle(site))
+    page = (CHECKOUT / f"docs/client/linux.{tongue}.md").read_text()
+
+    env = {"LANG": lang, "SUDO_USER": "cmartin", "TERM": "dumb"}
+    with laptop.terminal("sh /root/setup.sh", env=env) as terminal:
+        terminal.answer(r"\) ?\? $", yes)
+        terminal.answer(r"\[cmartin\] ?: $", "")
+        terminal.answer(r"\) ?\? $", yes)
+        terminal.wait()
+
+    shown = "\n".join(line.rstrip() for line in terminal.shown.rstrip().split("\n"))
+    told = page.split("<!-- screen -->\n```\n")[1].split("\n```\n")[0]
+    assert told == shown.replace(laptop.name, "dormeur")
+
+
 def test_whoever_started_it_with_sudo_is_proposed(site: Site) -> None:
     laptop = site.laptop()
 
