@@ -20,6 +20,11 @@ def ownership(status: os.stat_result) -> Ownership:
     return Ownership(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
 
 
+def second(status: os.stat_result) -> int:
+    """Return the whole second of the modification time; st_mtime is rounded, to the next one even."""
+    return status.st_mtime_ns // 10**9
+
+
 def write(path: Path, content: bytes, keep: Ownership | int, *, later_than: int | None = None) -> None:
     """Put *content* at *path* by a temporary file beside it, fsync, rename, fsync of the folder.
 
@@ -52,7 +57,7 @@ def _fill(path: Path, content: bytes, keep: Ownership | int, later_than: int | N
         if isinstance(keep, Ownership):
             os.fchown(file.fileno(), keep.uid, keep.gid)
         os.fchmod(file.fileno(), keep.mode if isinstance(keep, Ownership) else keep)
-        if later_than is not None and int(os.fstat(file.fileno()).st_mtime) <= later_than:
+        if later_than is not None and second(os.fstat(file.fileno())) <= later_than:
             os.utime(file.fileno(), (later_than + 1, later_than + 1))
         os.fsync(file.fileno())
 

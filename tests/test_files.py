@@ -146,8 +146,11 @@ def test_no_descriptor_is_left_open(hosts):
 # the time that BackupPC looks at
 
 
+LAST_NS = 999_999_950  # of a second: st_mtime, a float, rounds it up to the next one
+
+
 def seconds(path):
-    return int(path.stat().st_mtime)
+    return path.stat().st_mtime_ns // 10**9
 
 
 def test_the_time_is_a_later_second_than_the_one_told(hosts):
@@ -156,6 +159,27 @@ def test_the_time_is_a_later_second_than_the_one_told(hosts):
     files.write(hosts, NEW, 0o640, later_than=soon)
 
     assert hosts.stat().st_mtime == soon + 1
+
+
+def test_the_last_moment_of_a_second_is_not_taken_for_the_next_one(hosts, mocker):
+    now = 1_800_000_000
+    fchmod = os.fchmod
+
+    def late(fd, mode):
+        fchmod(fd, mode)
+        os.utime(fd, ns=(0, now * 10**9 + LAST_NS))
+
+    mocker.patch("os.fchmod", late)
+
+    files.write(hosts, NEW, 0o640, later_than=now)
+
+    assert seconds(hosts) == now + 1
+
+
+def test_the_second_of_a_file_is_the_one_that_has_begun(hosts):
+    os.utime(hosts, ns=(0, 1_800_000_000 * 10**9 + LAST_NS))
+
+    assert files.second(hosts.stat()) == 1_800_000_000
 
 
 def test_a_time_that_is_later_anyhow_is_left_alone(hosts):

@@ -504,6 +504,23 @@ def test_a_version_from_the_future_gets_a_later_one_still(path: Path) -> None:
     assert int(path.stat().st_mtime) == 4_000_000_001
 
 
+def test_the_next_second_is_counted_from_the_one_that_has_begun(path: Path) -> None:
+    path.write_bytes(HEADER)
+    os.utime(path, ns=(0, 4_000_000_000_999_999_950))
+
+    hosts.append(path, hosts.read(path), "nouveau", "cmartin")
+
+    assert path.stat().st_mtime_ns == 4_000_000_001 * 10**9
+
+
+def test_a_hosts_file_that_is_a_link_is_told_as_such(path: Path) -> None:
+    (path.parent / "elsewhere").write_bytes(HEADER)
+    path.symlink_to("elsewhere")
+
+    with pytest.raises(CouldNotRegister, match=f"cannot be read: {path} is a symbolic link"):
+        hosts.read(path)
+
+
 def _append_under_lock(path: Path, number: int) -> None:
     with locked(path.parent, 60):
         hosts.append(path, hosts.read(path), f"lab{number}", f"person{number}")

@@ -3,6 +3,7 @@ r"""BackupPC's hosts file, read and changed by BackupPC's own rules.
 The rules are HostInfoRead's of Storage/Text.pm, whose Perl works on bytes: \w and \s are ASCII there, lc too.
 """
 
+import errno
 import io
 import os
 import re
@@ -218,7 +219,7 @@ def _unchanged(path: Path, current: HostsFile) -> tuple[bytes, os.stat_result]:
 
 def _replace(path: Path, content: bytes, status: os.stat_result) -> None:
     try:
-        files.write(path, content, files.ownership(status), later_than=int(status.st_mtime))
+        files.write(path, content, files.ownership(status), later_than=files.second(status))
     except PermissionError as error:
         raise _not_kept(path, status, str(error)) from error
     except OSError as error:
@@ -295,7 +296,9 @@ def _load(path: Path) -> tuple[bytes, os.stat_result]:
                 raise CouldNotRegister(detail=f"{path} is not a regular file")
             return file.read(), status
     except OSError as error:
-        raise CouldNotRegister(detail=f"the hosts file cannot be read: {error}") from error
+        # ELOOP is what O_NOFOLLOW makes of a link (open(2)), and its words say something else.
+        reason = f"{path} is a symbolic link" if error.errno == errno.ELOOP else str(error)
+        raise CouldNotRegister(detail=f"the hosts file cannot be read: {reason}") from error
 
 
 def _taken(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
