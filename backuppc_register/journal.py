@@ -18,8 +18,9 @@ _LEAST_DETAIL = 256
 _GAP = "..."
 
 _FIELDS = ("request", "code", "host", "user", "os", "status", "register_key")
+_ADDRESS = r"[0-9A-Za-z.:]+(?:%[!-<>-\[\]-~]+)?"  # as request.connection lets them in
 _LINE = re.compile(
-    r"(?:([0-9A-Za-z.:%_-]+ [0-9]{1,5} [0-9A-Za-z.:%_-]+ [0-9]{1,5}) )?([ -<>-~]*?)"
+    rf"(?:({_ADDRESS} [0-9]{{1,5}} {_ADDRESS} [0-9]{{1,5}}) )?([ -<>-~]*?)"
     + "".join(rf" {name}=([!-<>-~]*)" for name in _FIELDS)
     + r" ms=([0-9]{1,9}) detail=([ -<>-~]*)",
     re.ASCII,

@@ -14,7 +14,9 @@ from backuppc_register.person import possible_logon
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LONGEST = 256
-_PLAIN = re.compile(r"[0-9A-Za-z.:% _-]+", re.ASCII)  # an interface's name may stand behind the %
+# Behind the % stands an interface's name, which may hold nearly any byte on Linux. No blank, equals sign or
+# backslash is let in: the text begins replies and log lines.
+_ADDRESS = re.compile(r"[0-9A-Za-z.:]+(?:%[!-<>-\[\]-~]+)?", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
@@ -45,11 +47,10 @@ class Request:
 def connection(text: str) -> Connection | None:
     """Read SSH_CONNECTION: "peer port server port" (sshd(8)); None where it is absent or malformed."""
     fields = text.split(" ")
-    if len(fields) != 4 or not _PLAIN.fullmatch(text):
+    forms = (_ADDRESS, _PORT, _ADDRESS, _PORT)
+    if len(fields) != 4 or not all(map(re.Pattern.fullmatch, forms, fields)):
         return None
-    peer, peer_port, server, server_port = fields
-    if not (_PORT.fullmatch(peer_port) and _PORT.fullmatch(server_port)):
-        return None
+    peer, _, server, _ = fields
     try:
         ipaddress.ip_address(server)
         return Connection(text, _plain(ipaddress.ip_address(peer)))

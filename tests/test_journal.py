@@ -291,7 +291,15 @@ def test_bytes_that_should_have_been_escaped_are_no_reason_to_fail(listener):
 
 
 an_outcome = st.sampled_from(["success", "internal error", "refusing to x : a b", "ostype is unknown"])
-a_connection = st.sampled_from([CONNECTION, "", "2001:db8::7 1 ::1 22", "fe80::1%eth0 50000 fe80::2%eth0 22"])
+a_connection = st.sampled_from(
+    [
+        CONNECTION,
+        "",
+        "2001:db8::7 1 ::1 22",
+        "fe80::1%eth0 50000 fe80::2%eth0 22",
+        "fe80::1%[wl+p0] 1 fe80::2 22",
+    ]
+)
 a_value = any_bytes.filter(lambda value: value != "-" and len(value) < 60)
 
 
