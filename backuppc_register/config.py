@@ -181,6 +181,15 @@ def check(document: dict[str, Any]) -> Config:
     return Config(**sections)
 
 
+def with_problems(error: Misconfigured, document: dict[str, Any]) -> Misconfigured:
+    """Return *error* with the problems that *document* has besides."""
+    try:
+        check(document)
+    except Misconfigured as others:
+        return Misconfigured(detail=f"{error.detail}; {others.detail}")
+    return error
+
+
 def as_far_as_readable(document: dict[str, Any]) -> Config:
     """Return what *document* holds, each wrong key with its default or with nothing; never raises.
 

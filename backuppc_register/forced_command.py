@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backuppc_register import config, journal, reply, request
-from backuppc_register.account import become_owner
+from backuppc_register.account import WrongAccount, become_owner
 from backuppc_register.deadline import Deadline
 from backuppc_register.errors import Internal, Misconfigured, RegisterError
 
 if TYPE_CHECKING:
     from backuppc_register.rules import registration
 
-_WITHIN = 28.0  # seconds; a whole request answers within 30
+_WITHIN = 27.0  # seconds; a whole request answers within 30
 _READ_WITHIN = 5.0  # seconds for what a machine says with verify
 _READ_AT_MOST = 16384  # bytes of it
 
@@ -76,7 +76,7 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
     from backuppc_register.state.host_folder import HostFolders
     from backuppc_register.state.limits import Limits
 
-    folders = HostFolders(settings.state.directory)
+    folders = HostFolders(settings.state.directory, deadline)
     folders.ready()
     site = registration.Site(
         config=settings,
@@ -127,7 +127,13 @@ def _settle(call: _Call, path: Path) -> tuple[config.Config, str]:
     """Read the configuration as the account we work as; return both."""
     document = config.read(path)
     call.syslog = config.syslog(document)
-    account = become_owner(config.config_dir(document))
+    folder = config.config_dir(document)
+    try:
+        account = become_owner(folder)
+    except WrongAccount:
+        raise
+    except Misconfigured as error:
+        raise config.with_problems(error, document) from error
     return config.check(document), account
 
 

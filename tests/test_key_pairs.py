@@ -10,6 +10,7 @@ from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 import pytest
 from pytest_mock import MockerFixture
 
+from backuppc_register.deadline import Deadline
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.state import key_pairs
 
@@ -209,6 +210,23 @@ def test_an_ssh_keygen_that_fails_dies_or_hangs_is_a_fault(
         key_pairs.generate(tmp_path, "dormeur")
 
     assert key_pairs.public_key(tmp_path) is None
+
+
+def test_ssh_keygen_is_not_waited_for_past_the_deadline(tmp_path: Path, mocker: MockerFixture) -> None:
+    tools, lost = tmp_path / "tools", tmp_path / "lost"
+    for path in (tools, lost):
+        path.mkdir()
+    key_pairs.generate(lost, "dormeur")
+    (lost / "key.pub").unlink()
+    (tools / "ssh-keygen").write_text("#!/bin/sh\nexec sleep 30\n")
+    (tools / "ssh-keygen").chmod(0o755)
+    mocker.patch.object(key_pairs, "_PATH", f"{tools}:{os.defpath}")
+
+    for call in (key_pairs.generate, key_pairs.complete):
+        with pytest.raises(NoConfigFile, match="ssh-keygen"):
+            call(tmp_path, "dormeur", Deadline(0.2))
+    with pytest.raises(NoConfigFile, match="ssh-keygen"):
+        key_pairs.public_key(lost, Deadline(0))
 
 
 def test_ssh_keygen_sees_nothing_of_our_environment(tmp_path: Path, mocker: MockerFixture) -> None:

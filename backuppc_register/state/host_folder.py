@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backuppc_register import files, host_key
+from backuppc_register.deadline import Deadline
 from backuppc_register.errors import Misconfigured, NoConfigFile
 from backuppc_register.host_key import HostKey
 from backuppc_register.state import key_pairs, known_hosts, parts, records
@@ -25,11 +26,12 @@ _PARTS = (key_pairs.PRIVATE, key_pairs.PUBLIC, known_hosts.NAME, known_hosts.SSH
 class HostFolders:
     """The folders of all hosts, below *state*.
 
-    Who writes holds BackupPC's lock: one writer at a time.
+    Who writes holds BackupPC's lock: one writer at a time. No key pair is waited for past *deadline*.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, deadline: Deadline | None = None) -> None:
         self._state = state
+        self._deadline = deadline
         self._hosts = state / "hosts"
         self._aside = state / "aside"
 
@@ -76,7 +78,7 @@ class HostFolders:
 
     def public_key(self, host: str) -> str | None:
         """Return the line of the public key of *host*, None where there is no pair; raises NoConfigFile."""
-        return key_pairs.public_key(self.path(host)) if self.exists(host) else None
+        return key_pairs.public_key(self.path(host), self._deadline) if self.exists(host) else None
 
     def is_whole(self, host: str) -> bool:
         """Tell whether nothing is missing in the folder of *host*; raises NoConfigFile in doubt."""
@@ -259,7 +261,7 @@ class HostFolders:
 
     def _fill(self, folder: Path, record: Record) -> bool:
         """Make what *folder* lacks, the record last; tell whether anything was."""
-        wrote = key_pairs.complete(folder, record.host)
+        wrote = key_pairs.complete(folder, record.host, self._deadline)
         wrote |= _add(folder / known_hosts.NAME, b"")
         # An ssh_config that got lost may have been strict: a host whose key is known needs no other one.
         strict = bool(parts.content(folder / known_hosts.NAME))

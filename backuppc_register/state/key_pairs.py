@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from backuppc_register import files
+from backuppc_register.deadline import Deadline
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.state import parts
 
@@ -15,26 +16,26 @@ PUBLIC = "key.pub"
 
 _NEW = ".new-key"
 _PATH = os.defpath
-_PATIENCE = 10.0  # seconds for one ssh-keygen
+_PATIENCE = 10.0  # seconds for one ssh-keygen, which takes some milliseconds
 _LINE = re.compile(r"ssh-ed25519 ([A-Za-z0-9+/]{68}) backuppc server to client [a-z0-9.-]+ ssh key", re.ASCII)
 _BLOB_START = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4
 
 
-def generate(folder: Path, host: str) -> None:
-    """Make the key pair of *host* in *folder*, never in place of a private key that is there.
+def generate(folder: Path, host: str, deadline: Deadline | None = None) -> None:
+    """Make the key pair of *host* in *folder* before *deadline*, never in place of a private key there.
 
     Raises NoConfigFile.
     """
     if parts.content(folder / PRIVATE) is not None:
         raise NoConfigFile(detail=f"{folder / PRIVATE} is there already")
     with parts.faults():
-        _generate(folder, f"backuppc server to client {host} ssh key")
+        _generate(folder, f"backuppc server to client {host} ssh key", deadline)
 
 
-def public_key(folder: Path) -> str | None:
+def public_key(folder: Path, deadline: Deadline | None = None) -> str | None:
     """Return the public key's line, None where there is no private key to it.
 
-    Without its file it is derived from the private key; nothing is written.
+    Without its file it is derived from the private key before *deadline*; nothing is written.
 
     Raises NoConfigFile where the two do not belong together, or ssh would not use them.
     """
@@ -44,23 +45,23 @@ def public_key(folder: Path) -> str | None:
     _refuse_open(folder / PRIVATE)
     public = parts.content(folder / PUBLIC)
     if public is None:
-        public = ssh_keygen(["-y", "-f", PRIVATE], folder)
+        public = ssh_keygen(["-y", "-f", PRIVATE], folder, deadline)
     line, blob = _checked(public, folder / PUBLIC)
     if blob not in _decoded(private):
         raise NoConfigFile(detail=f"{folder / PUBLIC} is not the other half of {folder / PRIVATE}")
     return line
 
 
-def complete(folder: Path, host: str) -> bool:
-    """Make what is missing of the pair in *folder*; tell whether anything was.
+def complete(folder: Path, host: str, deadline: Deadline | None = None) -> bool:
+    """Make what is missing of the pair in *folder* before *deadline*; tell whether anything was.
 
     A public key without its private one is of use to nobody, so both are new then.
 
     Raises NoConfigFile.
     """
-    line = public_key(folder)
+    line = public_key(folder, deadline)
     if line is None:
-        generate(folder, host)
+        generate(folder, host, deadline)
         return True
     if parts.content(folder / PUBLIC) is not None:
         return False
@@ -76,7 +77,7 @@ def _refuse_open(path: Path) -> None:
         raise NoConfigFile(detail=f"{path} is open to others (chmod 600)")
 
 
-def _generate(folder: Path, comment: str) -> None:
+def _generate(folder: Path, comment: str, deadline: Deadline | None) -> None:
     """Let ssh-keygen work in a folder of its own and move what it made.
 
     That folder is its working directory: where we are killed and it lives on, what it still writes goes down
@@ -85,7 +86,7 @@ def _generate(folder: Path, comment: str) -> None:
     new = folder / _NEW
     parts.remove_folder(new)
     new.mkdir(0o700)
-    ssh_keygen(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", PRIVATE], new)
+    ssh_keygen(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", PRIVATE], new, deadline)
     line, _ = _checked(parts.content(new / PUBLIC) or b"", new / PUBLIC)
     _settle(new / PRIVATE)
     (new / PUBLIC).unlink()
@@ -127,10 +128,14 @@ def _decoded(private: bytes) -> bytes:
         return b""
 
 
-def ssh_keygen(arguments: list[str], folder: Path) -> bytes:
-    """Run ssh-keygen with *arguments* in *folder*; return what it says. Raises NoConfigFile."""
+def ssh_keygen(arguments: list[str], folder: Path, deadline: Deadline | None = None) -> bytes:
+    """Run ssh-keygen with *arguments* in *folder*, until *deadline* at the latest; return what it says.
+
+    Raises NoConfigFile.
+    """
     import subprocess  # slow to import, and most requests need no new key
 
+    patience = min(_PATIENCE, deadline.remaining()) if deadline else _PATIENCE
     try:
         done = subprocess.run(
             ["ssh-keygen", *arguments],
@@ -138,7 +143,7 @@ def ssh_keygen(arguments: list[str], folder: Path) -> bytes:
             env={"PATH": _PATH, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_PATIENCE,
+            timeout=patience,
             check=False,
         )
     except (OSError, subprocess.SubprocessError) as error:
