@@ -11,10 +11,10 @@ from .telling import Telling, expect
 
 CHRISTOPHE = User("cmartin", 1000, "Christophe Martin")
 ANNE = User("adupont", 1000, "Anne Dupont")
-CLIENTS = "/opt/backuppc-register/clients"
+NEW_KEY = "backuppc-register-admin register-key add autumn"
+BUNDLE = "backuppc-register-admin bundle --os linux --key autumn --server dugong -o /srv/setup.sh"
 DOWNLOADS = "Downloads"
-GIVEN = "--register-key register-key --known-hosts known_hosts"
-SETUP = f"sudo sh setup.sh --server dugong {GIVEN} --restore full"
+SETUP = "sudo sh setup.sh --restore full"
 ASK = "ssh -x -a -i register-key -o UserKnownHostsFile=known_hosts -l backuppc dugong linux:cmartin"
 CHANGED = "Documents/rapport 2024.txt"
 LOST = "Documents/été à la mer.txt"
@@ -35,7 +35,8 @@ def tell(telling: Telling, *, keep: bool) -> None:
     with ExitStack() as stack:
         story = _build(telling, stack.enter_context(Lab()))
         steps: list[Callable[[Story], None]] = [
-            _set_up, _ask_again, _look_at_the_server, _full_backup, _incremental, _restore, _stranger,
+            _bundle, _set_up, _ask_again, _look_at_the_server, _full_backup, _incremental, _restore,
+            _stranger,
         ]  # fmt: skip
         for step in steps:
             step(story)
@@ -55,10 +56,17 @@ def _build(telling: Telling, lab: Lab) -> Story:
     running = f"sshd, LDAP, DNS, syslog, BackupPC {version[1] if version else ''}, backuppc-register"
     telling.row("dugong", "10.77.0.1", f"the backup server: {running}")
     dormeur = lab.laptop("dormeur.univ-brest.fr", "10.77.0.11", users=[CHRISTOPHE])
-    _hand_out(dugong, dormeur, CHRISTOPHE)
     telling.row("dormeur", "10.77.0.11", "Christophe Martin's laptop, with nothing of ours on it")
     telling.say(f"They are up after {telling.seconds:.1f} s.")
     return Story(telling, lab, dugong, dormeur)
+
+
+def _bundle(story: Story) -> None:
+    story.telling.step("The administrator makes the one file that people download")
+    for command in (NEW_KEY, BUNDLE):
+        story.telling.command("dugong", command)
+        story.telling.quote(story.dugong.run(f"/opt/backuppc-register/bin/{command}", check=True).stdout)
+    _hand_out(story.dugong, story.dormeur, CHRISTOPHE)
 
 
 def _hand_out(dugong: Server, laptop: Laptop, person: User) -> None:
@@ -66,17 +74,15 @@ def _hand_out(dugong: Server, laptop: Laptop, person: User) -> None:
     folder = f"{person.home}/{DOWNLOADS}"
     install = ["install", "-o", person.name]
     laptop.run([*install, "-d", folder], check=True)
-    laptop.run([*install, f"{CLIENTS}/setup.sh", f"{CLIENTS}/rsyncsend.sh", folder], check=True)
-    laptop.write(f"{folder}/register-key", dugong.register_key, mode=0o600, owner=person.name)
-    laptop.write(f"{folder}/known_hosts", dugong.known_hosts, owner=person.name)
+    laptop.write(f"{folder}/setup.sh", dugong.read("/srv/setup.sh"), owner=person.name)
     laptop.write(f"/etc/sudoers.d/{person.name}", f"{person.name} ALL=(ALL:ALL) NOPASSWD: ALL\n", mode=0o440)
 
 
 def _set_up(story: Story) -> None:
     story.telling.step("Christophe Martin sets his laptop up")
     story.telling.say(
-        "He has the setup, its register-key and the server's ssh host keys from his university. He lets "
-        "the server put restored files back in their places (--restore full)."
+        "He has downloaded the file. He lets the server put restored files back in their places "
+        "(--restore full)."
     )
     with _at_the_terminal(story.telling, story.dormeur, CHRISTOPHE) as terminal:
         terminal.answer(r"Do you want that \(yes/no\)\? $", "yes")
@@ -99,6 +105,9 @@ def _ask_again(story: Story) -> None:
     story.telling.say(
         "By the plain command line that clients use: the same person gets the same key again, all else stays."
     )
+    folder = f"{CHRISTOPHE.home}/{DOWNLOADS}"
+    story.dormeur.write(f"{folder}/register-key", story.dugong.register_key, mode=0o600, owner="cmartin")
+    story.dormeur.write(f"{folder}/known_hosts", story.dugong.known_hosts, owner="cmartin")
     story.telling.command("cmartin@dormeur", ASK)
     before = story.dugong.hosts()
     result = story.dormeur.run(f"cd {CHRISTOPHE.home}/{DOWNLOADS} && {ASK}", user="cmartin")
