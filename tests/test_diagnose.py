@@ -370,6 +370,21 @@ def test_where_no_folder_tells_the_account_that_is_said(tmp_path: Path, mocker: 
         diagnose.run_alone(start, Namespace(logon="", only=None, json=True, quiet=False, prometheus=None))
 
 
+@pytest.mark.parametrize(("said", "levels"), [("no", [Level.YELLOW]), ("yes", []), ("", [])])
+def test_a_clock_that_nothing_keeps_right(
+    situation: Situation, mocker: MockerFixture, said: str, levels: list[Level]
+) -> None:
+    mocker.patch.object(ours, "_synchronized", return_value=said)
+
+    assert [level for level, _ in bad(ours.clock, situation)] == levels
+
+
+def test_a_systemd_that_is_not_there_says_nothing_about_the_clock(mocker: MockerFixture) -> None:
+    mocker.patch("subprocess.run", side_effect=FileNotFoundError)
+
+    assert ours._synchronized() == ""
+
+
 def test_the_ledger_of_hosts_without_lines_is_an_alarm(situation: Situation) -> None:
     lines = [["calmar 0 a", "0", "a"]]
     row = {"host": "calmar", "data": True, "seen": "2026-01-01T00:00:00+00:00", "lines": lines}

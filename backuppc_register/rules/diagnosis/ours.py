@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,9 @@ _SHOWN = 5  # of what there is a list of
 _LATE = timedelta(hours=2)  # since the last reconcile
 _LOW, _LOWEST = 0.05, 0.01  # of a disk's space or inodes
 _LEAST = 1 << 30  # bytes
+_WITHIN = 5.0  # seconds
+_SET_IT = "See systemctl status systemd-timesyncd, chrony or ntpd."
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
 
 def configuration(situation: Situation) -> Iterator[Answer]:
@@ -167,7 +171,19 @@ def clock(situation: Situation) -> Iterator[Answer]:
     ahead = [path for path in watched if path.exists() and path.stat().st_mtime > time.time() + 3600]
     if ahead:
         what = f"the clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, and {ahead[0]} is of later"
-        yield red(what, "Set the clock (systemctl status systemd-timesyncd, chrony or ntpd).")
+        yield red(what, _SET_IT)
+    if _synchronized() == "no":
+        yield yellow("nothing keeps this machine's clock right", _SET_IT)
+
+
+def _synchronized() -> str:
+    """Return what systemd says about the clock, ``yes`` or ``no``; "" where it says nothing."""
+    command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
+    try:
+        done = subprocess.run(command, env=_ENVIRONMENT, capture_output=True, timeout=_WITHIN, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode("ascii", "replace").strip()
 
 
 def syslog(situation: Situation) -> Iterator[Answer]:
