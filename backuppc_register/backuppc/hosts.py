@@ -51,7 +51,8 @@ class HostsFile:
         A host's line that BackupPC takes for the header counts: it was somebody's before the header got lost.
         """
         wanted = _text(_bytes(host).lower())
-        meant = parse(_headed(self.content)).lines if self.content else self.lines
+        headed = _headed(self.content) if self.content else self.content
+        meant = self.lines if headed == self.content else parse(headed).lines
         return tuple(line for line in meant if line.host == wanted)
 
     def written(self) -> tuple["Written", ...]:
