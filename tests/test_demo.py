@@ -45,7 +45,8 @@ def test_the_demo_tells_the_whole_story(kept):
 
     milestones = (
         r"1\. A network of disposable hosts\n   dugong .* BackupPC 4\.4\.0",
-        r"2\. The administrator makes the one file that people download\n.*bundle --os linux.*/srv/setup\.sh: ",
+        r"2\. The administrator makes the one file that people download\n",
+        r"bundle --os linux .*/srv/setup\.sh: for linux",
         r"3\. Christophe Martin sets his laptop up\n",
         r"\| Your logon \[cmartin\]: cmartin\n",
         r"\| +person: Christophe Martin \(cmartin\)\n",
