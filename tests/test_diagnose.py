@@ -339,6 +339,13 @@ class TestPrinted:
         assert lines[1].strip() == "-> start it"
         assert lines[2] == "1 red, 0 yellow, 0 green"
 
+    def test_the_worst_comes_first_and_equals_stay_in_their_order(self) -> None:
+        found = [Finding(name, Level(n), "x", "y") for name, n in zip("abcd", (0, 2, 1, 2), strict=True)]
+
+        lines = [line.split()[1] for line in self.told(found).splitlines() if " x" in line]
+
+        assert lines == ["b", "d", "c", "a"]
+
     def test_quiet_says_nothing_of_what_is_well(self) -> None:
         assert self.told([Finding("dns", Level.GREEN, "is up")], quiet=True) == ""
         assert "is up" in self.told([Finding("dns", Level.GREEN, "is up")])

@@ -171,11 +171,12 @@ def _arrives(settings: Config, log: IO[bytes] | None, administrator: str) -> boo
 
 
 def _print(start: Start, found: Iterable[Finding], *, quiet: bool) -> None:
+    """Print what was found, the worst first, with its advice."""
     colours: Mapping[Level, str] = {}
     if start.out.isatty() and "NO_COLOR" not in os.environ:
         colours = _COLOURS
     counts: Counter[Level] = Counter()
-    for one in found:
+    for one in sorted(found, key=lambda one: one.level, reverse=True):
         counts[one.level] += 1
         if quiet and not one.level:
             continue
