@@ -84,7 +84,9 @@ class Machine:
             channel.shutdown_write()
             output = self._read(channel, channel.recv)
             complaint = self._read(channel, channel.recv_stderr)
-            if not channel.status_event.wait(self._deadline.remaining()):
+            ended = channel.status_event.wait(self._deadline.remaining())
+            # Past the deadline the connection is closed by ourselves, which looks like an end too.
+            if not ended or not self._deadline.remaining():
                 raise TimeoutError("the command has said all, but does not end")
             return Answer(output, complaint, channel.recv_exit_status())
 
