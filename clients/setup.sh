@@ -704,6 +704,7 @@ make_account() {
         group_exists || remember "group $ACCOUNT"
         remember "account $ACCOUNT"
         change add_account
+        change chown "root:$ACCOUNT" "$PLACE"
     fi
     [ ! -d "$PLACE" ] || put_folder "$PLACE" root "$ACCOUNT" 750
     put_folder "$PLACE/.ssh" root "$ACCOUNT" 750
@@ -2085,6 +2086,10 @@ defaults() {
 
 # What would be done is said first; then the person decides.
 plan() {    # FUNCTION
+    if [ "$UNATTENDED" = yes ] && [ "$DRY_RUN" = no ]; then
+        AGREED=yes      # nobody is there to agree; each deed is told as it is done
+        return 0
+    fi
     really=$DRY_RUN
     DRY_RUN=yes
     say 'What is to be done:' 'Ce qui est à faire :'
