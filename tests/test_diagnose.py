@@ -24,6 +24,8 @@ from backuppc_register.network import greeting
 from backuppc_register.rules.diagnosis import ours, services, theirs
 from backuppc_register.rules.diagnosis.finding import Answer, Finding, Level, examine, green, red, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
+from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.records import Record
 
 HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
 
@@ -301,6 +303,29 @@ def test_pages_that_ask_for_a_login_and_pages_that_do_not(
     mocker.patch.object(greeting, "page", return_value=greeting.Page(status, text))
 
     assert [level for level, _ in bad(services.web, situation)] == levels
+
+
+class TestClients:
+    @pytest.mark.parametrize(
+        ("rsync", "level"),
+        [
+            ("3.2.7", Level.YELLOW),
+            ("v3.3.0", Level.YELLOW),
+            ("3.5.0", Level.GREEN),
+            ("openrsync 29", Level.GREEN),
+        ],
+    )
+    def test_an_old_rsync_of_a_machine_is_told(self, situation: Situation, rsync: str, level: Level) -> None:
+        person = ("cmartin", "", "linux", "10.0.0.9", "2026-11-22T12:00:00+00:00", "")
+        record = Record("dormeur", "dormeur.univ-brest.fr", *person, rsync=rsync)
+        HostFolders(situation.config.state.directory).create(record)
+
+        (answer,) = services.clients(situation)
+
+        assert answer[0] is level
+
+    def test_machines_that_were_never_verified_tell_nothing(self, situation: Situation) -> None:
+        assert list(services.clients(situation)) == []
 
 
 class TestMetrics:

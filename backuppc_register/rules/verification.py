@@ -109,7 +109,7 @@ def serve(request: Request, peer: Address, site: Site, means: Means, deadline: D
             _refuse_changed(host, proof.key, site)
             if registration.config != proposed:
                 raise NotRegistered(host=host, detail="its config came or went while we looked at it")
-            _settle(registration, proof.key, site)
+            _settle(registration, proof, site)
         backup, note = _first_backup(asking)
         return Success(
             host=host,
@@ -164,13 +164,13 @@ def _render(record: Record, site: Site) -> bytes:
     return host_config.render(record.os, values, site.config.backuppc.templates)
 
 
-def _settle(registration: _Registration, key: HostKey, site: Site) -> None:
+def _settle(registration: _Registration, proof: _Proof, site: Site) -> None:
     """Write what was proved: the ssh host key, the record that says when, a config that was missing."""
     record, config = registration.record, registration.config
-    site.folders.pin(record.host, key)
+    site.folders.pin(record.host, proof.key)
     digest = record.config if config is None else host_config.digest(config)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    site.folders.complete(replace(record, verified=now, config=digest))
+    site.folders.complete(replace(record, verified=now, config=digest, rsync=proof.told.rsync))
     if config is not None:
         host_config.write(site.config.backuppc.config_dir, record.host, config)
 

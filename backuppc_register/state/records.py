@@ -11,7 +11,7 @@ from backuppc_register.state import parts
 NAME = "record.json"
 FORMAT = 1
 _NEVER_EMPTY = ("host", "full_name", "person")
-_MAY_BE_ABSENT = ("verified", "retired", "purge")
+_MAY_BE_ABSENT = ("verified", "retired", "purge", "rsync")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Record:
     *address* is the peer's at the time *registered* (UTC, ISO 8601, whole seconds). *config* is the SHA-256,
     in hex, of the per-host .pl as we wrote it; empty where the .pl is not ours. *verified* and *retired* say
     when the way back was last proved and backups were stopped, *purge* from when the data may be deleted;
-    each is empty for never.
+    each is empty for never. *rsync* is the machine's version, as it told when it was verified.
     """
 
     host: str
@@ -36,6 +36,7 @@ class Record:
     verified: str = ""
     retired: str = ""
     purge: str = ""
+    rsync: str = ""
 
 
 def to_bytes(record: Record) -> bytes:

@@ -9,17 +9,20 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from backuppc_register.errors import BadUser, InvalidDnsName, NoConfigFile, RegisterError
 from backuppc_register.network import greeting
-from backuppc_register.network.directory import Directory
-from backuppc_register.network.resolver import Resolver
 from backuppc_register.person import another_entry, possible_logon
 from backuppc_register.rules.diagnosis.finding import Answer, green, red, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.records import Record
 from backuppc_register.state.register_keys import RegisterKeys
+
+# The checks that need ldap3 or dnspython import them: without them, all others still tell.
+if TYPE_CHECKING:
+    from backuppc_register.network.resolver import Resolver
 
 _WITHIN = 5.0  # seconds for one question
 _SLOW = 1.0  # seconds, after which an answer is worth a word
@@ -33,6 +36,8 @@ _OF_BACKUPPC = ("BackupPC_stnd", "BackupPC_retro", "action=adminOpts", "<title>B
 
 def directory(situation: Situation) -> Iterator[Answer]:
     """Ask each LDAP server for a person, and look at the time."""
+    from backuppc_register.network.directory import Directory
+
     settings = situation.config.directory
     logon = _logon(situation)
     if not settings.servers:
@@ -65,6 +70,8 @@ def _logon(situation: Situation) -> str:
 
 def persons(situation: Situation) -> Iterator[Answer]:
     """Look for uids that were given to somebody else, as far as the time allows; those before next time."""
+    from backuppc_register.network.directory import Directory
+
     records = [record for record in _records(situation) if record.entry and not record.retired]
     if not records or not situation.config.directory.servers:
         return
@@ -105,6 +112,8 @@ def _records(situation: Situation) -> Iterator[Record]:
 
 def dns(situation: Situation) -> Iterator[Answer]:
     """Ask each nameserver for this server's own name, both ways."""
+    from backuppc_register.network.resolver import Resolver
+
     settings = situation.config.dns
     name = socket.getfqdn()
     if "." not in name:
@@ -121,7 +130,7 @@ def dns(situation: Situation) -> Iterator[Answer]:
             yield red(f"{where}: {error.detail}", "Machines are told to try again meanwhile.")
 
 
-def _both_ways(asking: Resolver, name: str, where: str, situation: Situation) -> Iterator[Answer]:
+def _both_ways(asking: "Resolver", name: str, where: str, situation: Situation) -> Iterator[Answer]:
     began = time.monotonic()
     addresses = asking.addresses_of(name, _WITHIN)
     if not addresses:
@@ -244,6 +253,22 @@ def libraries(situation: Situation) -> Iterator[Answer]:
     yield green(", ".join(found))
 
 
+def clients(situation: Situation) -> Iterator[Answer]:
+    """Look at the machines' rsync, as their last `verify` told it."""
+    told = [record for record in _records(situation) if record.rsync and not record.retired]
+    old = [f"{record.host} ({record.rsync})" for record in told if _is_old(record.rsync)]
+    if old:
+        yield yellow(f"machines with an rsync before 3.4: {_some(old)}", "Let their owners update it.")
+    elif told:
+        yield green(f"{len(told)} machines have told their rsync")
+
+
+def _is_old(rsync: str) -> bool:
+    """Tell whether it is a release before 3.4, which closed holes; Apple's openrsync counts otherwise."""
+    numbers = rsync.removeprefix("v").split(".")[:2]
+    return all(number.isdigit() for number in numbers) and [int(number) for number in numbers] < [3, 4]
+
+
 def _some(items: list[str]) -> str:
     more = len(items) - _SHOWN
     return ", ".join(items[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
@@ -257,4 +282,5 @@ CHECKS = {
     "authorized-keys": authorized_keys,
     "web": web,
     "libraries": libraries,
+    "clients": clients,
 }
