@@ -472,11 +472,18 @@ class LateDns:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def end(self) -> None:
+        with contextlib.suppress(OSError):  # it is not connected, but is shut down all the same
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._listener.join()
+        self._socket.close()
 
     def _listen(self) -> None:
-        while True:
-            question, client = self._socket.recvfrom(4096)
+        while (received := self._socket.recvfrom(4096))[0]:
+            question, client = received
             threading.Thread(target=self._answer, args=(question, client), daemon=True).start()
 
     def _answer(self, question: bytes, client: tuple[str, int]) -> None:
@@ -505,10 +512,12 @@ def everything_slow(door: Door, dns: int, ldap: str) -> Iterator[None]:
         (door.folder / "backuppc.sock").chmod(0o777)
         stuck.listen()
         fill(str(door.folder / "log"))
+        late = LateDns(dns, 4.5)
+        stack.callback(late.end)
         servers = ", ".join(f'"{url}"' for url in [*(f"ldap://127.0.0.1:{port}" for port in dead), ldap])
         door.configure(
             ('servers = ["ldap://127.0.0.1:1"]', f"servers = [{servers}]\ntimeout = 60"),
-            ("port = 1\n", f"port = {LateDns(dns, 4.5).port}\n"),
+            ("port = 1\n", f"port = {late.port}\n"),
             ("timeout = 1\n", "timeout = 60\n"),
             ('socket = ""', f'socket = "{door.folder}/backuppc.sock"'),
         )
