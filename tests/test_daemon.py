@@ -1,5 +1,9 @@
+import base64
 import contextlib
+import hashlib
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,11 +14,23 @@ from lab import Host, Lab
 
 from backuppc_register.backuppc.daemon import Daemon
 
-PYTHON = "/usr/bin/python3"  # a path without a blank, which no first line of a script can hold
 SEED = b"1700000000,1,4242,0\n"
 KNOWN = b"%StatusHost = ('state' => 'Status_idle');\n"
 
 Conduct = Callable[[socket.socket], None]
+
+
+def a_message(channel: socket.socket) -> bytes:
+    """Read as BackupPC does; give the first message without its digest."""
+    read = b""
+    while b"\n" not in read and (part := channel.recv(1024)):
+        read += part
+    return read.partition(b"\n")[0].partition(b" ")[2]
+
+
+def to_its_end(channel: socket.socket) -> None:
+    while channel.recv(1024):
+        pass
 
 
 class Fake:
@@ -27,29 +43,36 @@ class Fake:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(self.path)
         self._listener.listen()
+        self._channel: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def answers(self, *replies: bytes) -> None:
-        """Answer each message with the next of *replies*, b"" being a connection closed."""
+        """Answer each message with the next of *replies*; one without a newline ends the connection."""
         left = list(replies)
 
         def conduct(channel: socket.socket) -> None:
             channel.sendall(SEED)
-            self.messages.append(channel.recv(4096).partition(b" ")[2].rstrip(b"\n"))
-            channel.sendall(left.pop(0))
+            self.messages.append(a_message(channel))
+            reply = left.pop(0)
+            channel.sendall(reply)
+            if reply.endswith(b"\n"):
+                to_its_end(channel)
 
         self.conduct = conduct
 
     def end(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        if self._channel:
+            with contextlib.suppress(OSError):  # closed already
+                self._channel.shutdown(socket.SHUT_RDWR)
         self._thread.join()
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                channel, _ = self._listener.accept()
+                self._channel = channel = self._listener.accept()[0]
                 with channel, contextlib.suppress(OSError):
                     self.conduct(channel)
 
@@ -61,14 +84,16 @@ def fake(tmp_path: Path) -> Iterator[Fake]:
     fake.end()
 
 
-def daemon(fake: Fake, tool: Path = Path("/nowhere/tool")) -> Daemon:
-    return Daemon(fake.path, tool)
+def daemon(fake: Fake, library: Path = Path("/nowhere/lib")) -> Daemon:
+    return Daemon(fake.path, library)
 
 
-def a_tool(path: Path, script: str) -> Path:
-    path.write_text(f"#!{PYTHON}\nimport os, sys, time\n{script}\n")
-    path.chmod(0o755)
-    return path
+def a_library(folder: Path, new: str) -> Path:
+    """Make a Perl library like BackupPC's, whose `new` is so."""
+    (folder / "BackupPC").mkdir()
+    conf = "sub Conf { return %{$_[0]} }"
+    (folder / "BackupPC/Lib.pm").write_text(f"package BackupPC::Lib;\nsub new {{ {new} }}\n{conf}\n1;\n")
+    return folder
 
 
 def test_without_a_socket_nobody_is_told() -> None:
@@ -146,13 +171,12 @@ def test_a_path_that_is_no_socket_is_told(path: str) -> None:
 
 
 def silent(channel: socket.socket) -> None:
-    channel.recv(1)
+    to_its_end(channel)
 
 
 def silent_after_the_seed(channel: socket.socket) -> None:
     channel.sendall(SEED)
-    channel.recv(4096)
-    channel.recv(4096)
+    to_its_end(channel)
 
 
 def dripping(channel: socket.socket) -> None:
@@ -217,70 +241,144 @@ def test_a_greeting_that_is_none_is_told(fake: Fake, seed: bytes) -> None:
     assert daemon(fake).announce("dormeur", 5).startswith("BackupPC could not be told: ")
 
 
-def test_a_refused_digest_is_told_where_BackupPCs_own_tool_is_missing(fake: Fake) -> None:
-    fake.answers(b"")
+def with_a_secret(fake: Fake, secret: bytes) -> None:
+    """Answer what is signed with *secret*, and hang up on all else."""
 
-    told = daemon(fake).announce("dormeur", 5)
+    def conduct(channel: socket.socket) -> None:
+        channel.sendall(SEED)
+        line = channel.recv(1024).partition(b"\n")[0]
+        digest, _, message = line.partition(b" ")
+        expected = base64.b64encode(hashlib.md5(SEED + b"0" + secret + message).digest()).rstrip(b"=")
+        if digest == expected:
+            fake.messages.append(message)
+            channel.sendall(KNOWN)
+            to_its_end(channel)
 
-    assert "ServerMesgSecret" in told
-    assert "/nowhere/tool" in told
-
-
-def test_BackupPCs_own_tool_speaks_for_us_where_our_digest_is_refused(fake: Fake, tmp_path: Path) -> None:
-    fake.answers(b"")
-    calls = tmp_path / "calls"
-    tool = a_tool(
-        tmp_path / "tool",
-        f"seen = os.path.exists({str(calls)!r})\n"
-        f"open({str(calls)!r}, 'a').write(repr((sys.argv[1:], sorted(os.environ))) + chr(10))\n"
-        "reply = 'ok' if 'reload' in sys.argv[1] else '%StatusHost = ();' if seen else ''\n"
-        "print('Got reply:', reply)",
-    )
-
-    assert daemon(fake, tool).announce("dormeur", 10) == ""
-
-    made = [eval(line) for line in calls.read_text().split("\n")[:-1]]
-    assert [arguments for arguments, _ in made] == [
-        ["status host(dormeur)"],
-        ["server reload"],
-        ["status host(dormeur)"],
-    ]
-    assert {"LANG", "PATH"} <= set(made[0][1]) <= {"LANG", "PATH", "LC_CTYPE"}
+    fake.conduct = conduct
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        "print('Wrong user'); sys.exit(255)",
-        "sys.exit(1)",
-        "print('Got reply: error: bad')",
-        "print('x' * 10**6)",
-    ],
-)
-def test_a_tool_that_fails_is_told(fake: Fake, tmp_path: Path, script: str) -> None:
-    fake.answers(b"")
+def test_a_message_is_signed_with_the_secret_that_BackupPCs_own_library_tells(
+    fake: Fake, tmp_path: Path
+) -> None:
+    with_a_secret(fake, b"s3cr\xe9t\nsecret 00")
+    library = a_library(tmp_path, r'print "noise"; bless {ServerMesgSecret => "s3cr\x{e9}t\nsecret 00"}')
 
-    told = daemon(fake, a_tool(tmp_path / "tool", script)).announce("dormeur", 10)
+    assert daemon(fake, library).announce("dormeur", 5) == ""
+    assert fake.messages == [b"status host(dormeur)"]
 
-    assert told.startswith("BackupPC could not be told: ")
+
+@pytest.mark.parametrize("new", ["exit(255)", "die('no')", "undef", "print('x' x 1000000); exit(0)"])
+def test_a_secret_that_cannot_be_read_is_told(fake: Fake, tmp_path: Path, new: str) -> None:
+    with_a_secret(fake, b"s3cret")
+
+    told = daemon(fake, a_library(tmp_path, new)).announce("dormeur", 5)
+
+    assert told.startswith("BackupPC could not be told: its ServerMesgSecret cannot be read")
     assert len(told) < 400
 
 
-def test_a_tool_that_cannot_be_started_is_told(fake: Fake, tmp_path: Path) -> None:
-    fake.answers(b"")
-    (tmp_path / "tool").write_text("not a program")
+def test_where_BackupPCs_library_is_missing_a_refused_message_is_told(fake: Fake) -> None:
+    with_a_secret(fake, b"s3cret")
 
-    assert daemon(fake, tmp_path / "tool").announce("dormeur", 5).startswith("BackupPC could not be told: ")
+    assert "ServerMesgSecret cannot be read" in daemon(fake).announce("dormeur", 5)
 
 
-def test_a_tool_that_hangs_is_ended_in_time(fake: Fake, tmp_path: Path) -> None:
-    fake.answers(b"")
+def test_a_secret_that_BackupPC_has_not_read_yet_is_told(fake: Fake, tmp_path: Path) -> None:
+    with_a_secret(fake, b"s3cret")
+    library = a_library(tmp_path, "bless {ServerMesgSecret => 'new'}")
+
+    assert "ServerMesgSecret is not the one" in daemon(fake, library).announce("dormeur", 5)
+
+
+def test_a_library_that_hangs_is_ended_in_time(fake: Fake, tmp_path: Path) -> None:
+    with_a_secret(fake, b"s3cret")
     start = time.monotonic()
 
-    told = daemon(fake, a_tool(tmp_path / "tool", "time.sleep(60)")).announce("dormeur", 0.5)
+    told = daemon(fake, a_library(tmp_path, "sleep(60)")).announce("dormeur", 0.7)
 
     assert "did not answer in time" in told
     assert time.monotonic() - start < 2
+
+
+class Late:
+    """A BackupPC that hangs before its seed or its reply until it is let go; then it writes what it owes."""
+
+    def __init__(self, fake: Fake, *, greets: bool) -> None:
+        self._free, self._read, self._wrote = threading.Event(), threading.Event(), threading.Event()
+        self.outcome = ""
+        self._greets = greets
+        fake.conduct = self._conduct
+
+    def let_go(self) -> str:
+        """Return "" where what it wrote was taken, else the error that ends BackupPC."""
+        self._free.set()
+        assert self._wrote.wait(5)
+        return self.outcome
+
+    def _conduct(self, channel: socket.socket) -> None:
+        if self._greets:
+            channel.sendall(SEED)
+            a_message(channel)
+        self._free.wait(10)
+        try:
+            channel.sendall(KNOWN if self._greets else SEED)
+        except OSError as error:
+            self.outcome = repr(error)
+        self._wrote.set()
+        channel.settimeout(2)
+        try:
+            to_its_end(channel)
+        except TimeoutError:
+            self.outcome = "nobody has hung up"
+
+
+@pytest.mark.parametrize("greets", [False, True])
+def test_a_BackupPC_that_is_late_finds_an_open_connection(fake: Fake, *, greets: bool) -> None:
+    late = Late(fake, greets=greets)
+
+    told = daemon(fake).announce("dormeur", 0.3)
+
+    assert "did not answer in time" in told
+    assert late.let_go() == ""
+
+
+@pytest.mark.parametrize("greets", [False, True])
+def test_who_is_killed_while_BackupPC_is_late_leaves_an_open_connection(fake: Fake, *, greets: bool) -> None:
+    late = Late(fake, greets=greets)
+    program = f"from {Daemon.__module__} import Daemon; Daemon({fake.path!r}).announce('dormeur', 60)"
+    root = Path(__file__).parent.parent
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        subprocess.run([sys.executable, "-c", program], cwd=root, timeout=1.5, check=True)
+
+    assert late.let_go() == ""
+
+
+def test_what_was_answered_late_is_asked_anew(fake: Fake) -> None:
+    seeds = [0.3, 0.0]
+
+    def conduct(channel: socket.socket) -> None:
+        time.sleep(seeds.pop(0))
+        channel.sendall(SEED)
+        if not a_message(channel):
+            return
+        channel.sendall(KNOWN)
+        to_its_end(channel)
+
+    fake.conduct = conduct
+
+    assert daemon(fake).announce("dormeur", 2) == ""
+    assert seeds == []
+
+
+def test_a_person_does_not_wait_for_a_BackupPC_that_hangs(fake: Fake) -> None:
+    fake.conduct = silent
+    start = time.monotonic()
+
+    told = [daemon(fake).announce("dormeur", 28), daemon(fake).begin_full("dormeur", "cmartin", 28)]
+
+    assert all("did not answer in time" in one for one in told)
+    assert time.monotonic() - start < 11
 
 
 STATUS = b"%StatusHost = ('BgQueueOn' => undef,'Job' => undef,'UserQueueOn' => 0,'state' => 'Status_idle');\n"
@@ -357,7 +455,25 @@ from backuppc_register.backuppc.daemon import Daemon
 for _ in range(2):
     print(Daemon("/run/backuppc/BackupPC.sock").begin_full(sys.argv[1], "cmartin", 10) or "asked")
 """
+ASK_SHORTLY = """
+    import sys
+    sys.path.insert(0, "/opt/backuppc-register")
+    from backuppc_register.backuppc.daemon import Daemon
+    Daemon("/run/backuppc/BackupPC.sock").announce("dormeur", 0.06)
+"""
 LOG = "/var/lib/backuppc/log/LOG"
+AT_WORK = "pgrep -f '/bin/BackupPC( |$|_dump)'"
+HANGS = {  # what makes BackupPC hang when it is next told to reload, and what ends that
+    "stopped": (
+        "kill -STOP $(cat /run/backuppc/BackupPC.pid)",
+        "kill -CONT $(cat /run/backuppc/BackupPC.pid)",
+    ),
+    "waits for its lock": (
+        "setsid flock /etc/backuppc/LOCK sleep 60 >/dev/null 2>&1 & echo $! > /run/holder; sleep 0.3",
+        "kill -- -$(cat /run/holder)",
+    ),
+    "reads its config": ("echo 'sleep(4); 1;' >> /etc/backuppc/config.pl", "sleep 4"),
+}
 
 
 def a_server(lab: Lab, *, secret: str = "") -> Host:
@@ -373,6 +489,16 @@ def a_server(lab: Lab, *, secret: str = "") -> Host:
     host.run(["/usr/share/backuppc/bin/BackupPC", "-d"], user="backuppc", check=True)
     host.run("until [ -S /run/backuppc/BackupPC.sock ]; do sleep 0.05; done", check=True)
     return host
+
+
+def a_backup_under_way(server: Host) -> str:
+    """Let BackupPC begin a backup that goes on for a minute; give the processes of BackupPC."""
+    server.write("/usr/local/bin/slow", "#!/bin/sh\nexec sleep 60\n", mode=0o755)
+    server.run("echo '$Conf{PingCmd} = \"/usr/local/bin/slow\";' >> /etc/backuppc/config.pl", check=True)
+    python(server, PROGRAM, "localhost")
+    python(server, BEGIN, "localhost")
+    server.wait_for(lambda: len(server.run(AT_WORK).lines) == 2, "a backup")
+    return server.run(AT_WORK).stdout
 
 
 def python(host: Host, program: str, *arguments: str) -> list[str]:
@@ -429,6 +555,43 @@ class TestTheRealBackupPC:
 
         assert told == ["dormeur known"]
         assert "Added host dormeur " in server.read(LOG)
+
+    @pytest.mark.parametrize("hangs", ["stopped", "waits for its lock", "reads its config"])
+    @pytest.mark.parametrize("ends", ["gives up", "is killed"])
+    def test_who_goes_while_it_hangs_does_not_end_it_nor_its_backups(
+        self, lab: Lab, hangs: str, ends: str
+    ) -> None:
+        server = a_server(lab)
+        at_work = a_backup_under_way(server)
+        server.run("echo 'dormeur 0 cmartin' >> /etc/backuppc/hosts", check=True)
+        server.run("touch -d '2 hours' /etc/backuppc/hosts", check=True)  # or BackupPC may not see the change
+        hang, come_back = HANGS[hangs]
+        server.run(hang, check=True)
+
+        program = ["/usr/bin/python3", "-I", "-B", "-c", ONLY_ANNOUNCE.replace("10", "1.5"), "dormeur"]
+        if ends == "is killed":
+            program = ["timeout", "-s", "KILL", "1", *program]
+        gone = server.run(program, user="backuppc")
+        server.run(come_back, check=True)
+
+        assert gone.status == 137 if ends == "is killed" else "did not answer in time" in gone.stdout
+        server.wait_for(lambda: python(server, ONLY_ANNOUNCE, "dormeur") == ["known"], timeout=15)
+        assert "Got signal" not in server.read(LOG)
+        assert "Corrupted message" not in server.read(LOG)
+        assert server.run(AT_WORK).stdout == at_work
+
+    def test_few_wait_for_one_that_hangs(self, lab: Lab) -> None:
+        server = a_server(lab)
+        server.run("kill -STOP $(cat /run/backuppc/BackupPC.pid)", check=True)
+
+        program = f"for _ in range(60): {ASK_SHORTLY}"
+        server.run(["/usr/bin/python3", "-I", "-B", "-c", program], user="backuppc", check=True)
+        left = server.run("grep -c /run/backuppc/BackupPC.sock /proc/net/unix").stdout
+        server.run("kill -CONT $(cat /run/backuppc/BackupPC.pid)", check=True)
+
+        assert 30 < int(left) < 40
+        assert "does not know" in python(server, ONLY_ANNOUNCE, "grincheux")[0]
+        assert "Got signal" not in server.read(LOG)
 
     def test_once_it_is_stopped_it_is_told(self, lab: Lab) -> None:
         server = a_server(lab)

@@ -1,31 +1,52 @@
-"""The running BackupPC, over its socket."""
+"""The running BackupPC, over its socket.
+
+Nothing that ends us may end BackupPC, which exits when it writes to a client that is gone (see `outliving`).
+Whoever gives up a connection, or is killed, has left its end with BackupPC before: from the moment that our
+message is there, and where the seed does not come at once, from then on. Unguarded are two moments: at most
+_PROMPTLY seconds from the connection to the seed, and what lies between two system calls after the message; a
+SIGKILL in one of them ends a BackupPC that was just about to write.
+Replies are short (status of one host), so that BackupPC never waits for somebody to read them.
+"""
 
 import base64
 import hashlib
 import re
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from backuppc_register.backuppc.outliving import outlive, refuse_one_more
 from backuppc_register.deadline import Deadline
 
 _HOST = re.compile(r"[a-z0-9._-]+", re.ASCII)
 _MOST_ASKED = 20  # hosts of many that BackupPC is asked for, after it has read them all at once
-_LONGEST = 65536  # bytes of one line; a host's status is some hundreds
+_LONGEST = 1 << 20  # bytes of one line; a host's status is some hundreds
+_PATIENCE = 5.0  # seconds at the most for what a person waits for; it answers in some milliseconds
+_PROMPTLY = 0.05  # seconds in which a BackupPC that is not busy greets us
 _AT_WORK = re.compile(rb"""\b(?:Job["']? => \{|(?:Bg|User|Cmd)QueueOn["']? => ["']?1)""")
 # A scalar of Data::Dumper's: "word" => "text" or a number; what is a list or a table is not of interest.
 _SCALAR = re.compile(rb"""["']?(\w+)["']? => (?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(-?[0-9.]+))""")
-_TOOL = Path("/usr/share/backuppc/bin/BackupPC_serverMesg")
-_TOOL_SAYS = b"Got reply: "
+_LIBRARY = Path("/usr/share/backuppc/lib")
+# BackupPC's own library knows where config.pl is; the secret comes in hexadecimal, on a line of its own.
+_SECRET = r"""
+use strict;
+unshift(@INC, $ARGV[0]);
+require BackupPC::Lib;
+my $bpc = BackupPC::Lib->new or die("BackupPC's library does not start\n");
+my %Conf = $bpc->Conf();
+utf8::downgrade(my $secret = $Conf{ServerMesgSecret} // "");
+print("\nsecret ", unpack("H*", $secret), "\n");
+"""
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 _Ask = Callable[[str], bytes]
 
 
 class _DigestRefused(Exception):
-    """BackupPC hung up on a message: ServerMesgSecret is set, and only BackupPC's own programs know it."""
+    """BackupPC hung up on a message: it has a ServerMesgSecret, and that was not what we signed with."""
 
 
 class _NoUse(Exception):
@@ -35,20 +56,20 @@ class _NoUse(Exception):
 class Daemon:
     """The BackupPC that listens at *socket*; an empty one means not to tell it anything.
 
-    *tool* is BackupPC_serverMesg, which speaks for us where BackupPC wants a secret of its own.
+    *library* is BackupPC's Perl library, which tells the secret where BackupPC has one.
     """
 
-    def __init__(self, socket: str, tool: Path = _TOOL) -> None:
+    def __init__(self, socket: str, library: Path = _LIBRARY) -> None:
         self._socket = socket
-        self._tool = tool
+        self._library = library
 
     def announce(self, host: str, within: float) -> str:
-        """Make sure within *within* seconds that the running BackupPC knows *host*.
+        """Make sure within *within* seconds, and 5 at the most, that the running BackupPC knows *host*.
 
         Returns "" when it does, else one sentence for the log. Never raises: the registration stands, and
         BackupPC reads the hosts file when it starts and at each of its wakeups.
         """
-        return self._tell(_make_known, host, within) if self._socket else ""
+        return self._tell(_make_known, host, min(within, _PATIENCE)) if self._socket else ""
 
     def reread(self, hosts: Sequence[str], within: float) -> str:
         """Have the running BackupPC read the hosts file, where *hosts* have got lines.
@@ -64,14 +85,14 @@ class Daemon:
         return self._safely(_greet, within) if self._socket else "[backuppc] socket is empty"
 
     def begin_full(self, host: str, user: str, within: float) -> str:
-        """Ask within *within* seconds for a full backup of *host* in the name of *user*, its owner.
+        """Ask for a full backup of *host* in the name of *user*, its owner, waiting as for an announcement.
 
         Returns "" when it is to be made, or is queued or running already, else one sentence for the log.
         Never raises: BackupPC begins by itself at one of its wakeups.
         """
         if not self._socket:
             return "BackupPC was not asked for a backup: [backuppc] socket is empty"
-        return self._tell(partial(_begin_full, user), host, within)
+        return self._tell(partial(_begin_full, user), host, min(within, _PATIENCE))
 
     def status(self, host: str, within: float) -> dict[str, str]:
         """Return what the running BackupPC says of *host*, in its words (``state``, ``reason``, ``error``).
@@ -96,20 +117,19 @@ class Daemon:
             return self._act(act, Deadline(within))
         except (FileNotFoundError, ConnectionRefusedError):
             return "BackupPC is not running and will read the hosts file when it starts"
-        except (TimeoutError, subprocess.TimeoutExpired):
+        except (TimeoutError, subprocess.TimeoutExpired, BlockingIOError):  # the last: its queue is full
             return "BackupPC did not answer in time and will read the hosts file at its next wakeup"
         except _DigestRefused:
-            return f"BackupPC refuses our messages (ServerMesgSecret), and there is no {self._tool}"
+            return "BackupPC refuses our messages: its ServerMesgSecret is not the one in its config.pl"
         except (OSError, ValueError, subprocess.SubprocessError, _NoUse) as error:
             return f"BackupPC could not be told: {error}"
 
     def _act(self, act: Callable[[_Ask], str], deadline: Deadline) -> str:
         try:
-            return act(lambda message: _over_socket(self._socket, message, deadline))
+            return act(lambda message: _exchange(self._socket, message, b"", deadline))
         except _DigestRefused:
-            if not self._tool.exists():
-                raise
-            return act(lambda message: _by_tool(self._tool, message, deadline))
+            secret = _secret(self._library, deadline)
+            return act(lambda message: _exchange(self._socket, message, secret, deadline))
 
 
 def _make_known(host: str, ask: _Ask) -> str:
@@ -121,8 +141,8 @@ def _make_known(host: str, ask: _Ask) -> str:
 
 
 def _greet(ask: _Ask) -> str:
-    reply = ask("status info")
-    return "" if reply.startswith(b"%Info") else f"BackupPC answers {reply[:80]!r}"
+    reply = ask("status queueLen")
+    return "" if reply.startswith(b"%QueueLen") else f"BackupPC answers {reply[:80]!r}"
 
 
 def _reread(hosts: Sequence[str], ask: _Ask) -> str:
@@ -160,16 +180,13 @@ def _scalars(reply: bytes) -> dict[str, str]:
     }
 
 
-def _over_socket(path: str, message: str, deadline: Deadline) -> bytes:
+def _exchange(path: str, message: str, secret: bytes, deadline: Deadline) -> bytes:
     """Send one message and return the reply's line (BackupPC's Lib.pm, ServerConnect and ServerMesg)."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
-        channel.settimeout(_left(deadline))
-        channel.connect(path)
-        seed = _line(channel, deadline)
-        if not seed:
-            raise _NoUse("it hung up")
+    with _greeted(path, deadline) as (channel, seed):
+        signed = _signed(seed, secret, message)
         try:
-            channel.sendall(_signed(seed, message))
+            channel.sendall(signed)
+            outlive(channel)
             reply = _line(channel, deadline)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise _DigestRefused from error
@@ -178,10 +195,38 @@ def _over_socket(path: str, message: str, deadline: Deadline) -> bytes:
         return reply.removesuffix(b"\n")
 
 
-def _signed(seed: bytes, message: str) -> bytes:
-    # The 0 is the message's number in its connection; the secret that would follow it is empty.
+@contextmanager
+def _greeted(path: str, deadline: Deadline) -> Iterator[tuple[socket.socket, bytes]]:
+    """Give a connection and the seed that BackupPC has sent on it."""
+    seed = b""
+    while not seed:
+        refuse_one_more()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+            channel.settimeout(_left(deadline))
+            channel.connect(path)
+            if seed := _seed(channel, deadline):
+                yield channel, seed
+
+
+def _seed(channel: socket.socket, deadline: Deadline) -> bytes:
+    """Return the seed, b"" where it came late: then *channel* has done what it can."""
+    seed, promptly = b"", Deadline(min(_PROMPTLY, deadline.remaining()))
+    try:
+        seed = _line(channel, promptly)
+    except TimeoutError:
+        pass
+    finally:
+        if not seed:
+            outlive(channel)
+    if not seed and not _line(channel, deadline):
+        raise _NoUse("it hung up")
+    return seed
+
+
+def _signed(seed: bytes, secret: bytes, message: str) -> bytes:
+    # The 0 is the message's number in its connection.
     text = message.encode("ascii")
-    digest = hashlib.md5(seed + b"0" + text, usedforsecurity=False).digest()
+    digest = hashlib.md5(seed + b"0" + secret + text, usedforsecurity=False).digest()
     return base64.b64encode(digest).rstrip(b"=") + b" " + text + b"\n"
 
 
@@ -208,15 +253,17 @@ def _left(deadline: Deadline) -> float:
     return left
 
 
-def _by_tool(tool: Path, message: str, deadline: Deadline) -> bytes:
+def _secret(library: Path, deadline: Deadline) -> bytes:
+    """Return BackupPC's ServerMesgSecret; the Perl that tells it has no connection, and may be killed."""
     done = subprocess.run(
-        [tool, message],
+        ["perl", "-e", _SECRET, library],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env=_ENVIRONMENT,
         timeout=_left(deadline),
         check=False,
     )
-    if not done.stdout.startswith(_TOOL_SAYS):
-        raise _NoUse(f"{tool} says {done.stdout[:80] + done.stderr[:80]!r}")
-    return done.stdout.removeprefix(_TOOL_SAYS).removesuffix(b"\n")
+    told = re.search(rb"\nsecret ([0-9a-f]*)\n\Z", done.stdout)
+    if told is None:
+        raise _NoUse(f"its ServerMesgSecret cannot be read: {done.stderr[-200:]!r}")
+    return bytes.fromhex(told[1].decode("ascii"))
