@@ -120,6 +120,9 @@ BROKEN = {
     "there is no configuration": (
         f"mv {CONFIG} /root/away", f"mv /root/away {CONFIG}", "configuration", "red", "No such file",
     ),
+    "our configuration is root's alone": (
+        f"chmod 600 {CONFIG}", f"chmod 640 {CONFIG}", "configuration", "red", "is closed to backuppc",
+    ),
     "BackupPC's folder became root's": (
         f"chown root {ETC}", f"chown backuppc {ETC}; chmod g+s {ETC}", "account", "red", "owned by uid 0",
     ),

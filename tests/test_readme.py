@@ -15,7 +15,7 @@ from lab.people import Directory
 
 README = Path(__file__).parent.parent / "README.md"
 SECTION = "Install it on a backup server"
-LAST = 7  # the step that is done on a laptop
+LAST = 8  # the step that is done on a laptop
 REPOSITORY = "/srv/repository"
 
 # What the lab does otherwise than README says, and nothing else: pattern of a line, what is run in its place.
@@ -27,11 +27,12 @@ SUBSTITUTES = {
     r"editor (\S+)": r"""sed -i 's|^servers = .*|servers = ["ldap://127.0.0.1"]|' \1""",
     # No host of the lab has a systemd: what runs there is started again by the test.
     r"systemctl restart rsyslog": "true",
+    r"systemctl enable --now (\S+)-reconcile.timer .*":
+        r"sed -n 's/^ExecStart=//p' /etc/systemd/system/\1-reconcile.service | su backuppc -s /bin/sh",
 }
 # What the server's own diagnosis may still say, and why.
 LACKING = {
     "web": "no host of the lab has a web server",
-    "reconcile": "its timer is not one of the steps",
 }
 RSYSLOG = """\
 module(load="imuxsock")
@@ -109,7 +110,7 @@ def dugong(lab: Lab) -> Debian:
 
 
 def carried(dugong: Debian, laptop: Laptop) -> None:
-    """Put on *laptop* what step 7 says, by the paths that README tells."""
+    """Put on *laptop* what the last step says, by the paths that README tells."""
     text = README.read_text()
     files = {"setup.sh": "clients/setup.sh", "rsyncsend.sh": "clients/rsyncsend.sh"}
     sources = {name: f"{CHECKOUT_AT}/{path}" for name, path in files.items() if f"`{path}`" in text}

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from backuppc_register import config, journal
 from backuppc_register.account import WrongAccount, become_owner
 from backuppc_register.config import Config
+from backuppc_register.errors import Misconfigured
 from backuppc_register.reply import escape_words
 from backuppc_register.state.host_folder import HostFolders
 
@@ -81,7 +82,12 @@ def settle(start: Start) -> Context:
     Raises Misconfigured; WrongAccount where we were started by a third account.
     """
     document = read_config(start)
-    account = become_owner(config.config_dir(document))
+    try:
+        account = become_owner(config.config_dir(document))
+    except WrongAccount:
+        raise
+    except Misconfigured as error:
+        raise config.with_problems(error, document) from error
     settings = config.check(document)
     return Context(
         config_path=start.config_path,

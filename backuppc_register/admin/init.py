@@ -261,7 +261,7 @@ def _harden(plan: Plan, path: Path) -> None:
             return
         status = path.lstat()
         try:
-            files.write(path, wanted, files.ownership(status), later_than=int(status.st_mtime))
+            files.write(path, wanted, files.ownership(status), later_than=files.second(status))
         except OSError as error:
             raise CouldNotRegister(detail=f"{path} cannot be replaced: {error}") from error
 

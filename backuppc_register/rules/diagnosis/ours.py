@@ -34,6 +34,10 @@ def configuration(situation: Situation) -> Iterator[Answer]:
         mode = situation.config_path.stat().st_mode
     except OSError:
         return  # told above
+    # Root has read it before it became this account, as which sshd starts the program.
+    if not situation.problem and not os.access(situation.config_path, os.R_OK):
+        what = f"{situation.config_path} is closed to {situation.account}"
+        yield red(what, f"chown root:{situation.account} and chmod 640: every request is refused until then.")
     if mode & stat.S_IWOTH:
         yield red(f"{situation.config_path} can be written by everybody", "chmod o-w")
 
