@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from backuppc_register.backuppc import message_secret
 from backuppc_register.backuppc.outliving import outlive, refuse_one_more
 from backuppc_register.deadline import Deadline
 
@@ -29,18 +30,6 @@ _PROMPTLY = 0.05  # seconds in which a BackupPC that is not busy greets us
 _AT_WORK = re.compile(rb"""\b(?:Job["']? => \{|(?:Bg|User|Cmd)QueueOn["']? => ["']?1)""")
 # A scalar of Data::Dumper's: "word" => "text" or a number; what is a list or a table is not of interest.
 _SCALAR = re.compile(rb"""["']?(\w+)["']? => (?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(-?[0-9.]+))""")
-_LIBRARY = Path("/usr/share/backuppc/lib")
-# BackupPC's own library knows where config.pl is; the secret comes in hexadecimal, on a line of its own.
-_SECRET = r"""
-use strict;
-unshift(@INC, $ARGV[0]);
-require BackupPC::Lib;
-my $bpc = BackupPC::Lib->new or die("BackupPC's library does not start\n");
-my %Conf = $bpc->Conf();
-utf8::downgrade(my $secret = $Conf{ServerMesgSecret} // "");
-print("\nsecret ", unpack("H*", $secret), "\n");
-"""
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 _Ask = Callable[[str], bytes]
 
@@ -59,7 +48,7 @@ class Daemon:
     *library* is BackupPC's Perl library, which tells the secret where BackupPC has one.
     """
 
-    def __init__(self, socket: str, library: Path = _LIBRARY) -> None:
+    def __init__(self, socket: str, library: Path = message_secret.LIBRARY) -> None:
         self._socket = socket
         self._library = library
 
@@ -128,7 +117,7 @@ class Daemon:
         try:
             return act(lambda message: _exchange(self._socket, message, b"", deadline))
         except _DigestRefused:
-            secret = _secret(self._library, deadline)
+            secret = message_secret.read(self._library, _left(deadline))
             return act(lambda message: _exchange(self._socket, message, secret, deadline))
 
 
@@ -251,19 +240,3 @@ def _left(deadline: Deadline) -> float:
     if not left:
         raise TimeoutError
     return left
-
-
-def _secret(library: Path, deadline: Deadline) -> bytes:
-    """Return BackupPC's ServerMesgSecret; the Perl that tells it has no connection, and may be killed."""
-    done = subprocess.run(
-        ["perl", "-e", _SECRET, library],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        env=_ENVIRONMENT,
-        timeout=_left(deadline),
-        check=False,
-    )
-    told = re.search(rb"\nsecret ([0-9a-f]*)\n\Z", done.stdout)
-    if told is None:
-        raise _NoUse(f"its ServerMesgSecret cannot be read: {done.stderr[-200:]!r}")
-    return bytes.fromhex(told[1].decode("ascii"))

@@ -1,0 +1,39 @@
+"""The secret that BackupPC may want messages signed with (ServerMesgSecret)."""
+
+import re
+import subprocess
+from pathlib import Path
+
+LIBRARY = Path("/usr/share/backuppc/lib")
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+# BackupPC's own library knows where config.pl is; the secret comes in hexadecimal, on a line of its own.
+_PERL = r"""
+use strict;
+unshift(@INC, $ARGV[0]);
+require BackupPC::Lib;
+my $bpc = BackupPC::Lib->new or die("BackupPC's library does not start\n");
+my %Conf = $bpc->Conf();
+utf8::downgrade(my $secret = $Conf{ServerMesgSecret} // "");
+print("\nsecret ", unpack("H*", $secret), "\n");
+"""
+
+
+def read(library: Path, within: float) -> bytes:
+    """Return the secret by BackupPC's Perl *library*, within *within* seconds.
+
+    The Perl that tells it has no connection to BackupPC, so it may be killed.
+
+    Raises ValueError where it cannot be read; OSError, subprocess.TimeoutExpired.
+    """
+    done = subprocess.run(
+        ["perl", "-e", _PERL, library],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=_ENVIRONMENT,
+        timeout=within,
+        check=False,
+    )
+    told = re.search(rb"\nsecret ([0-9a-f]*)\n\Z", done.stdout)
+    if told is None:
+        raise ValueError(f"its ServerMesgSecret cannot be read: {done.stderr[-200:]!r}")
+    return bytes.fromhex(told[1].decode("ascii"))
