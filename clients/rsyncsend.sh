@@ -6,6 +6,8 @@
 #                  server's command, as one argument, to the helper through sudo.
 #   rsync-helper   the same file, root's copy. It checks the command and the arguments that rsync sends on
 #                  standard input, and runs rsync with exactly what it has decided.
+# On Windows (Cygwin, experimental) there is no sudo: the account, which may read everything and write next to
+# nothing, does both in one process.
 #
 # What may be read, and where files may be restored, stands in /etc/bckpciuem.conf:
 #   share=/home                               a folder that is backed up; as many lines as folders
@@ -42,6 +44,7 @@ BACKUP_LETTERS=svlHogDtprcxAXndIWSz
 RESTORE_LETTERS=svlHogDtprcxAXndIWSzRbuOJ
 
 PEER=-
+ALONE=no                # yes where no root stands behind us: Cygwin
 
 # ---------------------------------------------------------------- telling
 
@@ -73,7 +76,18 @@ as_forced_command() {
     [ -n "$command" ] || refuse 'this key is for backups, it opens no session'
     [ "${#command}" -le "$MAX_COMMAND" ] || refuse 'the command is too long'
     cd / || exit 69
+    case $(uname -s) in
+        CYGWIN*) alone "$command" ;;
+    esac
     exec env -i PATH="$PATH" LC_ALL=C sudo -n "$HELPER" "$command" "$PEER"
+}
+
+# The helper's work, by the account itself. Who could change this file could do without it.
+alone() {    # COMMAND
+    ALONE=yes
+    trusted "$0" || fail 78 "the account can change $0" misconfigured
+    as_helper "$1" "$PEER"
+    exit 70
 }
 
 peer_is() {
@@ -138,15 +152,20 @@ clean() {
     [ "${#CLEAN}" -le "$MAX_ITEM" ]
 }
 
-# Whether PATH and every folder above it are ours (root's) and nobody else can write there.
+# Whether PATH and every folder above it are ours (root's) and nobody else can write there. Without a root: whether
+# we cannot write there ourselves; Windows' owners and access lists do not show in a mode.
 trusted() {
     local path=$1
     [ ! -L "$path" ] || return 1
     while :; do
-        [ -O "$path" ] || return 1
-        case $(ls -ldn -- "$path") in
-            ?????w* | ????????w*) return 1 ;;
-        esac
+        if [ "$ALONE" = yes ]; then
+            [ ! -w "$path" ] || return 1
+        else
+            [ -O "$path" ] || return 1
+            case $(ls -ldn -- "$path") in
+                ?????w* | ????????w*) return 1 ;;
+            esac
+        fi
         case $path in
             "$ANCHOR" | /) return 0 ;;
         esac
@@ -385,6 +404,7 @@ spare_ourselves() {
 
 # Reads everything, writes nothing: no root, one capability, no way to more.
 as_reader() {
+    [ "$ALONE" = no ] || return 0
     case $(uname -s) in
         Linux)
             account_ids
@@ -411,6 +431,10 @@ drop_privileges() {    # CAPABILITIES
 # write there through its group, and nowhere else. What is restored to a person's is written as that person, who
 # can write elsewhere too: an earlier rsync would follow a link out that an earlier restore had left there.
 as_owner() {
+    if [ "$ALONE" = yes ]; then     # nobody else to become; we can write in the folder for restored files alone
+        without_super
+        return 0
+    fi
     # shellcheck disable=SC2046  # numbers
     set -- $(ls -ldn -- "$ROOM_IS")
     AS_UID=$3

@@ -783,6 +783,86 @@ def test_a_restore_on_a_mac_becomes_our_account_through_sudo(room: Room) -> None
     assert outcome.executed[:5] == ["sudo", "-n", "-u", f"#{uid}", "--"]
 
 
+# ---------------------------------------------------------------- Windows: Cygwin, one process, no root
+
+
+PROGRAMS = ["bin", "bin/rsync", "conf", "rsyncsend.sh", "."]
+
+
+def on_cygwin(room: Room, command: str, stdin: bytes = b"", *, writable: str = "") -> Outcome:
+    """Start the script as sshd does, where uname says Cygwin, as one who can write only *writable*."""
+    (room.folder / "bin/uname").write_text("#!/bin/sh\necho CYGWIN_NT-10.0-22631\n")
+    (room.folder / "bin/uname").chmod(0o755)
+    room.forget()
+    for name in ("executed", "where", "environment", "rest", "log"):
+        (room.folder / name).touch()
+    modes = {room.folder / name: (room.folder / name).stat().st_mode for name in PROGRAMS}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+    if writable:
+        (room.folder / writable).chmod(0o755)
+    # Root may write anything: take that from it.
+    unable = ["/usr/bin/setpriv", "--bounding-set=-dac_override", "--"] if os.geteuid() == 0 else []
+    environment = {"SSH_ORIGINAL_COMMAND": command, "SSH_CONNECTION": f"{PEER} 50000 10.0.0.2 22"}
+    argv = [*unable, "/bin/bash", "-p", f"{room.folder}/rsyncsend.sh"]
+    try:
+        done = subprocess.run(
+            argv, input=stdin, capture_output=True, env=environment, timeout=60, check=False
+        )
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+    return room.outcome(done.returncode, done.stdout, done.stderr)
+
+
+def test_on_cygwin_the_account_itself_runs_rsync_without_sudo(room: Room) -> None:
+    outcome = on_cygwin(room, FULL, listed(backup_list(room)) + b"protocol")
+
+    argv = room.backup_argv("-lHogDtprcxe.iLsfxC", *BACKUP_OPTIONS)
+    assert outcome.executed == ["rsync", *argv[argv.index("--server") :]]
+    assert (outcome.status, outcome.where, outcome.rest) == (0, str(room.share), b"protocol")
+    assert outcome.log == f"-t bckpciuem -p auth.info -- backup from={PEER} path={room.share}\n"
+
+
+def test_on_cygwin_a_restore_runs_as_the_account_too(room: Room) -> None:
+    outcome = on_cygwin(room, RESTORE, listed(restore_list(f"{room.restore_dir}/")))
+
+    argv = room.restore_argv("-lHogDtprRe.iLsfxC", *WITHOUT_SUPER)
+    assert outcome.executed == ["rsync", *argv[1:]]
+
+
+def test_on_cygwin_the_probe_says_so(room: Room) -> None:
+    outcome = on_cygwin(room, "probe")
+
+    assert "system:CYGWIN_NT-10.0-22631" in outcome.stdout.decode().splitlines()
+    assert f"share:{room.share}" in outcome.stdout.decode().splitlines()
+    assert (outcome.status, outcome.executed) == (0, None)
+
+
+@pytest.mark.parametrize("writable", PROGRAMS)
+def test_on_cygwin_nothing_runs_that_the_account_could_have_changed(room: Room, writable: str) -> None:
+    outcome = on_cygwin(room, FULL, listed(backup_list(room)), writable=writable)
+
+    assert outcome.status in (MISSING, MISCONFIGURED)
+    assert (outcome.executed, outcome.stdout) == (None, b"")
+
+
+@pytest.mark.parametrize(
+    "command", ["id", "", "rsync --server --daemon .", "rsync --server --sender -s$(id) . /", "scp -t /"]
+)
+def test_on_cygwin_the_same_commands_are_refused(room: Room, command: str) -> None:
+    outcome = on_cygwin(room, command)
+
+    assert (outcome.status, outcome.executed, outcome.stdout) == (REFUSED, None, b"")
+
+
+def test_only_the_system_makes_it_cygwin_and_no_variable(room: Room) -> None:
+    outcome = forced(room, FULL, ALONE="yes", OSTYPE="cygwin", SYSTEM="CYGWIN_NT-10.0")
+
+    assert outcome.executed
+    assert outcome.executed[0] == "sudo"
+
+
 # ---------------------------------------------------------------- the configuration
 
 
