@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from lab import Lab, available
 
+collect_ignore = ["test_sudo_rs.py"]  # needs the network: run when its file is named
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what is marked `lab` where the machine cannot hold one, and say why."""

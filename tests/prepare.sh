@@ -49,6 +49,12 @@ shellcheck                  the shell files are checked
 LIST
 }
 
+packages_for_debian_13() {
+    cat <<'LIST'
+mmdebstrap                  makes a system of Debian 13, from the mirror that apt uses here
+LIST
+}
+
 close_work_folder() {
     trap - EXIT INT TERM HUP
     give_back

@@ -110,14 +110,17 @@ class BackupServer(SshHost):
         """Let BackupPC make an incremental backup of *host* now. Raises LabError likewise."""
         return self._backup(host, "doIncr", timeout)
 
-    def restore(self, host: str, share: str, *paths: str, timeout: float = 60) -> None:
-        """Let BackupPC put *paths*, from the top of *share*, back from the last backup. Raises LabError."""
+    def restore(self, host: str, share: str, *paths: str, to: str = "", timeout: float = 60) -> None:
+        """Let BackupPC put *paths*, from the top of *share*, back from the last backup, or into *to*.
+
+        Raises LabError.
+        """
         number = self.backups(host)[-1].number
         user = self.owner_of(host)
         request = f"restoreReq.{number}.{next(self._requests)}"
         fields = {
             "num": number, "hostSrc": host, "shareSrc": share, "pathHdrSrc": "/", "hostDest": host,
-            "shareDest": share, "pathHdrDest": "/", "user": user, "reqTime": 1,
+            "shareDest": to or share, "pathHdrDest": "/", "user": user, "reqTime": 1,
         }  # fmt: skip
         words = [f"{key} => {_perl(value)}" for key, value in fields.items()]
         words.append(f"fileList => [{', '.join(map(_perl, paths))}]")

@@ -93,6 +93,7 @@ class Plan:
     addresses: Sequence[str]
     users: Sequence[User] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    root: str = ""  # a folder with another system than the machine's own
 
     @property
     def name(self) -> str:
@@ -107,6 +108,7 @@ class Host:
         self.fqdn, self.name, self.addresses = plan.fqdn, plan.name, list(plan.addresses)
         spec = {
             "kind": "host", "name": plan.name, "checkout": str(CHECKOUT), "checkout_at": CHECKOUT_AT,
+            "root": plan.root,
             "users": [{**asdict(user), "home": user.home} for user in plan.users],
             "files": PLAIN | _own_name(plan) | dict(plan.files),
         }  # fmt: skip

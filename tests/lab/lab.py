@@ -78,12 +78,17 @@ class Lab:
         address6: str | None = None,
         users: Sequence[User] = (MARTIN,),
         published: bool = True,
+        root: str = "",
     ) -> Laptop:
-        """Add a laptop with its sshd and its people's files; where *published* the DNS knows it both ways."""
+        """Add a laptop with its sshd and its people's files; where *published* the DNS knows it both ways.
+
+        Its system is the machine's own, or the one in the folder *root*.
+        """
         addresses = [address] + ([address6] if address6 else [])
         if published:
             self.names.publish(fqdn, *addresses)
-        plan = Plan(fqdn, addresses, users, {"/etc/resolv.conf": resolv_conf(NAMESERVERS[: len(addresses)])})
+        files = {"/etc/resolv.conf": resolv_conf(NAMESERVERS[: len(addresses)])}
+        plan = Plan(fqdn, addresses, users, files, root)
         return self._add(Laptop(self.name, self.switch, plan))
 
     def down(self) -> None:

@@ -55,9 +55,12 @@ def main() -> None:
 
 def build(spec: dict[str, Any]) -> None:
     """Make the host that *spec* describes and move into it."""
-    parts = ["", *mounted_parts()]
+    root = spec["root"].lstrip("/")  # from the machine's top; what is mounted there is not in another system
+    parts = [""] if root else ["", *mounted_parts()]
     leave_chroot()
-    mount(spec["checkout"].lstrip("/"), "sys", None, MS_BIND)  # it may be below /tmp, which is hidden soon
+    # It may be below /tmp, which is hidden soon.
+    mount(spec["checkout"].lstrip("/"), f"{root}/sys".lstrip("/"), None, MS_BIND)
+    os.chdir(root or ".")
     mount("tmpfs", "tmp", "tmpfs", 0, "mode=755")
     for folder in ("upper", "root"):
         Path("tmp", folder).mkdir()

@@ -1,0 +1,136 @@
+"""A laptop with Debian 13 and sudo-rs in the place of sudo: set up, verified, backed up, restored, undone.
+
+Run by `bin/test --debian-13` only: mmdebstrap makes that system from the mirror that apt uses here.
+"""
+
+import platform
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from lab import Lab, Laptop, Server
+
+pytestmark = pytest.mark.lab
+
+SETUP = "/opt/backuppc-register/clients/setup.sh"
+GIVEN = "--server dugong.univ-brest.fr --register-key /root/register-key --known-hosts /root/known_hosts"
+SUITE = "trixie"
+PACKAGES = "openssh-server,rsync,sudo,sudo-rs,passwd,procps,iproute2"
+# As Ubuntu has it: sudo's own sudoers and PAM files, and its programs are those of sudo-rs, nothing else.
+SUDO_RS_ONLY = """
+rm -r "$1/usr/libexec/sudo" "$1/usr/bin/sudo" "$1/usr/sbin/visudo"
+ln -s ../lib/cargo/bin/sudo "$1/usr/bin/sudo"
+ln -s ../lib/cargo/bin/visudo "$1/usr/sbin/visudo"
+"""
+RESTORED = "/var/lib/bckpciuem-restore"
+OURS = ("/etc", "/var/lib/bckpciuem", "/usr/local", "/home")
+HELPER = "/usr/local/libexec/bckpciuem/rsync-helper"
+
+
+def apt_sources() -> str:
+    """Give this machine's sources of Debian itself, with the other suite's name in the place of its own."""
+    own = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    known = {f"{own}{kind} main": f"{SUITE}{kind} main" for kind in ("", "-updates", "-security")}
+    form = "$(REPO_URI)\t$(RELEASE) $(COMPONENT)"
+    rows = output(["apt-get", "indextargets", "--format", form, "Created-By: Packages"]).splitlines()
+    pairs = [row.split("\t") for row in rows]
+    return "".join(f"deb {uri} {known[what]}\n" for uri, what in pairs if what in known)
+
+
+def output(command: list[str], given: str = "") -> str:
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def debian_13(tmp_path_factory: pytest.TempPathFactory) -> str:
+    sources = apt_sources()
+    assert sources, "apt has no list of packages here: apt-get update"
+    folder = tmp_path_factory.mktemp("debian_13") / "root"
+    options = ["--variant=minbase", f"--include={PACKAGES}", f"--customize-hook={SUDO_RS_ONLY}"]
+    output(["mmdebstrap", *options, SUITE, str(folder), "-"], sources)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def site(debian_13: str) -> Iterator[tuple[Server, Laptop]]:
+    """Give the server and the laptop, of which the setup has just said that backups will work."""
+    with Lab() as lab:
+        dugong = lab.server("dugong.univ-brest.fr")
+        laptop = lab.laptop("rouille.univ-brest.fr", "10.77.0.20", root=debian_13)
+        laptop.write("/root/register-key", dugong.register_key, mode=0o600)
+        laptop.write("/root/known_hosts", dugong.known_hosts)
+        done = laptop.run(f"sh {SETUP} {GIVEN} --logon cmartin --unattended", timeout=60)
+        assert (done.status, "backups will work" in done.stdout) == (0, True), done
+        dugong.wait_for(lambda: '"rouille"' not in dugong.message("status queues jobs"), "a backup", 60)
+        yield dugong, laptop
+
+
+def test_its_sudo_is_sudo_rs_and_takes_our_line(site: tuple[Server, Laptop]) -> None:
+    _, laptop = site
+
+    assert laptop.read("/etc/debian_version").startswith("13")
+    for program in ("sudo", "visudo"):
+        assert laptop.run(f"readlink -f $(command -v {program})").lines == [f"/usr/lib/cargo/bin/{program}"]
+    checked = laptop.run(["visudo", "-c"])
+    assert (checked.status, checked.stderr) == (0, "")
+    assert HELPER in laptop.read("/etc/sudoers.d/bckpciuem")
+
+
+def test_the_account_may_start_the_helper_and_nothing_else(site: tuple[Server, Laptop]) -> None:
+    dugong, laptop = site
+    ssh = f"ssh -F /var/lib/backuppc-register/hosts/{laptop.name}/ssh_config {laptop.fqdn}"
+    attempts = ["true", "-s", "-u cmartin true", f"{HELPER} id", f"{HELPER} 'rsync --server -r . /etc/'"]
+
+    probe = dugong.run(f"{ssh} probe", user="backuppc")
+    refused = dugong.run(f"{ssh} id", user="backuppc")
+    let = [words for words in attempts if laptop.run(f"sudo -n {words}", user="bckpciuem").status == 0]
+
+    assert (probe.status, "share:/home" in probe.lines, probe.stderr) == (0, True, "")
+    assert (refused.status, refused.stdout) == (64, "")
+    assert let == []
+
+
+def test_its_backups_are_whole(site: tuple[Server, Laptop]) -> None:
+    dugong, laptop = site
+    (full,) = dugong.backups(laptop.name)
+    laptop.write("/home/cmartin/Documents/nouveau.txt", "Du jour.\n", owner="cmartin")
+
+    incremental = dugong.incremental(laptop.name)
+
+    assert [(backup.kind, backup.errors) for backup in (full, incremental)] == [("full", 0), ("incr", 0)]
+    there = laptop.run("cd /home && find * -type f", check=True).lines
+    assert {f"/{path}" for path in there} <= {*dugong.files_of(laptop.name, "/home")}
+    assert {"cmartin/.netrc", "cmartin/Documents/nouveau.txt"} <= {*there}
+
+
+def test_what_comes_back_is_what_was_saved(site: tuple[Server, Laptop]) -> None:
+    dugong, laptop = site
+
+    dugong.restore(laptop.name, "/home", "/cmartin/Photos", "/cmartin/.netrc", to=RESTORED)
+
+    digests = "cd %s/cmartin && sha256sum Photos/* .netrc"
+    restored = laptop.run(digests % RESTORED, check=True).stdout
+    assert restored == laptop.run(digests % "/home", check=True).stdout
+
+
+def test_the_doctor_finds_nothing_and_a_second_run_changes_nothing(site: tuple[Server, Laptop]) -> None:
+    _, laptop = site
+    before = laptop.picture(*OURS)
+
+    doctor = laptop.run(f"sh {SETUP} --doctor", timeout=60)
+    again = laptop.run(f"sh {SETUP} {GIVEN} --unattended --no-verify", timeout=60)
+
+    assert (doctor.status, again.status) == (0, 0), (doctor, again)
+    assert laptop.picture(*OURS) == before
+
+
+def test_the_uninstalled_laptop_has_a_sudo_as_before(site: tuple[Server, Laptop]) -> None:
+    _, laptop = site
+
+    laptop.run(f"sh {SETUP} --uninstall --unattended", check=True, timeout=60)
+
+    assert laptop.run(["visudo", "-c"]).status == 0
+    assert not any(laptop.exists(path) for path in ("/etc/sudoers.d/bckpciuem", HELPER))
+    assert laptop.run(["id", "bckpciuem"]).status == 1
