@@ -1064,7 +1064,14 @@ join_mac_group() {
 
 # A connection tells more than any list of services; a fresh sshd needs a moment.
 sshd_answers() {
-    ssh-keyscan -T 3 -p "$(sshd_port)" 127.0.0.1 2>/dev/null | grep -q .
+    ssh-keyscan -T 3 -p "$(sshd_port)" 127.0.0.1 2>/dev/null | grep -q . || sshd_shuts_us_out
+}
+
+# From OpenSSH 9.8 on it shuts out for a while who looks too often without logging in, and says so.
+sshd_shuts_us_out() {
+    # shellcheck disable=SC2016  # for bash
+    bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && read -r -t 3 line <&3 && printf "%s\n" "$line"' bash "$(sshd_port)" \
+        2>/dev/null | grep -q '^Not allowed at this time'
 }
 
 sshd_port() {

@@ -716,6 +716,29 @@ def test_what_breaks_is_told_by_the_doctor_and_mended_by_repair(site: Site) -> N
     assert site.dugong.full_backup(laptop.name).errors == 0
 
 
+SHUTS_OUT = """
+import socket
+with socket.create_server(("127.0.0.1", 22)) as listener:
+    while True:
+        with listener.accept()[0] as connection:
+            connection.sendall(b"Not allowed at this time\\r\\n")
+"""
+
+
+def test_an_sshd_that_shuts_out_who_looks_too_often_is_no_sshd_that_is_down(site: Site) -> None:
+    """OpenSSH 9.8 and later do so, after a few looks of the setup's too."""
+    laptop = site.laptop()
+    set_up(laptop)
+    laptop.sshd.stop()
+    laptop.start(["python3", "-c", SHUTS_OUT])
+    laptop.wait_for(lambda: laptop.listens(22))
+
+    doctor = set_up(laptop, "--doctor")
+
+    assert "  sshd answers\n" in doctor.stdout
+    assert "sshd does not answer" not in doctor.stderr
+
+
 def test_the_doctor_tells_a_server_that_is_another_one_or_not_there(site: Site) -> None:
     laptop = site.laptop()
     set_up(laptop)

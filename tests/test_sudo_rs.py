@@ -1,4 +1,4 @@
-"""A laptop with Debian 13 and sudo-rs in the place of sudo: set up, verified, backed up, restored, undone.
+"""A laptop with Debian 13 and sudo-rs in the place of sudo: set up, backed up, restored, looked at, undone.
 
 Run by `bin/test --debian-13` only: mmdebstrap makes that system from the mirror that apt uses here.
 """
@@ -124,6 +124,19 @@ def test_the_doctor_finds_nothing_and_a_second_run_changes_nothing(site: tuple[S
 
     assert (doctor.status, again.status) == (0, 0), (doctor, again)
     assert laptop.picture(*OURS) == before
+
+
+def test_an_sshd_that_shuts_out_who_looks_too_often_is_no_sshd_that_is_down(
+    site: tuple[Server, Laptop]
+) -> None:
+    _, laptop = site
+    laptop.wait_for(lambda: not laptop.run("ssh-keyscan -T 3 127.0.0.1").stdout, "being shut out")
+
+    doctor = laptop.run(f"sh {SETUP} --doctor", timeout=60)
+
+    assert "penalty" in laptop.sshd.log
+    assert (doctor.status, doctor.stderr) == (0, "")
+    assert "  sshd answers\n" in doctor.stdout
 
 
 def test_the_uninstalled_laptop_has_a_sudo_as_before(site: tuple[Server, Laptop]) -> None:
