@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from lab import Lab
-from test_daemon import PROGRAM, a_server, python
+from test_daemon import LOG, PROGRAM, a_server, python
 
 from backuppc_register.backuppc.jobs import Busy, Jobs
 
@@ -133,6 +133,22 @@ dump("dormeur")
         told = python(server, START + "with jobs.kept_away('dormeur') as kept:\n    print(kept.tell())")
 
         assert told == ["BackupPC is not running and will read the hosts file when it starts"]
+
+    @pytest.mark.parametrize("when", ["before", "while it is asked"])
+    def test_one_that_is_late_does_not_end(self, lab: Lab, when: str) -> None:
+        server = a_server(lab)
+        python(server, PROGRAM, "dormeur")
+        stop = "subprocess.run('kill -STOP $(cat /run/backuppc/BackupPC.pid)', shell=True, check=True)\n"
+        kept = "with jobs.kept_away('dormeur') as kept:\n    "
+        program = START + "import backuppc_register.backuppc.jobs as module\nmodule._WITHIN = 0.5\n"
+        program += stop + kept + "pass" if when == "before" else kept + stop + "    print(kept.tell())"
+
+        said = server.run(["/usr/bin/python3", "-I", "-B", "-c", program], user="backuppc")
+        server.run("kill -CONT $(cat /run/backuppc/BackupPC.pid)", check=True)
+
+        assert "timed out" in said.stdout + said.stderr
+        assert python(server, PROGRAM, "dormeur") == ["dormeur known"]
+        assert "Got signal" not in server.read(LOG)
 
     def test_one_that_hangs_up_all_the_same_is_a_fault(self, lab: Lab) -> None:
         server = a_server(lab, secret="s3cret")

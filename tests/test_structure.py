@@ -170,6 +170,17 @@ def guards(module: Module) -> Iterator[str]:
     )
 
 
+def on_our_terminal(module: Module) -> Iterator[str]:
+    """Yield what starts a program that keeps our terminal.
+
+    It runs as BackupPC's account, while root may be at the terminal: who holds that account could type there.
+    """
+    for call in (node for node in ast.walk(module.tree) if isinstance(node, ast.Call)):
+        starts = ast.unparse(call.func) in {"subprocess.run", "subprocess.Popen"}
+        if starts and "start_new_session" not in {keyword.arg for keyword in call.keywords}:
+            yield f"starts a program in our session in line {call.lineno}"
+
+
 def undescribed(module: Module) -> Iterator[str]:
     """Yield the public names without a docstring."""
     if not ast.get_docstring(module.tree):
@@ -189,7 +200,7 @@ def _undescribed_in(scope: ast.Module | ast.ClassDef, prefix: str) -> Iterator[s
             yield from _undescribed_in(node, f"{node.name}.")
 
 
-CHECKS = [upward_imports, outside, writing, guards, undescribed]
+CHECKS = [upward_imports, outside, writing, guards, on_our_terminal, undescribed]
 MODULES = [Module(str(p.relative_to(PACKAGE)), p.read_text("utf-8")) for p in sorted(PACKAGE.rglob("*.py"))]
 
 
@@ -251,6 +262,7 @@ def test_every_exception_is_still_needed(path):
         (writing, "state/records.py", "import os\nos.open(path, os.O_WRONLY)"),
         (writing, "state/records.py", "import shutil\nshutil.move(path, other)"),
         (guards, "state/records.py", "assert path"),
+        (on_our_terminal, "state/records.py", "import subprocess\nsubprocess.run(['perl'], check=True)"),
         (undescribed, "state/records.py", "x = 1"),
         (undescribed, "state/records.py", "'''Say.'''\ndef read(): pass"),
         (

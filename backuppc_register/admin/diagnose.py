@@ -136,6 +136,7 @@ def _privileged(account: str) -> _Privileged:
             ["sshd", "-T", "-C", f"user={account},host=localhost,addr=127.0.0.1"],
             env=_ENVIRONMENT,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,
             capture_output=True,
             timeout=_FOR_THE_LOG,
             check=True,

@@ -109,7 +109,12 @@ def _journal(since: datetime) -> list[IO[bytes]]:
         raise Misconfigured(detail="there is neither " + "/".join(map(str, LOGS)) + " nor journalctl")
     command = [tool, *_JOURNAL, "--since", since.strftime("%Y-%m-%d %H:%M:%S")]
     process = subprocess.Popen(
-        command, env=_ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command,
+        env=_ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     return [process.stdout] if process.stdout else []  # it ends when it has said all
 

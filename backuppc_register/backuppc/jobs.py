@@ -6,29 +6,16 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from subprocess import DEVNULL, Popen, TimeoutExpired
+from subprocess import SubprocessError
 
+from backuppc_register.backuppc import message_secret
+from backuppc_register.backuppc.outliving import outlive, refuse_one_more
 from backuppc_register.deadline import Deadline
 from backuppc_register.errors import CouldNotRegister
 
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 _US = "backuppc-register"
 _LONGEST = 16 << 20  # bytes of one reply; the status of all jobs grows with them
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-_SPEAKER = """
-use strict;
-use lib '/usr/share/backuppc/lib';
-use BackupPC::Lib;
-$| = 1;
-my $bpc  = BackupPC::Lib->new or die;
-my %Conf = $bpc->Conf();
-die if ( $bpc->ServerConnect($Conf{ServerHost}, $Conf{ServerPort}) );
-while ( my $message = <STDIN> ) {
-    chomp($message);
-    (my $reply = $bpc->ServerMesg($message)) =~ s/[\\n\\r]+$//;
-    print("$reply\\n");
-}
-"""
 _WITHIN = 10.0  # seconds for one exchange: a BackupPC that reads a large hosts file stands still
 
 
@@ -129,30 +116,20 @@ def _knows(channel: "_Channel", host: str) -> bool:
 
 
 def _connected(path: str, host: str) -> "_Channel":
-    channel = _Channel(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), host)
+    try:
+        return _answering(path, host, b"")
+    except _HungUp:
+        try:
+            secret = message_secret.read(message_secret.LIBRARY, _WITHIN)
+        except (OSError, ValueError, SubprocessError) as error:
+            raise Busy(host=host, detail=f"BackupPC's daemon hung up, and {error}") from error
+        return _answering(path, host, secret)
+
+
+def _answering(path: str, host: str, secret: bytes) -> "_Channel":
+    channel = _Channel(host, secret)
     try:
         channel.connect(path)
-        channel.ask("status queueLen")
-    except _HungUp:
-        channel.close()
-        return _by_library(host)
-    except BaseException:
-        channel.close()
-        raise
-    return channel
-
-
-def _by_library(host: str) -> "_Channel":
-    """Return a connection through BackupPC's own library, which knows its ServerMesgSecret.
-
-    The library's process ends when the connection is closed, and with it what it held.
-    """
-    ours, theirs = socket.socketpair()
-    with theirs:
-        end = theirs.fileno()
-        process = Popen(["perl", "-e", _SPEAKER], stdin=end, stdout=end, stderr=DEVNULL, env=_ENVIRONMENT)
-    channel = _Channel(ours, host, process)
-    try:
         channel.ask("status queueLen")
     except BaseException:
         channel.close()
@@ -165,14 +142,13 @@ class _HungUp(Busy):
 
 
 class _Channel:
-    """A connection to the daemon (BackupPC's Lib.pm, ServerConnect and ServerMesg); it ends what it held.
+    """A connection to the daemon (BackupPC's Lib.pm, ServerConnect and ServerMesg); it ends what it held."""
 
-    *process* speaks for us at the other end of *channel*, if it is not the daemon itself that does.
-    """
-
-    def __init__(self, channel: socket.socket, host: str, process: Popen[bytes] | None = None) -> None:
-        self._host, self._socket, self._process = host, channel, process
+    def __init__(self, host: str, secret: bytes) -> None:
+        self._host, self._secret = host, secret
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._seed, self._count, self._rest = b"", 0, b""
+        self._owed = False
 
     def __enter__(self) -> "_Channel":
         return self
@@ -181,26 +157,24 @@ class _Channel:
         self.close()
 
     def close(self) -> None:
-        """End the connection."""
-        self._socket.close()
-        if self._process is None:
-            return
-        try:
-            self._process.wait(_WITHIN)
-        except TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """End the connection; where BackupPC still owes a line, once it has written that."""
+        with self._socket:
+            if self._owed:
+                outlive(self._socket)
 
     def connect(self, path: str) -> None:
-        """Connect to the daemon itself, whose messages are signed; raises OSError, Busy."""
+        """Connect to the daemon, which gives the seed that messages are signed with; raises OSError, Busy."""
         self._socket.settimeout(_WITHIN)
+        refuse_one_more()
         self._socket.connect(path)
+        self._owed = True
         self._seed = self._line(Deadline(_WITHIN)) + b"\n"
 
     def ask(self, message: str) -> str:
         """Send *message* and return the reply's line; raises Busy."""
         try:
             self._socket.settimeout(_WITHIN)
+            self._owed = True
             self._socket.sendall(self._signed(message.encode("ascii")) + b"\n")
             return self._line(Deadline(_WITHIN)).decode("utf-8", "replace")
         except (BrokenPipeError, ConnectionResetError) as error:
@@ -209,9 +183,7 @@ class _Channel:
             raise Busy(host=self._host, detail=f"BackupPC's daemon: {error}") from error
 
     def _signed(self, text: bytes) -> bytes:
-        if not self._seed:
-            return text
-        signed = self._seed + str(self._count).encode("ascii") + text
+        signed = self._seed + str(self._count).encode("ascii") + self._secret + text
         self._count += 1
         digest = hashlib.md5(signed, usedforsecurity=False).digest()
         return base64.b64encode(digest).rstrip(b"=") + b" " + text
@@ -224,4 +196,5 @@ class _Channel:
                 raise _HungUp(host=self._host, detail="BackupPC's daemon hung up")
             self._rest += part
         line, _, self._rest = self._rest.partition(b"\n")
+        self._owed = False
         return line

@@ -38,6 +38,7 @@ def read(config_dir: Path, data_dir: Path, within: float, library: Path = _LIBRA
             cwd="/",
             env=_ENVIRONMENT,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,
             capture_output=True,
             timeout=within,
             check=False,

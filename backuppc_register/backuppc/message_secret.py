@@ -28,6 +28,7 @@ def read(library: Path, within: float) -> bytes:
     done = subprocess.run(
         ["perl", "-e", _PERL, library],
         stdin=subprocess.DEVNULL,
+        start_new_session=True,
         capture_output=True,
         env=_ENVIRONMENT,
         timeout=within,

@@ -142,6 +142,7 @@ def ssh_keygen(arguments: list[str], folder: Path, deadline: Deadline | None = N
             cwd=folder,
             env={"PATH": _PATH, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
+            start_new_session=True,
             capture_output=True,
             timeout=patience,
             check=False,

@@ -184,7 +184,15 @@ def _synchronized() -> str:
     """Return what systemd says about the clock, ``yes`` or ``no``; "" where it says nothing."""
     command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
     try:
-        done = subprocess.run(command, env=_ENVIRONMENT, capture_output=True, timeout=_WITHIN, check=False)
+        done = subprocess.run(
+            command,
+            env=_ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            capture_output=True,
+            timeout=_WITHIN,
+            check=False,
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.decode("ascii", "replace").strip()

@@ -182,7 +182,13 @@ def programs(situation: Situation) -> Iterator[Answer]:
     told = str(situation.known_settings.get("RsyncBackupPCPath", "") or _RSYNC)
     try:
         done = subprocess.run(
-            [told, "--version"], env=_ENVIRONMENT, capture_output=True, timeout=_WITHIN, check=False
+            [told, "--version"],
+            env=_ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            capture_output=True,
+            timeout=_WITHIN,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError) as error:
         yield red(f"{told} cannot be started: {error}", "apt-get install backuppc-rsync")
