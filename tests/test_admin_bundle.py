@@ -125,12 +125,28 @@ def test_a_register_key_without_its_line_is_in_no_bundle(with_key):
     assert (done.returncode, output.exists()) == (1, False)
 
 
-def test_windows_is_refused_clearly(with_key):
+def here_string(text, name):
+    """Give the text between PowerShell's @' and '@, whose last line end belongs to the mark."""
+    return text.split(f"\n$Bundled{name} = @'\n")[1].split("\n'@\n")[0] + "\n"
+
+
+def test_the_setup_for_windows_holds_the_same_in_its_own_way(with_key):
     output, done = bundled(with_key, os="windows")
 
-    assert done.returncode == 1
-    assert "no setup for windows" in done.stdout
-    assert not output.exists()
+    assert done.returncode == 0, done.stderr
+    text = output.read_bytes().decode("utf-8")
+    assert text.startswith("\ufeff")  # PowerShell 5.1 would take it for Windows-1252
+    assert "\n    [string]$Server = 'dugong.univ-brest.fr',\n" in text
+    private = (with_key.state / "register-keys/main/key").read_text()
+    assert here_string(text, "RegisterKey") == private
+    assert here_string(text, "KnownHosts").startswith("dugong.univ-brest.fr,[dugong.univ-brest.fr]:*,dugong ")
+    assert here_string(text, "Wrapper") == (CHECKOUT / "clients/rsyncsend.sh").read_text()
+
+
+@pytest.mark.parametrize("private", ["", "no newline", "a\n'@\nRemove-Item x\n", "a\n\u2019@\n", "'@\n"])
+def test_what_would_break_the_setup_for_windows_is_refused(private):
+    with pytest.raises(Misconfigured):
+        bundle.filled("windows", "dugong.univ-brest.fr", private, [HOST_KEY])
 
 
 @pytest.mark.parametrize("name", ["", "dugong'; rm -rf /; '", "a b", "-x", "dugong."])

@@ -16,7 +16,7 @@ SUMMARY = "make the one file that people download: setup, register-key, server's
 EXAMPLE = "backuppc-register-admin bundle --os linux -o /var/www/html/setup.sh"
 
 SSH_FOLDER = Path("/etc/ssh")
-_SETUPS = {"linux": "clients/setup.sh", "mac": "clients/setup.sh"}
+_SETUPS = {"linux": "clients/setup.sh", "mac": "clients/setup.sh", "windows": "clients/setup.ps1"}
 _WRAPPER = "clients/rsyncsend.sh"
 # It is made to be handed out: the register-key in it is as good as public, and 0600 would only be undone.
 _MODE = 0o644
@@ -41,9 +41,6 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
 
     What is in BackupPC's folders is read by a child that has become that account.
     """
-    if options.os == "windows":
-        start.say("There is no setup for windows yet that one file could hold.")
-        return 1
     folder = config.config_dir(read_config(start))
     chosen = done_as_owner(folder, lambda: _register_key(start, options))
     if "problem" in chosen:
@@ -67,13 +64,30 @@ def filled(os: str, server: str, private: str, host_keys: list[str]) -> bytes:
     setup = _text(_SETUPS[os])
     names = ",".join(dict.fromkeys((server, f"[{server}]:*", server.partition(".")[0])))
     known_hosts = "".join(f"{names} {key}\n" for key in host_keys)
+    parts = {"register-key": private, "known-hosts": known_hosts, "wrapper": _text(_WRAPPER)}
+    filler = _with_here_strings if os == "windows" else _with_here_documents
+    return filler(setup, server, parts).encode("utf-8")
+
+
+def _with_here_documents(setup: str, server: str, parts: dict[str, str]) -> str:
     setup = _replaced(setup, "SERVER=''\n", f"SERVER='{server}'\n")
-    for part, text in (("register-key", private), ("known-hosts", known_hosts), ("wrapper", _text(_WRAPPER))):
+    for part, text in parts.items():
         end = f"=== {part} ===\n"
         if end in text or not text.endswith("\n"):
             raise Misconfigured(detail=f"the {part} cannot be put into the setup")
         setup = _replaced(setup, f"<<'{end[:-1]}'\n{end}", f"<<'{end[:-1]}'\n{text}{end}")
-    return setup.encode("utf-8")
+    return setup
+
+
+def _with_here_strings(setup: str, server: str, parts: dict[str, str]) -> str:
+    """Fill PowerShell's: they end where a line begins with '@, for which it takes typographic quotes too."""
+    setup = _replaced(setup, "$Server = '',\n", f"$Server = '{server}',\n")
+    for part, text in parts.items():
+        name = "$Bundled" + part.title().replace("-", "")
+        if not text.isascii() or "\n'@" in f"\n{text}" or not text.endswith("\n"):
+            raise Misconfigured(detail=f"the {part} cannot be put into the setup")
+        setup = _replaced(setup, f"{name} = @'\n\n'@\n", f"{name} = @'\n{text}'@\n")
+    return setup
 
 
 def server(text: str) -> str:
