@@ -378,6 +378,19 @@ function Test-Safe {
     }
 }
 
+# Before its access list was set, somebody may have put something into it.
+function New-Folder {
+    param(
+        [string]$Path,
+        [string[]]$Others = @()
+    )
+    $null = New-Item -ItemType Directory -Path $Path
+    Protect-Path $Path $Others
+    if (@(Get-ChildItem -LiteralPath $Path -Force).Count -gt 0) {
+        throw "$Path is not empty"
+    }
+}
+
 function Set-Folder {
     param(
         [string]$Path,
@@ -388,8 +401,7 @@ function Set-Folder {
         return
     }
     Invoke-Change '  making the folder {0}' '  création du dossier {0}' @($Path) {
-        $null = New-Item -ItemType Directory -Path $Path
-        Protect-Path $Path $Others
+        New-Folder $Path $Others
     }
 }
 
@@ -568,6 +580,9 @@ function Install-Cygwin {
         Test-CygwinSetup $copy
         $packages = Join-Path $State 'packages'
         Invoke-Needed $copy @('-q', '-n', '-N', '-d', '-R', $Cygwin, '-l', $packages, '-s', $CygwinMirror, '-P', 'rsync,bash,coreutils,util-linux,editrights') 1800
+        if (-not (Test-Path -LiteralPath (Get-CygwinProgram 'rsync'))) {
+            throw "Cygwin's setup left no rsync in $Cygwin"
+        }
     }
 }
 
@@ -1219,7 +1234,9 @@ function Test-WayBack {
 }
 
 function Request-WayBack {
-    Set-CallFiles
+    if (-not (Test-Path -LiteralPath $KeyFile)) {
+        Set-CallFiles
+    }
     Send-Request ('verify:windows:' + $script:Logon) (Get-HostKeyLines)
     if (Read-Reply 'verify') {
         Add-Receipt "verified $($script:Server) $($script:Logon)"
@@ -1445,8 +1462,7 @@ function Set-Places {
     if (-not (Test-Path -LiteralPath $Base)) {
         Invoke-Change '  making the folder {0}' '  création du dossier {0}' @($Base) {
             Add-Receipt 'base'
-            $null = New-Item -ItemType Directory -Path $Base
-            Protect-Path $Base
+            New-Folder $Base
         }
     }
 }
