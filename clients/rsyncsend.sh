@@ -357,10 +357,36 @@ find_room() {    # FOLDER...
     return 1
 }
 
+# The path that PATH leads to by no links but those that only root can change.
+without_links() {    # PATH
+    local rest=$1 at='' part hops=0
+    while rest=${rest#/} && [ -n "$rest" ]; do
+        part=${rest%%/*}
+        rest=${rest#"$part"}
+        case $part in
+            '' | .) continue ;;
+            ..) at=${at%/*}; continue ;;
+        esac
+        if [ "$ALONE" = no ] && [ "$hops" -lt 40 ] && [ -L "$at/$part" ] && trusted "${at:-/}"; then
+            hops=$((hops + 1))
+            part=$(readlink -- "$at/$part") || return 1
+            case $part in
+                /*) at='' ;;
+            esac
+            rest=$part$rest
+        else
+            at=$at/$part
+        fi
+    done
+    printf '%s' "${at:-/}"
+}
+
 # Stand in the folder rather than name it: nobody can put a symbolic link in its place afterwards.
 enter() {    # FOLDER
     cd -P -- "$ROOM" 2>/dev/null || unavailable "$(shown "$ROOM") cannot be opened"
     ROOM_IS=$(env -i /bin/pwd -P) || unavailable "$(shown "$ROOM") cannot be opened"
+    [ "$ROOM_IS" = "$(without_links "$ROOM")" ] ||
+        refuse "$(shown "$ROOM") leads to $(shown "$ROOM_IS") by a link that others than root can change"
     cd -P -- "$1" 2>/dev/null || unavailable "$(shown "$1") is no folder of this computer"
     case $(env -i /bin/pwd -P)/ in
         "${ROOM_IS%/}"/*) ;;

@@ -530,6 +530,50 @@ def test_a_share_that_is_a_link_itself_is_the_administrators_wish(room: Room) ->
     assert (outcome.status, outcome.where) == (0, f"{room.share}/cmartin")
 
 
+def theirs(room: Room) -> Path:
+    """Make a folder that others than root can change, as a person's is."""
+    folder = room.folder / "theirs"
+    folder.mkdir()
+    folder.chmod(0o777)
+    return folder
+
+
+def test_a_share_that_a_person_has_replaced_by_a_link_is_refused(room: Room) -> None:
+    data = theirs(room) / "data"
+    room.configure(f"share={data}")
+    data.mkdir()
+    before = room.helper(FULL, backup_list(room, path=f"{data}/"))
+    data.rmdir()
+    data.symlink_to("/root" if os.geteuid() == 0 else "/etc")
+    replaced = room.helper(FULL, backup_list(room, path=f"{data}/"))
+
+    assert (before.status, before.where) == (0, str(data))
+    assert (replaced.status, replaced.executed) == (REFUSED, None)
+
+
+def test_a_folder_for_restores_that_a_person_has_replaced_by_a_link_is_refused(room: Room) -> None:
+    folder = theirs(room) / "restored"
+    room.configure(f"restore-dir={folder}")
+    folder.symlink_to(room.share)
+
+    for target in (folder, folder / "new", folder / "cmartin"):
+        outcome = room.helper(RESTORE, restore_list(f"{target}/"))
+        assert (outcome.status, outcome.executed) == (REFUSED, None)
+
+
+def test_roots_link_to_a_persons_link_is_refused(room: Room) -> None:
+    (room.folder / "link").symlink_to("home/../theirs/data")
+    (theirs(room) / "data").mkdir()
+    room.configure(f"share={room.folder}/link")
+    before = room.helper(FULL, backup_list(room, path=f"{room.folder}/link/"))
+    (room.folder / "theirs/data").rmdir()
+    (room.folder / "theirs/data").symlink_to("/etc")
+    replaced = room.helper(FULL, backup_list(room, path=f"{room.folder}/link/"))
+
+    assert (before.status, before.where) == (0, f"{room.folder}/theirs/data")
+    assert (replaced.status, replaced.executed) == (REFUSED, None)
+
+
 def test_a_word_as_long_as_the_limit_is_not_taken_for_the_end_of_the_list(room: Room) -> None:
     path = f"{room.share}".ljust(4096, "/")
 
