@@ -397,6 +397,7 @@ enter() {    # FOLDER
 prepare_backup() {
     find_room "${SHARES[@]}" || refuse "$(shown "$TARGET") is not in a folder that is backed up here"
     enter "$TARGET"
+    shield
     as_reader
 }
 
@@ -417,6 +418,8 @@ prepare_restore() {
     fi
     if [ "$RESTORE" = dirs ]; then
         as_owner
+    else
+        shield
     fi
 }
 
@@ -527,6 +530,33 @@ confines() {
     [ "$major" -gt 3 ] || { [ "$major" -eq 3 ] && [ "$minor" -ge 5 ]; }
 }
 
+# A filter's file is looked for in the folders above the share as well (rsync(1), dir-merge). Where rsync is not
+# confined there must be nothing in them that is not everybody's to read; / itself is let pass.
+shielded() {
+    local path=${ROOM_IS%/*}
+    if [ "$ROOM_IS" = / ] || confines; then
+        return 0
+    fi
+    path=${path:-/}
+    trusted "$path" || return 1
+    while :; do
+        case $path in
+            "$ANCHOR" | / | /cygdrive | /cygdrive/?) return 0 ;;
+        esac
+        case $(ls -ldn -- "$path") in
+            ?????????[xt]*) ;;
+            *) return 1 ;;
+        esac
+        [ -z "$(find -L "$path" -maxdepth 1 ! -type d ! -perm -004 </dev/null 2>&1)" ] || return 1
+        path=${path%/*}
+        path=${path:-/}
+    done
+}
+
+shield() {
+    shielded || unavailable "$(shown "$ROOM"): update rsync to 3.5 or later, or share a folder of root's"
+}
+
 run() {
     local argv
     argv=("$RSYNC" --server)
@@ -547,7 +577,7 @@ probe() {
     as_reader
     printf '%s\n' "version:$VERSION" "system:$(uname -s)" "user:$ACCOUNT" "rsync:$(rsync_version)"
     for folder in "${SHARES[@]}"; do
-        if ! hidden && ${PREFIX[@]+"${PREFIX[@]}"} ls -A -- "$folder/" </dev/null >/dev/null 2>&1; then
+        if ! hidden && (ROOM=$folder; enter "$folder"; shield) && ${PREFIX[@]+"${PREFIX[@]}"} ls -A -- "$folder/" </dev/null >/dev/null 2>&1; then
             printf 'share:%s\n' "$folder"
         else
             printf 'unreadable:%s\n' "$folder"

@@ -574,6 +574,52 @@ def test_roots_link_to_a_persons_link_is_refused(room: Room) -> None:
     assert (replaced.status, replaced.executed) == (REFUSED, None)
 
 
+@pytest.mark.parametrize(("version", "status"), [("3.2.7", MISSING), ("3.5.0", 0)])
+def test_a_share_below_a_persons_folder_takes_an_rsync_that_is_confined(
+    room: Room, version: str, status: int
+) -> None:
+    data = theirs(room) / "data"
+    data.mkdir()
+    (room.folder / "version").write_text(version)
+    (room.folder / "bin/setpriv").write_text(WITHOUT_SETPRIV)
+    room.configure(f"share={data}", restore="full")
+
+    backup = room.helper(FULL, backup_list(room, path=f"{data}/"))
+    restored = room.helper(RESTORE, restore_list(f"{data}/"))
+    probed = room.helper("probe").stdout.decode().splitlines()
+
+    assert (backup.status, restored.status) == (status, status)
+    assert (f"share:{data}" in probed, f"unreadable:{data}" in probed) == (not status, bool(status))
+    assert f"share:{room.share}" in probed
+    assert not status or "update rsync to 3.5 or later" in backup.stderr
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_an_earlier_rsync_reads_nothing_secret_in_a_folder_of_roots_above_the_share(
+    room: Room, mode: int
+) -> None:
+    (room.folder / "version").write_text("3.2.7")
+    (room.share / "secret").write_text("canary\n")
+    (room.share / "secret").chmod(mode)
+    room.configure(f"share={room.share}/cmartin")
+    (room.folder / "conf").write_text((room.folder / "conf").read_text().replace(f"share={room.share}\n", ""))
+
+    outcome = room.helper(FULL, backup_list(room, path=f"{room.share}/cmartin/"))
+
+    assert outcome.status == (0 if mode == 0o644 else MISSING)
+
+
+def test_probe_tells_a_share_that_was_replaced_by_a_link(room: Room) -> None:
+    (room.folder / "bin/setpriv").write_text(WITHOUT_SETPRIV)
+    (theirs(room) / "data").symlink_to("/etc")
+    room.configure(f"share={room.folder}/theirs/data")
+
+    lines = room.helper("probe").stdout.decode().splitlines()
+
+    assert f"unreadable:{room.folder}/theirs/data" in lines
+    assert f"share:{room.share}" in lines
+
+
 def test_a_word_as_long_as_the_limit_is_not_taken_for_the_end_of_the_list(room: Room) -> None:
     path = f"{room.share}".ljust(4096, "/")
 
