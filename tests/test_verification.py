@@ -24,6 +24,7 @@ from backuppc_register.errors import (
     NotRegistered,
     OtherOwner,
     RegisterError,
+    TooManyRequests,
 )
 from backuppc_register.host_key import NOBODYS, HostKey
 from backuppc_register.network.connect_back import Answer
@@ -77,6 +78,7 @@ class Machine:
     failure: RegisterError | None = None
     done: list[object] = field(default_factory=list)
     meanwhile: object = None
+    answers: dict[str, Answer] = field(default_factory=dict)
 
     @contextmanager
     def reached(self, place, within, preferred=()):
@@ -95,7 +97,7 @@ class Machine:
         self.done.append(command)
         if self.meanwhile:
             self.meanwhile()
-        return self.answer
+        return self.answers.get(command, self.answer)
 
 
 class Server:
@@ -618,6 +620,9 @@ SSH = "/usr/bin/ssh"
         {"ssh_args": ("-e", f"{SSH} -F x\n-l root")},
         {"ssh_args": ("-e", f"{SSH} -F x\\ y")},
         {"ssh_path": "/usr/bin/rsh", "ssh_args": ("-e", "/usr/bin/rsh -F x")},
+        {"rsync_args": ("--rsync-path=nice -n 19 /usr/bin/rsync", "--super")},
+        {"rsync_args": ("--rsync-path=sudo -u root rsync",)},
+        {"rsync_args": ("--rsync-path=rsync", "--rsync-path", "/tmp/x")},
         {"rsync_args": ("--super", "-e", "/bin/sh")},
         {"rsync_args": ("-e/bin/sh",)},
         {"rsync_args": ("-aHe", "/bin/sh")},
@@ -726,6 +731,50 @@ def test_a_folder_of_what_the_machine_gives_can_be_saved(server, share):
     server.machine.answer = Answer(f"rsync:openrsync 29\nshare:{share}\nunreadable:/srv\n", "", 0)
     server.settings = replace(server.settings, shares=("/home/cmartin/", "/home"))
 
+    assert server.ask(MINE).status == "verified"
+
+
+def of_a_backup(share):
+    return f"rsync --server --sender -logDtpre.iLsfxC --numeric-ids . {share}/"
+
+
+@pytest.mark.parametrize(("status", "step"), [(64, "share"), (69, "folder")])
+def test_a_folder_that_is_not_there_below_one_that_the_machine_gives_is_no_success(server, status, step):
+    server.settings = replace(server.settings, shares=("/home", "/home/nobody-here/"))
+    answer = Answer("", "bckpciuem: failed: /home/nobody-here is no folder of this computer\n", status)
+    server.machine.answers[of_a_backup("/home/nobody-here")] = answer
+
+    assert refused(server, MINE) == step
+
+
+def test_a_folder_whose_backup_begins_is_a_success_and_the_named_ones_are_not_tried(server):
+    server.settings = replace(server.settings, shares=("/home", "/home/cmartin"))
+    server.machine.answers[of_a_backup("/home/cmartin")] = Answer("\x1f\0\0\0", "rsync error\n", 12)
+
+    assert server.ask(MINE).status == "verified"
+    assert server.machine.done[-2:] == ["probe", of_a_backup("/home/cmartin")]
+
+
+@pytest.mark.parametrize("path", ["rsync", "/usr/bin/rsync", "sudo -n rsync", "/rsync"])
+def test_every_rsync_that_the_wrapper_takes_is_a_success(server, path):
+    server.settings = replace(server.settings, rsync_args=(f"--rsync-path={path}", "--super"))
+
+    assert server.ask(MINE).status == "verified"
+
+
+def test_one_verification_of_a_host_at_a_time_connects_to_it(server):
+    seen = []
+
+    def again():
+        server.machine.meanwhile = None
+        with pytest.raises(TooManyRequests):
+            server.ask(MINE)
+        seen.append("refused")
+
+    server.machine.meanwhile = again
+
+    assert server.ask(MINE).status == "verified"
+    assert seen == ["refused"]
     assert server.ask(MINE).status == "verified"
 
 

@@ -13,6 +13,8 @@ from backuppc_register.steps import Step, failed
 _WORDS = re.compile(r"[\w@%+=:,./ -]+", re.ASCII)
 # `-e` in a cluster of short options, or as a word of its own: the last remote shell wins.
 _REMOTE_SHELL = re.compile(r"-[A-Za-z0-9]*e.*|--rsh.*", re.DOTALL)
+# What rsyncsend.sh takes as the name of rsync; --rsync-path is RsyncClientPath.
+_RSYNC_PATH = re.compile(r"--rsync-path=(sudo (-n )?)?(/([\w@%+=:,./-]*/)?)?rsync", re.ASCII)
 _OFF = {"", "none", "no", "false", "off"}
 # What would let ssh trust another key than the pinned one, or go another way.
 _MUST_BE_OFF = {
@@ -36,6 +38,9 @@ def ssh_command(host: str, settings: Settings) -> tuple[str, ...]:
         raise _elsewhere(host, f"XferMethod is {settings.xfer_method}")
     if any(_REMOTE_SHELL.fullmatch(argument) for argument in settings.rsync_args):
         raise _elsewhere(host, "RsyncArgs has a remote shell of its own")
+    for argument in settings.rsync_args:
+        if argument.startswith("--rsync-path") and not _RSYNC_PATH.fullmatch(argument):
+            raise _elsewhere(host, "RsyncClientPath is another command than rsync")
     if not settings.shares:
         raise _elsewhere(host, "RsyncShareName names no folder")
     if not settings.clients or any(not name or name.startswith("-") for name in settings.clients):

@@ -1,7 +1,9 @@
 """A machine asks whether the way back to it works: the same checks, the way itself, then what is pinned."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ from backuppc_register.backuppc import backups, host_config
 from backuppc_register.backuppc.effective_config import Route, Settings
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.deadline import Deadline
-from backuppc_register.errors import HostKeyChanged, NotAllowed, NotRegistered
+from backuppc_register.errors import HostKeyChanged, NotAllowed, NotRegistered, TooManyRequests
 from backuppc_register.host_key import HostKey
 from backuppc_register.network.connect_back import Answer, Place
 from backuppc_register.reply import Success
@@ -103,7 +105,8 @@ def serve(request: Request, peer: Address, site: Site, means: Means, deadline: D
         host, asking = applicant.host, _Asking(applicant, request.host_keys, site, means, deadline)
         with locked(site.config.backuppc.config_dir, patience(deadline)):
             proposed = _registered(applicant, site).config
-        proof = _prove(asking, proposed)
+        with _alone(host, site.folders.path(host)):
+            proof = _prove(asking, proposed)
         with locked(site.config.backuppc.config_dir, patience(deadline)):
             registration = _registered(applicant, site)
             _refuse_changed(host, proof.key, site)
@@ -196,8 +199,27 @@ def _prove(asking: _Asking, proposed: bytes | None) -> _Proof:
     with means.reached(Place(host, route.host, route.port), time.remaining(), preferred) as machine:
         _recognise(asking, machine.host_key)
         machine.log_in(CLIENT_ACCOUNT, folder / PRIVATE)
-        answer = machine.ask(probe.COMMAND)
-    return _Proof(machine.host_key, probe.judge(host, answer, settings.shares))
+        told = probe.judge(host, machine.ask(probe.COMMAND), settings.shares)
+        for share, command in probe.to_try(told, settings.shares):
+            probe.refuse_closed(host, share, machine.ask(command))
+    return _Proof(machine.host_key, told)
+
+
+@contextmanager
+def _alone(host: str, folder: Path) -> Iterator[None]:
+    """Let one verification of *host* at a time connect to it; raises TooManyRequests for a second one."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise NotRegistered(host=host, detail=str(error)) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TooManyRequests(detail=f"{host} is being verified already") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _recognise(asking: _Asking, key: HostKey) -> None:
