@@ -334,7 +334,7 @@ def test_what_is_due_is_deleted_the_line_goes_and_the_name_is_free(site):
     assert purge.carry_out("dormeur", replace(later, dry_run=True)).steps
     assert site.texts() == before
     purge.carry_out("dormeur", later)
-    assert purge.sweep(later) == 1
+    assert purge.sweep(later).deleted == 1
 
     assert site.users() == {}
     assert list((site.folder / "data/pc").iterdir()) == []
@@ -466,6 +466,7 @@ def test_a_host_without_backups_changes_hands_at_once_and_its_log_goes(tmp_path)
     (site.folder / "data/pc/dormeur/LOG.112026").write_text("cmartin's")
 
     transfer.transfer("dormeur", ADUPONT, site.custody())
+    purge.sweep(site.custody())
 
     assert site.users() == {"dormeur": "adupont"}
     assert list((site.folder / "data/pc").iterdir()) == []
@@ -534,6 +535,26 @@ def test_who_has_the_host_already_and_archives_are_refused(site):
         transfer.transfer(ARCHIVE, ADUPONT, site.custody())
     with pytest.raises(Refused, match="nothing to resume"):
         retirement.resume(ARCHIVE, site.custody())
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda custody: transfer.transfer("dormeur", ADUPONT, custody),
+        lambda custody: purge.ask("dormeur", 14, custody),
+    ],
+)
+def test_data_that_is_behind_a_link_is_not_moved_and_it_is_told_where_it_is(site, work):
+    pc, disk = site.folder / "data/pc", site.folder / "other-disk"
+    (pc / "dormeur").rename(disk)
+    (pc / "dormeur").symlink_to(disk)
+    before = site.texts()
+
+    with pytest.raises(Refused, match=f"is a link to {disk}"):
+        work(site.custody())
+
+    assert site.texts() == before
+    assert (pc / "dormeur").is_symlink()
 
 
 def test_a_second_archive_of_the_same_day_has_a_name_of_its_own(site):

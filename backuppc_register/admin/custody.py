@@ -5,7 +5,10 @@ import dataclasses
 from datetime import UTC, datetime
 
 from backuppc_register.admin.context import Context
+from backuppc_register.backuppc.host_data import Swept
 from backuppc_register.backuppc.jobs import Jobs
+from backuppc_register.errors import RegisterError
+from backuppc_register.rules import purge
 from backuppc_register.rules.custody import Custody, Done
 
 _MOST_DAYS = 3650
@@ -39,6 +42,22 @@ def planned(custody: Custody) -> Custody:
 def add_host(parser: argparse.ArgumentParser) -> None:
     """Add ``HOST``: options.host."""
     parser.add_argument("host", metavar="HOST", help="its name in BackupPC")
+
+
+def sweep(context: Context, custody: Custody) -> bool:
+    """Free the disk of what was purged, and say what could not be deleted; tell whether that was nothing.
+
+    Whatever goes wrong here, what was done before stays done.
+    """
+    try:
+        swept = purge.sweep(custody)
+    except RegisterError as error:
+        swept = Swept(0, (str(error),))
+    if swept.deleted:
+        context.say(f"{swept.deleted} deleted; BackupPC frees the pool at its next nightly runs")
+    for problem in swept.problems:
+        context.say(f"note: {problem}")
+    return not swept.problems
 
 
 def tell(context: Context, verb: str, done: Done, *, dry_run: bool) -> None:

@@ -42,7 +42,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     done = purge.ask(host, options.days, work)
     custody.tell(context, "purge", done, dry_run=False)
     context.say(f"`backuppc-register-admin resume {host}` or its owner's registration cancels a purge.")
-    purge.sweep(work)
+    custody.sweep(context, work)
     return 0
 
 
@@ -55,6 +55,4 @@ def _carry_out(context: Context, work: Custody) -> int:
         except RegisterError as error:
             context.say(f"{host} is not purged: {error}")
             status = 1
-    if swept := purge.sweep(work):
-        context.say(f"{swept} deleted; BackupPC frees the pool at its next nightly runs")
-    return status
+    return status if custody.sweep(context, work) else 1

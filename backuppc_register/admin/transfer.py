@@ -37,4 +37,5 @@ def run(context: Context, options: argparse.Namespace) -> int:
         return 1
     done = transfer.transfer(host, person, work, purge_in=options.purge)
     custody.tell(context, "transfer", done, dry_run=False)
+    custody.sweep(context, work)
     return 0

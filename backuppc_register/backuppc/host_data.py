@@ -42,9 +42,25 @@ def extent(data_dir: Path, host: str) -> Extent:
     return Extent(len(rows), sum(int(size) for size in sizes if size.isdigit()))
 
 
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep did: *deleted* hosts' folders, and the *problems* with what it had to leave, in words."""
+
+    deleted: int = 0
+    problems: tuple[str, ...] = ()
+
+
 def exists(data_dir: Path, host: str) -> bool:
     """Tell whether BackupPC has a folder for *host*, be there backups in it or not."""
     return os.path.lexists(data_dir / "pc" / host)
+
+
+def elsewhere(data_dir: Path, host: str) -> str:
+    """Return where the folder of *host* leads, if it is a symbolic link: "" where it is none."""
+    try:
+        return str((data_dir / "pc" / host).readlink())
+    except OSError:
+        return ""
 
 
 def has_config(data_dir: Path, host: str) -> bool:
@@ -73,8 +89,7 @@ def doom(data_dir: Path, host: str, now: datetime) -> None:
     """
     pc, doomed = data_dir / "pc", data_dir / "pc" / _DOOMED
     with _faults():
-        if not doomed.is_dir():
-            doomed.mkdir(0o700)
+        doomed.mkdir(0o700, exist_ok=True)
         place, n = doomed / f"{host}.{now.astimezone(UTC):%Y%m%dT%H%M%SZ}", 1
         while os.path.lexists(place):
             n += 1
@@ -85,25 +100,62 @@ def doom(data_dir: Path, host: str, now: datetime) -> None:
         files.sync_folder(pc)
 
 
-def sweep(data_dir: Path) -> int:
-    """Delete what is doomed; return how many hosts' folders that were. It may take long.
+def sweep(data_dir: Path) -> Swept:
+    """Delete what is doomed, past whatever cannot be deleted. It may take long.
 
-    BackupPC frees the pool at the nightly runs that follow, as with every backup that is deleted.
+    Where somebody else sweeps already, that is enough. BackupPC frees the pool at the nightly runs that
+    follow, as with every backup that is deleted.
 
     Raises CouldNotRegister.
     """
+    doomed = data_dir / "pc" / _DOOMED
+    deleted, problems = 0, []
+    with _faults(), _sweeping(doomed) as ours:
+        for place in sorted(doomed.iterdir()) if ours else ():
+            problem = _delete(place)
+            deleted += not problem
+            problems += [problem] if problem else []
+        if ours:
+            with suppress(OSError):  # something is left, or somebody else dooms another one just now
+                doomed.rmdir()
+    return Swept(deleted, tuple(problems))
+
+
+def _delete(place: Path) -> str:
+    """Delete a doomed folder; return why it stays, "" where it does not."""
     import shutil  # slow to import, and there seldom is anything to delete
 
-    doomed = data_dir / "pc" / _DOOMED
-    with _faults():
-        if not doomed.is_dir():
-            return 0
-        folders = sorted(doomed.iterdir())
-        for folder in folders:
-            shutil.rmtree(folder)
-        with suppress(OSError):  # somebody else dooms another one just now
-            doomed.rmdir()
-    return len(folders)
+    if place.is_symlink():
+        return f"{place} is a link to {place.readlink()}: look what that is, and remove both"
+    if not place.is_dir():
+        return f"{place} is no folder of a host: nobody but you knows what it is"
+    try:
+        shutil.rmtree(place)
+    except FileNotFoundError:
+        return ""  # an administrator deletes there by hand; what is left is the next sweep's
+    except OSError as error:
+        return f"{place} cannot be deleted: {error}"
+    return ""
+
+
+@contextmanager
+def _sweeping(doomed: Path) -> Iterator[bool]:
+    """Keep other sweeps out; tell whether there is anything to sweep that nobody else sweeps."""
+    try:
+        descriptor = os.open(doomed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        # Who had the lock before may have removed the folder between our opening it and our locking it.
+        yield os.fstat(descriptor).st_nlink > 0 and doomed.is_dir()
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -158,6 +158,14 @@ def lined(subject: Subject) -> Line:
     return subject.line
 
 
+def in_place(subject: Subject, custody: Custody) -> None:
+    """Refuse to move the data of a host that is somewhere else: what moves would be the link to it."""
+    data_dir = custody.config.backuppc.data_dir
+    if leads := host_data.elsewhere(data_dir, subject.host):
+        where = f"{data_dir}/pc/{subject.host}"
+        raise Refused(reason=f"{where} is a link to {leads}: put the folder itself there first")
+
+
 def stop_jobs(host: str, custody: Custody) -> str:
     """Stop what runs on *host*, which has been closed to new jobs; return what became of it."""
     if custody.dry_run:

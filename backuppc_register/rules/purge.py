@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from backuppc_register.backuppc import host_config, host_data, hosts
+from backuppc_register.backuppc.host_data import Swept
 from backuppc_register.rules import retirement
 from backuppc_register.rules.custody import (
     Custody,
@@ -12,6 +13,7 @@ from backuppc_register.rules.custody import (
     Refused,
     Subject,
     examined,
+    in_place,
     lined,
     recorded,
     stop_jobs,
@@ -28,6 +30,7 @@ def ask(host: str, days: int, custody: Custody) -> Done:
     """
     with examined(host, custody) as subject:
         record = recorded(subject)
+        in_place(subject, custody)
         if subject.data:
             line, steps = lined(subject), _ask(subject, record, days, custody)
     if subject.data:
@@ -62,12 +65,12 @@ def carry_out(host: str, custody: Custody) -> Done:
         return _forget(host, custody.now, kept, custody)
 
 
-def sweep(custody: Custody) -> int:
-    """Free the disk of what was purged; return how many hosts' folders that were. It may take long.
+def sweep(custody: Custody) -> Swept:
+    """Free the disk of what was purged. It may take long.
 
     Raises CouldNotRegister.
     """
-    return 0 if custody.dry_run else host_data.sweep(custody.config.backuppc.data_dir)
+    return Swept() if custody.dry_run else host_data.sweep(custody.config.backuppc.data_dir)
 
 
 def _ask(subject: Subject, record: Record, days: int, custody: Custody) -> tuple[str, ...]:
@@ -87,6 +90,7 @@ def _forget(host: str, now: datetime | None, kept: Kept, custody: Custody) -> Do
     places = custody.config.backuppc
     with examined(host, custody) as subject:
         record = recorded(subject)
+        in_place(subject, custody)
         if subject.data and (now is None or not is_due(record, now)):
             raise Refused(reason=f"the data of {host} is not to be deleted yet")
         person = subject.line.user if subject.line else record.person

@@ -17,6 +17,7 @@ from backuppc_register.rules.custody import (
     Refused,
     Subject,
     examined,
+    in_place,
     is_archive,
     lined,
     note_line,
@@ -87,13 +88,12 @@ def transfer(host: str, person: Person, custody: Custody, *, purge_in: int | Non
                 _carry_out(plan, subject, custody)
         known = tuple(filter(None, (host, plan.archive)))
         note = "" if custody.dry_run else kept.tell(known=known)
-    if not custody.dry_run:
-        host_data.sweep(custody.config.backuppc.data_dir)
     return Done(host, person.uid, plan.steps(subject), note)
 
 
 def _plan(subject: Subject, person: Person, custody: Custody, purge_in: int | None) -> Plan:
     host, line, record = subject.host, lined(subject), recorded(subject)
+    in_place(subject, custody)
     if is_archive(host):
         raise Refused(reason=f"{host} are archived backups: they stay with {line.user}")
     given_again = another_entry(record.entry, person.entry)
