@@ -128,7 +128,7 @@ def test_all_arguments_of_rsync_are_told(site):
     for n, name in enumerate(("RsyncArgs", "RsyncFullArgsExtra", "RsyncIncrArgsExtra", "RsyncArgsExtra")):
         site.add(f"$Conf{{{name}}} = ['--x{n}'];")
 
-    assert site.read().rsync_args == ("--x0", "--x1", "--x2", "--x3")
+    assert site.read().rsync_args == ("--rsync-path=rsync", "--x0", "--x1", "--x2", "--x3")
 
 
 def test_the_old_place_of_a_hosts_file_wins_as_with_backuppc(site):

@@ -54,6 +54,7 @@ sub settings {
     };
     my $ssh = ref($Conf{RsyncSshArgs}) eq 'ARRAY' ? $substituted->(@{$Conf{RsyncSshArgs}}) : undef;
     my @more = map({ list($Conf{$_}) } qw(RsyncArgs RsyncFullArgsExtra RsyncIncrArgsExtra RsyncArgsExtra));
+    unshift(@more, "--rsync-path=$Conf{RsyncClientPath}") if ( $Conf{RsyncClientPath} ne '' );
     # Xfer/Protocol.pm, shareName2Path
     my $paths = ref($Conf{ClientShareName2Path}) eq 'HASH' ? $Conf{ClientShareName2Path} : {};
     my @shares = ref($Conf{RsyncShareName}) eq 'ARRAY' ? @{$Conf{RsyncShareName}} : ($Conf{RsyncShareName});
