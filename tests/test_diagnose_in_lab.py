@@ -246,6 +246,15 @@ BROKEN = {
         back(RECORD),
         "persons", "red", "dormeur (cmartin)",
     ),
+    "the uid of somebody who left was given out again": (
+        edit(
+            RECORD,
+            's/"entry": ".*"/"entry": "entryUUID:11111111-2222-3333-4444-555555555555"/;'
+            's/"retired": ""/"retired": "2026-11-22T12:00:00+00:00"/',
+        ),
+        back(RECORD),
+        "persons", "red", "dormeur (cmartin)",
+    ),
     "rsync_bpc is gone": (
         perl('$Conf{RsyncBackupPCPath} = "/nowhere/rsync_bpc";'), PERL,
         "backuppc-rsync", "red", "cannot be started",

@@ -72,7 +72,8 @@ def persons(situation: Situation) -> Iterator[Answer]:
     """Look for uids that were given to somebody else, as far as the time allows; those before next time."""
     from backuppc_register.network.directory import Directory
 
-    records = [record for record in _records(situation) if record.entry and not record.retired]
+    # Retired hosts and archives too: whoever gets the uid of somebody who left could read their backups.
+    records = [record for record in _records(situation) if record.entry]
     if not records or not situation.config.directory.servers:
         return
     start = int(time.time() // 600) % len(records)
@@ -89,7 +90,7 @@ def persons(situation: Situation) -> Iterator[Answer]:
             if another_entry(person.entry, record.entry):
                 again.append(f"{record.host} ({record.person})")
         except BadUser:
-            gone.append(f"{record.host} ({record.person})")
+            gone += [] if record.retired else [f"{record.host} ({record.person})"]
         except RegisterError:
             return  # `directory` tells
     if again:
