@@ -101,10 +101,33 @@ class Site(Server):
         """Every file's content, without the locks."""
         return {p: p.read_bytes() for p in self.folder.rglob("*") if p.is_file() and p.name != "LOCK"}
 
+    def noted(self, **changes):
+        """Note as `reconcile` does that there are backups of dormeur."""
+        ledger = Ledger(self.folder / "state")
+        ledger.note(replace(ledger.read()["dormeur"], data=True, **changes))
+        return self
+
 
 @pytest.fixture
 def site(tmp_path):
     return Site(tmp_path)
+
+
+@pytest.fixture(params=["unmounted", "fresh"])
+def away(site, request):
+    """Give a site whose data disk is not mounted, with a backup made onto the mount point or without."""
+    site.noted(place="" if request.param == "unmounted" else "1:2")
+    (site.folder / "data").rename(site.folder / "disk")
+    for name in ("pc", "pool", "cpool"):
+        (site.folder / "data" / name).mkdir(parents=True)
+    if request.param == "fresh":
+        (site.folder / "data/pc/dormeur/0").mkdir(parents=True)
+    return site
+
+
+def mount(site):
+    (site.folder / "data").rename(site.folder / "bare")
+    (site.folder / "disk").rename(site.folder / "data")
 
 
 def kill_everywhere(tmp_path, prepare, work):
@@ -375,7 +398,7 @@ def test_killed_anywhere_a_purge_is_finished_by_the_next_and_never_leaves_data_w
         site.ask("adupont", name="sirene.univ-brest.fr")
         site.add_data("sirene")
         purge.ask("dormeur", 0, site.custody())
-        return site
+        return site.noted()
 
     def work(site):
         purge.carry_out("dormeur", site.custody())
@@ -416,6 +439,33 @@ def test_nothing_is_purged_while_a_job_runs(site):
         purge.carry_out("dormeur", site.custody())
 
     assert site.texts() == before
+
+
+def test_no_waiting_period_is_skipped_because_the_disk_is_not_mounted(away):
+    before = away.texts()
+
+    with pytest.raises(Refused, match="dormeur had backups") as refused:
+        purge.ask("dormeur", 14, away.custody())
+
+    assert "reconcile --forget dormeur" in refused.value.advice
+    assert away.texts() == before
+    mount(away)
+    assert away.readers() == {"cmartin"}
+
+
+def test_what_is_due_stays_due_until_its_disk_is_mounted(site):
+    purge.ask("dormeur", 0, site.custody())
+    site.noted()
+    data, disk = site.folder / "data/pc/dormeur", site.folder / "disk"
+    data.rename(disk)
+
+    with pytest.raises(Refused, match="missing"):
+        purge.carry_out("dormeur", site.custody())
+    assert site.users() == {"dormeur": "cmartin"}
+
+    disk.rename(data)
+    purge.carry_out("dormeur", site.custody())
+    assert site.users() == {}
 
 
 def test_a_purged_line_is_forgotten_by_the_ledger_too(site):
@@ -614,8 +664,11 @@ def held_as_by_backuppc(lock):
 
 
 def test_killed_anywhere_nobody_reads_what_is_not_theirs_and_the_next_run_finishes(tmp_path):
+    def prepared(folder):
+        return Site(folder).noted()
+
     for site in kill_everywhere(
-        tmp_path, Site, lambda site: transfer.transfer("dormeur", ADUPONT, site.custody())
+        tmp_path, prepared, lambda site: transfer.transfer("dormeur", ADUPONT, site.custody())
     ):
         assert site.readers() == {"cmartin"}
         if site.users()["dormeur"] == "cmartin":
@@ -646,6 +699,35 @@ def test_killed_anywhere_the_old_person_may_still_register_and_is_given_what_wor
         transfer.transfer("dormeur", ADUPONT, site.custody())
         assert site.readers() == {"cmartin"}
         assert site.ask("adupont").key not in (answer.key, site.key)
+
+
+def test_nothing_changes_hands_while_the_disk_is_not_mounted(away):
+    before = away.texts()
+
+    for dry_run in (True, False):
+        with pytest.raises(Refused, match="dormeur had backups") as refused:
+            transfer.transfer("dormeur", ADUPONT, away.custody(dry_run=dry_run))
+
+    assert "reconcile --forget dormeur" in refused.value.advice
+    assert away.texts() == before
+    mount(away)
+    assert away.readers() == {"cmartin"}
+
+
+@pytest.mark.parametrize("header", ["user\tdhcp\thost", "host\tuser\tdhcp", "host dhcp", "host dhcp user x"])
+def test_what_the_hosts_file_cannot_take_is_told_before_anything_is_done(site, header):
+    line = "dormeur\tcmartin\t0" if header == "host\tuser\tdhcp" else "dormeur\t0\tcmartin"
+    site.hosts.write_text(f"{header}\n{line}\n")
+    before = site.texts()
+    if header == "host dhcp user x":
+        assert transfer.transfer("dormeur", ADUPONT, site.custody(dry_run=True)).steps
+        return
+
+    for dry_run in (True, False):
+        with pytest.raises((CouldNotRegister, Refused)):
+            transfer.transfer("dormeur", ADUPONT, site.custody(dry_run=dry_run))
+
+    assert site.texts() == before
 
 
 def test_the_ledger_knows_the_new_owner(site):

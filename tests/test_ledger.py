@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,17 @@ def test_a_host_that_is_noted_again_is_there_once(ledger: Ledger) -> None:
     assert ledger.read() == {"dormeur": again}
 
 
+def test_where_data_is_lasts_until_it_goes_on_purpose(ledger: Ledger) -> None:
+    there = replace(DORMEUR, place="64512:131")
+    ledger.write([there, TWICE])
+    assert ledger.read() == {"dormeur": there, "lab_1": TWICE}
+
+    ledger.note_no_data("dormeur")
+    ledger.note_no_data("never-seen")
+
+    assert ledger.read() == {"dormeur": replace(DORMEUR, data=False), "lab_1": TWICE}
+
+
 def test_a_forgotten_host_is_gone_and_no_other(ledger: Ledger) -> None:
     ledger.write([DORMEUR, TWICE])
 
@@ -93,6 +105,7 @@ ROW = '{"host": "a", "data": true, "seen": "", "lines": [["a 0 b", "0", "b"]]}'
                 "{}",
                 "null",
                 ROW.replace('"a"', "1", 1),
+                ROW.replace('"seen"', '"place": 1, "seen"'),
                 ROW.replace("true", '"true"'),
                 ROW.replace('[["a 0 b", "0", "b"]]', "[]"),
                 ROW.replace('"a 0 b", ', ""),

@@ -97,6 +97,11 @@ def noted(server: Server) -> Server:
     return server
 
 
+def was_on_disk(server: Server, host: str, place: str) -> None:
+    """Have the ledger say that the data of `host` was there."""
+    server.ledger.note(replace(server.ledger.read()[host], data=True, place=place))
+
+
 def kinds(outcome: Outcome) -> list[tuple[str, str]]:
     return [(news.kind.value, news.host) for news in outcome.news]
 
@@ -273,6 +278,63 @@ class TestCleaned:
         assert noted.folders.exists("dormeur")
         assert (("data-missing", "") in kinds(outcome)) == (gone == "unmounted")
 
+    @pytest.mark.parametrize("remains", ["", "lab_1"])
+    def test_one_host_with_data_is_not_cleaned_by_an_empty_mount_point(
+        self, server: Server, remains: str
+    ) -> None:
+        server.clean("lab_1")
+        server.reconcile()
+        server.register("dormeur", "cmartin")
+        server.write(*LINES[1:])
+        server.clean("dormeur")
+        if remains:
+            (server.top / "pc" / remains).mkdir()  # of a backup that BackupPC tried
+
+        outcome = server.reconcile()
+
+        assert kinds(outcome) == [("data-missing", ""), ("restored", "dormeur")]
+        assert outcome.news[0].loud
+        assert server.folders.exists("dormeur")
+        assert server.ledger.read()["dormeur"].data
+
+    @pytest.mark.parametrize("now", ["gone", "empty", "fresh"])
+    def test_a_hosts_own_disk_that_is_not_mounted_is_no_cleaning(self, noted: Server, now: str) -> None:
+        was_on_disk(noted, "dormeur", "1:2")
+        noted.register("dormeur", "cmartin")
+        noted.write(*LINES[1:])
+        noted.clean("dormeur")
+        if now != "gone":
+            (noted.top / "pc/dormeur").mkdir()
+        if now == "fresh":
+            noted.back_up("lab_2")
+            (noted.top / "pc/dormeur/0").mkdir()
+
+        outcome = noted.reconcile()
+
+        assert kinds(outcome) == [("data-missing", ""), ("restored", "dormeur")]
+        assert "not the disk that had the backups of dormeur" in outcome.news[0].what
+        assert noted.folders.exists("dormeur")
+        known = noted.ledger.read()["dormeur"]
+        assert (known.data, known.place) == (True, "1:2")
+        assert kinds(noted.reconcile()) == [("data-missing", "")]
+
+    def test_a_backup_made_onto_the_bare_mount_point_makes_no_cleaning_of_the_others(
+        self, noted: Server
+    ) -> None:
+        for host in ("dormeur", "lab_1"):
+            was_on_disk(noted, host, "1:2")
+        noted.write(*LINES[1:])
+        noted.clean("dormeur")  # and lab_1 has a fresh one
+
+        assert kinds(noted.reconcile()) == [("data-missing", ""), ("restored", "dormeur")]
+
+    def test_a_disk_that_has_another_number_after_a_restart_is_the_same(self, noted: Server) -> None:
+        place = noted.ledger.read()["dormeur"].place
+        was_on_disk(noted, "dormeur", "1:" + place.partition(":")[2])
+
+        assert noted.reconcile().news == ()
+        assert noted.ledger.read()["dormeur"].place == place
+
     def test_backups_that_came_before_the_line_was_lost_count_though_never_noted(self, noted: Server) -> None:
         noted.back_up("orque")
         noted.write(*LINES[:3])
@@ -304,6 +366,22 @@ class TestChanged:
 
         assert noted.reconcile().news == ()
         assert noted.ledger.read()["lab_1"].lines[0].raw + b"\n" == again
+
+    def test_a_line_that_an_old_page_gives_back_to_whose_it_was_before_a_transfer_is_told_loudly(
+        self, noted: Server
+    ) -> None:
+        archive = b"dormeur_20261101\t0\tCMartin\n"
+        noted.write(b"dormeur\t0\tadupont\n", *LINES[1:], archive)
+        noted.reconcile()
+        noted.write(*LINES, archive)
+
+        outcome = noted.reconcile()
+
+        assert kinds(outcome) == [("given-back", "dormeur")]
+        assert outcome.news[0].loud
+        assert "transfer dormeur LOGON" in outcome.news[0].advice
+        noted.write(b"dormeur\t0\tbdurand\n", *LINES[1:], archive)
+        assert kinds(noted.reconcile()) == [("changed", "dormeur")]
 
     def test_one_of_two_lines_of_a_host_is_a_change_and_no_loss(self, noted: Server) -> None:
         noted.write(*LINES, b"dormeur 0 bdurand\n")
@@ -403,7 +481,7 @@ def test_a_backuppc_that_does_not_see_the_hosts_is_told(noted: Server, mocker: M
 
 @pytest.mark.parametrize("kind", Kind)
 def test_what_somebody_has_to_look_at_at_once_is_loud(kind: Kind) -> None:
-    loud = {Kind.MASS_LOSS, Kind.NOT_RESTORED, Kind.NOT_NOTED, Kind.DATA_MISSING}
+    loud = {Kind.MASS_LOSS, Kind.NOT_RESTORED, Kind.NOT_NOTED, Kind.DATA_MISSING, Kind.GIVEN_BACK}
 
     assert replace(reconciliation.News(kind, "x")).loud == (kind in loud)
 
@@ -422,6 +500,31 @@ class TestForget:
             reconciliation.forget("dormeur", noted.site, change=True)
 
         assert "dormeur" in noted.ledger.read()
+
+    def test_data_that_was_deleted_on_purpose_is_forgotten_though_there_is_a_line(
+        self, noted: Server
+    ) -> None:
+        noted.clean("dormeur")
+
+        assert reconciliation.forget("dormeur", noted.site, change=False)
+        assert noted.ledger.read()["dormeur"].data
+        assert reconciliation.forget("dormeur", noted.site, change=True)
+
+        assert not noted.ledger.read()["dormeur"].data
+        with pytest.raises(NotAllowed):
+            reconciliation.forget("dormeur", noted.site, change=True)
+        noted.write(*LINES[1:])
+        assert kinds(noted.reconcile()) == [("restored", "dormeur")]
+
+    def test_data_that_was_moved_to_another_disk_is_noted_there(self, noted: Server) -> None:
+        place = noted.ledger.read()["dormeur"].place
+        was_on_disk(noted, "dormeur", "1:2")
+
+        assert reconciliation.forget("dormeur", noted.site, change=True)
+
+        known = noted.ledger.read()["dormeur"]
+        assert (known.data, known.place) == (True, place)
+        assert noted.reconcile().news == ()
 
     def test_a_question_forgets_nothing(self, noted: Server) -> None:
         noted.write(*LINES[1:])

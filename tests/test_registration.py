@@ -159,14 +159,60 @@ def test_a_new_line_is_noted_with_its_bytes_should_somebody_lose_it(server):
     assert known["dormeur"].users == "cmartin"
 
 
-def test_a_line_that_cannot_be_noted_stands_and_the_log_says_so(server):
-    (server.folder / "state/ledger").write_bytes(b"rubbish")
+def test_a_line_that_cannot_be_noted_stands_and_the_log_says_so(server, mocker):
+    mocker.patch.object(Ledger, "note", side_effect=NoConfigFile(detail="No space left"))
 
     answer = server.ask()
 
     assert answer.status == "new"
     assert "not noted" in answer.note
-    assert (server.folder / "state/ledger").read_bytes() == b"rubbish"
+
+
+def test_a_free_name_is_nobodys_while_it_cannot_be_told_whether_it_had_backups(server):
+    (server.folder / "state/ledger").write_bytes(b"rubbish")
+    before = server.bytes()
+
+    with pytest.raises(NoConfigFile):
+        server.ask()
+
+    assert {path: was for path, was in server.bytes().items() if path.name != "LOCK"} == {
+        path: was for path, was in before.items() if path.name != "LOCK"
+    }
+
+
+@pytest.mark.parametrize("verb", ["register", "check"])
+@pytest.mark.parametrize("disk", ["unmounted", "another"])
+def test_a_lost_line_is_nobody_elses_while_the_hosts_backups_are_missing(server, verb, disk):
+    server.ask()
+    server.add_backup()
+    had_data(server, place="" if disk == "unmounted" else "1:2")
+    server.hosts.write_text(HEADER + "localhost\t0\tbackuppc\n")
+    (server.folder / "data/pc/dormeur").rename(server.folder / "away")
+    before = Ledger(server.folder / "state").path.read_bytes()
+
+    with pytest.raises(CouldNotRegister, match=r"dormeur had backups.*--forget dormeur"):
+        server.ask("adupont", verb=verb)
+
+    assert server.lines() == []
+    assert Ledger(server.folder / "state").path.read_bytes() == before
+
+
+def test_the_owner_whose_line_and_disk_are_gone_may_come_back_and_the_backups_stay_known(server):
+    key = server.ask().key
+    had_data(server, place="1:2")
+    server.hosts.write_text(HEADER + "localhost\t0\tbackuppc\n")
+
+    answer = server.ask()
+
+    assert (answer.status, answer.key) == ("new", key)
+    known = Ledger(server.folder / "state").read()["dormeur"]
+    assert (known.data, known.place, known.users) == (True, "1:2", "cmartin")
+
+
+def had_data(server, *, place):
+    """Note as `reconcile` does that there were backups of dormeur."""
+    ledger = Ledger(server.folder / "state")
+    ledger.note(replace(ledger.read()["dormeur"], data=True, place=place))
 
 
 def test_the_same_again_is_unchanged_to_the_byte(server):

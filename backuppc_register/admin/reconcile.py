@@ -24,7 +24,10 @@ EXAMPLE = """backuppc-register-admin reconcile --quiet    (from a timer, at leas
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.add_argument(
-        "--forget", metavar="HOST", help="let the line of HOST go, which was taken out: it does not come back"
+        "--forget",
+        metavar="HOST",
+        help="let the line of HOST go, which was taken out: it does not come back; or its backups"
+        " that were deleted or moved on purpose",
     )
     only_news = "tell news alone, for a timer: what stays undecided is in diagnose"
     parser.add_argument("--quiet", action="store_true", help=only_news)
@@ -65,6 +68,7 @@ def _forget(context: Context, host: str, site: Site, options: argparse.Namespace
         context.say(f"{host} is not known, or forgotten already.")
         return 1
     context.say(f"Without a line BackupPC deletes what backups there are of {host}.")
+    context.say("Where backups are missing, mount their disk first: they would be the next person's to read.")
     if options.dry_run:
         return 0
     if not context.confirmed(host, options.yes):
@@ -72,7 +76,7 @@ def _forget(context: Context, host: str, site: Site, options: argparse.Namespace
         return 1
     reconciliation.forget(host, site, change=True)
     context.log("reconcile --forget", host=host)
-    context.say(f"{host} is forgotten; its line does not come back.")
+    context.say(f"{host} is forgotten: a lost line does not come back, and missing backups do not count.")
     return 0
 
 

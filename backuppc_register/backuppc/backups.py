@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,6 +102,31 @@ def has_backups(data_dir: Path, host: str) -> bool:
     except OSError:
         return True
     return _has_data(folder)
+
+
+def place(data_dir: Path, host: str) -> str:
+    """Return where the data of *host* is, or would be: the device's number, and the folder's where it exists.
+
+    Raises CouldNotRegister.
+    """
+    pc = data_dir / "pc"
+    try:
+        with suppress(FileNotFoundError):
+            status = (pc / host).stat()
+            return f"{status.st_dev}:{status.st_ino}"
+        return f"{pc.stat().st_dev}:"
+    except OSError as error:
+        raise CouldNotRegister(detail=f"[backuppc] data_dir: {error}") from error
+
+
+def is_other_place(before: str, now: str) -> bool:
+    """Tell whether *now* is on another disk than *before*, as `place` told them.
+
+    A disk's number may be another one after a restart; the folder's own number stays with its file system.
+    """
+    device, _, folder = before.partition(":")
+    device_now, _, folder_now = now.partition(":")
+    return bool(before) and device != device_now and (not folder or folder != folder_now)
 
 
 def hosts_with_folder(data_dir: Path) -> tuple[str, ...]:

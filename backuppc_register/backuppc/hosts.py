@@ -129,6 +129,16 @@ def append(path: Path, current: HostsFile, host: str, user: str) -> None:
 def refuse_append(path: Path, current: HostsFile, host: str, user: str) -> None:
     """Raise what `append` would, as far as that can be told before anything is written."""
     _, status = _appended(path, current, host, user)
+    _refuse_not_kept(path, status)
+
+
+def refuse_give(path: Path, current: HostsFile, host: str, user: str) -> None:
+    """Raise what `give` would, as far as that can be told before anything is written."""
+    _, status = _given(path, current, host, user)
+    _refuse_not_kept(path, status)
+
+
+def _refuse_not_kept(path: Path, status: os.stat_result) -> None:
     folder = path.parent.stat()
     # A new file has the group of who makes it, or of a folder with the set-group-ID bit (inode(7)).
     inherited = bool(folder.st_mode & stat.S_ISGID) and folder.st_gid == status.st_gid
@@ -152,6 +162,11 @@ def give(path: Path, current: HostsFile, host: str, user: str) -> None:
 
     Raises CouldNotRegister as `append`, and where *host* has not exactly one line.
     """
+    changed, status = _given(path, current, host, user)
+    _replace(path, changed, status)
+
+
+def _given(path: Path, current: HostsFile, host: str, user: str) -> tuple[bytes, os.stat_result]:
     content, status = _unchanged(path, current)
     old, start, end, name = _only(content, current, host)
     mine = replace(old, dhcp=old.dhcp or "0", user=user, more_users=())
@@ -161,7 +176,7 @@ def give(path: Path, current: HostsFile, host: str, user: str) -> None:
     if not user:
         raise CouldNotRegister(detail=f"{host} cannot be given to nobody")
     _refuse_other(parse(changed), [mine if line == old else line for line in current.lines])
-    _replace(path, changed, status)
+    return changed, status
 
 
 def remove(path: Path, current: HostsFile, host: str) -> None:

@@ -13,6 +13,7 @@ from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
 from backuppc_register.errors import NotAllowed, NotRegistered, RegisterError
+from backuppc_register.rules import missing_data
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Known, Ledger, Noted
 from backuppc_register.state.records import Record
@@ -136,6 +137,13 @@ def examined(host: str, custody: Custody) -> Iterator[Subject]:
             data=backups.has_backups(places.data_dir, host),
             extent=host_data.extent(places.data_dir, host),
         )
+
+
+def refuse_missing_data(subject: Subject, custody: Custody) -> None:
+    """Raise Refused where BackupPC had data of the host that cannot be seen now: it may come back."""
+    known = custody.ledger.read().get(subject.host)
+    if reason := missing_data.why_missing(known, custody.config):
+        raise Refused(reason=reason, advice=missing_data.advice(subject.host, custody.config))
 
 
 def recorded(subject: Subject) -> Record:

@@ -16,6 +16,7 @@ from backuppc_register.rules.custody import (
     in_place,
     lined,
     recorded,
+    refuse_missing_data,
     stop_jobs,
 )
 from backuppc_register.state.records import Record
@@ -31,6 +32,7 @@ def ask(host: str, days: int, custody: Custody) -> Done:
     with examined(host, custody) as subject:
         record = recorded(subject)
         in_place(subject, custody)
+        refuse_missing_data(subject, custody)
         if subject.data:
             line, steps = lined(subject), _ask(subject, record, days, custody)
     if subject.data:
@@ -91,11 +93,13 @@ def _forget(host: str, now: datetime | None, kept: Kept, custody: Custody) -> Do
     with examined(host, custody) as subject:
         record = recorded(subject)
         in_place(subject, custody)
+        refuse_missing_data(subject, custody)
         if subject.data and (now is None or not is_due(record, now)):
             raise Refused(reason=f"the data of {host} is not to be deleted yet")
         person = subject.line.user if subject.line else record.person
         steps = tuple(_steps(subject))
         if not custody.dry_run:
+            custody.ledger.note_no_data(host)
             if host_data.exists(places.data_dir, host):
                 host_data.doom(places.data_dir, host, custody.now)
             if subject.line:

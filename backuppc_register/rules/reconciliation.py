@@ -1,5 +1,6 @@
 """Lines of the hosts file that got lost come back, before BackupPC deletes the data of hosts without one."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,11 +13,13 @@ from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
 from backuppc_register.errors import CouldNotRegister, NoConfigFile, NotAllowed
 from backuppc_register.person import same_logon
+from backuppc_register.rules import missing_data
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Known, Ledger, Noted
 
 _LOCK_PATIENCE = 10.0  # seconds, design section 4
 _FOR_BACKUPPC = 10.0  # seconds for telling BackupPC
+_SHOWN = 3  # hosts named where there may be hundreds
 _MANY = 10  # lines lost at once: more than somebody takes out by hand between two runs
 
 
@@ -31,7 +34,11 @@ class Kind(Enum):
     NOT_RESTORED = "not-restored"
     NOT_NOTED = "not-noted"
     DATA_MISSING = "data-missing"
+    GIVEN_BACK = "given-back"
     BACKUPPC = "backuppc"
+
+
+_LOUD = (Kind.MASS_LOSS, Kind.NOT_RESTORED, Kind.NOT_NOTED, Kind.DATA_MISSING, Kind.GIVEN_BACK)
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class News:
     @property
     def loud(self) -> bool:
         """Tell whether somebody has to look at once."""
-        return self.kind in (Kind.MASS_LOSS, Kind.NOT_RESTORED, Kind.NOT_NOTED, Kind.DATA_MISSING)
+        return self.kind in _LOUD
 
 
 @dataclass(frozen=True)
@@ -77,11 +84,14 @@ class Site:
 
 @dataclass(frozen=True)
 class _Loss:
-    """The hosts that have lost all their lines, by what happens to them."""
+    """The hosts that have lost all their lines, by what happens to them.
+
+    *doubt*: why no data that is gone counts as cleaned up, "" where it does.
+    """
 
     back: tuple[Known, ...]
     cleaned: tuple[Known, ...]
-    doubtful: bool
+    doubt: str
 
 
 def reconcile(site: Site, now: datetime, *, change: bool) -> Outcome:
@@ -120,18 +130,30 @@ def _note(hosts: Iterable[Known], site: Site) -> Iterable[News]:
 
 
 def forget(host: str, site: Site, *, change: bool) -> bool:
-    """Let the lost line of *host* go for good; tell whether it was known.
+    """Let the lost line of *host* go for good, or, of a host with a line, the data that is missing.
 
-    Raises NotAllowed while the host has a line, CouldNotRegister and NoConfigFile as `reconcile`.
+    Tell whether it was known. Raises NotAllowed while the host has a line and no data is missing;
+    CouldNotRegister and NoConfigFile as `reconcile`.
     """
     places = site.config.backuppc
     with locked(places.config_dir, _LOCK_PATIENCE):
         if hosts.read(places.hosts).lines_for(host):
-            raise NotAllowed(reason=f"{host} has a line; take it out of {places.hosts} first")
+            if not missing_data.why_missing(site.ledger.read().get(host), site.config):
+                raise NotAllowed(reason=f"{host} has a line; take it out of {places.hosts} first")
+            if change:
+                _forget_data(host, site)
+            return True
         known = host in site.ledger.read()
         if known and change:
             site.ledger.forget(host)
     return known
+
+
+def _forget_data(host: str, site: Site) -> None:
+    """Forget that the missing data of *host* ever was; what is there now is noted in its place."""
+    site.ledger.note_no_data(host)
+    without = site.ledger.read()[host]
+    site.ledger.note(_with_data(without, None, site))
 
 
 def noted(host: str, user: str, *, data: bool, now: datetime) -> Known:
@@ -166,7 +188,7 @@ def _seen(current: HostsFile, known: dict[str, Known], site: Site, now: datetime
     for written in current.written():
         by_host.setdefault(written.line.host, []).append(_noted(written))
     return {
-        host: Known(host, tuple(lines), _had_data(host, known.get(host), site), _time(now))
+        host: _with_data(Known(host, tuple(lines), data=False, seen=_time(now)), known.get(host), site)
         for host, lines in by_host.items()
     }
 
@@ -181,32 +203,37 @@ def _written(known: Known) -> Iterable[Written]:
     )
 
 
-def _had_data(host: str, known: Known | None, site: Site) -> bool:
-    """Tell whether *host* has or ever had data; in doubt it has: nobody has cleaned what cannot be seen."""
-    return bool(known and known.data) or _has_data(host, site)
-
-
-def _has_data(host: str, site: Site) -> bool:
+def _with_data(host: Known, before: Known | None, site: Site) -> Known:
+    """Return *host* with whether it has or had data, and where; what is missing stays noted as it was."""
+    if before is not None and missing_data.why_missing(before, site.config):
+        return replace(host, data=before.data, place=before.place)
+    if not missing_data.has_data(host.host, site.config):
+        return replace(host, data=False, place="")
     try:
-        return backups.has_backups(site.config.backuppc.data_dir, host)
+        place = backups.place(site.config.backuppc.data_dir, host.host)
     except CouldNotRegister:
-        return True
+        place = before.place if before else ""
+    return replace(host, data=True, place=place)
 
 
 def _loss(known: dict[str, Known], seen: dict[str, Known], site: Site) -> _Loss:
-    lost = [
-        replace(host, data=_had_data(name, host, site)) for name, host in known.items() if name not in seen
-    ]
-    without_data = {host.host for host in lost if host.data and not _has_data(host.host, site)}
-    # All data of all hosts gone: nobody cleans so, but a disk that is not mounted looks like it.
-    doubtful = bool(without_data) and _all_data_is_gone([*known.values()], site)
-    cleaned = tuple(host for host in lost if host.host in without_data and not doubtful)
-    return _Loss(tuple(host for host in lost if host not in cleaned), cleaned, doubtful)
+    lost = [_with_data(host, host, site) for name, host in known.items() if name not in seen]
+    doubt = _doubt([*known.values()], site)
+    cleaned = tuple(
+        host for host in lost if host.data and not doubt and not missing_data.has_data(host.host, site.config)
+    )
+    return _Loss(tuple(host for host in lost if host not in cleaned), cleaned, doubt)
 
 
-def _all_data_is_gone(known: Sequence[Known], site: Site) -> bool:
-    had_data = [host.host for host in known if host.data]
-    return len(had_data) > 1 and not any(_has_data(host, site) for host in had_data)
+def _doubt(known: Sequence[Known], site: Site) -> str:
+    """Say why the data that is gone may be on a disk that is not mounted, and not deleted; else ""."""
+    had_data = [host for host in known if host.data]
+    if elsewhere := [host.host for host in had_data if missing_data.is_elsewhere(host, site.config)]:
+        shown = ", ".join(elsewhere[:_SHOWN]) + (" and others" if len(elsewhere) > _SHOWN else "")
+        return f"what is mounted now is not the disk that had the backups of {shown}"
+    if had_data and not any(missing_data.has_data(host.host, site.config) for host in had_data):
+        return "no host has its backups any more"
+    return ""
 
 
 def _mass_loss(loss: _Loss, current: HostsFile) -> Iterable[News]:
@@ -217,11 +244,12 @@ def _mass_loss(loss: _Loss, current: HostsFile) -> Iterable[News]:
             f"{lost} hosts lost their lines at once; the hosts file had {len(current.lines)} left",
             "Find out who or what rewrote the hosts file: BackupPC's LOG has the web editor's deletions.",
         )
-    if loss.doubtful:
+    if loss.doubt:
         yield News(
             Kind.DATA_MISSING,
-            "no host has its backups any more, so their loss was not taken for cleaning up",
-            "Is the disk of [backuppc] data_dir mounted?",
+            f"{loss.doubt}, so no loss of data is taken for cleaning up",
+            "Is the disk of [backuppc] data_dir mounted? If the data was deleted or moved on purpose: "
+            "backuppc-register-admin reconcile --forget HOST, for each host",
         )
 
 
@@ -230,7 +258,23 @@ def _changes(known: dict[str, Known], seen: dict[str, Known]) -> Iterable[News]:
         before = known.get(name)
         if before and _meaning(before) != _meaning(host):
             what = f"the line was changed by hand: {_told(before)} became {_told(host)}"
-            yield News(Kind.CHANGED, what, host=name, person=host.users)
+            if _is_given_back(host, before, seen):
+                what += "; that is whose the host was before a transfer, as in an old page of the web editor"
+                advice = (
+                    f"{host.users} can read it now. Transfer it again, with the logon of whose it is: "
+                    f"backuppc-register-admin transfer {name} LOGON"
+                )
+                yield News(Kind.GIVEN_BACK, what, advice, name, host.users)
+            else:
+                yield News(Kind.CHANGED, what, host=name, person=host.users)
+
+
+def _is_given_back(host: Known, before: Known, seen: dict[str, Known]) -> bool:
+    """Tell whether who has *host* only since now has archived backups of it."""
+    users = {line.user.lower() for line in host.lines} - {line.user.lower() for line in before.lines}
+    archive = re.compile(rf"{re.escape(host.host)}_[0-9]{{8}}(-[0-9]+)?", re.ASCII)
+    archived = (one for name, one in seen.items() if archive.fullmatch(name))
+    return any(same_logon(line.user, user) for one in archived for line in one.lines for user in users)
 
 
 def _meaning(known: Known) -> list[Noted]:

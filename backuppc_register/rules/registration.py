@@ -11,11 +11,11 @@ from backuppc_register.backuppc import backups, closed_config, host_config, host
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
 from backuppc_register.deadline import Deadline
-from backuppc_register.errors import Misconfigured, NoConfigFile, RegisterError
+from backuppc_register.errors import CouldNotRegister, Misconfigured, NoConfigFile, RegisterError
 from backuppc_register.person import Person
 from backuppc_register.reply import Success
 from backuppc_register.request import Address, Request
-from backuppc_register.rules import naming, policy, reconciliation, retirement
+from backuppc_register.rules import missing_data, naming, policy, reconciliation, retirement
 from backuppc_register.rules.claim import Applicant, Claim, Standing, judge
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.known_hosts import SSH_CONFIG
@@ -191,6 +191,8 @@ def standing_of(host: str, site: Site) -> Standing:
 def _plan(applicant: Applicant, standing: Standing, site: Site) -> Plan:
     claim = judge(applicant, standing)
     line = not standing.lines(applicant.host)
+    if claim is Claim.FREE:
+        _refuse_missing_data(applicant.host, site)
     if line:
         policy.refuse_one_too_many(applicant.person.uid, standing.hosts, site.config.limits)
         hosts.refuse_append(site.config.backuppc.hosts, standing.hosts, applicant.host, applicant.person.uid)
@@ -205,6 +207,13 @@ def _plan(applicant: Applicant, standing: Standing, site: Site) -> Plan:
         ours = replace(_record(applicant, record.config), os=record.os)
         return replace(_plan_known(applicant, ours, standing, site), set_aside=True, folder=True)
     return replace(_plan_new(applicant, claim, standing, site), line=line)
+
+
+def _refuse_missing_data(host: str, site: Site) -> None:
+    """Raise CouldNotRegister where somebody's data of *host* may come back, for the newcomer to read."""
+    known = Ledger(site.config.state.directory).read().get(host)
+    if reason := missing_data.why_missing(known, site.config):
+        raise CouldNotRegister(detail=f"{reason}. {missing_data.advice(host, site.config)}")
 
 
 def _plan_new(applicant: Applicant, claim: Claim, standing: Standing, site: Site) -> Plan:
@@ -289,11 +298,12 @@ def _noted(plan: Plan, standing: Standing, site: Site) -> list[str]:
     """Note the new line, should somebody lose it; return what the log is to say where that failed."""
     if not plan.line:
         return []
-    known = reconciliation.noted(
-        plan.record.host, plan.record.person, data=standing.backups, now=datetime.now(UTC)
-    )
+    host, ledger = plan.record.host, Ledger(site.config.state.directory)
     try:
-        Ledger(site.config.state.directory).note(known)
+        before = ledger.read().get(host)
+        data = standing.backups or (before is not None and before.data)
+        known = reconciliation.noted(host, plan.record.person, data=data, now=datetime.now(UTC))
+        ledger.note(replace(known, place=before.place if before else ""))
     except NoConfigFile as error:  # the registration stands; `reconcile` notes the line at its next run
         return [f"the line was not noted: {error.detail}"]
     return []

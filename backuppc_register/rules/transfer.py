@@ -22,6 +22,7 @@ from backuppc_register.rules.custody import (
     lined,
     note_line,
     recorded,
+    refuse_missing_data,
 )
 from backuppc_register.rules.registration import Directory
 from backuppc_register.state import key_pairs, known_hosts, retirement
@@ -100,13 +101,16 @@ def _plan(subject: Subject, person: Person, custody: Custody, purge_in: int | No
     same = same_logon(line.user, person.uid)
     if same and same_logon(record.person, person.uid) and not given_again:
         raise Refused(reason=f"{host} is {person.uid}'s already")
+    refuse_missing_data(subject, custody)
     values = host_config.Values(host, record.full_name, custody.folders.path(host) / known_hosts.SSH_CONFIG)
     config = host_config.render(record.os, values, custody.config.backuppc.templates)
     owner = _earlier_owner(line, record, person, custody)
+    archive = _archive(subject, owner, custody) if subject.data else ""
+    _refuse_unwritable(archive, owner, person, subject, custody)
     in_days = (custody.now + timedelta(days=purge_in or 0)).isoformat(timespec="seconds")
     return Plan(
         owner=owner,
-        archive=_archive(subject, owner, custody) if subject.data else "",
+        archive=archive,
         purge=in_days if purge_in is not None else record.purge,
         record=replace(
             record,
@@ -120,6 +124,14 @@ def _plan(subject: Subject, person: Person, custody: Custody, purge_in: int | No
         ),
         config=config,
     )
+
+
+def _refuse_unwritable(archive: str, owner: str, person: Person, subject: Subject, custody: Custody) -> None:
+    """Raise CouldNotRegister where the hosts file would not take a line, before anything is written."""
+    path = custody.config.backuppc.hosts
+    hosts.refuse_give(path, subject.hosts, subject.host, person.uid)
+    if archive and not subject.hosts.lines_for(archive):
+        hosts.refuse_append(path, subject.hosts, archive, owner)
 
 
 def _earlier_owner(line: Line, record: Record, person: Person, custody: Custody) -> str:
@@ -173,6 +185,7 @@ def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
     host, places, folders = subject.host, custody.config.backuppc, custody.folders
     if plan.archive:
         _make_archive(plan, subject, custody)
+        custody.ledger.note_no_data(host)
         host_data.archive(places.data_dir, host, plan.archive)
     elif host_data.exists(places.data_dir, host):
         host_data.doom(places.data_dir, host, custody.now)  # the log of what never became a backup

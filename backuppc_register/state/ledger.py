@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,14 @@ class Noted:
 class Known:
     """A host as last seen: *lines* in the file's order, *seen* when (UTC, ISO 8601).
 
-    *data*: whether BackupPC ever had data of it since it is known.
+    *data*: whether BackupPC ever had data of it since it is known; *place*: on which disk, "" where unknown.
     """
 
     host: str
     lines: tuple[Noted, ...]
     data: bool
     seen: str
+    place: str = ""
 
     @property
     def users(self) -> str:
@@ -74,6 +75,15 @@ class Ledger:
         """Put down one host as it is now; raises NoConfigFile."""
         self.write((self.read() | {known.host: known}).values())
 
+    def note_no_data(self, host: str) -> None:
+        """Note that *host* has no data any more: on purpose, and not missing. Raises NoConfigFile.
+
+        Call it before the data goes: what still has data is noted again.
+        """
+        known = self.read().get(host)
+        if known is not None and known.data:
+            self.note(replace(known, data=False, place=""))
+
     def forget(self, host: str) -> None:
         """Let *host* go, whose line is about to be removed on purpose: it will not be put back.
 
@@ -86,7 +96,8 @@ class Ledger:
 
 def _row(known: Known) -> dict[str, object]:
     lines = [[_text(line.raw), line.dhcp, line.user, *line.more_users] for line in known.lines]
-    return {"host": known.host, "data": known.data, "seen": known.seen, "lines": lines}
+    place = {"place": known.place} if known.place else {}
+    return {"host": known.host, "data": known.data, "seen": known.seen, **place, "lines": lines}
 
 
 def _from_bytes(content: bytes) -> Iterable[Known]:
@@ -98,11 +109,12 @@ def _from_bytes(content: bytes) -> Iterable[Known]:
 
 def _known(row: Any) -> Known:
     texts = [row["host"], row["seen"], *(text for line in row["lines"] for text in line)]
+    texts.append(place := row.get("place", ""))  # earlier releases noted none
     if not row["lines"] or type(row["data"]) is not bool or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"no host: {row}"[:100])
     lines = ((raw, dhcp, user, more) for raw, dhcp, user, *more in row["lines"])
     noted = tuple(Noted(_bytes(raw), dhcp, user, tuple(more)) for raw, dhcp, user, more in lines)
-    return Known(row["host"], noted, row["data"], row["seen"])
+    return Known(row["host"], noted, row["data"], row["seen"], place)
 
 
 def _text(raw: bytes) -> str:

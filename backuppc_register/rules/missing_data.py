@@ -1,0 +1,43 @@
+"""Whether data that BackupPC had of a host is still where it was, or is missing."""
+
+from backuppc_register.backuppc import backups
+from backuppc_register.config import Config
+from backuppc_register.errors import CouldNotRegister
+from backuppc_register.state.ledger import Known
+
+
+def has_data(host: str, config: Config) -> bool:
+    """Tell whether BackupPC has data of *host*; in doubt it has: nobody has cleaned what cannot be seen."""
+    try:
+        return backups.has_backups(config.backuppc.data_dir, host)
+    except CouldNotRegister:
+        return True
+
+
+def is_elsewhere(known: Known, config: Config) -> bool:
+    """Tell whether what is now in the place of the data of *known* is on another disk than the data was."""
+    try:
+        now = backups.place(config.backuppc.data_dir, known.host)
+    except CouldNotRegister:
+        return False
+    return known.data and backups.is_other_place(known.place, now)
+
+
+def why_missing(known: Known | None, config: Config) -> str:
+    """Say why the data that *known* had is missing; "" where it is there, or where there never was any.
+
+    It may come back with its disk, and is then whose the host is.
+    """
+    if known is None or not known.data:
+        return ""
+    if is_elsewhere(known, config):
+        return f"{known.host} had backups on another disk than the one that is mounted now"
+    return "" if has_data(known.host, config) else f"{known.host} had backups, and they are missing"
+
+
+def advice(host: str, config: Config) -> str:
+    """Say what an administrator does about missing data of *host*."""
+    return (
+        f"Is the disk of {config.backuppc.data_dir}/pc mounted? If the data was deleted or moved on purpose: "
+        f"backuppc-register-admin reconcile --forget {host}"
+    )
