@@ -582,13 +582,14 @@ gather_files() {
     given_file known-hosts "$KNOWN_HOSTS_FILE" ||
         die 2 'There is no host key of the server; please give --known-hosts FILE.' \
             'Il n’y a pas de clef d’hôte du serveur ; donnez --known-hosts FICHIER.'
-    given_file wrapper "${WRAPPER_FILE:-$(beside rsyncsend.sh)}" ||
+    given_wrapper ||
         die 2 'rsyncsend.sh is missing; please give --wrapper FILE.' \
             'rsyncsend.sh manque ; donnez --wrapper FICHIER.'
 }
 
 open_work() {
-    WORK=$(mktemp -d "${TMPDIR:-/tmp}/setup.XXXXXXXXXX")
+    # Not TMPDIR: su and "sudo -E" keep the person's own, where what we unpack could be exchanged.
+    WORK=$(mktemp -d /tmp/setup.XXXXXXXXXX)
     trap tidy EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
@@ -607,8 +608,35 @@ given_file() {    # NAME FILE
 beside() {
     case $0 in
         */*) if [ -f "${0%/*}/$1" ]; then printf '%s' "${0%/*}/$1"; fi ;;
-        *) if [ -f "$1" ] && [ -f "$0" ]; then printf '%s' "./$1"; fi ;;
+        # Piped into a shell we are called sh, and there may be a file of that name.
+        *.sh) if [ -f "$1" ] && [ -f "$0" ]; then printf '%s' "./$1"; fi ;;
     esac
+}
+
+# The wrapper becomes root's helper: what another person could have put beside us is never taken for it.
+given_wrapper() {
+    if [ -n "$WRAPPER_FILE" ]; then
+        given_file wrapper "$WRAPPER_FILE"
+        return
+    fi
+    given_file wrapper '' && return 0
+    found=$(beside rsyncsend.sh)
+    [ -n "$found" ] || return 1
+    if ! ours_alone "$found" || ! ours_alone "${found%/*}/"; then
+        die 2 '%s, or its folder, can be changed by others than you; please give --wrapper FILE.' \
+            '%s, ou son dossier, peut être modifié par d’autres que vous ; donnez --wrapper FICHIER.' "$found"
+    fi
+    given_file wrapper "$found"
+}
+
+# Whether PATH is root's, or of the person who runs this, and nobody else can write there.
+ours_alone() {
+    # shellcheck disable=SC2046  # mode and numbers
+    set -- $(LC_ALL=C ls -ldn -- "$1" 2>/dev/null) ''
+    case $1 in
+        -????w* | -???????w* | d????w* | d???????w* | [!-d]* | '') return 1 ;;
+    esac
+    [ "$3" = 0 ] || [ "$3" = "${SUDO_UID:-$(id -u)}" ]
 }
 
 tidy() {
@@ -1798,7 +1826,7 @@ look_at_files() {
             'Le programme de sauvegarde est incomplet (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
     elif ! cmp -s "$WRAPPER" "$HELPER"; then
         todo 'The two copies of the backup program differ.' 'Les deux copies du programme de sauvegarde diffèrent.'
-    elif given_file wrapper "${WRAPPER_FILE:-$(beside rsyncsend.sh)}" && ! cmp -s "$WORK/wrapper" "$HELPER"; then
+    elif given_wrapper && ! cmp -s "$WORK/wrapper" "$HELPER"; then
         todo 'The backup program is another one than this setup brings along: an older one, or changed.' \
             'Le programme de sauvegarde n’est pas celui qu’apporte ce programme : plus ancien, ou modifié.'
     else

@@ -306,6 +306,39 @@ def test_piped_into_bash_without_a_terminal_it_needs_the_options(site: Site) -> 
     assert site.is_registered(laptop)
 
 
+def test_a_program_that_somebody_laid_beside_the_bundle_is_not_taken(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run("install -d -m 1777 /tmp/dl", check=True)
+    laptop.write("/tmp/dl/setup.sh", bundle(site))
+    for name in ("rsyncsend.sh", "bash", "sh"):
+        laptop.write(f"/tmp/dl/{name}", "#!/bin/sh\ntouch /root/pwned\n", mode=0o755, owner="cmartin")
+
+    options = "--unattended --logon cmartin --no-verify"
+    named = laptop.run(f"cd /tmp/dl && sh setup.sh {options}", timeout=60)
+    piped = laptop.run(f"cd /tmp/dl && cat setup.sh | bash -s -- --force {options}", timeout=60)
+
+    assert (named.status, piped.status) == (OK, OK)
+    helper = laptop.read("/usr/local/libexec/bckpciuem/rsync-helper")
+    assert helper == (CHECKOUT / "clients/rsyncsend.sh").read_text()
+    assert not laptop.exists("/root/pwned")
+
+
+def test_without_a_bundle_a_program_that_others_could_change_is_not_taken(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run("install -d -m 1777 /tmp/dl", check=True)
+    laptop.write("/tmp/dl/setup.sh", (CHECKOUT / "clients/setup.sh").read_text())
+    laptop.write("/tmp/dl/rsyncsend.sh", "#!/bin/sh\n", mode=0o755, owner="cmartin")
+    laptop.write("/root/k", site.dugong.register_key, mode=0o600)
+    laptop.write("/root/h", site.dugong.known_hosts)
+
+    given = "--server dugong --register-key /root/k --known-hosts /root/h --unattended --logon cmartin"
+    done = laptop.run(f"cd /tmp/dl && sh setup.sh {given}", timeout=60)
+
+    assert done.status == USAGE
+    assert "can be changed by others" in done.stderr
+    assert not laptop.exists("/usr/local/libexec/bckpciuem/rsync-helper")
+
+
 def test_the_log_keeps_what_was_said(site: Site) -> None:
     laptop = site.laptop()
 
