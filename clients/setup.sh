@@ -911,8 +911,20 @@ check_way_to_helper() {
             die 7 '%s does not belong to root, so what is below it cannot be trusted; please give it to root (chown root).' \
                 '%s n’appartient pas à root : on ne peut se fier à son contenu ; rendez-le à root (chown root).' "$way"
         fi
+        if [ -e "$way" ] && others_write "$(identity "$way" | cut -d ' ' -f 3)"; then
+            die 7 '%s can be changed by others than root, so what is below it cannot be trusted; please close it (chmod go-w).' \
+                '%s peut être modifié par d’autres que root : on ne peut se fier à son contenu ; fermez-le (chmod go-w).' "$way"
+        fi
         way=${way%/*}
     done
+}
+
+# Whether a mode, as in 2775, lets the group or others write.
+others_write() {
+    case $1 in
+        *[2367]? | *[2367]) return 0 ;;
+        *) return 1 ;;
+    esac
 }
 
 # What an administrator has put into the configuration stays unless an option says otherwise.
@@ -1560,7 +1572,7 @@ install_key() {
     known=/dev/null
     [ ! -f "$keys" ] || known=$keys
     # awk ends the last line, so that it cannot swallow ours.
-    awk '!/rsyncsend\.sh"/' "$known" >"$WORK/keys"
+    awk -v ours="command=\"$WRAPPER\"" 'index($0, ours) == 0' "$known" >"$WORK/keys"
     printf 'restrict%s,command="%s" %s\n' "${allowed:+,from=\"$allowed\"}" "$WRAPPER" "$KEY" >>"$WORK/keys"
     case $keys in
         "$PLACE"/*) put_file "$WORK/keys" "$keys" root "$ACCOUNT" 640 ;;
@@ -1974,7 +1986,7 @@ know_our_keys() {
     sshd_settings || true
     keys=$(keys_file) || return 0
     [ -f "$keys" ] || return 0
-    awk '!/rsyncsend\.sh"/' "$keys" >"$WORK/keys"
+    awk -v ours="command=\"$WRAPPER\"" 'index($0, ours) == 0' "$keys" >"$WORK/keys"
     if grep -q '^[^#]' "$WORK/keys"; then
         say '  %s holds other keys too: they stay, and the account with them' \
             '  %s contient aussi d’autres clefs : elles restent, et le compte avec elles' "$keys"

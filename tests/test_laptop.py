@@ -323,6 +323,18 @@ def test_a_program_that_somebody_laid_beside_the_bundle_is_not_taken(site: Site)
     assert not laptop.exists("/root/pwned")
 
 
+@pytest.mark.parametrize("mode", ["777", "2775"])
+def test_a_folder_above_the_helper_that_others_can_write_to_is_refused(site: Site, mode: str) -> None:
+    laptop = site.laptop()
+    laptop.run(f"install -d -m {mode} /usr/local/libexec", check=True)
+
+    done = set_up(laptop)
+
+    assert done.status == LEFT_TO_DO
+    assert "/usr/local/libexec can be changed by others than root" in done.stderr
+    assert not laptop.exists("/usr/local/libexec/bckpciuem/rsync-helper")
+
+
 def test_without_a_bundle_a_program_that_others_could_change_is_not_taken(site: Site) -> None:
     laptop = site.laptop()
     laptop.run("install -d -m 1777 /tmp/dl", check=True)
