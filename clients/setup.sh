@@ -114,8 +114,8 @@ in_language() {
 }
 
 keep_in_log() {
-    if [ -n "$LOG" ]; then
-        printf '%s\n' "$TEXT" >>"$LOG"
+    if [ "$LOGGING" = yes ]; then
+        printf '%s\n' "$TEXT" >&3
     fi
 }
 
@@ -142,6 +142,21 @@ choose_language() {
         fr*) TONGUE=fr ;;
         *) TONGUE=en ;;
     esac
+}
+
+# Before anything is said.
+asked_language() {    # OPTION...
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --lang) word=${2:-} ;;
+            --lang=*) word=${1#*=} ;;
+            *) word='' ;;
+        esac
+        case $word in
+            fr | en) TONGUE=$word ;;
+        esac
+        shift
+    done
 }
 
 choose_colour() {
@@ -223,6 +238,15 @@ forget() {    # BEGINNING
     fi
 }
 
+# The one line that begins with WORD.
+remember_one() {    # WORD REST
+    if [ -f "$RECEIPT" ] && [ "$(W="$1 " awk 'index($0, ENVIRON["W"]) == 1' "$RECEIPT")" = "$1 $2" ]; then
+        return 0
+    fi
+    forget "$1 "
+    remember "$1 $2"
+}
+
 remembers() {    # BEGINNING
     [ -f "$RECEIPT" ] && B=$1 awk 'index($0, ENVIRON["B"]) == 1 { found = 1 } END { exit !found }' "$RECEIPT"
 }
@@ -233,6 +257,33 @@ identity() {
         Darwin) stat -f '%Su %Sg %Lp' -- "$1" ;;
         *) stat -c '%U %G %a' -- "$1" ;;
     esac
+}
+
+# Whether nobody but root, and perhaps one person, may change PATH.
+kept_from_others() {    # PATH [NUMBER-OF-THE-PERSON]
+    # shellcheck disable=SC2012  # its columns are POSIX's, stat's are not
+    ls -ldn -- "$1" 2>/dev/null | awk -v person="${2:-0}" '
+        NR == 1 { good = ($3 == "0" || $3 == person "") && substr($1, 6, 1) != "w" && substr($1, 9, 1) != "w" }
+        END { exit !good }'
+}
+
+# The first folder from FOLDER up to / that somebody else than root may change: nothing below it can be trusted. Links
+# are followed, and both ways looked at.
+weak_folder() {    # FOLDER
+    way=$1
+    until [ -d "$way/" ]; do
+        way=${way%/*}
+    done
+    for folder in "$way" "$(cd -P -- "$way/" && pwd -P)"; do
+        folder=${folder%/}
+        while kept_from_others "$folder/." && [ -n "$folder" ]; do
+            folder=${folder%/*}
+        done
+        if ! kept_from_others "$folder/."; then
+            printf '%s' "${folder:-/}"
+            return 0
+        fi
+    done
 }
 
 # Put FILE's content at TARGET, complete or not at all, unless it is already there.
@@ -246,6 +297,11 @@ put_file() {    # FILE TARGET OWNER GROUP MODE
     fi
     say '  writing %s' '  écriture de %s' "$2"
     [ -e "$2" ] || remember "file $2"
+    case $2 in
+        "$WRAPPER" | "$HELPER" | "$CONFIG" | "$SUDOERS")
+            forget 'verified '      # that was with the old one
+            TRY_AGAIN=yes ;;
+    esac
     change replace "$@"
 }
 
@@ -347,6 +403,7 @@ option_with_value() {
 
 # Everything that ends in an ssh command line or in a file of root's is checked before anything else is done.
 check_options() {
+    open_log
     case $TONGUE in
         fr | en) ;;
         *) TONGUE=en; die 2 '--lang is fr or en.' '' ;;
@@ -372,7 +429,6 @@ check_options() {
         *) address_list "$FROM" || die 2 '--from is a list of addresses: %s' '--from est une liste d’adresses : %s' "$FROM" ;;
     esac
     check_folders
-    check_log
     check_task
 }
 
@@ -408,12 +464,29 @@ plain_folder() {
     die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' "$1"
 }
 
-check_log() {
-    if [ -n "$LOG" ] && { [ -L "$LOG" ] || { [ -e "$LOG" ] && [ ! -f "$LOG" ]; }; }; then
-        log=$LOG
-        LOG=''
-        die 2 '%s is not a plain file.' '%s n’est pas un fichier ordinaire.' "$log"
+# Opened once, and only where nobody else can put a link in its place.
+open_log() {
+    [ -n "$LOG" ] || return 0
+    case $LOG in
+        */*) folder=${LOG%/*}/ ;;
+        *) folder=. ;;
+    esac
+    [ -d "$folder" ] ||
+        die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' "$folder"
+    folder=$(cd -P -- "$folder" && pwd -P)
+    LOG=${folder%/}/${LOG##*/}
+    if [ -L "$LOG" ] || { [ -e "$LOG" ] && [ ! -f "$LOG" ]; }; then
+        die 2 '%s is not a plain file.' '%s n’est pas un fichier ordinaire.' "$LOG"
     fi
+    weak=$(weak_folder "$folder")
+    if [ -z "$weak" ] && [ -e "$LOG" ] && ! kept_from_others "$LOG"; then
+        weak=$LOG
+    fi
+    [ -z "$weak" ] ||
+        die 2 '%s can be changed by others than root: no place for a log.' \
+            '%s peut être modifié par d’autres que root : ce n’est pas un endroit pour un journal.' "$weak"
+    exec 3>>"$LOG"
+    LOGGING=yes
 }
 
 logon_in() {    # FILE
@@ -890,11 +963,11 @@ set_shell() {
 # ---------------------------------------------------------------- step: what the server may do here
 
 install_wrapper() {
+    check_way_to_helper
     put_file "$WORK/wrapper" "$WRAPPER" root "$ROOT_GROUP" 755
     [ -d "${HELPER%/*/*/*}" ] || put_folder "${HELPER%/*/*/*}" root "$ROOT_GROUP" 755
     [ -d "${HELPER%/*/*}" ] || put_folder "${HELPER%/*/*}" root "$ROOT_GROUP" 755
     put_folder "${HELPER%/*}" root "$ROOT_GROUP" 755
-    check_way_to_helper
     put_file "$WORK/wrapper" "$HELPER" root "$ROOT_GROUP" 755
     write_config
     make_restore_folder
@@ -903,28 +976,13 @@ install_wrapper() {
 }
 
 # sudo starts it as root, so nobody else may be able to put another one in its place. Homebrew used to give
-# /usr/local to a person.
+# /usr/local to a person, Debian to the group staff.
 check_way_to_helper() {
-    way=${HELPER%/*}
-    while [ -n "$way" ]; do
-        if [ -e "$way" ] && [ "$(identity "$way" | cut -d ' ' -f 1)" != root ]; then
-            die 7 '%s does not belong to root, so what is below it cannot be trusted; please give it to root (chown root).' \
-                '%s n’appartient pas à root : on ne peut se fier à son contenu ; rendez-le à root (chown root).' "$way"
-        fi
-        if [ -e "$way" ] && others_write "$(identity "$way" | cut -d ' ' -f 3)"; then
-            die 7 '%s can be changed by others than root, so what is below it cannot be trusted; please close it (chmod go-w).' \
-                '%s peut être modifié par d’autres que root : on ne peut se fier à son contenu ; fermez-le (chmod go-w).' "$way"
-        fi
-        way=${way%/*}
-    done
-}
-
-# Whether a mode, as in 2775, lets the group or others write.
-others_write() {
-    case $1 in
-        *[2367]? | *[2367]) return 0 ;;
-        *) return 1 ;;
-    esac
+    weak=$(weak_folder "${HELPER%/*/*}")
+    [ -z "$weak" ] ||
+        die 7 '%s can be changed by others than root, so what is below it cannot be trusted; please do: chown root %s; chmod go-w %s' \
+            '%s peut être modifié par d’autres que root : on ne peut se fier à son contenu ; faites : chown root %s; chmod go-w %s' \
+            "$weak" "$weak" "$weak"
 }
 
 # What an administrator has put into the configuration stays unless an option says otherwise.
@@ -1002,7 +1060,7 @@ try_wrapper() {
 }
 
 as_account() {    # COMMAND-LINE [STANDARD-INPUT]
-    (cd / && exec su "$ACCOUNT" -c "$1") <"${2:-/dev/null}"
+    (cd / && exec su "$ACCOUNT" -c "$1") <"${2:-/dev/null}" 3>&-
 }
 
 # ---------------------------------------------------------------- step: sshd
@@ -1245,16 +1303,19 @@ register() {
         give_up
     fi
     install_key
-    forget "registered $SERVER "
-    forget "verified $SERVER "
-    remember "registered $SERVER $LOGON"
+    forget 'verified '
+    remember_one registered "$SERVER $LOGON"
+    case $REPLY_HOST in
+        '' | *[!A-Za-z0-9._-]*) ;;
+        *) remember_one host "$REPLY_HOST" ;;
+    esac
 }
 
 already_registered() {
     earlier=$(registered_as) || return 1
     [ "$FORCE" = no ] || return 1
     [ -z "$LOGON" ] || [ "$LOGON" = "$earlier" ] || return 1
-    keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys" || return 1
+    key_in_place || return 1
     LOGON=$earlier
 }
 
@@ -1559,6 +1620,18 @@ keys_file() {
     esac
 }
 
+# awk ends the last line, so that it cannot swallow ours.
+keys_of_others() {    # FILE
+    W="command=\"$WRAPPER\"" awk '/^[ \t]*#/ || !index($0, ENVIRON["W"])' "$1"
+}
+
+# Whether the line for the server is there as we wrote it, and no other that starts our program.
+key_in_place() {
+    keys=$(keys_file) && [ -f "$keys" ] && [ -f "$RECEIPT" ] || return 1
+    sed -n 's/^key //p' "$RECEIPT" >"$WORK/key-line"
+    [ -s "$WORK/key-line" ] && grep -F "command=\"$WRAPPER\"" "$keys" | grep -v '^[[:blank:]]*#' | cmp -s - "$WORK/key-line"
+}
+
 install_key() {
     if ! keys=$(keys_file) || [ ! -d "${keys%/*}" ]; then
         todo 'sshd reads no keys of ours (AuthorizedKeysFile).' 'sshd ne lit pas nos clefs (AuthorizedKeysFile).'
@@ -1571,9 +1644,10 @@ install_key() {
     esac
     known=/dev/null
     [ ! -f "$keys" ] || known=$keys
-    # awk ends the last line, so that it cannot swallow ours.
-    awk -v ours="command=\"$WRAPPER\"" 'index($0, ours) == 0' "$known" >"$WORK/keys"
-    printf 'restrict%s,command="%s" %s\n' "${allowed:+,from=\"$allowed\"}" "$WRAPPER" "$KEY" >>"$WORK/keys"
+    keys_of_others "$known" >"$WORK/keys"
+    key_line=$(printf 'restrict%s,command="%s" %s' "${allowed:+,from=\"$allowed\"}" "$WRAPPER" "$KEY")
+    printf '%s\n' "$key_line" >>"$WORK/keys"
+    remember_one key "$key_line"
     case $keys in
         "$PLACE"/*) put_file "$WORK/keys" "$keys" root "$ACCOUNT" 640 ;;
         *) put_file "$WORK/keys" "$keys" root "$ROOT_GROUP" 644 ;;
@@ -1689,7 +1763,7 @@ no_firewalld_rule() {
 
 # No success that is not true: the server comes back, logs in, and tries the way of a backup.
 verify() {
-    if [ "$VERIFY" = no ] || { [ "$TASK" != verify ] && remembers "verified $SERVER $LOGON"; }; then
+    if [ "$VERIFY" = no ] || { [ "$TASK" = setup ] && [ "$TRY_AGAIN" = no ] && remembers "verified $SERVER $LOGON"; }; then
         return 0
     fi
     CHANGES=$((CHANGES + 1))
@@ -1833,6 +1907,10 @@ look_at_account() {
 }
 
 look_at_files() {
+    weak=$(weak_folder "${HELPER%/*}")
+    [ -z "$weak" ] ||
+        todo '%s can be changed by others than root, and so can the backup program.' \
+            '%s peut être modifié par d’autres que root, et donc le programme de sauvegarde aussi.' "$weak"
     if [ ! -x "$WRAPPER" ] || [ ! -x "$HELPER" ] || [ ! -f "$CONFIG" ]; then
         todo 'The backup program is not complete (%s, %s, %s).' \
             'Le programme de sauvegarde est incomplet (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
@@ -1900,8 +1978,11 @@ look_at_sshd() {
 }
 
 look_at_key() {
-    if keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
+    if key_in_place; then
         say '  the server’s key is in %s' '  la clef du serveur est dans %s' "$keys"
+    elif keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
+        todo 'The server’s key in %s is not as the setup wrote it.' \
+            'La clef du serveur dans %s n’est pas telle que ce programme l’a écrite.' "$keys"
     else
         todo 'The server’s key is not where sshd looks for it (%s).' \
             'La clef du serveur n’est pas là où sshd la cherche (%s).' "${keys:-AuthorizedKeysFile none}"
@@ -1959,13 +2040,14 @@ uninstall() {
         say 'Nothing of this setup is on this computer.' 'Il n’y a rien de ce programme sur cet ordinateur.'
         return 0
     fi
+    host=$(sed -n 's/^host //p' "$RECEIPT" | tail -n 1)
     plan undo_all
     [ "$DRY_RUN" = no ] || return 0
     undo_all
     if [ -n "$SERVER" ]; then
         say 'Done. What was backed up stays on %s, which still knows this computer. If its backups shall end, ask the backup administrator to retire %s.' \
             'C’est fait. Ce qui a été sauvegardé reste sur %s, qui connaît encore cet ordinateur. Pour mettre fin aux sauvegardes, demandez à l’administrateur des sauvegardes de retirer %s.' \
-            "$SERVER" "$(uname -n)"
+            "$SERVER" "${host:-$(uname -n)}"
     else
         say 'Done.' 'C’est fait.'
     fi
@@ -1986,7 +2068,7 @@ know_our_keys() {
     sshd_settings || true
     keys=$(keys_file) || return 0
     [ -f "$keys" ] || return 0
-    awk -v ours="command=\"$WRAPPER\"" 'index($0, ours) == 0' "$keys" >"$WORK/keys"
+    keys_of_others "$keys" >"$WORK/keys"
     if grep -q '^[^#]' "$WORK/keys"; then
         say '  %s holds other keys too: they stay, and the account with them' \
             '  %s contient aussi d’autres clefs : elles restent, et le compte avec elles' "$keys"
@@ -2002,7 +2084,7 @@ know_our_keys() {
 
 undo() {    # KIND WHAT
     case $1 in
-        registered | verified) ;;
+        registered | verified | key | host) ;;
         file) [ "$2" = "$OTHERS_KEYS" ] || remove_file "$2" ;;
         folder) undo_folder "$2" ;;
         account) undo_account ;;
@@ -2123,8 +2205,8 @@ farewell() {
 
 defaults() {
     LOGON='' UNATTENDED=no YES=no DRY_RUN=no FORCE=no COLOUR=yes TASK=setup
-    KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEWLY_FULL=no AGREED=no
-    SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT=22 LOG=''
+    KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEWLY_FULL=no AGREED=no TRY_AGAIN=no
+    SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT=22 LOG='' LOGGING=no
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
     CHANGES=0 LEFT_TO_DO=no IP_VERSION='' REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' PROBLEM='' BOLD='' PLAIN=''
     SYSTEM=Linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get
@@ -2152,13 +2234,13 @@ plan() {    # FUNCTION
 }
 
 agree_on_plan() {
-    [ "$YES" = no ] || return 0
     if [ "$NEWLY_FULL" = yes ]; then
         yes_or_no 'With --restore full the server becomes root here: who rules it can change every file of this computer. Do you want that (yes/no)? ' \
             'Avec --restore full, le serveur devient root ici : qui le commande peut modifier tous les fichiers de cet ordinateur. Le voulez-vous (oui/non) ? ' ||
             die 1 'Nothing was changed. Without --restore full, restored files arrive in a folder of their own.' \
                 'Rien n’a été modifié. Sans --restore full, les fichiers restaurés arrivent dans un dossier à part.'
     fi
+    [ "$YES" = no ] || return 0
     yes_or_no 'Shall this be done (yes/no)? ' 'Faut-il le faire (oui/non) ? ' ||
         die 1 'Nothing was changed.' 'Rien n’a été modifié.'
 }
@@ -2188,11 +2270,13 @@ set_up() {
 
 main() {
     defaults
+    asked_language "$@"
     options "$@"
     exec </dev/null     # started as "... | sh", we are standard input; nobody else shall read it
     LC_ALL=C
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     export LC_ALL PATH
+    unset TMPDIR BASH_ENV ENV CDPATH
     choose_colour
     check_options
     check_system
@@ -2216,6 +2300,7 @@ verify_again() {
 
 repair() {
     LOGON=$(registered_as)
+    FORCE=yes       # the server has its key renewed, and tries it
     set_up
     [ "$DRY_RUN" = yes ] || doctor
 }

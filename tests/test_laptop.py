@@ -323,18 +323,6 @@ def test_a_program_that_somebody_laid_beside_the_bundle_is_not_taken(site: Site)
     assert not laptop.exists("/root/pwned")
 
 
-@pytest.mark.parametrize("mode", ["777", "2775"])
-def test_a_folder_above_the_helper_that_others_can_write_to_is_refused(site: Site, mode: str) -> None:
-    laptop = site.laptop()
-    laptop.run(f"install -d -m {mode} /usr/local/libexec", check=True)
-
-    done = set_up(laptop)
-
-    assert done.status == LEFT_TO_DO
-    assert "/usr/local/libexec can be changed by others than root" in done.stderr
-    assert not laptop.exists("/usr/local/libexec/bckpciuem/rsync-helper")
-
-
 def test_without_a_bundle_a_program_that_others_could_change_is_not_taken(site: Site) -> None:
     laptop = site.laptop()
     laptop.run("install -d -m 1777 /tmp/dl", check=True)
@@ -357,6 +345,153 @@ def test_the_log_keeps_what_was_said(site: Site) -> None:
     done = set_up(laptop, "--logon cmartin --unattended --log /root/setup.log")
 
     assert laptop.read("/root/setup.log") == done.stdout
+
+
+# ---------------------------------------------------------------- what others may have planted
+
+
+def test_a_wrapper_that_lies_beside_is_not_preferred_to_the_bundled_one(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run("install -d -o root /root/dl", check=True)
+    laptop.write("/root/dl/setup.sh", bundle(site))
+    laptop.write("/root/dl/rsyncsend.sh", "#!/bin/sh\ntouch /tmp/owned\n", mode=0o755)
+
+    done = laptop.run("sh /root/dl/setup.sh --logon cmartin --unattended --no-verify", timeout=60)
+
+    assert done.status == OK
+    assert laptop.read(f"{PLACE}/rsyncsend.sh") == (CHECKOUT / "clients/rsyncsend.sh").read_text()
+    assert not laptop.exists("/tmp/owned")
+
+
+PLANTED = {
+    "the file is another person's": ("chown cmartin /tmp/dl/rsyncsend.sh", "sh /tmp/dl/setup.sh"),
+    "others may write to the file": ("chmod 666 /tmp/dl/rsyncsend.sh", "sh /tmp/dl/setup.sh"),
+    "the folder is another person's": ("chown cmartin /tmp/dl", "sh /tmp/dl/setup.sh"),
+    "others may write to the folder": ("chmod 1777 /tmp/dl", "sh /tmp/dl/setup.sh"),
+    "it is a link": ("cd /tmp/dl && mv rsyncsend.sh x && ln -s x rsyncsend.sh", "sh /tmp/dl/setup.sh"),
+    "piped": (":", "cd /tmp/dl && touch sh && sh -s -- <setup.sh"),
+}
+
+
+@pytest.mark.parametrize("how", PLANTED)
+def test_a_wrapper_that_somebody_else_may_have_put_there_is_not_taken(site: Site, how: str) -> None:
+    laptop = site.laptop()
+    laptop.run("install -d /tmp/dl && cp /opt/backuppc-register/clients/* /tmp/dl/", check=True)
+    plant, start = PLANTED[how]
+    start = start.replace(" <setup.sh", f" {GIVEN} --doctor <setup.sh") if "<" in start else start
+    laptop.run(plant, check=True)
+    options = "" if "<" in start else f"{GIVEN} --logon cmartin --unattended"
+    start = start.replace("--doctor", "--logon cmartin --unattended")
+
+    done = laptop.run(f"{start} {options}", env={"SUDO_UID": "0"}, timeout=60)
+
+    assert done.status == USAGE, done
+    assert "--wrapper" in done.stderr
+    assert not laptop.exists(PLACE)
+
+
+def test_a_wrapper_that_lies_beside_is_taken_from_the_person_who_starts_it(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run("cp -r /opt/backuppc-register/clients /tmp/dl && chown -R cmartin /tmp/dl", check=True)
+    uid = laptop.run("id -u cmartin").stdout.strip()
+
+    done = laptop.run(f"sh /tmp/dl/setup.sh {GIVEN} --dry-run", env={"SUDO_UID": uid})
+
+    assert done.status == OK, done
+
+
+@pytest.mark.parametrize("way", ["chmod 0777", "chmod 2775", "chown cmartin"])
+@pytest.mark.parametrize("folder", ["/usr/local", "/usr/local/libexec"])
+def test_the_program_of_root_does_not_lie_where_others_may_write(site: Site, folder: str, way: str) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+    laptop.run(f"{way} {folder}", check=True)
+    before = contents(laptop)
+
+    doctor = set_up(laptop, "--doctor")
+    again = set_up(laptop)
+
+    assert (doctor.status, again.status) == (ERROR, LEFT_TO_DO)
+    for told in (doctor.stderr, again.stderr):
+        assert f"{folder} can be changed by others than root" in told
+    assert f"chown root {folder}; chmod go-w {folder}" in again.stderr
+    assert contents(laptop) == before
+
+
+LOGS = {
+    "a person's folder": (":", "/home/cmartin/log"),
+    "a folder of all": (":", "/tmp/log"),
+    "below a person's folder": ("install -d /home/cmartin/x", "/home/cmartin/x/log"),
+    "a link": ("ln -s /etc/shells /root/log", "/root/log"),
+    "a link to a folder": ("ln -s /home/cmartin /root/x", "/root/x/log"),
+    "a person's file": ("touch /root/log; chown cmartin /root/log", "/root/log"),
+}
+
+
+@pytest.mark.parametrize("how", LOGS)
+@pytest.mark.parametrize("options", ["--logon cmartin --unattended", "--lang de", "--nonsense"])
+def test_the_log_is_refused_where_others_could_lead_it_elsewhere(site: Site, how: str, options: str) -> None:
+    laptop = site.laptop()
+    prepare, path = LOGS[how]
+    laptop.run(prepare, check=True)
+    before = contents(laptop, "/etc", "/home", "/root")
+
+    done = set_up(laptop, f"--log {path} {options}")
+
+    assert done.status == USAGE
+    assert contents(laptop, "/etc", "/home", "/root") == before
+    assert not laptop.exists("/tmp/log")
+
+
+def test_the_callers_folder_for_temporary_files_is_not_used(site: Site) -> None:
+    laptop = site.laptop()
+
+    options = "--no-verify --logon cmartin --unattended"
+    done = laptop.run(f"sh {SETUP} {GIVEN} {options}", env={"TMPDIR": "/not/there"}, timeout=60)
+
+    assert done.status == OK, done
+
+
+def test_a_key_line_that_was_changed_is_told_and_renewed(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop, verify=True)
+    keys = f"{PLACE}/.ssh/authorized_keys"
+    line = laptop.read(keys)
+    changed = re.sub('from="[^"]*",', "", line).replace("ssh-ed25519 AAAA", "ssh-ed25519 AAAB")
+    laptop.write(keys, changed, owner="root:bckpciuem", mode=0o640)
+
+    doctor = set_up(laptop, "--doctor")
+    repaired = set_up(laptop, "--repair --unattended", verify=True)
+
+    assert (doctor.status, repaired.status) == (ERROR, OK), repaired
+    assert "not as the setup wrote it" in doctor.stderr
+    assert "it came in and could read" in repaired.stdout
+    assert laptop.read(keys) == line
+
+
+def test_what_was_verified_is_tried_again_when_the_folders_are_others(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop, verify=True)
+
+    other = set_up(laptop, "--logon cmartin --unattended --share /home --share /srv")
+    doctor = set_up(laptop, "--doctor")
+    tried = set_up(laptop, verify=True)
+
+    assert (other.status, doctor.status, tried.status) == (OK, ERROR, OK)
+    assert "has not come back here yet" in doctor.stderr
+    assert "it came in and could read" in tried.stdout
+
+
+def test_a_line_that_starts_another_program_of_that_name_stays(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+    keys = f"{PLACE}/.ssh/authorized_keys"
+    foreign = 'command="/opt/site/rsyncsend.sh" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBw5mvMCIvK62HO admin\n'
+    laptop.write(keys, foreign + laptop.read(keys), owner="root:bckpciuem", mode=0o640)
+
+    set_up(laptop, "--logon cmartin --unattended --force")
+
+    assert laptop.read(keys).startswith(foreign)
 
 
 # ---------------------------------------------------------------- refusals and mishaps
@@ -616,6 +751,12 @@ def test_a_link_where_a_file_should_be_is_not_followed(site: Site, path: str) ->
     assert laptop.read("/home/cmartin/victim") == "mine\n"
 
 
+def receipt(laptop: Laptop) -> list[str]:
+    """Give the lines of the receipt, but for those that no two laptops have in common."""
+    lines = laptop.read(f"{PLACE}/receipt").splitlines()
+    return sorted(line for line in lines if not line.startswith(("key ", "host ")))
+
+
 def test_killed_again_and_again_it_ends_where_an_undisturbed_run_ends(site: Site) -> None:
     undisturbed, disturbed = site.laptop(), site.laptop()
     set_up(undisturbed)
@@ -637,9 +778,7 @@ def test_killed_again_and_again_it_ends_where_an_undisturbed_run_ends(site: Site
     assert differing <= {
         "/etc/hostname", "/etc/hosts", f"{PLACE}/.ssh/authorized_keys", f"{PLACE}/receipt",
     } | {path for path in expected if path.startswith("/etc/ssh/ssh_host_")}  # fmt: skip
-    assert sorted(disturbed.read(f"{PLACE}/receipt").splitlines()) == sorted(
-        undisturbed.read(f"{PLACE}/receipt").splitlines()
-    )
+    assert receipt(disturbed) == receipt(undisturbed)
     assert disturbed.run(f"find {PLACE} /etc /usr/local -name '*.setup'").stdout == ""
 
 
@@ -672,10 +811,11 @@ def test_whoever_does_not_agree_to_the_plan_keeps_the_laptop_as_it_is(site: Site
     assert contents(laptop) == before
 
 
-def test_full_restore_is_asked_for_in_words(site: Site) -> None:
+@pytest.mark.parametrize("options", ["", "--yes --logon cmartin"])
+def test_full_restore_is_asked_for_in_words(site: Site, options: str) -> None:
     laptop = site.laptop()
 
-    with laptop.terminal(f"sh {SETUP} {GIVEN} --restore full") as terminal:
+    with laptop.terminal(f"sh {SETUP} {GIVEN} --restore full {options}") as terminal:
         terminal.answer(r"the server becomes root here.*\? $", "no")
         status = terminal.wait()
 
@@ -818,8 +958,12 @@ def test_a_sudo_that_is_locked_is_told_before_anything_is_registered(site: Site)
 
 
 def without_accounts_files(laptop: Laptop) -> dict[str, str]:
-    """Give what stands on the laptop, but for what useradd leaves behind for itself (passwd-, subuid)."""
-    own = re.compile(r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-?|/etc/\.pwd\.lock|/etc|/etc/ssh/.*")
+    """Give what stands on the laptop, but for what useradd and userdel leave behind (passwd-, subuid).
+
+    Killed at work they leave a lock (passwd.lock), its other name (passwd.PID) or half a file (passwd+).
+    """
+    files = r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)([-+]|\.lock|\.[0-9]+)?"
+    own = re.compile(rf"{files}|/etc/\.pwd\.lock|/etc|/etc/ssh/.*")
     return {path: what for path, what in contents(laptop).items() if not own.fullmatch(path)}
 
 

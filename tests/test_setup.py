@@ -472,6 +472,11 @@ def test_a_wrong_option_is_told_and_nothing_is_done(line: str, told: str, lang: 
     assert told in done.stderr
 
 
+@pytest.mark.parametrize("line", ["--nonsense --lang fr", "--server --lang=fr --port", "--port x --lang fr"])
+def test_the_language_asked_for_is_that_of_the_first_error_too(line: str) -> None:
+    assert re.search("inconnue|demande|serveur", run(*line.split(" ")).stderr)
+
+
 def test_another_system_is_told_in_one_sentence(tmp_path: Path) -> None:
     for tool in ("sh", "uname", "id", "sed", "tr", "grep", "cat", "printf", "tail", "head"):
         path = shutil.which(tool, path="/usr/bin:/bin")
