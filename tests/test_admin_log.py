@@ -132,7 +132,7 @@ def test_a_log_that_is_closed_to_backuppcs_account_is_read_for_root(site, file):
 
 def test_without_a_log_file_the_journal_is_asked(tmp_path, mocker):
     mocker.patch.object(log, "LOGS", (tmp_path, "backuppc-register.log*"))
-    mocker.patch.object(log, "_ENVIRONMENT", {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    mocker.patch.object(log, "_PATH", f"{tmp_path}:/usr/bin:/bin")
     tool = tmp_path / "journalctl"
     tool.write_text(f"#!/bin/sh\necho \"$@\" >{tmp_path}/asked\ncat {tmp_path}/says\n")
     tool.chmod(0o755)
@@ -148,7 +148,7 @@ def test_without_a_log_file_the_journal_is_asked(tmp_path, mocker):
 
 def test_with_neither_log_nor_journal_that_is_told(tmp_path, mocker):
     mocker.patch.object(log, "LOGS", (tmp_path, "backuppc-register.log*"))
-    mocker.patch.object(log, "_ENVIRONMENT", {"PATH": str(tmp_path)})
+    mocker.patch.object(log, "_PATH", str(tmp_path))
 
     with pytest.raises(Misconfigured, match="journalctl"):
         log._opened(None, NOW)

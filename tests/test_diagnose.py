@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pytest_mock import MockerFixture
 
-from backuppc_register import config
+from backuppc_register import config, programs
 from backuppc_register.admin import diagnose
 from backuppc_register.admin.context import Start
 from backuppc_register.backuppc import hosts, main_config
@@ -412,7 +412,7 @@ def test_a_clock_that_nothing_keeps_right(
 
 
 def test_a_systemd_that_is_not_there_says_nothing_about_the_clock(mocker: MockerFixture) -> None:
-    mocker.patch("subprocess.run", side_effect=FileNotFoundError)
+    mocker.patch.object(programs, "run", side_effect=FileNotFoundError)
 
     assert ours._synchronized() == ""
 

@@ -4,7 +4,6 @@ import argparse
 import os
 import pwd
 import secrets
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from backuppc_register import config, files, journal
+from backuppc_register import config, files, journal, programs
 from backuppc_register.account import WrongAccount, become_owner
 from backuppc_register.admin import options as shared
 from backuppc_register.admin.context import Start
@@ -32,7 +31,6 @@ _LOG = Path("/var/log/backuppc-register.log")
 _DEBIANS = {"hosts": "/etc/backuppc/hosts", "config_dir": "/etc/backuppc"}
 _STATE = "/var/lib/backuppc-register"
 _FOR_THE_LOG = 3.0  # seconds
-_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 _COLOURS = {Level.GREEN: "\x1b[32m", Level.YELLOW: "\x1b[33m", Level.RED: "\x1b[31m"}
 _PLAIN = "\x1b[0m"
 
@@ -132,18 +130,11 @@ def _privileged(account: str) -> _Privileged:
     except OSError:
         log = None
     try:
-        done = subprocess.run(
-            ["sshd", "-T", "-C", f"user={account},host=localhost,addr=127.0.0.1"],
-            env=_ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            capture_output=True,
-            timeout=_FOR_THE_LOG,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
+        asked = ["sshd", "-T", "-C", f"user={account},host=localhost,addr=127.0.0.1"]
+        ended = programs.run(asked, _FOR_THE_LOG, path=programs.PATH_OF_ROOT)
+    except OSError:
         return _Privileged(None, log)
-    return _Privileged(_words(done.stdout.decode("utf-8", "replace")), log)
+    return _Privileged(None if ended.status else _words(ended.said.decode("utf-8", "replace")), log)
 
 
 def _words(told: str) -> dict[str, str]:

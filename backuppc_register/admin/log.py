@@ -4,7 +4,6 @@ import argparse
 import gzip
 import os
 import shutil
-import subprocess
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -14,7 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
 
-from backuppc_register import request
+from backuppc_register import programs, request
 from backuppc_register.account import WrongAccount
 from backuppc_register.admin import options
 from backuppc_register.admin.context import Start, settle
@@ -29,8 +28,7 @@ EXAMPLE = "backuppc-register-admin log dormeur --days 30 --refusals"
 
 LOGS = Path("/var/log"), "backuppc-register.log*"
 _JOURNAL = ["-t", "backuppc-register", "-o", "short-iso", "--no-pager", "-q"]
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-_PATIENCE = 60.0  # seconds for journalctl
+_PATH = programs.PATH
 _GZIP = b"\x1f\x8b"
 
 
@@ -110,19 +108,11 @@ def _opened(names: list[str] | None, since: datetime) -> list[IO[bytes]]:
 
 
 def _journal(since: datetime) -> list[IO[bytes]]:
-    tool = shutil.which("journalctl", path=_ENVIRONMENT["PATH"])
+    tool = shutil.which("journalctl", path=_PATH)
     if tool is None:
         raise Misconfigured(detail="there is neither " + "/".join(map(str, LOGS)) + " nor journalctl")
     command = [tool, *_JOURNAL, "--since", since.strftime("%Y-%m-%d %H:%M:%S")]
-    process = subprocess.Popen(
-        command,
-        env=_ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    return [process.stdout] if process.stdout else []  # it ends when it has said all
+    return [programs.output(command, path=_PATH)]
 
 
 def _logged(sources: Iterable[IO[bytes]], now: datetime) -> Iterator[Logged]:

@@ -12,7 +12,6 @@ import base64
 import hashlib
 import re
 import socket
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -106,11 +105,11 @@ class Daemon:
             return self._act(act, Deadline(within))
         except (FileNotFoundError, ConnectionRefusedError):
             return "BackupPC is not running and will read the hosts file when it starts"
-        except (TimeoutError, subprocess.TimeoutExpired, BlockingIOError):  # the last: its queue is full
+        except (TimeoutError, BlockingIOError):  # the last: its queue is full
             return "BackupPC did not answer in time and will read the hosts file at its next wakeup"
         except _DigestRefused:
             return "BackupPC refuses our messages: its ServerMesgSecret is not the one in its config.pl"
-        except (OSError, ValueError, subprocess.SubprocessError, _NoUse) as error:
+        except (OSError, ValueError, _NoUse) as error:
             return f"BackupPC could not be told: {error}"
 
     def _act(self, act: Callable[[_Ask], str], deadline: Deadline) -> str:

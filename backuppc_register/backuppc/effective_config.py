@@ -2,20 +2,17 @@
 
 import json
 import os
-import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import config, resources
+from backuppc_register import config, programs, resources
 from backuppc_register.errors import Misconfigured
 from backuppc_register.steps import Step, failed
 
 _PROGRAM = "backuppc/effective_config.pl"
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 _LONGEST = 1 << 20  # bytes that its programs may say
 _TOO_LONG = "it took too long"
 
@@ -157,29 +154,9 @@ def _run(command: list[str], within: float, files: tuple[int, ...] = ()) -> tupl
     Raises Misconfigured where it cannot be started.
     """
     try:
-        process = subprocess.Popen(
-            command,
-            cwd="/",
-            env=_ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=files,
-            start_new_session=True,
-        )
+        ended = programs.run(command, within, files=files)
+    except programs.TooSlow as late:
+        return late.said[:_LONGEST], _TOO_LONG
     except OSError as error:
         raise Misconfigured(detail=f"{command[0]} cannot be started: {error}") from error
-    with process:
-        try:
-            said, complained = process.communicate(timeout=within)
-        except subprocess.TimeoutExpired as late:
-            return (late.stdout or b"")[:_LONGEST], _TOO_LONG
-        finally:
-            _end(process)
-    return said[:_LONGEST], complained[-300:].decode("utf-8", "replace").strip()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    # The whole group: BackupPC's ping would go on without the Perl that has started it.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    return ended.said[:_LONGEST], ended.complaint

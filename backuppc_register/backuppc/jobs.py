@@ -6,7 +6,6 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from subprocess import SubprocessError
 
 from backuppc_register.backuppc import message_secret
 from backuppc_register.backuppc.outliving import outlive, refuse_one_more
@@ -121,7 +120,7 @@ def _connected(path: str, host: str) -> "_Channel":
     except _HungUp:
         try:
             secret = message_secret.read(message_secret.LIBRARY, _WITHIN)
-        except (OSError, ValueError, SubprocessError) as error:
+        except (OSError, ValueError) as error:
             raise Busy(host=host, detail=f"BackupPC's daemon hung up, and {error}") from error
         return _answering(path, host, secret)
 

@@ -1,14 +1,13 @@
 """BackupPC's settings for all hosts, config.pl, read by BackupPC's own Perl."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from backuppc_register import programs
 from backuppc_register.errors import Misconfigured
 
 _LIBRARY = Path("/usr/share/backuppc/lib")
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 # config.pl is a program; what it prints is no answer of ours.
 _PERL = r"""
 use strict;
@@ -33,20 +32,10 @@ def read(config_dir: Path, data_dir: Path, within: float, library: Path = _LIBRA
     """
     command = ["perl", "-e", _PERL, str(config_dir), str(data_dir), str(library)]
     try:
-        done = subprocess.run(
-            command,
-            cwd="/",
-            env=_ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            capture_output=True,
-            timeout=within,
-            check=False,
-        )
-        told = json.loads(done.stdout) if done.returncode == 0 else None
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        ended = programs.run(command, within)
+        told = json.loads(ended.said) if ended.status == 0 else None
+    except (OSError, ValueError) as error:
         raise Misconfigured(detail=f"BackupPC's config.pl: {error}") from error
     if not isinstance(told, dict):
-        complaint = done.stderr.decode("utf-8", "replace").strip()[-300:]
-        raise Misconfigured(detail=f"BackupPC's config.pl: {complaint or 'is nothing'}")
+        raise Misconfigured(detail=f"BackupPC's config.pl: {ended.complaint or 'is nothing'}")
     return told

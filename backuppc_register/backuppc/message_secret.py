@@ -1,11 +1,11 @@
 """The secret that BackupPC may want messages signed with (ServerMesgSecret)."""
 
 import re
-import subprocess
 from pathlib import Path
 
+from backuppc_register import programs
+
 LIBRARY = Path("/usr/share/backuppc/lib")
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 # BackupPC's own library knows where config.pl is; the secret comes in hexadecimal, on a line of its own.
 _PERL = r"""
 use strict;
@@ -23,18 +23,10 @@ def read(library: Path, within: float) -> bytes:
 
     The Perl that tells it has no connection to BackupPC, so it may be killed.
 
-    Raises ValueError where it cannot be read; OSError, subprocess.TimeoutExpired.
+    Raises ValueError where it cannot be read; OSError, of which TimeoutError is one.
     """
-    done = subprocess.run(
-        ["perl", "-e", _PERL, library],
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        capture_output=True,
-        env=_ENVIRONMENT,
-        timeout=within,
-        check=False,
-    )
-    told = re.search(rb"\nsecret ([0-9a-f]*)\n\Z", done.stdout)
+    ended = programs.run(["perl", "-e", _PERL, str(library)], within)
+    told = re.search(rb"\nsecret ([0-9a-f]*)\n\Z", ended.said)
     if told is None:
-        raise ValueError(f"its ServerMesgSecret cannot be read: {done.stderr[-200:]!r}")
+        raise ValueError(f"its ServerMesgSecret cannot be read: {ended.complaint}")
     return bytes.fromhex(told[1].decode("ascii"))

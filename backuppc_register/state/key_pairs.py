@@ -6,7 +6,7 @@ import re
 import stat
 from pathlib import Path
 
-from backuppc_register import files
+from backuppc_register import files, programs
 from backuppc_register.deadline import Deadline
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.state import parts
@@ -15,7 +15,7 @@ PRIVATE = "key"
 PUBLIC = "key.pub"
 
 _NEW = ".new-key"
-_PATH = os.defpath
+_PATH = programs.PATH
 _PATIENCE = 10.0  # seconds for one ssh-keygen, which takes some milliseconds
 _LINE = re.compile(r"ssh-ed25519 ([A-Za-z0-9+/]{68}) backuppc server to client [a-z0-9.-]+ ssh key", re.ASCII)
 _BLOB_START = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4
@@ -133,23 +133,11 @@ def ssh_keygen(arguments: list[str], folder: Path, deadline: Deadline | None = N
 
     Raises NoConfigFile.
     """
-    import subprocess  # slow to import, and most requests need no new key
-
     patience = min(_PATIENCE, deadline.remaining()) if deadline else _PATIENCE
     try:
-        done = subprocess.run(
-            ["ssh-keygen", *arguments],
-            cwd=folder,
-            env={"PATH": _PATH, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            capture_output=True,
-            timeout=patience,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
+        ended = programs.run(["ssh-keygen", *arguments], patience, folder=folder, path=_PATH)
+    except OSError as error:
         raise NoConfigFile(detail=f"ssh-keygen: {error}") from error
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()
-        raise NoConfigFile(detail=f"ssh-keygen ended with {done.returncode}: {said}")
-    return done.stdout
+    if ended.status:
+        raise NoConfigFile(detail=f"ssh-keygen ended with {ended.status}: {ended.complaint}")
+    return ended.said

@@ -2,12 +2,12 @@
 
 import os
 import stat
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from backuppc_register import programs
 from backuppc_register.errors import RegisterError
 from backuppc_register.rules import consistency
 from backuppc_register.rules.diagnosis.finding import Answer, green, red, yellow
@@ -23,7 +23,6 @@ _LOW, _LOWEST = 0.05, 0.01  # of a disk's space or inodes
 _LEAST = 1 << 30  # bytes
 _WITHIN = 5.0  # seconds
 _SET_IT = "See systemctl status systemd-timesyncd, chrony or ntpd."
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
 
 def configuration(situation: Situation) -> Iterator[Answer]:
@@ -184,18 +183,10 @@ def _synchronized() -> str:
     """Return what systemd says about the clock, ``yes`` or ``no``; "" where it says nothing."""
     command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
     try:
-        done = subprocess.run(
-            command,
-            env=_ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            capture_output=True,
-            timeout=_WITHIN,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
+        ended = programs.run(command, _WITHIN)
+    except OSError:
         return ""
-    return done.stdout.decode("ascii", "replace").strip()
+    return ended.said.decode("ascii", "replace").strip()
 
 
 def syslog(situation: Situation) -> Iterator[Answer]:

@@ -3,12 +3,11 @@
 import os
 import re
 import stat
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from backuppc_register import resources
+from backuppc_register import programs, resources
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon import Daemon
 from backuppc_register.rules.diagnosis.finding import Answer, green, red, yellow
@@ -30,7 +29,6 @@ _POOL = re.compile(
 _HARMFUL = {"config", "localconfig", ".", ".."}
 _RSYNC = Path("/usr/libexec/backuppc-rsync/rsync_bpc")
 _OLDEST_RSYNC = (3, 1, 3)
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
 
 def hosts_file(situation: Situation) -> Iterator[Answer]:
@@ -177,23 +175,15 @@ def daemon(situation: Situation) -> Iterator[Answer]:
     yield green("BackupPC answers")
 
 
-def programs(situation: Situation) -> Iterator[Answer]:
+def rsync(situation: Situation) -> Iterator[Answer]:
     """Look at the version of what BackupPC copies with."""
     told = str(situation.known_settings.get("RsyncBackupPCPath", "") or _RSYNC)
     try:
-        done = subprocess.run(
-            [told, "--version"],
-            env=_ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            capture_output=True,
-            timeout=_WITHIN,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
+        ended = programs.run([told, "--version"], _WITHIN)
+    except OSError as error:
         yield red(f"{told} cannot be started: {error}", "apt-get install backuppc-rsync")
         return
-    first = (done.stdout + done.stderr).decode("utf-8", "replace").split("\n")[0].strip()
+    first = (ended.said + ended.complained).decode("utf-8", "replace").split("\n")[0].strip()
     if not (match := re.search(r"version ([0-9]+)\.([0-9]+)\.([0-9]+)", first)):
         yield red(f"{told} does not say its version", "apt-get install backuppc-rsync")
     elif tuple(map(int, match.groups())) < _OLDEST_RSYNC:
@@ -221,5 +211,5 @@ CHECKS = {
     "web-editor": web_editor,
     "admin-users": admin_users,
     "daemon": daemon,
-    "backuppc-rsync": programs,
+    "backuppc-rsync": rsync,
 }
