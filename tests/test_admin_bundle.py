@@ -1,6 +1,7 @@
 """The verb `bundle`: one self-contained file for a machine."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -109,20 +110,120 @@ def test_of_several_register_keys_one_is_chosen(with_key):
     assert part(output.read_text(), "register-key") == spring
 
 
-def test_a_revoked_register_key_is_in_no_bundle(with_key):
-    with_key.run("register-key", "revoke", "main", "--authorized-keys", with_key.authorized_keys)
+def line_of(site, label):
+    """Give the line of authorized_keys that has *label*."""
+    lines = site.authorized_keys.read_text().splitlines(keepends=True)
+    return next(line for line in lines if f"--register-key {label}" in line)
+
+
+def revoked(site):
+    site.run("register-key", "revoke", "main", "--authorized-keys", site.authorized_keys)
+    return "no good register-key main"
+
+
+def unlined(site):
+    site.authorized_keys.write_text("")
+    return "has no line in authorized_keys"
+
+
+def of_another(site):
+    site.run("register-key", "add", "spring", "--authorized-keys", site.authorized_keys)
+    private = site.state / "register-keys/main/key"
+    private.write_bytes((site.state / "register-keys/spring/key").read_bytes())
+    return "and the private half here is of SHA256:"
+
+
+def made_new(site):
+    (site.state / "register-keys/main/key").unlink()
+    (site.state / "register-keys/main/key.pub").unlink()
+    key = site.state / "register-keys/main/key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    return "and the private half here is of SHA256:"
+
+
+def garbled(site):
+    (site.state / "register-keys/main/key").write_text("no key\n")
+    return "has no private half on this server"
+
+
+def expired(site):
+    line = line_of(site, "main")
+    dated = line.replace(" ssh-ed25519", ',expiry-time="20261101" ssh-ed25519')
+    site.authorized_keys.write_text(site.authorized_keys.read_text().replace(line, dated))
+    return "expired on 20261101"
+
+
+def loose(site):
+    site.authorized_keys.write_text(line_of(site, "main").removeprefix("restrict,"))
+    return "is not restricted"
+
+
+@pytest.mark.parametrize("spoil", [revoked, unlined, of_another, made_new, garbled, expired, loose])
+def test_a_register_key_that_would_not_serve_is_in_no_bundle_and_why_is_told(with_key, spoil):
+    words = spoil(with_key)
 
     output, done = bundled(with_key, "--key", "main")
 
     assert (done.returncode, output.exists()) == (1, False)
+    assert words in done.stdout
+    assert "No bundle was made" in done.stdout
 
 
-def test_a_register_key_without_its_line_is_in_no_bundle(with_key):
-    with_key.authorized_keys.write_text("")
+def test_of_several_the_only_good_one_is_taken(with_key):
+    with_key.run("register-key", "add", "spring", "--authorized-keys", with_key.authorized_keys)
+    expired(with_key)
 
     output, done = bundled(with_key)
 
-    assert (done.returncode, output.exists()) == (1, False)
+    assert done.returncode == 0
+    spring = (with_key.state / "register-keys/spring/key").read_text()
+    assert part(output.read_text(), "register-key") == spring
+
+
+def test_the_bundles_register_key_is_the_one_that_sshd_knows(with_key, tmp_path):
+    output, _ = bundled(with_key)
+    (tmp_path / "key").write_text(part(output.read_text(), "register-key"))
+    (tmp_path / "key").chmod(0o600)
+
+    command = ["ssh-keygen", "-y", "-f", tmp_path / "key"]
+    public = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert public.stdout.split()[1] in line_of(with_key, "main")
+
+
+def test_from_where_and_until_when_a_bundle_is_good_is_told(site):
+    limits = ["--from", "10.0.0.0/8", "--expires", "2099-01-01", "--authorized-keys", site.authorized_keys]
+    site.run("register-key", "add", "main", *limits)
+
+    _, done = bundled(site)
+
+    assert "register-key main, good from 10.0.0.0/8 until 20990101" in done.stdout
+
+
+def test_a_dry_run_makes_nothing_and_a_bundle_leaves_a_line_in_the_log(with_key):
+    with_key.logged()
+    before = with_key.picture()
+
+    output, planned = bundled(with_key, "--dry-run")
+    assert planned.stdout.startswith(f"would make {output}: for linux")
+    assert (with_key.picture(), with_key.logged()) == (before, [])
+
+    bundled(with_key)
+    (line,) = with_key.logged()
+    assert re.search(rf": bundle request=- .* detail=by \S+ {output}: for linux, server dugong\.", line)
+
+
+@pytest.mark.parametrize("os", ["linux", "mac", "windows"])
+def test_an_earlier_bundle_is_replaced_and_a_file_that_is_none_is_not(with_key, os):
+    output, done = bundled(with_key, os=os)
+    assert (done.returncode, bundled(with_key, os=os)[1].returncode) == (0, 0)
+
+    output.write_text("root:x:0:0::/root:/bin/sh\n")
+    _, refused = bundled(with_key, os=os)
+
+    assert refused.returncode == 1
+    assert "is no setup of ours" in refused.stderr
+    assert output.read_text().startswith("root:")
 
 
 def here_string(text, name):

@@ -1,5 +1,8 @@
 """The verb `register-key`: list, add, revoke."""
 
+import re
+from datetime import date, timedelta
+
 import pytest
 from admin_door import admin_site
 
@@ -75,6 +78,10 @@ def test_a_dry_run_changes_and_logs_nothing(site, arguments):
         ["add", "../x"],
         ["add", "x", "--from", "dugong.univ-brest.fr"],
         ["add", "x", "--expires", "soon"],
+        ["add", "x", "--expires", "2020-01-01"],
+        ["add", "x", "--expires", date.today().isoformat()],
+        ["add", "x", "--expires", "20990101"],
+        ["add", "x", "--expires", "2099-02-30"],
         ["add", "x", "--expires", '20280101",command="sh'],
         ["dance"],
         [],
@@ -85,6 +92,53 @@ def test_what_makes_no_sense_is_a_usage_error(site, arguments):
 
     assert site.run("register-key", *arguments).returncode == 2
     assert site.picture() == before
+
+
+def test_a_day_that_is_not_to_come_is_refused_in_words(site):
+    done = register_key(site, "add", "x", "--expires", "2020-01-01")
+
+    assert done.returncode == 2
+    assert "--expires: 2020-01-01 is not to come" in done.stderr
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_the_day_is_the_servers_wherever_the_administrator_is(site, zone):
+    # One of the two has another date than this server at every hour of the day.
+    today, tomorrow = (date.today() + timedelta(days=days) for days in (0, 1))
+
+    add = ["register-key", "add", "--authorized-keys", site.authorized_keys, "--expires"]
+    late = site.run(*add, today, "a", env={"TZ": zone})
+    early = site.run(*add, tomorrow, "b", env={"TZ": zone})
+
+    assert (late.returncode, early.returncode) == (2, 0)
+    assert f'expiry-time="{tomorrow:%Y%m%d}"' in site.authorized_keys.read_text()
+
+
+def test_the_list_tells_which_have_expired_and_which_make_bundles(site):
+    for label in ("spring", "autumn", "loose"):
+        register_key(site, "add", label, "--expires", "2099-01-01")
+    text = site.authorized_keys.read_text().replace("2099", "2019", 1)
+    site.authorized_keys.write_text(re.sub(r"(?m)^restrict,(.*label loose|.*key loose)", r"\1", text))
+
+    rows = [line.split() for line in register_key(site, "list").stdout.splitlines()]
+
+    assert [row[:3] + row[5:6] for row in rows] == [
+        ["LABEL", "GOOD", "RESTRICTED", "BUNDLES"],
+        ["spring", "expired", "yes", "NO"],
+        ["autumn", "yes", "yes", "yes"],
+        ["loose", "yes", "NO", "NO"],
+    ]
+    assert [key["expired"] for key in listed(site)] == [True, False, False]
+    assert all(key["private"] for key in listed(site))
+
+
+def test_who_revokes_the_last_one_is_told(site):
+    register_key(site, "add", "spring")
+    register_key(site, "add", "autumn")
+
+    first, last = register_key(site, "revoke", "spring"), register_key(site, "revoke", "autumn")
+
+    assert ["the last one" in done.stdout for done in (first, last)] == [False, True]
 
 
 def test_the_list_tells_other_peoples_command_lines_nothing(site):

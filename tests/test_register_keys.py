@@ -1,6 +1,7 @@
 """Register-keys by label: their pairs in our state, their lines in authorized_keys."""
 
 import subprocess
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.state import register_keys
-from backuppc_register.state.register_keys import Binding, RegisterKeys
+from backuppc_register.state.register_keys import Binding, RegisterKey, RegisterKeys
 
 BINDING = Binding("/usr/bin/python3 -I /opt/backuppc-register/bin/backuppc-register")
 OTHERS = b"""\
@@ -147,6 +148,41 @@ def test_a_link_in_the_files_place_is_not_followed(keys, file, tmp_path):
     with pytest.raises(NoConfigFile):
         keys.all()
     assert (tmp_path / "target").read_text() == "precious"
+
+
+NOW = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("told", "expired"),
+    [
+        ("", False),
+        ("20261124", True),
+        ("20261127", False),
+        ("202611251100Z", True),
+        ("20261125120000Z", True),
+        ("20261125120001UTC", False),
+        ("202611251300z", False),
+        ("soon", True),
+        ("20261399", True),
+        ("20261124 ", True),
+    ],
+)
+def test_a_time_is_past_as_sshd_reads_it_and_what_sshd_cannot_read_is_past_too(told, expired):
+    assert RegisterKey("main", expires=told).expired(NOW) is expired
+
+
+def test_a_public_half_that_was_swapped_does_not_get_into_the_line(keys, tmp_path, mocker):
+    mocker.patch.object(register_keys.files, "write", side_effect=OSError("no space"))
+    with pytest.raises(NoConfigFile):
+        keys.add("main", BINDING)
+    mocker.stopall()
+    (tmp_path / "register-keys/main/key.pub").write_text(OTHERS.decode("latin-1").splitlines()[1])
+
+    keys.add("main", BINDING)
+
+    public = ssh_keygen("-y", "-f", tmp_path / "register-keys/main/key")
+    assert public in (tmp_path / "ssh/authorized_keys").read_text()
 
 
 @pytest.mark.parametrize("label", ["", ".", "..", "-x", "a/b", "a b", "a\n", "é", "x" * 65, ".new"])

@@ -3,14 +3,19 @@
 import argparse
 import re
 import socket
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from backuppc_register import config, files, host_key, resources
+from backuppc_register import config, files, host_key, journal, resources
+from backuppc_register.admin import options as common
 from backuppc_register.admin.context import Start, read_config, settle
 from backuppc_register.admin.in_account import done_as_owner
-from backuppc_register.admin.register_key import default_path, label
-from backuppc_register.errors import Misconfigured
-from backuppc_register.state.register_keys import RegisterKeys
+from backuppc_register.admin.register_key import FILE_HELP, default_path, label
+from backuppc_register.errors import Misconfigured, NoConfigFile
+from backuppc_register.state import parts
+from backuppc_register.state.register_keys import RegisterKey, RegisterKeys
 
 SUMMARY = "make the one file that people download: setup, register-key, server's host keys, wrapper"
 EXAMPLE = "backuppc-register-admin bundle --os linux -o /var/www/html/setup.sh"
@@ -20,6 +25,8 @@ _SETUPS = {"linux": "clients/setup.sh", "mac": "clients/setup.sh", "windows": "c
 _WRAPPER = "clients/rsyncsend.sh"
 # It is made to be handed out: the register-key in it is as good as public, and 0600 would only be undone.
 _MODE = 0o644
+# How each of our setups begins, of whatever version.
+_SETUP = re.compile(rb"(?:#!/bin/sh\n|\xef\xbb\xbf)# setup\.(?:sh|ps1) - ")
 _SERVER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 
 
@@ -33,7 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--server", metavar="NAME", type=server, help="this server, as clients call it (default: by its name)"
     )
-    parser.add_argument("--authorized-keys", metavar="FILE", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--authorized-keys", metavar="FILE", type=Path, help=FILE_HELP)
+    common.add_dry_run(parser)
 
 
 def run_alone(start: Start, options: argparse.Namespace) -> int:
@@ -41,19 +49,41 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
 
     What is in BackupPC's folders is read by a child that has become that account.
     """
-    folder = config.config_dir(read_config(start))
-    chosen = done_as_owner(folder, lambda: _register_key(start, options))
-    if "problem" in chosen:
-        start.say(chosen["problem"])
+    document = read_config(start)
+    chosen = done_as_owner(config.config_dir(document), lambda: _register_key(start, options))
+    for problem in chosen.get("problems", ()):
+        start.say(problem)
+    if "private" not in chosen:
         return 1
     name = options.server or _own_name()
     content = filled(options.os, name, chosen["private"], _host_keys())
+    key = chosen["label"] + chosen["bounds"]
+    what = f"{options.output}: for {options.os}, server {name}, register-key {key}"
+    _refuse_others(options.output)
+    if options.dry_run:
+        start.say(f"would make {what}")
+        return 0
     try:
         files.write(options.output, content, _MODE)
     except OSError as error:
         raise Misconfigured(detail=f"{options.output} cannot be made: {error}") from error
-    start.say(f"{options.output}: for {options.os}, server {name}, register-key {chosen['label']}")
+    start.say(what)
+    detail = f"by {start.administrator} {what}"
+    journal.write(journal.Entry("", "bundle", "notice", detail=detail), config.syslog(document))
     return 0
+
+
+def _refuse_others(path: Path) -> None:
+    """Refuse to replace what is no setup of ours: root may have mistyped the name of a file that matters.
+
+    Raises Misconfigured.
+    """
+    try:
+        there = parts.content(path)
+    except NoConfigFile as error:
+        raise Misconfigured(detail=f"{path} cannot be made: {error.detail}") from error
+    if there and not _SETUP.match(there):
+        raise Misconfigured(detail=f"{path} is there and is no setup of ours: choose another name")
 
 
 def filled(os: str, server: str, private: str, host_keys: list[str]) -> bytes:
@@ -97,20 +127,36 @@ def server(text: str) -> str:
     return text
 
 
-def _register_key(start: Start, options: argparse.Namespace) -> dict[str, str]:
-    """Choose the register-key, as BackupPC's account: its label and private half, or the problem."""
+def _register_key(start: Start, options: argparse.Namespace) -> dict[str, Any]:
+    """Choose the register-key, as BackupPC's account: its label, private half and bounds, or the problems."""
     context = settle(start)
     path = options.authorized_keys or default_path(context.account)
     keys = RegisterKeys(context.config.state.directory, path)
-    good = [key.label for key in keys.all() if key.line and key.private]
-    wanted = [name for name in good if options.key in (None, name)]
-    if not wanted:
-        what = f"register-key {options.key}" if options.key else "register-key"
-        return {"problem": f"This server has the private half of no good {what}: see register-key add"}
-    if len(wanted) > 1:
-        return {"problem": f"Which register-key? --key {' or '.join(wanted)}"}
-    private = keys.private(wanted[0]) or b""
-    return {"label": wanted[0], "private": private.decode("ascii")}
+    asked = [key for key in keys.all() if options.key in (None, key.label)]
+    now = datetime.now().astimezone()
+    good = {key.label: key for key in asked if not key.flaw(now)}
+    if not good:
+        return {"problems": [*_flaws(asked, now), _none_good(options.key)]}
+    if len(good) > 1:
+        return {"problems": [f"Which register-key? --key {' or '.join(good)}"]}
+    (key,) = good.values()
+    private = keys.private(key.label) or b""
+    return {"label": key.label, "private": private.decode("ascii"), "bounds": _bounds(key)}
+
+
+def _flaws(keys: Sequence[RegisterKey], now: datetime) -> list[str]:
+    return [f"The register-key {key.label or '(no label)'} {key.flaw(now)}." for key in keys]
+
+
+def _none_good(label: str | None) -> str:
+    what = f"register-key {label}" if label else "register-key"
+    return f"No bundle was made: this server has no good {what}. See register-key list, register-key add."
+
+
+def _bounds(key: RegisterKey) -> str:
+    words = [f"from {key.sources}"] if key.sources else []
+    words += [f"until {key.expires}"] if key.expires else []
+    return f", good {' '.join(words)}" if words else ""
 
 
 def _own_name() -> str:

@@ -2,8 +2,9 @@
 
 import argparse
 import pwd
+import re
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from backuppc_register import config_checks
@@ -16,6 +17,8 @@ from backuppc_register.state.register_keys import Binding, RegisterKeys, possibl
 
 SUMMARY = "list, add and revoke the keys that client setups carry"
 EXAMPLE = "backuppc-register-admin register-key add autumn-2027 --expires 2028-10-01"
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 FILE_HELP = "sshd's file for BackupPC's account (default: ~/.ssh/authorized_keys)"
 
@@ -83,23 +86,33 @@ def network(text: str) -> str:
 
 
 def day(text: str) -> str:
-    """Take YYYY-MM-DD and give it as sshd has it, YYYYMMDD; raises ValueError."""
-    return date.fromisoformat(text).strftime("%Y%m%d")
+    """Take YYYY-MM-DD, a day to come, and give it as sshd has it, YYYYMMDD; raises argparse's error.
+
+    sshd refuses the key from the first moment of that day on, by the server's own time zone, which is ours
+    too: the program forgets the administrator's.
+    """
+    try:
+        told = date.fromisoformat(text if _DAY.fullmatch(text) else "")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is no day, YYYY-MM-DD") from error
+    if told <= date.today():
+        raise argparse.ArgumentTypeError(f"{text} is not to come: the key would be good for nothing")
+    return told.strftime("%Y%m%d")
 
 
 def _list(context: Context, keys: RegisterKeys, *, as_json: bool) -> int:
-    found = keys.all()
+    found, now = keys.all(), datetime.now().astimezone()
     if as_json:
-        context.json([asdict(key) for key in found])
+        context.json([asdict(key) | {"private": key.private, "expired": key.expired(now)} for key in found])
         return 0
     rows = (
         (
             key.label or "-",
-            "yes" if key.line else "no",
+            "no" if not key.line else "expired" if key.expired(now) else "yes",
             "yes" if key.restricted else "NO" if key.line else "-",
             key.sources or "anywhere",
             key.expires or "never",
-            "yes" if key.private else "no",
+            "NO" if key.flaw(now) else "yes",
             key.fingerprint,
         )
         for key in found
@@ -110,7 +123,7 @@ def _list(context: Context, keys: RegisterKeys, *, as_json: bool) -> int:
 
 def _add(context: Context, keys: RegisterKeys, options: argparse.Namespace) -> int:
     if any(key.label == options.label and key.line for key in keys.all()):
-        context.say(f"There is a register-key {options.label} already.")
+        context.say(f"There is a register-key {options.label} already. Take another label, or revoke it.")
         return 1
     if options.dry_run:
         context.say(f"Would make the register-key {options.label}.")
@@ -132,4 +145,6 @@ def _revoke(context: Context, keys: RegisterKeys, options: argparse.Namespace) -
     keys.revoke(options.label)
     context.log("register-key revoke", detail=f"label {options.label}")
     context.say(f"The register-key {options.label} is good for nothing now; registered machines stay so.")
+    if not any(key.line for key in keys.all()):
+        context.say("That was the last one: nobody can register until there is another (register-key add).")
     return 0

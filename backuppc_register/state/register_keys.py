@@ -2,8 +2,9 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from backuppc_register import files, host_key
@@ -18,6 +19,7 @@ _PYTHON = re.compile(r"python[0-9.]*", re.ASCII)
 # sshd(8), AUTHORIZED_KEYS FILE FORMAT: no blanks but within double quotes, where \" stands for one.
 _OPTIONS = re.compile(rb'(?:[^ \t"]|"(?:\\"|[^"])*")+')
 _OPTION = re.compile(rb'([A-Za-z0-9-]+)(?:="((?:\\"|[^"])*)")?(?:,|\Z)')
+_MOMENT = re.compile(r"([0-9]{8})([0-9]{4})?([0-9]{2})?(Z|UTC)?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Binding:
 class RegisterKey:
     """A register-key as we find it.
 
-    *line*: whether authorized_keys has it; *restricted*: there with ``restrict``. *private*: whether we hold
-    the private half, without which no bundle can be made with it.
+    *line*: whether authorized_keys has it; *restricted*: there with ``restrict``. *held*: the fingerprint of
+    the private half that we hold under this label, "" for none that ssh could use.
     """
 
     label: str
@@ -48,7 +50,51 @@ class RegisterKey:
     sources: str = ""
     expires: str = ""
     command: str = ""
-    private: bool = False
+    held: str = ""
+
+    @property
+    def private(self) -> bool:
+        """Tell whether we hold the private half of this very key."""
+        return bool(self.held) and self.held == self.fingerprint
+
+    def expired(self, now: datetime) -> bool:
+        """Tell whether sshd refuses it at *now* for its time; one that sshd cannot read is refused too."""
+        try:
+            moment = expiry(self.expires)
+        except ValueError:
+            return True
+        return moment is not None and moment <= now
+
+    def flaw(self, now: datetime) -> str:
+        """Return why nobody should be given this key at *now*, "" where all is well with it."""
+        if not self.line:
+            return "has no line in authorized_keys: it was revoked, or the line is lost"
+        if not self.held:
+            return "has no private half on this server"
+        if not self.private:
+            return f"is {self.fingerprint} in authorized_keys, and the private half here is of {self.held}"
+        if not self.restricted:
+            return "is not restricted: put restrict before command= in authorized_keys"
+        return f"expired on {self.expires}" if self.expired(now) else ""
+
+
+def expiry(told: str) -> datetime | None:
+    """Return from when on sshd refuses a key with the ``expiry-time`` *told*, None for "", which is never.
+
+    Times without a zone are the server's. Raises ValueError for what sshd cannot read (its misc.c,
+    parse_absolute_time): it refuses the key then.
+    """
+    if not told:
+        return None
+    match = _MOMENT.fullmatch(told)
+    if match is None:
+        raise ValueError(f"no time of sshd's: {told}")
+    day, minutes, seconds, utc = match.groups()
+    zone = "+0000" if utc else ""
+    moment = datetime.strptime(
+        f"{day}{minutes or '0000'}{seconds or '00'}{zone}", "%Y%m%d%H%M%S" + "%z" * bool(zone)
+    )
+    return moment.astimezone()
 
 
 def possible_label(label: str) -> bool:
@@ -73,8 +119,8 @@ class RegisterKeys:
         """
         held = self._held()
         found = [key for line in _lines(self._content()) if (key := _read(line, held))]
-        lost = sorted(held - {key.label for key in found})
-        return (*found, *(self._without_line(label) for label in lost))
+        lost = sorted(held.keys() - {key.label for key in found})
+        return (*found, *(RegisterKey(label, held[label], held=held[label]) for label in lost))
 
     def private(self, label: str) -> bytes | None:
         """Return the private key of *label*, None where we do not hold it; raises NoConfigFile."""
@@ -92,7 +138,7 @@ class RegisterKeys:
             raise ValueError(f"not a label: {label!r}")
         with parts.faults():
             self._make_pair(label)
-            public = parts.content(self._folder / label / key_pairs.PUBLIC) or b""
+            public = self._public(label)
             content = self._content()
             line = _line(label, binding, public)
             self._replace(content + b"\n" * (not content.endswith(b"\n") and bool(content)) + line)
@@ -115,16 +161,23 @@ class RegisterKeys:
             parts.remove_folder(self._folder / label)
         return True
 
-    def _held(self) -> set[str]:
+    def _held(self) -> dict[str, str]:
+        """Return the fingerprint of each private half that we hold, by its label."""
         if not parts.is_folder(self._folder):
-            return set()
+            return {}
         with parts.faults():
             names = {entry.name for entry in self._folder.iterdir()}
-        return {name for name in names if self.private(name) is not None}
+        return {name: self._held_fingerprint(name) for name in names if self.private(name) is not None}
 
-    def _without_line(self, label: str) -> RegisterKey:
-        public = parts.content(self._folder / label / key_pairs.PUBLIC) or b""
-        return RegisterKey(label, fingerprint=_fingerprint(public), private=True)
+    def _held_fingerprint(self, label: str) -> str:
+        try:
+            return _fingerprint(self._public(label))
+        except NoConfigFile:  # ssh cannot use it either
+            return ""
+
+    def _public(self, label: str) -> bytes:
+        """Return the public key of the private half that we hold, whatever the file beside it says."""
+        return key_pairs.ssh_keygen(["-y", "-P", "", "-f", key_pairs.PRIVATE], self._folder / label)
 
     def _content(self) -> bytes:
         return parts.content(self._authorized_keys) or b""
@@ -176,7 +229,7 @@ def _is_labelled(line: bytes, label: str) -> bool:
     return _label_of(_options(line).get("command", "")) == label
 
 
-def _read(line: bytes, held: set[str]) -> RegisterKey | None:
+def _read(line: bytes, held: Mapping[str, str]) -> RegisterKey | None:
     """Return the register-key of an authorized_keys line, None where the line is another one's."""
     options = _options(line)
     label = _label_of(options.get("command", ""))
@@ -190,7 +243,7 @@ def _read(line: bytes, held: set[str]) -> RegisterKey | None:
         sources=options.get("from", ""),
         expires=options.get("expiry-time", ""),
         command=options["command"],
-        private=label in held,
+        held=held.get(label, ""),
     )
 
 
