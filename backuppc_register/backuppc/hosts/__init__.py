@@ -1,0 +1,41 @@
+"""BackupPC's hosts file: `lines` reads as BackupPC does, `edit` makes changed bytes, `writing` replaces it."""
+
+from backuppc_register.backuppc.hosts.lines import (
+    HostsFile,
+    Line,
+    Written,
+    has_header,
+    meant,
+    parse,
+    skipped,
+)
+from backuppc_register.backuppc.hosts.writing import (
+    append,
+    give,
+    make_anew,
+    read,
+    refuse_append,
+    refuse_give,
+    remove,
+    restore_header,
+    restore_lines,
+)
+
+__all__ = [
+    "HostsFile",
+    "Line",
+    "Written",
+    "append",
+    "give",
+    "has_header",
+    "make_anew",
+    "meant",
+    "parse",
+    "read",
+    "refuse_append",
+    "refuse_give",
+    "remove",
+    "restore_header",
+    "restore_lines",
+    "skipped",
+]

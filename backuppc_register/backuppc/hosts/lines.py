@@ -1,0 +1,157 @@
+r"""The lines of BackupPC's hosts file, read by BackupPC's own rules; pure.
+
+The rules are HostInfoRead's of Storage/Text.pm, whose Perl works on bytes: \w and \s are ASCII there, lc too.
+"""
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+
+HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
+"""The line that names the columns, as BackupPC's own writer makes it."""
+
+BLANKS = b" \t\n\r\f\v"
+"""What Perl's ``\\s`` is."""
+
+_LINE_END = re.compile(rb"[\n\r]+")
+_TAKEN = re.compile(rb"[A-Za-z0-9_.\\-]+[ \t\n\r\f\v]")
+_GAP = re.compile(rb"(?<!\\)[ \t\n\r\f\v]+")
+_ESCAPED_BLANK = re.compile(rb"\\([ \t\n\r\f\v])")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One host's line: *host* lower-case as BackupPC keys it, the rest as written, empty where absent."""
+
+    host: str
+    dhcp: str
+    user: str
+    more_users: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HostsFile:
+    """The lines that BackupPC takes, in the file's order: where a host has several, all of them.
+
+    *content*: the bytes that they were read from.
+    """
+
+    lines: tuple[Line, ...]
+    content: bytes = field(default=b"", repr=False)
+
+    def lines_for(self, host: str) -> tuple[Line, ...]:
+        """Return the lines of *host*, compared as BackupPC does: lower-cased, whole.
+
+        A host's line that BackupPC takes for the header counts: it was somebody's before the header got lost.
+        """
+        wanted = text(raw(host).lower())
+        with_header = headed(self.content) if self.content else self.content
+        meant = self.lines if with_header == self.content else parse(with_header).lines
+        return tuple(line for line in meant if line.host == wanted)
+
+    def written(self) -> tuple["Written", ...]:
+        """Return the lines, each with the bytes that it stands in."""
+        rows = (row for row in io.BytesIO(self.content) if _fields(row))
+        next(rows, b"")
+        return tuple(Written(*both) for both in zip(self.lines, map(_unended, rows), strict=True))
+
+
+@dataclass(frozen=True)
+class Written:
+    """A line and the bytes that it stands in, without the newline."""
+
+    line: Line
+    raw: bytes
+
+
+def parse(content: bytes) -> HostsFile:
+    """Return what BackupPC sees in *content*: its first line that is one names the columns."""
+    rows = taken(content)
+    _, columns = next(rows, (0, []))
+    return HostsFile(tuple(_line(columns, fields) for _, fields in rows), content)
+
+
+def skipped(content: bytes) -> tuple[str, ...]:
+    """Return the lines that BackupPC passes over although they say something."""
+    said = (row for row in io.BytesIO(content) if row.partition(b"#")[0].strip())
+    return tuple(text(_unended(row)) for row in said if not _fields(row))
+
+
+def has_header(content: bytes) -> bool:
+    """Tell whether the first line that BackupPC takes names the columns, and is not a host's."""
+    return bool(content) and headed(content) == content
+
+
+def meant(current: HostsFile) -> HostsFile:
+    """Return *current* with a header before its first line, where that is a host's that BackupPC ignores."""
+    with_header = headed(current.content)
+    changed = with_header != current.content and any(taken(current.content))
+    return parse(with_header) if changed else current
+
+
+def headed(content: bytes) -> bytes:
+    """Return *content* with a header line, put before the first line that BackupPC takes.
+
+    Without one, BackupPC takes the first host's line for it and that host for none of its own.
+    """
+    at, fields = next(taken(content), (len(content), []))
+    if fields and fields[1:2] not in ([b"0"], [b"1"]):
+        return content
+    return ended(content[:at]) + HEADER + content[at:]
+
+
+def ended(content: bytes) -> bytes:
+    """Return *content* with a newline at its end, where it has any."""
+    return content if content.endswith(b"\n") or not content else content + b"\n"
+
+
+def taken(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield offset and fields of each line that BackupPC does not skip; the first one names the columns."""
+    offset = 0
+    for row in io.BytesIO(content):
+        if fields := _fields(row):
+            yield offset, fields
+        offset += len(row)
+
+
+def read_as(content: bytes, row: bytes) -> Line | None:
+    """Return what BackupPC would read in *row*, one without a newline, at the end of *content*."""
+    _, columns = next(taken(content), (0, []))
+    fields = _fields(row + b"\n")
+    return _line(columns, fields) if fields and b"\n" not in row else None
+
+
+def text(raw: bytes) -> str:
+    """Return bytes of the file as text; what is no UTF-8 survives `raw`."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def raw(text: str) -> bytes:
+    """Return the bytes of `text`."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _fields(row: bytes) -> list[bytes]:
+    # Perl's s/[\n\r]+// takes the first such run only, be it inside the line.
+    said = _LINE_END.sub(b"", row, count=1).partition(b"#")[0].rstrip(BLANKS)
+    if not _TAKEN.match(said):
+        return []
+    return [_ESCAPED_BLANK.sub(rb"\1", part) for part in _GAP.split(said)]
+
+
+def _line(columns: Iterable[bytes], fields: Sequence[bytes]) -> Line:
+    # What exceeds the columns is dropped; of two columns of one name the last one counts, if empty too.
+    values = dict(zip(columns, chain(fields, repeat(b"")), strict=False))
+    more = text(values.get(b"moreUsers", b"")).split(",")
+    return Line(
+        host=text(fields[0].lower()),
+        dhcp=text(values.get(b"dhcp", b"")),
+        user=text(values.get(b"user", b"")),
+        more_users=tuple(user for user in more if user),
+    )
+
+
+def _unended(row: bytes) -> bytes:
+    return row.removesuffix(b"\n")
