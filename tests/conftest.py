@@ -1,11 +1,10 @@
-"""The fixtures of the lab, and the one place where tests are skipped: where no lab can be."""
+"""The fixtures of the lab, and the one place where tests are skipped: where no lab or no other Debian can be."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 
 import pytest
-from lab import Lab, available
-
-collect_ignore = ["test_sudo_rs.py"]  # needs the network: run when its file is named
+from lab import Lab, NotGiven, System, available, unpack
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,3 +20,19 @@ def lab() -> Iterator[Lab]:
     """Give a lab of the test's own, with no hosts yet."""
     with Lab() as lab:
         yield lab
+
+
+@pytest.fixture(scope="module")
+def root_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[System], str]]:
+    """Give what lays out a system and gives its folder; where no mirror gives that, the tests are skipped."""
+    folder = tmp_path_factory.mktemp("systems")
+
+    def root_of(system: System) -> str:
+        try:
+            unpack(system, folder / system.suite)
+        except NotGiven as reason:
+            pytest.skip(f"no {system.suite} for the lab: {reason}")
+        return str(folder / system.suite)
+
+    yield root_of
+    shutil.rmtree(folder)

@@ -46,12 +46,7 @@ packages_for_test() {
 python3-venv                the two Python environments
 ca-certificates             pip's connections
 shellcheck                  the shell files are checked
-LIST
-}
-
-packages_for_debian_13() {
-    cat <<'LIST'
-mmdebstrap                  makes a system of Debian 13, from the mirror that apt uses here
+mmdebstrap                  makes a laptop's Debian 13, from the mirror that apt uses here
 LIST
 }
 
@@ -227,6 +222,6 @@ give_back() {
     [ "$(id -u)" -eq 0 ] || return 0
     owner=$(stat -c %u:%g "$checkout")
     [ "${owner%%:*}" -ne 0 ] || return 0
-    (cd "$checkout" && find . -path ./.git -prune -o -user 0 \( -path './.venv-*' -o -path '*/__pycache__*' \) \
+    (cd "$checkout" && find . -path ./.git -prune -o -user 0 \( -path './.venv-*' -o -path './.systems*' -o -path '*/__pycache__*' \) \
         -exec chown -h "$owner" '{}' +)
 }

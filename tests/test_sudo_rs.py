@@ -1,20 +1,17 @@
 """A laptop with Debian 13 and sudo-rs in the place of sudo: set up, backed up, restored, looked at, undone.
 
-Run by `bin/test --debian-13` only: mmdebstrap makes that system from the mirror that apt uses here.
+mmdebstrap makes that system from the mirror that apt uses here; `bin/test --debian-13` runs nothing else.
 """
 
-import platform
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from lab import Lab, Laptop, Server
+from lab import Lab, Laptop, Server, System
 
 pytestmark = pytest.mark.lab
 
 SETUP = "/opt/backuppc-register/clients/setup.sh"
 GIVEN = "--server dugong.univ-brest.fr --register-key /root/register-key --known-hosts /root/known_hosts"
-SUITE = "trixie"
 PACKAGES = "openssh-server,rsync,sudo,sudo-rs,passwd,procps,iproute2"
 # As Ubuntu has it: sudo's own sudoers and PAM files, and its programs are those of sudo-rs, nothing else.
 SUDO_RS_ONLY = """
@@ -27,30 +24,9 @@ OURS = ("/etc", "/var/lib/bckpciuem", "/usr/local", "/home")
 HELPER = "/usr/local/libexec/bckpciuem/rsync-helper"
 
 
-def apt_sources() -> str:
-    """Give this machine's sources of Debian itself, with the other suite's name in the place of its own."""
-    own = platform.freedesktop_os_release()["VERSION_CODENAME"]
-    known = {f"{own}{kind} main": f"{SUITE}{kind} main" for kind in ("", "-updates", "-security")}
-    form = "$(REPO_URI)\t$(RELEASE) $(COMPONENT)"
-    rows = output(["apt-get", "indextargets", "--format", form, "Created-By: Packages"]).splitlines()
-    pairs = [row.split("\t") for row in rows]
-    return "".join(f"deb {uri} {known[what]}\n" for uri, what in pairs if what in known)
-
-
-def output(command: list[str], given: str = "") -> str:
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
-def debian_13(tmp_path_factory: pytest.TempPathFactory) -> str:
-    sources = apt_sources()
-    assert sources, "apt has no list of packages here: apt-get update"
-    folder = tmp_path_factory.mktemp("debian_13") / "root"
-    options = ["--variant=minbase", f"--include={PACKAGES}", f"--customize-hook={SUDO_RS_ONLY}"]
-    output(["mmdebstrap", *options, SUITE, str(folder), "-"], sources)
-    return str(folder)
+def debian_13(root_of: Callable[[System], str]) -> str:
+    return root_of(System("trixie", PACKAGES, SUDO_RS_ONLY))
 
 
 @pytest.fixture(scope="module")

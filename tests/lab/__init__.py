@@ -1,5 +1,6 @@
 """A laboratory of disposable hosts: real services on a private network, told as a story."""
 
+from .debian import NotGiven, System, unpack
 from .host import Host, User
 from .lab import Lab, available, end, kept, sweep
 from .laptop import Laptop
@@ -16,14 +17,17 @@ __all__ = [
     "LabError",
     "Laptop",
     "Names",
+    "NotGiven",
     "Process",
     "Result",
     "Server",
     "Service",
+    "System",
     "Terminal",
     "User",
     "available",
     "end",
     "kept",
     "sweep",
+    "unpack",
 ]
