@@ -21,6 +21,8 @@ TOLD = [
 PRISTINE = f"""
 set -eu
 rm -rf /etc/backuppc-register /var/lib/backuppc-register /root/register-key* {KEYS}
+rm -f /etc/rsyslog.d/backuppc-register.conf /etc/logrotate.d/backuppc-register /etc/cron.d/backuppc-register
+mkdir -p /etc/cron.d
 chmod g-s /etc/backuppc
 python3 - <<'CODE'
 from pathlib import Path
@@ -29,7 +31,10 @@ config.write_text(config.read_text().replace(snippet.read_text(), ""))
 CODE
 """
 # All that init may touch.
-PLACES = ("/etc/backuppc", "/etc/rsyslog.d", "/etc/logrotate.d", "/var/lib/backuppc", "/root")
+PLACES = (
+    "/etc/backuppc", "/etc/rsyslog.d", "/etc/logrotate.d", "/etc/cron.d", "/etc/systemd/system",
+    "/var/lib/backuppc", "/root",
+)  # fmt: skip
 EDITABLE = "no warnings; do './config.pl'; print $Conf{CgiUserConfigEdit}{RsyncSshArgs}"
 
 
@@ -121,6 +126,31 @@ def test_root_follows_no_path_that_backuppcs_account_has_bent(pristine, trap):
     assert "Traceback" not in done.stderr
 
 
+def test_the_web_editor_is_left_alone_if_asked_and_the_first_key_is_bound_as_asked(pristine):
+    pristine.run(PRISTINE, check=True)  # of what other tests of init have begun
+    editor = pristine.read(CONFIG_PL)
+    bounds = ["--label", "spring", "--from", "10.77.0.0/16", "--expires", "2099-01-01"]
+
+    open_ = admin(pristine, "init", *TOLD, *bounds, "--no-harden", "--backups-from", "10.77.0.1", check=True)
+    left, keys = pristine.read(CONFIG_PL), pristine.read(KEYS)
+    closed = admin(pristine, "init", "--from", "10.88.0.0/16", "--url", "https://other/{host}", check=True)
+    config = pristine.read("/etc/backuppc-register/config.toml")
+    told = admin(pristine, "init", "--no-harden", check=True).stdout
+    pristine.run(PRISTINE, check=True)
+
+    assert left == editor
+    assert "every owner of a host can run commands" in open_.stdout
+    assert 'from = ["10.77.0.1"]' in config
+    assert ' --register-key spring",from="10.77.0.0/16",expiry-time="20990101" ssh-ed25519 ' in keys
+    assert [line for line in closed.stdout.splitlines() if line.startswith("  done ")] == [
+        f"  done             {CONFIG_PL} closes the web editor's dangerous settings to owners"
+        " (owners could do harm)"
+    ]
+    assert "config.toml is there: --url" in closed.stdout
+    assert "such a register-key: --from" in closed.stdout
+    assert "every owner of a host can run commands" not in told
+
+
 def test_a_server_is_made_ready_and_the_second_time_nothing_is_left_to_do(pristine):
     pristine.run(f"install -D -o backuppc -g backuppc -m 600 /dev/stdin {KEYS}", input=FOREIGN, check=True)
     owners = pristine.run("stat -c '%U:%G %a' /etc/backuppc/config.pl", check=True).stdout
@@ -150,9 +180,20 @@ def test_what_backuppcs_account_does_not_own_is_roots_and_the_rest_is_its_own(du
     assert owner("/etc/backuppc-register/config.toml") == "root:backuppc 640"
     assert owner("/etc/rsyslog.d/backuppc-register.conf") == "root:root 644"
     assert owner("/etc/logrotate.d/backuppc-register") == "root:root 644"
+    assert owner("/etc/cron.d/backuppc-register") == "root:root 644"
     assert owner("/var/lib/backuppc-register") == "backuppc:backuppc 750"
     assert owner(KEYS) == "backuppc:backuppc 600"
     assert owner("/etc/backuppc") == "backuppc:www-data 2755"
+
+
+@pytest.mark.parametrize("verb", ["reconcile", "purge"])
+def test_what_cron_will_run_runs_as_the_account_that_it_names(dugong, verb):
+    (line,) = (one for one in dugong.read("/etc/cron.d/backuppc-register").splitlines() if f" {verb} " in one)
+    user, command = line.split("  ", 1)[1].split("  ", 1)
+
+    done = dugong.run(command, user=user)
+
+    assert (user, done.status, done.stdout, done.stderr) == ("backuppc", 0, "", "")
 
 
 def test_a_laptop_registers_with_the_one_file_and_is_backed_up(dugong, dormeur):

@@ -1,15 +1,20 @@
 """The verb `init` without a server to make ready: its answers, and where root does not write."""
 
 import io
+import pwd
+import re
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
-from admin_door import PYTHON, admin_site
+from admin_door import CHECKOUT, PYTHON, admin_site
 
 from backuppc_register import admin, config
 from backuppc_register.admin import init
 from backuppc_register.admin.context import Start
+from backuppc_register.admin.init import as_root, configuration, log_rules, timers, web_editor
+from backuppc_register.admin.init.plan import Plan, owner_of
 from backuppc_register.errors import CouldNotRegister, Misconfigured
 
 TOLD = [
@@ -22,13 +27,13 @@ def composed(*arguments, typed=""):
     """Give the configuration that options and answers make, "" where it is none, and what was said."""
     options = admin.verb_parser("init", init).parse_args(arguments)
     out = io.StringIO()
-    text = init._composed(Start(Path("/c"), "jdoe", out, io.StringIO(typed)), options)
+    text = configuration.composed(Start(Path("/c"), "jdoe", out, io.StringIO(typed)), options)
     return text and config.check(tomllib.loads(text)), out.getvalue()
 
 
 @pytest.fixture(autouse=True)
 def own_name(mocker):
-    mocker.patch.object(init.socket, "getfqdn", return_value="dugong.univ-brest.fr")
+    mocker.patch.object(configuration.socket, "getfqdn", return_value="dugong.univ-brest.fr")
 
 
 def test_options_make_a_configuration_without_a_question():
@@ -86,17 +91,17 @@ def test_answers_that_are_wrong_are_told_by_section_and_key():
 
 
 def test_root_does_not_write_where_others_can_bend_the_way(tmp_path):
-    init._trusted(Path("/etc"))
+    as_root.trusted(Path("/etc"))
 
     with pytest.raises(Misconfigured, match="not root's alone"):
-        init._trusted(tmp_path)
+        as_root.trusted(tmp_path)
 
 
 def test_root_does_not_follow_a_link_to_a_folder(mocker):
-    mocker.patch.object(init.stat, "S_ISLNK", return_value=True)
+    mocker.patch.object(as_root.stat, "S_ISLNK", return_value=True)
 
     with pytest.raises(Misconfigured, match="not root's alone"):
-        init._trusted(Path("/etc"))
+        as_root.trusted(Path("/etc"))
 
 
 @pytest.mark.lab
@@ -120,32 +125,148 @@ def test_the_web_editor_is_closed_once_and_all_else_stays(tmp_path):
     path = tmp_path / "config.pl"
     path.write_bytes(BEFORE.removesuffix(b"\n"))
 
-    first = init._hardened(path)
+    first = web_editor.hardened(path)
     path.write_bytes(first + AFTER)
 
-    assert first == BEFORE + init.BEGIN + init._snippet() + init.END
-    assert init._hardened(path) is None
+    assert first == BEFORE + web_editor.BEGIN + web_editor.snippet() + web_editor.END
+    assert web_editor.hardened(path) is None
 
 
 def test_an_older_version_of_our_settings_is_replaced_where_it_stands(tmp_path):
     path = tmp_path / "config.pl"
-    path.write_bytes(BEFORE + init.BEGIN + b"# older\n" + init.END + AFTER)
+    path.write_bytes(BEFORE + web_editor.BEGIN + b"# older\n" + web_editor.END + AFTER)
 
-    assert init._hardened(path) == BEFORE + init.BEGIN + init._snippet() + init.END + AFTER
+    ours = web_editor.BEGIN + web_editor.snippet() + web_editor.END
+    assert web_editor.hardened(path) == BEFORE + ours + AFTER
 
 
 def test_our_settings_put_there_by_hand_are_enough(tmp_path):
     path = tmp_path / "config.pl"
-    path.write_bytes(BEFORE + init._snippet() + AFTER)
+    path.write_bytes(BEFORE + web_editor.snippet() + AFTER)
 
-    assert init._hardened(path) is None
+    assert web_editor.hardened(path) is None
 
 
-@pytest.mark.parametrize("content", [None, BEFORE + init.BEGIN, init.END + init.BEGIN])
+@pytest.mark.parametrize("content", [None, BEFORE + web_editor.BEGIN, web_editor.END + web_editor.BEGIN])
 def test_a_config_pl_that_is_missing_or_cut_short_is_a_fault(tmp_path, content):
     path = tmp_path / "config.pl"
     if content is not None:
         path.write_bytes(content)
 
     with pytest.raises(CouldNotRegister):
-        init._hardened(path)
+        web_editor.hardened(path)
+
+
+@pytest.fixture
+def plan():
+    """A plan for a server whose BackupPC has another account and whose configuration is elsewhere."""
+    text = configuration.composed(
+        Start(Path("/c"), "jdoe", io.StringIO(), io.StringIO()),
+        admin.verb_parser("init", init).parse_args(TOLD),
+    )
+    settings = config.check(tomllib.loads(text))
+    options = admin.verb_parser("init", init).parse_args([])
+    return Plan(Path("/srv/50% $off/config.toml"), settings, text, pwd.getpwnam("daemon"), options)
+
+
+@pytest.fixture
+def places(tmp_path, mocker):
+    """Systemd's folder and cron's, with neither of them there."""
+    mocker.patch.object(timers, "SYSTEMD_RUNS", tmp_path / "run")
+    mocker.patch.object(timers, "UNITS", tmp_path / "units")
+    mocker.patch.object(timers, "PACKAGED_UNITS", (tmp_path / "packaged",))
+    mocker.patch.object(timers, "CRON", tmp_path / "cron.d/backuppc-register")
+    written = {}
+    noted = lambda path, text: written.setdefault(path.name, text)  # noqa: E731
+    mocker.patch.object(timers, "file_step", side_effect=noted)
+    mocker.patch.object(sys, "argv", [str(CHECKOUT / "bin/backuppc-register-admin")])
+    return tmp_path, written
+
+
+COMMAND = f"{CHECKOUT}/bin/backuppc-register-admin --config '/srv/50% $off/config.toml'"
+
+
+def test_where_systemd_runs_each_timer_has_this_servers_program_and_account(plan, places):
+    folder, written = places
+    (folder / "run").mkdir()
+    (folder / "cron.d").mkdir()
+
+    list(timers.steps(plan))
+
+    names = ("reconcile.service", "purge.service", "reconcile.timer", "purge.timer")
+    assert list(written) == [f"backuppc-register-{name}" for name in names]
+    (command,) = re.findall(r"^ExecStart=(.*)$", written["backuppc-register-purge.service"], re.M)
+    escaped = COMMAND.replace("%", "%%").replace("$", "$$")
+    assert command == f"{sys.executable} -I {escaped} purge --due"
+    assert "\nUser=daemon\n" in written["backuppc-register-reconcile.service"]
+    assert list(timers.next_lines(plan)) == [
+        "Next: systemctl daemon-reload; systemctl enable --now"
+        " backuppc-register-reconcile.timer backuppc-register-purge.timer"
+    ]
+
+
+def test_units_of_a_package_and_timers_that_are_enabled_are_let_alone(plan, places):
+    folder, _ = places
+    for name in ("run", "packaged", "units/timers.target.wants"):
+        (folder / name).mkdir(parents=True)
+    for name in ("reconcile.service", "reconcile.timer", "purge.service", "purge.timer"):
+        (folder / f"packaged/backuppc-register-{name}").touch()
+        (folder / f"units/timers.target.wants/backuppc-register-{name}").touch()
+
+    assert list(timers.steps(plan)) == []
+    assert list(timers.next_lines(plan)) == []
+
+
+def test_where_there_is_cron_alone_it_gets_one_file_and_two_lines(plan, places):
+    folder, written = places
+    (folder / "cron.d").mkdir()
+
+    list(timers.steps(plan))
+
+    lines = [line for line in written["backuppc-register"].splitlines() if line and line[0] in "0123456789"]
+    escaped = COMMAND.replace("%", "\\%")
+    assert [line.split("  ", 1)[1] for line in lines] == [
+        f"daemon  {sys.executable} -I {escaped} reconcile --quiet",
+        f"daemon  {sys.executable} -I {escaped} purge --due",
+    ]
+
+
+def test_a_file_of_crons_that_is_there_is_the_sites_choice(plan, places):
+    folder, _ = places
+    (folder / "run").mkdir()
+    (folder / "cron.d").mkdir()
+    (folder / "cron.d/backuppc-register").touch()
+
+    assert list(timers.steps(plan)) == []
+    assert list(timers.next_lines(plan)) == []
+
+
+def test_where_nothing_runs_by_itself_what_to_run_is_told(plan, places):
+    told = "\n".join(timers.next_lines(plan))
+
+    assert list(timers.steps(plan)) == []
+    assert f"{COMMAND} reconcile --quiet" in told
+    assert f"{COMMAND} purge --due" in told
+    assert "as daemon" in told
+
+
+def test_without_rsyslog_no_rule_is_made_and_that_is_said(plan, tmp_path, mocker):
+    mocker.patch.object(log_rules, "RSYSLOG", tmp_path / "no/backuppc-register.conf")
+    mocker.patch.object(log_rules, "LOGROTATE", tmp_path / "neither/backuppc-register")
+
+    assert list(log_rules.steps(plan)) == []
+    assert "no rsyslog" in "".join(log_rules.next_lines([]))
+
+
+def test_options_that_were_not_looked_at_are_named():
+    told = [*TOLD, "--from", "10.0.0.0/8", "--state", "/srv/state"]
+    options = admin.verb_parser("init", init).parse_args(told)
+
+    assert configuration.not_taken(options) == ["--url", "--ldap", "--base", "--domain", "--state"]
+    assert configuration.not_taken(admin.verb_parser("init", init).parse_args([])) == []
+
+
+@pytest.mark.parametrize("folder", [Path("/etc"), Path("/nowhere")])
+def test_a_backuppc_that_is_roots_or_not_there_is_told(folder):
+    with pytest.raises(Misconfigured, match="config_dir"):
+        owner_of(folder)
