@@ -1,14 +1,20 @@
 """The only place that replaces a file: complete on disk or not at all."""
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+_ACL = "system.posix_acl_access"  # acl(5): who may read and write besides owner and group
+
 
 @dataclass(frozen=True)
 class Ownership:
-    """What a replaced file must keep: its owner, group and permission bits."""
+    """What a replaced file must keep: its owner, group and permission bits.
+
+    `write` keeps its access control list as well, for which group and bits do not stand.
+    """
 
     uid: int
     gid: int
@@ -41,7 +47,7 @@ def write(path: Path, content: bytes, keep: Ownership | int, *, later_than: int 
     temporary = path.with_name(f".{path.name}.backuppc-register")
     temporary.unlink(missing_ok=True)
     try:
-        _fill(temporary, content, keep, later_than)
+        _fill(temporary, content, keep, _acl(path), later_than)
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -49,17 +55,37 @@ def write(path: Path, content: bytes, keep: Ownership | int, *, later_than: int 
     sync_folder(path.parent)
 
 
-def _fill(path: Path, content: bytes, keep: Ownership | int, later_than: int | None) -> None:
+def _fill(
+    path: Path, content: bytes, keep: Ownership | int, acl: bytes | None, later_than: int | None
+) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         if isinstance(keep, Ownership):
             os.fchown(file.fileno(), keep.uid, keep.gid)
+            _keep_acl(acl, file.fileno())
         os.fchmod(file.fileno(), keep.mode if isinstance(keep, Ownership) else keep)
         if later_than is not None and second(os.fstat(file.fileno())) <= later_than:
             os.utime(file.fileno(), (later_than + 1, later_than + 1))
         os.fsync(file.fileno())
+
+
+def _keep_acl(kept: bytes | None, descriptor: int) -> None:
+    """Give the open file the access control list *kept*, not the one that its folder gives to new files."""
+    if kept is not None:
+        os.setxattr(descriptor, _ACL, kept)
+    elif _acl(descriptor) is not None:
+        os.removexattr(descriptor, _ACL)
+
+
+def _acl(file: Path | int) -> bytes | None:
+    try:
+        return os.getxattr(file, _ACL)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENODATA, errno.EOPNOTSUPP):
+            return None
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,46 @@ def test_an_owner_who_cannot_be_kept_is_a_failure_that_changes_nothing(folder, h
     assert in_child(work) == 0
     assert hosts.read_bytes() == OLD
     assert names(folder) == ["hosts"]
+
+
+ACL, DEFAULT_ACL = "system.posix_acl_access", "system.posix_acl_default"
+ANYBODY = 0xFFFFFFFF
+
+
+def acl(*, user, mask, group=4):
+    """Give an access control list as the kernel has it (acl(5)): account 33 has *user*."""
+    entries = [(1, 6, ANYBODY), (2, user, 33), (4, group, ANYBODY), (16, mask, ANYBODY), (32, 0, ANYBODY)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def test_who_else_may_read_by_an_access_control_list_may_still_and_nobody_gets_the_groups_bits(hosts):
+    os.setxattr(hosts, ACL, acl(user=6, mask=6))
+    kept = files.ownership(hosts.stat())
+
+    files.write(hosts, NEW, kept)
+
+    assert hosts.read_bytes() == NEW
+    assert os.getxattr(hosts, ACL) == acl(user=6, mask=6)
+    assert files.ownership(hosts.stat()) == kept
+
+
+def test_a_list_that_the_folder_gives_to_new_files_is_not_put_on_one_that_had_none(folder, hosts):
+    os.setxattr(folder, DEFAULT_ACL, acl(user=7, mask=7))
+
+    files.write(hosts, NEW, files.ownership(hosts.stat()))
+
+    assert ACL not in os.listxattr(hosts)
+    assert stat.S_IMODE(hosts.stat().st_mode) == 0o640
+
+
+def test_a_list_that_cannot_be_kept_is_a_failure_that_changes_nothing(folder, hosts, mocker):
+    os.setxattr(hosts, ACL, acl(user=6, mask=6))
+    mocker.patch("os.setxattr", side_effect=OSError(28, "No space left on device"))
+
+    with pytest.raises(OSError, match="No space"):
+        files.write(hosts, NEW, files.ownership(hosts.stat()))
+
+    assert (hosts.read_bytes(), names(folder)) == (OLD, ["hosts"])
 
 
 def test_a_file_that_was_not_there_is_made(folder):

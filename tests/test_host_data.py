@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from backuppc_register import files
 from backuppc_register.backuppc import host_data
 from backuppc_register.backuppc.host_data import Swept
 from backuppc_register.errors import CouldNotRegister
@@ -47,6 +48,44 @@ def test_where_somebody_sweeps_already_that_is_enough(data):
     finally:
         os.close(other)
     assert host_data.sweep(data) == Swept(1)
+
+
+def test_a_sweep_that_ends_just_before_a_host_is_doomed_takes_nothing_from_under_it(data, mocker):
+    free, sweeps = host_data._free_place, []
+
+    def swept_meanwhile(*place):
+        if len(sweeps) < 3:
+            sweeps.append(host_data.sweep(data))
+            assert not (data / "pc/~purged").exists()
+        return free(*place)
+
+    mocker.patch.object(host_data, "_free_place", side_effect=swept_meanwhile)
+
+    host_data.doom(data, "dormeur", NOW)
+
+    assert sweeps == [Swept(0)] * 3
+    assert doomed(data) == ["dormeur"]
+    assert host_data.sweep(data) == Swept(1)
+
+
+def test_a_host_that_is_swept_as_soon_as_it_is_doomed_is_doomed_all_the_same(data, mocker):
+    synced, swept = files.sync_folder, []
+
+    def swept_before(folder):
+        swept.append(host_data.sweep(data).deleted)
+        synced(folder)
+
+    mocker.patch.object(files, "sync_folder", side_effect=swept_before)
+
+    host_data.doom(data, "dormeur", NOW)
+
+    assert swept[0] == 1
+    assert [place.name for place in (data / "pc").iterdir()] == ["loir"]
+
+
+def test_what_is_not_there_cannot_be_doomed(data):
+    with pytest.raises(CouldNotRegister, match="No such file"):
+        host_data.doom(data, "unknown", NOW)
 
 
 def test_a_second_host_can_be_doomed_while_the_first_is_swept(data, mocker):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 
 from backuppc_register import files
@@ -13,6 +14,7 @@ from backuppc_register.errors import CouldNotRegister
 
 # No hosts file can name it: nobody is ever given what is in there, and BackupPC never looks.
 _DOOMED = "~purged"
+_TRIES = 100  # each is lost to another sweep that ends in the same instant
 _SIZE = 5  # the field of a row in `backups` (BackupPC's Storage/Text.pm)
 
 
@@ -88,16 +90,24 @@ def doom(data_dir: Path, host: str, now: datetime) -> None:
     Raises CouldNotRegister, also while a backup runs.
     """
     pc, doomed = data_dir / "pc", data_dir / "pc" / _DOOMED
-    with _faults():
-        doomed.mkdir(0o700, exist_ok=True)
-        place, n = doomed / f"{host}.{now.astimezone(UTC):%Y%m%dT%H%M%SZ}", 1
-        while os.path.lexists(place):
-            n += 1
-            place = place.with_name(f"{place.name}-{n}")
-        with _unused(pc / host):
-            (pc / host).rename(place)
-        files.sync_folder(doomed)
+    with _faults(), _unused(pc / host):
+        for left in reversed(range(_TRIES)):
+            doomed.mkdir(0o700, exist_ok=True)
+            try:
+                (pc / host).rename(_free_place(doomed, host, now))
+                break
+            except FileNotFoundError:  # a sweep that found nothing has just removed the folder
+                if not left or not os.path.lexists(pc / host):
+                    raise
+        with suppress(FileNotFoundError):  # a sweep has deleted it already
+            files.sync_folder(doomed)
         files.sync_folder(pc)
+
+
+def _free_place(doomed: Path, host: str, now: datetime) -> Path:
+    dated = f"{host}.{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    names = chain([dated], (f"{dated}-{n}" for n in count(2)))
+    return next(place for name in names if not os.path.lexists(place := doomed / name))
 
 
 def sweep(data_dir: Path) -> Swept:
