@@ -55,7 +55,7 @@ def test_the_table_has_a_line_for_each_host_and_says_what_is_unusual(site):
     assert " 510 " in by_host["dormeur"]  # the partial one is no backup to rely on
     assert by_host["mimosa"].endswith("retired")
     assert by_host["orphan"].endswith("no hosts line")
-    assert by_host["handmade"].endswith("no key pair")
+    assert by_host["handmade"].endswith("made by hand")
 
 
 def test_a_wide_table_has_names_addresses_and_fingerprints(site):

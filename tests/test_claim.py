@@ -29,6 +29,7 @@ RECORD = Record(
     registered="2026-11-22T12:00:00+00:00",
     config="",
 )
+BY_HAND = replace(RECORD, full_name="", entry="", os="", address="", registered="")  # retired as it stood
 MINE = "dormeur\t0\tcmartin"
 
 
@@ -66,6 +67,10 @@ def standing(tmp_path: Path):
         ((MINE,), None, True, Claim.TAKEN_OVER),
         ((MINE,), None, False, Claim.TAKEN_OVER),
         ((MINE,), replace(RECORD, person="adupont"), True, Claim.TAKEN_OVER),
+        ((MINE,), BY_HAND, True, Claim.TAKEN_OVER),
+        ((MINE,), replace(BY_HAND, entry="entryUUID:1"), True, Claim.TAKEN_OVER),
+        ((MINE,), replace(BY_HAND, person=""), True, Claim.TAKEN_OVER),
+        ((), BY_HAND, False, Claim.FREE),
     ],
 )
 def test_who_may_have_the_host_and_in_which_sense(standing, lines, record, backups, claim):
@@ -85,6 +90,9 @@ def test_who_may_have_the_host_and_in_which_sense(standing, lines, record, backu
         (("dormeur 0 adupont", MINE), RECORD, False),
         ((MINE,), replace(RECORD, entry="entryUUID:2"), False),
         ((MINE,), replace(RECORD, full_name="dormeur.iuem.univ-brest.fr"), False),
+        ((MINE,), replace(BY_HAND, entry="entryUUID:2"), True),
+        (("dormeur 0 adupont",), BY_HAND, True),
+        ((), BY_HAND, True),
         ((), None, True),
         ((), replace(RECORD, person="adupont"), True),
         ((), replace(RECORD, entry="entryUUID:2"), True),

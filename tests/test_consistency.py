@@ -134,7 +134,8 @@ def test_neither_a_retired_host_nor_archived_backups_need_a_key(server: Server) 
     server.register("calmar", retired=YESTERDAY)
     (server.folders.path("calmar") / "key").unlink()
     archive = "dormeur_20261122"
-    server.folders.put_record(Record(archive, "x.univ-brest.fr", "cmartin", "", "mac", "", YESTERDAY, ""))
+    record = Record(archive, "x.univ-brest.fr", "cmartin", "", "mac", "", YESTERDAY, "", archive_of="dormeur")
+    server.folders.put_record(record)
     server.lines += b"calmar 0 cmartin\ndormeur_20261122 0 cmartin\n"
 
     assert server.told() == []

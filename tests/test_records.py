@@ -78,6 +78,14 @@ def _with(**changes: object) -> bytes:
     return json.dumps({"format": 1, **asdict(DORMEUR), **changes}).encode()
 
 
+def test_a_host_whose_line_was_made_by_hand_has_no_full_name_and_may_have_no_person(tmp_path: Path) -> None:
+    by_hand = replace(DORMEUR, full_name="", person="", entry="", registered="", config="", retired="x")
+    records.write(tmp_path, by_hand)
+
+    assert records.read(tmp_path) == by_hand
+    assert (by_hand.by_hand, DORMEUR.by_hand) == (True, False)
+
+
 CORRUPT = {
     "an empty file": b"",
     "half of a file": records.to_bytes(DORMEUR)[:100],
@@ -88,6 +96,7 @@ CORRUPT = {
     "a person that is no text": _with(person=1000),
     "no host": _with(host=None),
     "no full name": _with(full_name=""),
+    "made by hand, and registered": _with(full_name="", config=""),
     "a config that is no text": _with(config=None),
     "nested without end": b"[" * 200_000,
     "not UTF-8": b'{"format": 1, "host": "\xff"}',

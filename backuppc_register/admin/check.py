@@ -234,7 +234,7 @@ def _lines(lines: tuple[hosts.Line, ...]) -> str:
 
 
 def _record(record: Record | None) -> str:
-    if record is None:
+    if record is None or record.by_hand:
         return "nobody"
     parts = (record.person, record.entry, "from", record.full_name, "on", moment(record.registered))
     return " ".join(part for part in parts if part)

@@ -39,6 +39,11 @@ def planned(custody: Custody) -> Custody:
     return dataclasses.replace(custody, dry_run=True)
 
 
+def confirmed(custody: Custody, plan: Done) -> Custody:
+    """Return the same work, of which the administrator has seen the *plan* and said yes."""
+    return dataclasses.replace(custody, confirmed=plan.steps)
+
+
 def add_host(parser: argparse.ArgumentParser) -> None:
     """Add ``HOST``: options.host."""
     parser.add_argument("host", metavar="HOST", help="its name in BackupPC")

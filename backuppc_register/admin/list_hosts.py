@@ -62,12 +62,13 @@ def note(view: View) -> str:
     """Return in a few words what is unusual about a host, "" for nothing."""
     notes = ["no hosts line"] if not view.lines else []
     notes += ["several hosts lines"] if len(view.lines) > 1 else []
-    notes += ["no key pair"] if not view.key else []
+    notes += [view.kind or "no key pair"] if not view.key else []
     if view.record:
         notes += ["retired"] if view.record.retired else []
         notes += ["to be purged"] if view.record.purge else []
-        hosts_line_says = view.lines and not same_logon(view.person, view.record.person)
-        notes += [f"registered by {view.record.person}"] if hosts_line_says else []
+        registered = view.lines and not view.record.by_hand
+        others = registered and not same_logon(view.person, view.record.person)
+        notes += [f"registered by {view.record.person}"] if others else []
     notes += ["another host key was offered"] if view.offered else []
     return ", ".join([*notes, *view.problems])
 
@@ -118,15 +119,15 @@ def _cells(row: _Row) -> tuple[str, ...]:
     return (
         view.host,
         view.person or "-",
-        record.os if record else "-",
+        (record.os if record else "") or "-",
         moment(record.registered if record else None),
         moment(record.verified if record else None),
         moment(last.started if last else None),
         str(last.files) if last else "-",
         str(last.errors) if last else "-",
         notes,
-        record.full_name if record else "-",
-        record.address if record else "-",
+        (record.full_name if record else "") or "-",
+        (record.address if record else "") or "-",
         view.key or "-",
         " ".join(view.host_keys) or "-",
     )

@@ -46,6 +46,14 @@ class View:
         return ", ".join(users) if self.lines else (self.record.person if self.record else "")
 
     @property
+    def kind(self) -> str:
+        """What it is, where it is no machine that has registered; "" for one that has."""
+        if self.record and self.record.archive_of:
+            return f"earlier backups of {self.record.archive_of}"
+        by_hand = self.record.by_hand if self.record else not self.folder
+        return "made by hand" if self.lines and by_hand else ""
+
+    @property
     def last(self) -> Backup | None:
         """The last backup that is complete."""
         return next((one for one in reversed(self.backups) if one.kind in {"full", "incr"}), None)

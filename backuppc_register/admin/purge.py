@@ -39,7 +39,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     if not context.confirmed(host, options.yes):
         context.say("That is not its name: nothing was changed.")
         return 1
-    done = purge.ask(host, options.days, work)
+    done = purge.ask(host, options.days, custody.confirmed(work, planned))
     custody.tell(context, "purge", done, dry_run=False)
     context.say(f"`backuppc-register-admin resume {host}` or its owner's registration cancels a purge.")
     custody.sweep(context, work)

@@ -12,6 +12,7 @@ from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.daemon import Daemon
 from backuppc_register.backuppc.effective_config import EffectiveConfig, Settings
 from backuppc_register.errors import RegisterError
+from backuppc_register.state.records import Record
 
 SUMMARY = "show all that is known of one host"
 EXAMPLE = "backuppc-register-admin show dormeur"
@@ -64,18 +65,24 @@ def _registration(view: View) -> Iterator[tuple[str, str]]:
         yield "hosts line", "none"
     record = view.record
     if record is None:
-        yield "record", "none"
+        yield "record", f"none: {view.kind}" if view.kind else "none"
         return
-    yield "record", f"of {record.person}" + (f", entry {record.entry}" if record.entry else "")
+    entry = f", entry {record.entry}" if record.entry else ""
+    yield "record", f"of {record.person or 'nobody'}{entry}" + (f": {view.kind}" if view.kind else "")
+    if not record.by_hand:
+        yield from _machine(record)
+    if record.retired:
+        yield "retired", moment(record.retired)
+    if record.purge:
+        yield "purge", f"data may be deleted from {moment(record.purge)} on"
+
+
+def _machine(record: Record) -> Iterator[tuple[str, str]]:
     yield "name", record.full_name
     yield "address", f"{record.address}, when it registered"
     yield "OS", record.os
     yield "registered", moment(record.registered)
     yield "verified", moment(record.verified) if record.verified else "never"
-    if record.retired:
-        yield "retired", moment(record.retired)
-    if record.purge:
-        yield "purge", f"data may be deleted from {moment(record.purge)} on"
 
 
 def _identity(view: View) -> Iterator[tuple[str, str]]:

@@ -35,7 +35,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     if not context.confirmed(host, options.yes):
         context.say("That is not its name: nothing was changed.")
         return 1
-    done = transfer.transfer(host, person, work, purge_in=options.purge)
+    done = transfer.transfer(host, person, custody.confirmed(work, planned), purge_in=options.purge)
     custody.tell(context, "transfer", done, dry_run=False)
     custody.sweep(context, work)
     return 0

@@ -1,7 +1,7 @@
 """The per-host config under which BackupPC keeps a host's backups and does nothing else for it."""
 
 import os
-import stat
+from dataclasses import replace
 from pathlib import Path
 
 from backuppc_register import files
@@ -9,6 +9,7 @@ from backuppc_register.backuppc import host_config
 from backuppc_register.errors import NoConfigFile
 
 _MODE = 0o640
+_OURS = -1  # for chown(2): as it is
 
 # RsyncSshArgs: the main configuration may hold a way that leads to every machine, with a key of its own.
 # The retention: an expiry without new backups would let one backup after another grow old.
@@ -49,16 +50,31 @@ def text(host: str) -> bytes:
 
 
 def put(config_dir: Path, host: str, content: bytes) -> None:
-    """Make *content* the per-host config of *host*, with the mode of the one that is there.
+    """Make *content* the per-host config of *host*, as readable as the one that is there.
+
+    Of an owner or group that cannot be kept it is our account's, as when BackupPC's web editor saves it.
 
     Raises NoConfigFile.
     """
     place = host_config.path(config_dir, host)
     try:
-        mode = stat.S_IMODE(place.stat().st_mode) if os.path.lexists(place) else _MODE
-        files.write(place, content, mode)
+        _write(place, content)
     except OSError as error:
         raise NoConfigFile(detail=f"the per-host config cannot be written: {error}") from error
+
+
+def _write(place: Path, content: bytes) -> None:
+    if not os.path.lexists(place):
+        files.write(place, content, _MODE)
+        return
+    kept = files.ownership(place.stat())
+    for wanted in (kept, replace(kept, uid=_OURS), replace(kept, uid=_OURS, gid=_OURS)):
+        try:
+            files.write(place, content, wanted)
+            return
+        except PermissionError:
+            if wanted.gid == _OURS:
+                raise
 
 
 def remove(config_dir: Path, host: str) -> None:

@@ -49,10 +49,15 @@ def overrides(backuppc: config.BackupPC, host: str) -> bool:
 
     Raises NoConfigFile where it cannot be told.
     """
+    return overriding(backuppc, host) is not None
+
+
+def overriding(backuppc: config.BackupPC, host: str) -> Path | None:
+    """Return the per-host config that BackupPC would read instead of `path`; raises as `overrides`."""
     ours = path(backuppc.config_dir, host)
     others = (path(backuppc.config_dir / "pc", host), backuppc.data_dir / "pc" / host / "config.pl")
     # Debian's pc is a link to the folder itself.
-    return any(_is_there(place) and not _is_same(place, ours) for place in others)
+    return next((place for place in others if _is_there(place) and not _is_same(place, ours)), None)
 
 
 def render(os: str, values: Values, site_templates: Path) -> bytes:

@@ -65,11 +65,6 @@ def elsewhere(data_dir: Path, host: str) -> str:
         return ""
 
 
-def has_config(data_dir: Path, host: str) -> bool:
-    """Tell whether *host* has settings beside its backups, which BackupPC reads instead of HOST.pl."""
-    return os.path.lexists(data_dir / "pc" / host / "config.pl")
-
-
 def archive(data_dir: Path, host: str, name: str) -> None:
     """Give all that BackupPC has of *host* another *name*, by one rename.
 

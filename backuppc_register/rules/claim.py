@@ -80,6 +80,8 @@ def _judge_lines(applicant: Applicant, standing: Standing, lines: tuple[Line, ..
         raise _refusal(applicant, f"the hosts file says {', '.join(others)}")
     if record is None or not same_logon(record.person, uid):
         return Claim.TAKEN_OVER
+    if record.by_hand and not another_entry(record.entry, applicant.person.entry):
+        return Claim.TAKEN_OVER
     if not _is_recorded(applicant, record):
         raise _refusal(applicant, f"the record is of {_owner(record)}, this is {_name(applicant)}")
     return Claim.KNOWN

@@ -76,8 +76,8 @@ def _of_owner(record: Record, users: list[str]) -> Iterator[Contradiction]:
 
 def _of_parts(record: Record, config: Config, folders: HostFolders) -> Iterator[Contradiction]:
     host, person = record.host, record.person
-    # No key is in use of what is retired; of archived backups, whose names have an underscore, there is none.
-    if not record.retired and "_" not in host:
+    # No key is in use of what is retired; of archived backups, and of what was made by hand, there is none.
+    if not (record.retired or record.archive_of or record.by_hand):
         again = f"{person} registers again and installs the key that is told then."
         try:
             if folders.public_key(host) is None:
@@ -98,6 +98,9 @@ def _without_line(record: Record, config: Config, now: datetime) -> Iterator[Con
         what = "it has backups and a record, but no line; BackupPC deletes such backups at its nightly runs"
         advice = f"{person} registers again, or add the line by hand: {host} 0 {person}"
         yield Contradiction(host, person, what, advice)
+    elif record.by_hand:
+        what = "what was kept of it when it was retired is left, but no line and no backups"
+        yield Contradiction(host, person, what, f"Look at our folder of it, and move that away: {host}.")
     elif _is_old(record, now):
         what = "a registration that was never finished: it has a record, but no line and no backups"
         yield Contradiction(host, person, what, f"{person} registers again; or else it does no harm.")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from backuppc_register.backuppc import backups, host_config, host_data, hosts
 from backuppc_register.backuppc.host_data import Extent
 from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.config import Config
+from backuppc_register.config import BackupPC, Config
 from backuppc_register.errors import NotAllowed, NotRegistered, RegisterError
 from backuppc_register.rules import missing_data
 from backuppc_register.state.host_folder import HostFolders
@@ -20,6 +20,7 @@ from backuppc_register.state.records import Record
 
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 _LOCK_PATIENCE = 10.0  # seconds, design section 4
+_BY_HAND = Record("", full_name="", person="", entry="", os="", address="", registered="", config="")
 
 
 class Refused(NotAllowed):
@@ -51,7 +52,7 @@ class Custody:
     """Everything that this work needs.
 
     *account* is the one we work as, *administrator* who asks; *now* has a time zone. *dry_run*: only say what
-    would be done.
+    would be done. *confirmed*: the steps that the administrator has said yes to, None where nobody was asked.
     """
 
     config: Config
@@ -61,6 +62,7 @@ class Custody:
     jobs: Jobs
     now: datetime
     dry_run: bool = False
+    confirmed: tuple[str, ...] | None = None
 
     @property
     def ledger(self) -> Ledger:
@@ -77,7 +79,7 @@ class Custody:
 class Subject:
     """A host as it stands.
 
-    *line*: None where it has none. *record*: None where it was not registered through us. *data*: whether
+    *line*: None where it has none. *record*: None where its line was made by hand. *data*: whether
     BackupPC has anything of it, *extent* how much of that by BackupPC's own list.
     """
 
@@ -114,7 +116,8 @@ def host_named(name: str) -> str:
 def examined(host: str, custody: Custody) -> Iterator[Subject]:
     """Hold BackupPC's lock and give what there is of *host*, which must have a line or a record of ours.
 
-    Raises NotRegistered; Refused where the host has several lines, or settings among its backups.
+    Raises NotRegistered; Refused where the host has several lines, or settings that BackupPC reads instead of
+    its .pl.
     """
     places = custody.config.backuppc
     custody.folders.ready()
@@ -125,9 +128,7 @@ def examined(host: str, custody: Custody) -> Iterator[Subject]:
             raise NotRegistered(host=host, advice="")
         if len(lines) > 1:
             raise Refused(reason=f"{host} has {len(lines)} lines in {places.hosts}: leave one of them")
-        if host_data.has_config(places.data_dir, host):
-            where = f"{places.data_dir}/pc/{host}/config.pl"
-            raise Refused(reason=f"BackupPC reads {where} instead of {host}.pl: move it away first")
+        _refuse_other_config(host, places)
         yield Subject(
             host=host,
             hosts=read,
@@ -146,17 +147,17 @@ def refuse_missing_data(subject: Subject, custody: Custody) -> None:
         raise Refused(reason=reason, advice=missing_data.advice(subject.host, custody.config))
 
 
+def _refuse_other_config(host: str, places: BackupPC) -> None:
+    if where := host_config.overriding(places, host):
+        raise Refused(reason=f"BackupPC reads {where} instead of {host}.pl: move it away first")
+
+
 def recorded(subject: Subject) -> Record:
-    """Return the record of a host that was registered through us; raises Refused."""
-    if subject.record is None:
-        reason = f"{subject.host} was not registered through us: there is no record of it"
-        raise Refused(reason=reason, advice="Its owner's next registration makes one.")
-    return subject.record
-
-
-def is_archive(host: str) -> bool:
-    """Tell whether *host* is the name of archived backups: no machine's name has an underscore."""
-    return "_" in host
+    """Return the record of the host; where its line was made by hand, one that tells no more than it."""
+    record = subject.record or _BY_HAND
+    if not record.by_hand:
+        return record
+    return replace(record, host=subject.host, person=subject.line.user if subject.line else record.person)
 
 
 def lined(subject: Subject) -> Line:
@@ -172,6 +173,19 @@ def in_place(subject: Subject, custody: Custody) -> None:
     if leads := host_data.elsewhere(data_dir, subject.host):
         where = f"{data_dir}/pc/{subject.host}"
         raise Refused(reason=f"{where} is a link to {leads}: put the folder itself there first")
+
+
+def refuse_linked_config(subject: Subject, custody: Custody) -> None:
+    """Raise Refused where the .pl is a link: what it leads to may be other hosts' as well."""
+    if host_config.path(custody.config.backuppc.config_dir, subject.host).is_symlink():
+        raise Refused(reason=f"{subject.host}.pl is a link: put the file itself there first")
+
+
+def refuse_unconfirmed(steps: tuple[str, ...], custody: Custody) -> None:
+    """Raise Refused where what is to be done is not what the administrator has said yes to."""
+    if custody.confirmed is not None and custody.confirmed != steps:
+        reason = "it has changed while you were asked, and nothing was done: look at it again"
+        raise Refused(reason=reason)
 
 
 def stop_jobs(host: str, custody: Custody) -> str:

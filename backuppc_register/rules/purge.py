@@ -16,7 +16,9 @@ from backuppc_register.rules.custody import (
     in_place,
     lined,
     recorded,
+    refuse_linked_config,
     refuse_missing_data,
+    refuse_unconfirmed,
     stop_jobs,
 )
 from backuppc_register.state.records import Record
@@ -32,6 +34,7 @@ def ask(host: str, days: int, custody: Custody) -> Done:
     with examined(host, custody) as subject:
         record = recorded(subject)
         in_place(subject, custody)
+        refuse_linked_config(subject, custody)
         refuse_missing_data(subject, custody)
         if subject.data:
             line, steps = lined(subject), _ask(subject, record, days, custody)
@@ -81,6 +84,7 @@ def _ask(subject: Subject, record: Record, days: int, custody: Custody) -> tuple
         *retirement.missing_steps(subject, record, custody.folders),
         f"{subject.extent} of {subject.host} may be deleted from {when}",
     )
+    refuse_unconfirmed(steps, custody)
     if not custody.dry_run:
         retired = replace(record, retired=record.retired or custody.moment, purge=when)
         retirement.close(subject, retired, custody)
@@ -93,12 +97,16 @@ def _forget(host: str, now: datetime | None, kept: Kept, custody: Custody) -> Do
     with examined(host, custody) as subject:
         record = recorded(subject)
         in_place(subject, custody)
+        refuse_linked_config(subject, custody)
         refuse_missing_data(subject, custody)
         if subject.data and (now is None or not is_due(record, now)):
             raise Refused(reason=f"the data of {host} is not to be deleted yet")
         person = subject.line.user if subject.line else record.person
         steps = tuple(_steps(subject))
+        refuse_unconfirmed(steps, custody)
         if not custody.dry_run:
+            if subject.record is None:  # what a killed run has left is known by it
+                custody.folders.put_record(record)
             custody.ledger.note_no_data(host)
             if host_data.exists(places.data_dir, host):
                 host_data.doom(places.data_dir, host, custody.now)

@@ -12,7 +12,7 @@ from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
 from backuppc_register.deadline import Deadline
 from backuppc_register.errors import CouldNotRegister, Misconfigured, NoConfigFile, RegisterError
-from backuppc_register.person import Person
+from backuppc_register.person import Person, same_logon
 from backuppc_register.reply import Success
 from backuppc_register.request import Address, Request
 from backuppc_register.rules import missing_data, naming, policy, reconciliation, retirement
@@ -197,9 +197,9 @@ def _plan(applicant: Applicant, standing: Standing, site: Site) -> Plan:
         policy.refuse_one_too_many(applicant.person.uid, standing.hosts, site.config.limits)
         hosts.refuse_append(site.config.backuppc.hosts, standing.hosts, applicant.host, applicant.person.uid)
     record = standing.record
+    if record is not None and _is_resumed(applicant, claim, record):
+        return Plan(record, line=line, resumed=True)
     if claim is Claim.KNOWN and record is not None:
-        if record.retired or record.purge:
-            return Plan(record, line=line, resumed=True)
         return replace(_plan_known(applicant, record, standing, site), line=line)
     open_config = standing.config not in (None, closed_config.text(applicant.host))
     if claim is Claim.TAKEN_OVER and record is not None and record.config and open_config:
@@ -207,6 +207,12 @@ def _plan(applicant: Applicant, standing: Standing, site: Site) -> Plan:
         ours = replace(_record(applicant, record.config), os=record.os)
         return replace(_plan_known(applicant, ours, standing, site), set_aside=True, folder=True)
     return replace(_plan_new(applicant, claim, standing, site), line=line)
+
+
+def _is_resumed(applicant: Applicant, claim: Claim, record: Record) -> bool:
+    by_hand = record.by_hand and same_logon(record.person, applicant.person.uid)
+    theirs = claim is Claim.KNOWN or (claim is Claim.TAKEN_OVER and by_hand)
+    return theirs and bool(record.retired or record.purge)
 
 
 def _refuse_missing_data(host: str, site: Site) -> None:

@@ -1,8 +1,9 @@
 """A host is retired: its backups stop, its data stays, its key waits; and comes back as it was."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
-from backuppc_register.backuppc import closed_config, host_config
+from backuppc_register.backuppc import closed_config
 from backuppc_register.config import BackupPC
 from backuppc_register.rules.custody import (
     Custody,
@@ -10,9 +11,9 @@ from backuppc_register.rules.custody import (
     Refused,
     Subject,
     examined,
-    is_archive,
     lined,
     recorded,
+    refuse_linked_config,
     stop_jobs,
 )
 from backuppc_register.state import key_pairs, parts, retirement
@@ -29,6 +30,7 @@ def retire(host: str, custody: Custody) -> Done:
     """
     with examined(host, custody) as subject:
         line, record = lined(subject), recorded(subject)
+        refuse_linked_config(subject, custody)
         steps = missing_steps(subject, record, custody.folders)
         if steps and not custody.dry_run:
             close(subject, replace(record, retired=record.retired or custody.moment), custody)
@@ -44,7 +46,7 @@ def resume(host: str, custody: Custody) -> Done:
     """
     with examined(host, custody) as subject:
         line, record = lined(subject), recorded(subject)
-        if is_archive(host):
+        if record.archive_of:
             if not record.purge:
                 raise Refused(reason=f"{host} are archived backups: there is nothing to resume")
             if not custody.dry_run:
@@ -72,11 +74,9 @@ def close(subject: Subject, record: Record, custody: Custody) -> None:
 
     The record is first, so that whoever comes after a killed run knows what there is to undo.
 
-    Raises NoConfigFile; Refused where the .pl is a link.
+    Raises NoConfigFile.
     """
     host, folder, places = subject.host, custody.folders.path(subject.host), custody.config.backuppc
-    if host_config.path(places.config_dir, host).is_symlink():
-        raise Refused(reason=f"{host}.pl is a link: put the file itself there first")
     custody.folders.put_record(record)
     if subject.config != closed_config.text(host):
         if subject.config is not None:
@@ -85,10 +85,11 @@ def close(subject: Subject, record: Record, custody: Custody) -> None:
     retirement.put_key_away(folder)
 
 
-def reopen(record: Record, config: bytes | None, places: BackupPC, folders: HostFolders) -> Record:
+def reopen(record: Record, config: bytes | None, places: BackupPC, folders: HostFolders) -> None:
     """Undo `close`, how far it ever came; under the lock. *config* is the .pl as it is now.
 
-    What somebody wrote into the closed .pl meanwhile is kept beside our files. The record is last.
+    What somebody wrote into the closed .pl meanwhile is kept beside our files. The record is last: of a host
+    whose line was made by hand nothing of ours is left in use.
 
     Raises NoConfigFile.
     """
@@ -102,11 +103,13 @@ def reopen(record: Record, config: bytes | None, places: BackupPC, folders: Host
     elif kept is None and config == closed_config.text(host):
         closed_config.remove(places.config_dir, host)
     retirement.forget_config(folder)
-    reopened = replace(record, retired="", purge="")
-    folders.put_record(reopened)
-    return reopened
+    if record.by_hand:
+        folders.set_aside(host, None, datetime.now(UTC))
+    else:
+        folders.put_record(replace(record, retired="", purge=""))
 
 
 def _resuming(record: Record) -> list[str]:
-    steps = [f"{record.host} has its key and its settings back, and is backed up"] if record.retired else []
+    back = "its settings" if record.by_hand else "its key and its settings"
+    steps = [f"{record.host} has {back} back, and is backed up"] if record.retired else []
     return steps + ([_KEPT.format(host=record.host)] if record.purge else [])

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import count
+from itertools import chain, count
 
 from backuppc_register.backuppc import closed_config, host_config, host_data, hosts
 from backuppc_register.backuppc.hosts import Line
@@ -18,11 +18,12 @@ from backuppc_register.rules.custody import (
     Subject,
     examined,
     in_place,
-    is_archive,
     lined,
     note_line,
     recorded,
+    refuse_linked_config,
     refuse_missing_data,
+    refuse_unconfirmed,
 )
 from backuppc_register.rules.registration import Directory
 from backuppc_register.state import key_pairs, known_hosts, retirement
@@ -54,7 +55,10 @@ class Plan:
             steps.append(f"{subject.extent} of {host} are {self.owner}'s as {self.archive} from now on")
         if self.archive and self.purge:
             steps.append(f"the data of {self.archive} may be deleted from {self.purge}")
-        steps.append(f"{host} gets new settings and a new key; the earlier ones are set aside")
+        if record.by_hand:
+            steps.append(f"the settings of {host} are set aside, and it is not backed up for now")
+        else:
+            steps.append(f"{host} gets new settings and a new key; the earlier ones are set aside")
         steps.append(f"{host} is {record.person}'s, who registers it anew from the machine")
         return tuple(steps)
 
@@ -85,6 +89,7 @@ def transfer(host: str, person: Person, custody: Custody, *, purge_in: int | Non
     with custody.jobs.kept_away(host) as kept:
         with examined(host, custody) as subject:
             plan = _plan(subject, person, custody, purge_in)
+            refuse_unconfirmed(plan.steps(subject), custody)
             if not custody.dry_run:
                 _carry_out(plan, subject, custody)
         known = tuple(filter(None, (host, plan.archive)))
@@ -95,15 +100,15 @@ def transfer(host: str, person: Person, custody: Custody, *, purge_in: int | Non
 def _plan(subject: Subject, person: Person, custody: Custody, purge_in: int | None) -> Plan:
     host, line, record = subject.host, lined(subject), recorded(subject)
     in_place(subject, custody)
-    if is_archive(host):
+    refuse_linked_config(subject, custody)
+    if record.archive_of:
         raise Refused(reason=f"{host} are archived backups: they stay with {line.user}")
     given_again = another_entry(record.entry, person.entry)
     same = same_logon(line.user, person.uid)
     if same and same_logon(record.person, person.uid) and not given_again:
         raise Refused(reason=f"{host} is {person.uid}'s already")
     refuse_missing_data(subject, custody)
-    values = host_config.Values(host, record.full_name, custody.folders.path(host) / known_hosts.SSH_CONFIG)
-    config = host_config.render(record.os, values, custody.config.backuppc.templates)
+    config = _config(record, custody)
     owner = _earlier_owner(line, record, person, custody)
     archive = _archive(subject, owner, custody) if subject.data else ""
     _refuse_unwritable(archive, owner, person, subject, custody)
@@ -116,14 +121,27 @@ def _plan(subject: Subject, person: Person, custody: Custody, purge_in: int | No
             record,
             person=person.uid,
             entry=person.entry,
-            registered=custody.moment,
-            config=host_config.digest(config),
+            registered="" if record.by_hand else custody.moment,
+            config="" if record.by_hand else host_config.digest(config),
             verified="",
-            retired="",
+            retired=custody.moment if record.by_hand else "",
             purge="",
         ),
         config=config,
     )
+
+
+def _config(record: Record, custody: Custody) -> bytes:
+    """Return the new .pl: of a host that no machine has registered one that is closed until one does.
+
+    Whether the way that somebody made by hand leads to the new person's machine, and with which key, is not
+    known; what BackupPC does for all hosts is not known either.
+    """
+    host = record.host
+    if record.by_hand:
+        return closed_config.text(host)
+    values = host_config.Values(host, record.full_name, custody.folders.path(host) / known_hosts.SSH_CONFIG)
+    return host_config.render(record.os, values, custody.config.backuppc.templates)
 
 
 def _refuse_unwritable(archive: str, owner: str, person: Person, subject: Subject, custody: Custody) -> None:
@@ -146,12 +164,10 @@ def _earlier_owner(line: Line, record: Record, person: Person, custody: Custody)
 
 def _archive(subject: Subject, owner: str, custody: Custody) -> str:
     """Return the name for the backups: one that an earlier run had begun with, or else a new one."""
-    host = subject.host
-    begun = re.compile(rf"{re.escape(host)}_[0-9]{{8}}(-[0-9]+)?")
-    for line in subject.hosts.lines:
-        if begun.fullmatch(line.host) and _is_begun(line.host, subject, owner, custody):
-            return line.host
-    return next(name for name in _names(subject, custody) if _is_begun(name, subject, owner, custody))
+    dated = re.compile(rf"{re.escape(subject.host)}_[0-9]{{8}}(-[0-9]+)?")
+    known = [name for name in custody.folders.names() if dated.fullmatch(name)]
+    names = chain(known, _names(subject, custody))
+    return next(name for name in names if _is_begun(name, subject, owner, custody))
 
 
 def _names(subject: Subject, custody: Custody) -> Iterator[str]:
@@ -170,7 +186,7 @@ def _is_begun(name: str, subject: Subject, owner: str, custody: Custody) -> bool
     return (
         not (places.data_dir / "pc" / name).exists()
         and config in (None, closed_config.text(name))
-        and (theirs is None or theirs.full_name == recorded(subject).full_name)
+        and (theirs is None or theirs.archive_of == subject.host)
         and all(line.user == owner for line in lines)
     )
 
@@ -178,7 +194,7 @@ def _is_begun(name: str, subject: Subject, owner: str, custody: Custody) -> bool
 def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
     """Do it, each step complete on disk before the next; the hosts line is the commit.
 
-    The archive has its config, record and line before it has data, so that no nightly run finds the data
+    The archive has its record, config and line before it has data, so that no nightly run finds the data
     without a line; while the data moves, a nightly run that goes through the hosts by name (as BackupPC's do)
     counts it at least once. The archived name sorts behind the host's own.
     """
@@ -190,7 +206,7 @@ def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
     elif host_data.exists(places.data_dir, host):
         host_data.doom(places.data_dir, host, custody.now)  # the log of what never became a backup
     _rotate(plan, subject, custody)
-    if folders.public_key(host) is None:
+    if not plan.record.by_hand and folders.public_key(host) is None:
         raise NoConfigFile(detail=f"{host} has no key pair after all")
     current = hosts.read(places.hosts)
     custody.ledger.forget(host)
@@ -201,7 +217,6 @@ def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
 def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
     archive, places = plan.archive, custody.config.backuppc
     closed = closed_config.text(archive)
-    closed_config.put(places.config_dir, archive, closed)
     record = replace(
         recorded(subject),
         host=archive,
@@ -209,8 +224,10 @@ def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
         config=host_config.digest(closed),
         retired=recorded(subject).retired or custody.moment,
         purge=plan.purge,
+        archive_of=subject.host,
     )
     custody.folders.put_record(record)
+    closed_config.put(places.config_dir, archive, closed)
     if not subject.hosts.lines_for(archive):
         hosts.append(places.hosts, subject.hosts, archive, plan.owner)
     note_line(archive, custody, data=True)
@@ -222,5 +239,8 @@ def _rotate(plan: Plan, subject: Subject, custody: Custody) -> None:
     earlier = (key_pairs.PRIVATE, key_pairs.PUBLIC, retirement.KEY, retirement.CONFIG, retirement.EDITED)
     config = host_config.path(places.config_dir, host) if subject.config is not None else None
     folders.set_parts_aside(host, earlier, config, custody.now)
-    folders.complete(plan.record)
+    if plan.record.by_hand:
+        folders.put_record(plan.record)
+    else:
+        folders.complete(plan.record)
     host_config.write(places.config_dir, host, plan.config)

@@ -226,7 +226,8 @@ class HostFolders:
             files.sync_folder(self._aside)
             for path in going:
                 path.unlink()
-            files.sync_folder(self.path(host))
+            if going:
+                files.sync_folder(self.path(host))
 
     def _begin_aside(self) -> None:
         if not parts.is_folder(self._aside):

@@ -10,19 +10,21 @@ from backuppc_register.state import parts
 
 NAME = "record.json"
 FORMAT = 1
-_NEVER_EMPTY = ("host", "full_name", "person")
-_MAY_BE_ABSENT = ("verified", "retired", "purge", "rsync")
+_NEVER_EMPTY = ("host",)
+_MAY_BE_ABSENT = ("verified", "retired", "purge", "rsync", "archive_of")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One registration.
+    """One registration, or what we have to remember of a host whose line was made by hand.
 
+    Of the latter *full_name* and *registered* are empty, and *person* may be.
     *person* is the canonical uid, *entry* the directory's own mark of that person (`Person.entry`).
     *address* is the peer's at the time *registered* (UTC, ISO 8601, whole seconds). *config* is the SHA-256,
     in hex, of the per-host .pl as we wrote it; empty where the .pl is not ours. *verified* and *retired* say
     when the way back was last proved and backups were stopped, *purge* from when the data may be deleted;
-    each is empty for never. *rsync* is the machine's version, as it told when it was verified.
+    each is empty for never. *rsync* is the machine's version, as it told when it was verified. *archive_of*
+    is the host whose earlier backups these are, by a name that no machine has; empty for a host.
     """
 
     host: str
@@ -37,6 +39,12 @@ class Record:
     retired: str = ""
     purge: str = ""
     rsync: str = ""
+    archive_of: str = ""
+
+    @property
+    def by_hand(self) -> bool:
+        """Tell whether no machine has ever registered so."""
+        return not self.full_name
 
 
 def to_bytes(record: Record) -> bytes:
@@ -64,7 +72,12 @@ def from_bytes(content: bytes) -> Record:
         if not isinstance(value, str) or (name in _NEVER_EMPTY and not value):
             raise ValueError(f"has no {name}")
         values[name] = value
-    return Record(**values)
+    record = Record(**values)
+    if record.by_hand and record.registered:
+        raise ValueError("has no full_name")
+    if not record.by_hand and not record.person:
+        raise ValueError("has no person")
+    return record
 
 
 def read(folder: Path) -> Record | None:
