@@ -16,12 +16,12 @@ import pytest
 from pytest_mock import MockerFixture
 
 from backuppc_register import config, programs
-from backuppc_register.admin import diagnose
+from backuppc_register.admin import diagnose, server
 from backuppc_register.admin.context import Start
 from backuppc_register.backuppc import hosts, main_config
 from backuppc_register.errors import Misconfigured, NoConfigFile
 from backuppc_register.network import greeting
-from backuppc_register.rules.diagnosis import ours, services, theirs
+from backuppc_register.rules.diagnosis import ours, services, theirs, way_in
 from backuppc_register.rules.diagnosis.finding import Answer, Finding, Level, examine, green, red, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.host_folder import HostFolders
@@ -270,7 +270,7 @@ class TestSshd:
     ) -> None:
         sshd = {"port": str(listening[0]), **told}
 
-        found = bad(services.sshd, replace(situation, sshd=sshd))
+        found = bad(way_in.sshd, replace(situation, sshd=sshd))
 
         assert [words in what for _, what in found if words] == ([True] if words else [])
         assert bool(found) == bool(words)
@@ -279,12 +279,12 @@ class TestSshd:
         port, said = listening
         said[0] = b"220 mail\r\n"
 
-        assert "no sshd" in bad(services.sshd, replace(situation, sshd={"port": str(port)}))[0][1]
+        assert "no sshd" in bad(way_in.sshd, replace(situation, sshd={"port": str(port)}))[0][1]
 
     def test_its_settings_as_it_tells_them(self) -> None:
         told = "port 22\nport 2222\nallowusers root\nallowusers backuppc\nusepam yes\n"
 
-        assert diagnose._words(told) == {"port": "22", "allowusers": "root backuppc", "usepam": "yes"}
+        assert server._words(told) == {"port": "22", "allowusers": "root backuppc", "usepam": "yes"}
 
 
 @pytest.mark.parametrize(
@@ -393,8 +393,8 @@ def test_a_key_with_a_mistake_leaves_the_rest_of_the_configuration_readable() ->
 
 
 def test_where_no_folder_tells_the_account_that_is_said(tmp_path: Path, mocker: MockerFixture) -> None:
-    mocker.patch.object(diagnose, "_DEBIANS", {"hosts": "/nowhere/hosts", "config_dir": "/nowhere"})
-    mocker.patch.object(diagnose, "_STATE", "/nowhere")
+    mocker.patch.object(server, "_DEBIANS", {"hosts": "/nowhere/hosts", "config_dir": "/nowhere"})
+    mocker.patch.object(server, "_STATE", "/nowhere")
     start = Start(tmp_path / "config.toml", "chef", io.StringIO(), io.StringIO())
     (tmp_path / "config.toml").write_text("[backuppc]\ndata_dir = '/nowhere'\n")
 

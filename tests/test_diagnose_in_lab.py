@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 
 import pytest
 from lab import Lab
+from services import slapd
 
 pytestmark = pytest.mark.lab
 
@@ -73,7 +75,7 @@ def test_a_third_account_is_told_to_stay_away(site):
 
 
 def test_one_screen_with_advice_and_metrics_for_monitoring(site):
-    site.dugong.run(f"install -d -o backuppc /srv/prometheus; chmod 777 {STATE}", check=True)
+    site.dugong.run(f"install -d -m 755 /srv/prometheus; chmod 777 {STATE}", check=True)  # root's
 
     answer = site.diagnose("--prometheus", "/srv/prometheus/backuppc.prom")
 
@@ -100,6 +102,8 @@ def perl(line: str) -> str:
 HOSTS = f"cp -a /root/hosts {ETC}/hosts"
 PERL = f"cp -a /root/config.pl {ETC}/config.pl"
 KEYS = f"{TOP}/.ssh/authorized_keys"
+SOON = f"{date.today() + timedelta(days=10):%Y%m%d}"
+LIB, PROGRAM = "/usr/share/backuppc/lib/BackupPC/Lib.pm", "/opt/backuppc-register/backuppc_register"
 RECORD = f"{STATE}/hosts/dormeur/record.json"
 
 
@@ -200,7 +204,30 @@ BROKEN = {
     "config.pl has a mistake": (perl("$Conf{"), PERL, "backuppc-config", "red", "config.pl"),
     "a host's .pl is closed": (
         f"chown root {ETC}/dormeur.pl; chmod 600 {ETC}/dormeur.pl", f"chown backuppc {ETC}/dormeur.pl",
-        "per-host-configs", "red", "dormeur.pl",
+        "settings-files", "red", "closed to backuppc: /etc/backuppc/dormeur.pl",
+    ),
+    "everybody can write config.pl": (
+        f"chmod 666 {ETC}/config.pl", f"chmod 644 {ETC}/config.pl",
+        "settings-files", "red", "everybody can write /etc/backuppc/config.pl",
+    ),
+    "the web server can write BackupPC's folder": (
+        f"chmod g+w {ETC}", f"chmod g-w {ETC}",
+        "settings-files", "yellow", "a group can write /etc/backuppc,",
+    ),
+    "everybody can write the hosts file": (
+        f"chmod 666 {ETC}/hosts", f"chmod 644 {ETC}/hosts", "hosts-file", "yellow", "written by others",
+    ),
+    "a host without a user": (add("calmar 0"), HOSTS, "hosts-lines", "yellow", "no user: calmar"),
+    "BackupPC is an older one": (
+        edit(LIB, "s/4[.]4[.]0/4.3.2/"), back(LIB),
+        "backuppc", "red", "BackupPC is 4.3.2",
+    ),
+    "others can change our program": (
+        f"chmod o+w {PROGRAM}/errors.py", f"chmod o-w {PROGRAM}/errors.py",
+        "program", "red", "errors.py has mode",
+    ),
+    "our program is BackupPC's account's": (
+        f"chown backuppc {PROGRAM}", f"chown root {PROGRAM}", "program", "red", "is owned by uid",
     ),
     "BackupPC's data is elsewhere": (
         perl('$Conf{TopDir} = "/srv/backuppc";'), PERL, "top-dir", "red", "/srv/backuppc",
@@ -233,6 +260,43 @@ BROKEN = {
     ),
     "our program is elsewhere": (
         edit(KEYS, "s,/opt/,/usr/,"), back(KEYS), "authorized-keys", "red", "starts /usr/bin/python3",
+    ),
+    "the register-key has expired": (
+        edit(KEYS, 's/^restrict,/&expiry-time="20260101",/'), back(KEYS),
+        "authorized-keys", "red", "lab expired on 20260101",
+    ),
+    "the register-key expires soon": (
+        edit(KEYS, f's/^restrict,/&expiry-time="{SOON}",/'), back(KEYS),
+        "authorized-keys", "yellow", "lab expires on",
+    ),
+    "a register-key without a label": (
+        edit(KEYS, "s/ --register-key lab//"), back(KEYS), "authorized-keys", "yellow", "has no label",
+    ),
+    "the register-key opens a shell as well": (
+        f"cp -a {KEYS} /root/edited; cat /root/register-key.pub >> {KEYS}", back(KEYS),
+        "authorized-keys", "red", "lab has another line",
+    ),
+    "the private half is another key's": (
+        f"cp -a {KEYS} /root/edited; {ADMIN} register-key add x; {ADMIN} register-key add y;"
+        f" cp {STATE}/register-keys/y/key {STATE}/register-keys/x/key",
+        f"{ADMIN} register-key revoke x; {ADMIN} register-key revoke y; {back(KEYS)}",
+        "authorized-keys", "yellow", "private half of the register-key x",
+    ),
+    "sshd reads other files": (
+        "echo 'AuthorizedKeysFile /etc/ssh/keys/%u' > /etc/ssh/sshd_config.d/x.conf",
+        "rm /etc/ssh/sshd_config.d/x.conf",
+        "authorized-keys", "red", "sshd does not read /var/lib/backuppc/.ssh/authorized_keys",
+    ),
+    "a nameserver that is none": (
+        edit(CONFIG, 's/^nameservers = .*/nameservers = ["127.0.0.1", "127.0.0.9"]/'), back(CONFIG),
+        "dns", "red", "127.0.0.9",
+    ),
+    "this server has no domain": (
+        "hostname nowhere", "hostname dugong", "dns", "yellow", "without a domain",
+    ),
+    "nobody knows this server's name": (
+        "hostname elsewhere.univ-brest.fr", "hostname dugong",
+        "dns", "yellow", "knows no address of elsewhere",
     ),
     "authorized_keys is open": (
         f"chmod 666 {KEYS}", f"chmod 600 {KEYS}", "authorized-keys", "red", "sshd ignores",
@@ -323,6 +387,55 @@ def test_pages_without_a_login_are_named(site):
     assert [one[:2] for one in gone] == [("web", "yellow")]
     assert [one[:2] for one in open_] == [("web", "red")]
     assert "open to everybody" in open_[0][2]
+
+
+def test_pages_that_are_open_by_http_are_named_where_people_are_told_https(site):
+    site.web.stop()
+    site.serve("200")
+    site.dugong.configure("http://127.0.0.1/", "https://127.0.0.1/")
+    found = site.findings("--only", "web")
+    site.dugong.configure("https://127.0.0.1/", "http://127.0.0.1/")
+    site.web.stop()
+
+    assert [one[1] for one in found] == ["red"]
+    assert "open to everybody: http://127.0.0.1/" in found[0][2]
+
+
+def test_a_person_called_like_backuppcs_account_and_one_who_is_gone_are_named(site):
+    site.dugong.slapd.add(slapd.person("backuppc", "Bertrand Ackup"))
+    site.dugong.slapd.remove("cmartin")
+    found = site.findings("--only", "namesake", "--only", "persons")
+    site.dugong.slapd.remove("backuppc")
+
+    assert [one[:2] for one in found] == [("namesake", "red"), ("persons", "yellow")]
+    assert "a person backuppc, whom CgiAdminUsers" in found[0][2]
+    assert "gone: dormeur (cmartin)" in found[1][2]
+
+
+def test_a_log_that_nobody_has_written_to_yet_is_no_reason_to_call_it_well(site):
+    log = "/var/log/backuppc-register.log"
+    change(site.dugong, f"rm {log}; : rsyslog")
+    begun = site.findings("--only", "syslog")
+    made = site.dugong.exists(log)
+    change(site.dugong, f"rm {log}; sed -i s/^local3/local5/ /etc/rsyslog.conf")
+    lost = site.findings("--only", "syslog")
+    change(site.dugong, "sed -i s/^local5/local3/ /etc/rsyslog.conf")
+
+    assert (begun, made) == ([], True)
+    assert [one[:2] for one in lost] == [("syslog", "red")]
+
+
+def test_without_a_file_the_journal_tells_whether_a_line_arrived(site):
+    log = "/var/log/backuppc-register.log"
+    # What journalctl says of a line, without a systemd: the words of rsyslog's own file.
+    says = "#!/bin/sh\nsed 's/^.*backuppc-register[^:]*: //' /var/log/journal\n"
+    site.dugong.write("/usr/bin/journalctl", says, mode=0o755)
+    change(site.dugong, f"sed -i s,{log},/var/log/journal, /etc/rsyslog.conf; rm -f {log}")
+    found = site.findings("--only", "syslog")
+    site.dugong.run("rm /usr/bin/journalctl", check=True)
+    change(site.dugong, f"sed -i s,/var/log/journal,{log}, /etc/rsyslog.conf")
+
+    assert found == []
 
 
 def test_a_server_with_nothing_left_gets_an_answer_all_the_same(site):

@@ -2,22 +2,18 @@
 
 import argparse
 import os
-import pwd
-import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
-from backuppc_register import config, files, journal, programs
-from backuppc_register.account import WrongAccount, become_owner
+from backuppc_register import files
 from backuppc_register.admin import options as shared
+from backuppc_register.admin import server
 from backuppc_register.admin.context import Start
-from backuppc_register.config import Config
+from backuppc_register.admin.in_account import done_as_owner
 from backuppc_register.errors import Misconfigured
-from backuppc_register.rules.diagnosis import ours, services, theirs
+from backuppc_register.rules.diagnosis import ours, services, theirs, way_in
 from backuppc_register.rules.diagnosis.finding import Finding, Level, examine
 from backuppc_register.rules.diagnosis.situation import Situation
 
@@ -25,22 +21,10 @@ SUMMARY = "say what is wrong with this server; 0 where nothing is, 1 where anyth
 EXAMPLE = """backuppc-register-admin diagnose
   backuppc-register-admin diagnose --quiet --prometheus /var/lib/prometheus/node-exporter/backuppc.prom"""
 
-CHECKS = {**ours.CHECKS, **theirs.CHECKS, **services.CHECKS}
+CHECKS = {**ours.CHECKS, **theirs.CHECKS, **way_in.CHECKS, **services.CHECKS}
 
-_LOG = Path("/var/log/backuppc-register.log")
-_DEBIANS = {"hosts": "/etc/backuppc/hosts", "config_dir": "/etc/backuppc"}
-_STATE = "/var/lib/backuppc-register"
-_FOR_THE_LOG = 3.0  # seconds
 _COLOURS = {Level.GREEN: "\x1b[32m", Level.YELLOW: "\x1b[33m", Level.RED: "\x1b[31m"}
 _PLAIN = "\x1b[0m"
-
-
-@dataclass(frozen=True)
-class _Privileged:
-    """What only root can see, taken before we become BackupPC's account."""
-
-    sshd: dict[str, str] | None = None
-    log: IO[bytes] | None = None
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,9 +40,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_alone(start: Start, options: argparse.Namespace) -> int:
     """Look at everything, as far as each thing can be looked at; 1 where anything is not green."""
-    situation = _situation(start, options.logon)
-    checks = {name: check for name, check in CHECKS.items() if name in (options.only or CHECKS)}
-    found = [one for name, check in checks.items() for one in examine(name, check, situation)]
+    there = server.found(start)
+    wanted = [name for name in CHECKS if name in (options.only or CHECKS)]
+    seen = server.seen(there, log="syslog" in wanted)
+    # In a child: what is written and printed afterwards is who started us.
+    answers = done_as_owner(there.folder, lambda: _examined(there.situation(seen, options.logon), wanted))
+    found = [Finding(name, Level(level), what, advice) for name, level, what, advice in answers]
     if options.json:
         start.json([{**vars(one), "level": str(one.level)} for one in found])
     else:
@@ -68,98 +55,9 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     return 1 if any(one.level for one in found) else 0
 
 
-def _situation(start: Start, logon: str) -> Situation:
-    """Return the server, whose configuration may be broken or missing, as BackupPC's account sees it.
-
-    Raises WrongAccount; Misconfigured where nothing tells that account.
-    """
-    document, problem = _document(start.config_path)
-    settings = config.as_far_as_readable(document)
-    folder = _folder_of_the_account(settings)
-    seen = _privileged(pwd.getpwuid(folder.stat().st_uid).pw_name) if os.geteuid() == 0 else _Privileged()
-    account = pwd.getpwnam(become_owner(folder))
-    if not problem:
-        try:
-            settings = config.check(document)
-        except Misconfigured as error:
-            problem = error.detail
-            settings = config.as_far_as_readable(document)
-    return Situation(
-        config=settings,
-        config_path=start.config_path,
-        problem=problem,
-        account=account.pw_name,
-        uid=account.pw_uid,
-        home=Path(account.pw_dir),
-        sshd=seen.sshd,
-        logon=logon,
-        arrived=lambda: _arrives(settings, seen.log, start.administrator),
-    )
-
-
-def _document(path: Path) -> tuple[dict[str, Any], str]:
-    """Return our configuration with Debian's places where it tells none, and why it cannot be read."""
-    try:
-        document, problem = config.read(path), ""
-    except Misconfigured as error:
-        document, problem = {}, error.detail
-    if problem or not isinstance(document.get("backuppc", {}), dict):
-        return {"backuppc": _DEBIANS, "state": {"directory": _STATE}}, problem
-    told = {"backuppc": {**_DEBIANS, **document.get("backuppc", {})}}
-    return {**document, **told, "state": document.get("state", {"directory": _STATE})}, problem
-
-
-def _folder_of_the_account(settings: Config) -> Path:
-    """Return a folder that is of BackupPC's account: config_dir, or where that is broken, the next best."""
-    for folder in (settings.backuppc.config_dir, settings.backuppc.data_dir, settings.state.directory):
-        try:
-            if pwd.getpwuid(folder.stat().st_uid).pw_uid:
-                return folder
-        except PermissionError as error:
-            raise WrongAccount(detail=f"uid {os.geteuid()} may not see {folder}") from error
-        except (OSError, KeyError):
-            continue
-    raise Misconfigured(detail="no folder of BackupPC's or ours tells BackupPC's account: is it installed?")
-
-
-def _privileged(account: str) -> _Privileged:
-    """Look at what only root can see."""
-    try:
-        log = _LOG.open("rb")
-        log.seek(0, os.SEEK_END)
-    except OSError:
-        log = None
-    try:
-        asked = ["sshd", "-T", "-C", f"user={account},host=localhost,addr=127.0.0.1"]
-        ended = programs.run(asked, _FOR_THE_LOG, path=programs.PATH_OF_ROOT)
-    except OSError:
-        return _Privileged(None, log)
-    return _Privileged(None if ended.status else _words(ended.said.decode("utf-8", "replace")), log)
-
-
-def _words(told: str) -> dict[str, str]:
-    """Return sshd's settings; of one with several lines all values, but for the port, whose first serves."""
-    found: dict[str, str] = {}
-    for line in told.splitlines():
-        name, _, value = line.partition(" ")
-        found[name] = f"{found[name]} {value}" if name in found and name != "port" else found.get(name, value)
-    return found
-
-
-def _arrives(settings: Config, log: IO[bytes] | None, administrator: str) -> bool | None:
-    """Send a line, and tell whether it comes to the log's file; None where that cannot be seen."""
-    token = f"{secrets.randbelow(10**8):08d}"
-    detail = f"by {administrator}"
-    journal.write(journal.Entry("", "diagnose", "notice", request=token, detail=detail), settings.syslog)
-    if log is None:
-        return None
-    until, said = time.monotonic() + _FOR_THE_LOG, b""
-    while time.monotonic() < until:
-        said += log.read()
-        if f"request={token} ".encode() in said:
-            return True
-        time.sleep(0.02)
-    return False
+def _examined(situation: Situation, wanted: Iterable[str]) -> list[tuple[str, int, str, str]]:
+    found = (one for name in wanted for one in examine(name, CHECKS[name], situation))
+    return [(one.name, int(one.level), one.what, one.advice) for one in found]
 
 
 def _print(start: Start, found: Iterable[Finding], *, quiet: bool) -> None:
@@ -185,7 +83,7 @@ def _print(start: Start, found: Iterable[Finding], *, quiet: bool) -> None:
 def _write_metrics(path: Path, found: Iterable[Finding]) -> None:
     """Write the worst level of each check in Prometheus' text format, complete or not at all.
 
-    Raises Misconfigured where BackupPC's account cannot write there.
+    Raises Misconfigured where who started us cannot write there.
     """
     worst: dict[str, int] = {}
     for one in found:
@@ -199,4 +97,4 @@ def _write_metrics(path: Path, found: Iterable[Finding]) -> None:
     try:
         files.write(path, "\n".join(lines).encode("ascii"), 0o644)
     except OSError as error:
-        raise Misconfigured(detail=f"--prometheus: {error}; the folder must be open to us") from error
+        raise Misconfigured(detail=f"--prometheus: {error}; start it as who may write there") from error

@@ -122,6 +122,15 @@ class RegisterKeys:
         lost = sorted(held.keys() - {key.label for key in found})
         return (*found, *(RegisterKey(label, held[label], held=held[label]) for label in lost))
 
+    def unbound(self) -> tuple[str, ...]:
+        """Return the labels of the register-keys that another line lets in too, to something else than ours.
+
+        sshd takes the first line of a key. Raises NoConfigFile.
+        """
+        bound = {key.fingerprint: key.label for key in self.all() if key.fingerprint}
+        others = (line for line in _lines(self._content()) if _read(line, {}) is None)
+        return tuple(bound[key] for line in others if (key := _key_of(line)) in bound)
+
     def private(self, label: str) -> bytes | None:
         """Return the private key of *label*, None where we do not hold it; raises NoConfigFile."""
         if not possible_label(label) or not parts.is_folder(self._folder / label):
@@ -282,6 +291,11 @@ def _label_of(command: str) -> str | None:
         if word == "--register-key":
             return rest[n + 1] if n + 1 < len(rest) else ""
     return ""
+
+
+def _key_of(line: bytes) -> str:
+    """Return the fingerprint of the key in a line, with options or without, "" where there is none."""
+    return _fingerprint(line) or _fingerprint(line[len(_field(line)) :])
 
 
 def _fingerprint(public: bytes) -> str:

@@ -1,6 +1,6 @@
 """What a check finds."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeVar
@@ -29,6 +29,8 @@ class Finding:
     advice: str = ""
 
 
+_SHOWN = 5  # of what there is a list of
+
 SituationT = TypeVar("SituationT")
 Answer = tuple[Level, str, str]
 """A level, what is so, and advice: a finding but for its name."""
@@ -49,6 +51,12 @@ def yellow(what: str, advice: str) -> Answer:
 def red(what: str, advice: str) -> Answer:
     """Return that something does not work, or that people's data is at risk."""
     return Level.RED, what, advice
+
+
+def some(items: Sequence[str], between: str = ", ") -> str:
+    """Return *items* in a row, of many the first ones and how many more there are."""
+    more = len(items) - _SHOWN
+    return between.join(items[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def examine(name: str, check: Check[SituationT], situation: SituationT) -> list[Finding]:

@@ -10,14 +10,13 @@ from pathlib import Path
 from backuppc_register import programs
 from backuppc_register.errors import RegisterError
 from backuppc_register.rules import consistency
-from backuppc_register.rules.diagnosis.finding import Answer, green, red, yellow
+from backuppc_register.rules.diagnosis.finding import Answer, green, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state import key_pairs
 from backuppc_register.state.ledger import Ledger
 from backuppc_register.state.records import Record
 
 _ADMIN = "backuppc-register-admin"
-_SHOWN = 5  # of what there is a list of
 _LATE = timedelta(hours=2)  # since the last reconcile
 _LOW, _LOWEST = 0.05, 0.01  # of a disk's space or inodes
 _LEAST = 1 << 30  # bytes
@@ -74,7 +73,7 @@ def state_files(situation: Situation) -> Iterator[Answer]:
             odd += [f"{path} {problem}" for problem in _oddities(path, situation.uid)]
     if odd:
         advice = f"They must be {situation.account}'s, private keys with mode 600: ssh refuses others."
-        yield red(_some(odd), advice)
+        yield red(some(odd, "; "), advice)
 
 
 def _oddities(path: Path, uid: int) -> Iterator[str]:
@@ -107,7 +106,7 @@ def reconciled(situation: Situation) -> Iterator[Answer]:
         yield yellow(f"{_ADMIN} reconcile ran last at {last or 'no time'}", timer)
     if lost := sorted(known.keys() - {line.host for line in situation.lines}):
         advice = f"{_ADMIN} reconcile, before BackupPC's next nightly run deletes their backups."
-        yield red(f"lost their hosts lines: {_some(lost)}", advice)
+        yield red(f"lost their hosts lines: {some(lost)}", advice)
 
 
 def undecided(situation: Situation) -> Iterator[Answer]:
@@ -117,7 +116,7 @@ def undecided(situation: Situation) -> Iterator[Answer]:
     )
     told = [f"{one.host}: {one.what}" if one.host else one.what for one in wrong]
     if told:
-        yield yellow(_some(told), f"{_ADMIN} reconcile --dry-run tells all of it, with advice.")
+        yield yellow(some(told, "; "), f"{_ADMIN} reconcile --dry-run tells all of it, with advice.")
 
 
 def purges(situation: Situation) -> Iterator[Answer]:
@@ -125,7 +124,7 @@ def purges(situation: Situation) -> Iterator[Answer]:
     yesterday = datetime.now(UTC) - timedelta(days=1)
     due = [record.host for record in _records(situation) if _is_before(record.purge, yesterday)]
     if due:
-        yield yellow(f"still not purged: {_some(due)}", f"{_ADMIN} purge --due, once a day from cron.")
+        yield yellow(f"still not purged: {some(due)}", f"{_ADMIN} purge --due, once a day from cron.")
 
 
 def _records(situation: Situation) -> Iterator[Record]:
@@ -203,11 +202,6 @@ def syslog(situation: Situation) -> Iterator[Answer]:
             yield red("a line that was sent did not arrive in the log's file", advice)
         case _:
             yield green("a line that was sent arrived")
-
-
-def _some(items: list[str]) -> str:
-    more = len(items) - _SHOWN
-    return "; ".join(items[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 CHECKS = {

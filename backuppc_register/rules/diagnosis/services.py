@@ -1,24 +1,22 @@
-"""Checks of the services that we depend on: directory, DNS, sshd, the web pages."""
+"""Checks of the services that we depend on, and of the machines: directory, DNS, the web pages."""
 
-import shlex
+import platform
 import socket
-import stat
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from backuppc_register import __version__
 from backuppc_register.errors import BadUser, InvalidDnsName, NoConfigFile, RegisterError
 from backuppc_register.network import greeting
 from backuppc_register.person import another_entry, possible_logon
-from backuppc_register.rules.diagnosis.finding import Answer, green, red, yellow
+from backuppc_register.rules.diagnosis.finding import Answer, green, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.records import Record
-from backuppc_register.state.register_keys import RegisterKeys
 
 # The checks that need ldap3 or dnspython import them: without them, all others still tell.
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ _SLOW = 1.0  # seconds, after which an answer is worth a word
 _FOR_UIDS = 5.0  # seconds for all persons
 _NOBODY = "backuppc-register-test"
 _LIBRARIES = {"ldap3": "python3-ldap3", "dnspython": "python3-dnspython", "paramiko": "python3-paramiko"}
-_SHOWN = 5
 _PAGES = ("/backuppc/", "/backuppc/index.cgi", "/BackupPC_Admin", "/cgi-bin/BackupPC_Admin")
 _OF_BACKUPPC = ("BackupPC_stnd", "BackupPC_retro", "action=adminOpts", "<title>BackupPC")
 
@@ -59,13 +56,29 @@ def directory(situation: Situation) -> Iterator[Answer]:
             advice = "Is [directory] base or filter wrong? --logon names somebody else to look for."
             yield yellow(f"{url} does not know {logon}", advice)
         else:
-            yield green(f"{url} answered in {took * 1000:.0f} ms" + (f", {logon} found" if found else ""))
+            who = f"{logon} found" if logon else "nobody was looked for: --logon names somebody"
+            yield green(f"{url} answered in {took * 1000:.0f} ms, {who}")
 
 
 def _logon(situation: Situation) -> str:
     if situation.logon:
         return situation.logon
     return next((person for person in situation.persons if possible_logon(person)), "")
+
+
+def namesake(situation: Situation) -> Iterator[Answer]:
+    """Look whether a person is called like BackupPC's account, which BackupPC takes for an administrator."""
+    from backuppc_register.network.directory import Directory
+
+    admins = str(situation.known_settings.get("CgiAdminUsers", "") or "")
+    if not situation.config.directory.servers or situation.account not in admins.split():
+        return
+    try:
+        person = Directory(situation.config.directory).find(situation.account, _WITHIN)
+    except RegisterError:
+        return  # there is none, or `directory` tells
+    what = f"the directory has a person {person.uid}, whom CgiAdminUsers makes an administrator"
+    yield red(what, f"Take {situation.account} out of CgiAdminUsers and name your administrators there.")
 
 
 def persons(situation: Situation) -> Iterator[Answer]:
@@ -95,9 +108,9 @@ def persons(situation: Situation) -> Iterator[Answer]:
             return  # `directory` tells
     if again:
         advice = "backuppc-register-admin transfer, or the newcomer of that logon reads the old backups."
-        yield red(f"a uid was given out again: {_some(again)}", advice)
+        yield red(f"a uid was given out again: {some(again)}", advice)
     if gone:
-        yield yellow(f"people who are gone: {_some(gone)}", "backuppc-register-admin retire or purge.")
+        yield yellow(f"people who are gone: {some(gone)}", "backuppc-register-admin retire or purge.")
     yield green(f"{asked} of {len(records)} registrations looked at")
 
 
@@ -151,71 +164,6 @@ def _both_ways(asking: "Resolver", name: str, where: str, situation: Situation) 
     yield green(f"{where} knows {name}")
 
 
-def sshd(situation: Situation) -> Iterator[Answer]:
-    """Look whether sshd answers, and lets BackupPC's account in with the register-key."""
-    told = situation.sshd or {}
-    port = int(told.get("port", "22"))
-    try:
-        words = greeting.first_words("127.0.0.1", port, _WITHIN)
-    except OSError as error:
-        yield red(f"sshd does not answer on port {port}: {error}", "systemctl status ssh")
-        return
-    if not words.startswith("SSH-"):
-        yield red(f"on port {port} answers no sshd: {words[:40]}", "systemctl status ssh")
-    if situation.sshd is None:
-        yield green(f"{words}; only root can ask sshd for its settings (sshd -T)")
-        return
-    for name, wanted in (("usepam", "yes"), ("pubkeyauthentication", "yes"), ("forcecommand", "none")):
-        if told.get(name, wanted) != wanted:
-            yield red(f"sshd has {name} {told[name]}", f"{situation.account} needs {name} {wanted}.")
-    for name in ("allowusers", "denyusers", "allowgroups", "denygroups"):
-        if name in told and not _lets_in(name, told[name].split(), situation.account):
-            yield red(f"sshd's {name} shuts {situation.account} out: {told[name]}", "See sshd_config(5).")
-    yield green(words)
-
-
-def _lets_in(name: str, words: list[str], account: str) -> bool:
-    named = any(word.partition("@")[0] == account for word in words)
-    # A group's members and patterns are not looked at: they may let in, so only plain names are a no.
-    plain = not any(set(word) & set("*?!") for word in words)
-    return (named or not plain) if name == "allowusers" else name != "denyusers" or not named
-
-
-def authorized_keys(situation: Situation) -> Iterator[Answer]:
-    """Look whether the register-keys' lines are restricted and start our program, which is there."""
-    path = situation.home / ".ssh" / "authorized_keys"
-    if not path.exists():
-        yield red(f"there is no {path}: nobody can register", "backuppc-register-admin register-key add main")
-        return
-    for place in (situation.home, path.parent, path):
-        status = place.stat()
-        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or status.st_uid not in (0, situation.uid):
-            yield red(f"sshd ignores {path}: see owner and mode of {place}", f"chmod go-w {place}")
-    keys = [key for key in RegisterKeys(situation.config.state.directory, path).all() if key.line]
-    if not keys:
-        yield red(f"{path} has no register-key", "backuppc-register-admin register-key add main")
-    for key in keys:
-        if not key.restricted:
-            advice = "Put restrict before command=: it would forward ports and open terminals."
-            yield red(f"the register-key {key.label or '(no label)'} is not restricted", advice)
-        if not key.label:
-            yield yellow("a register-key has no label", "Add --register-key LABEL to its command.")
-        yield from _program(key.command, key.label)
-        if key.expires and key.expires <= time.strftime("%Y%m%d"):
-            yield red(f"the register-key {key.label} expired on {key.expires}", "register-key add, bundle")
-
-
-def _program(command: str, label: str) -> Iterator[Answer]:
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        words = []
-    missing = [word for word in words if word.startswith("/") and not Path(word).exists()]
-    if not words or missing:
-        advice = f"There is no {' '.join(missing) or 'command'}."
-        yield red(f"the register-key {label} starts {command}", advice)
-
-
 def web(situation: Situation) -> Iterator[Answer]:
     """Look whether BackupPC's pages ask for a login: whoever has none is an administrator there."""
     url = situation.config.server.url.replace("{host}", "localhost")
@@ -223,29 +171,35 @@ def web(situation: Situation) -> Iterator[Answer]:
     if not parts.hostname:
         yield yellow("not looked at: no [server] url is told", "See docs/configuration.md.")
         return
-    origin = f"{parts.scheme}://{parts.netloc}"
-    urls = dict.fromkeys((url.partition("?")[0], *(origin + path for path in _PAGES)))
-    shown, failures = [], []
-    for one in urls:
-        try:
-            page = greeting.page(one, _WITHIN)
-        except OSError as error:
-            failures.append(f"{one}: {error}")
-            break  # the same server
-        if page.status == 200 and any(word in page.text for word in _OF_BACKUPPC):
-            shown.append(one)
+    shown, failure = _shown(f"{parts.scheme}://{parts.netloc}", parts.path)
+    other = {"http": "https", "https": "http"}[parts.scheme]
+    # The same pages by the other way, which a login may have been forgotten for; mostly there is none.
+    shown += _shown(f"{other}://{parts.hostname}", parts.path)[0]
     if shown:
         advice = "Let the web server ask for a login: BackupPC takes who has none for an administrator."
-        yield red(f"BackupPC's pages are open to everybody: {_some(shown)}", advice)
-    elif failures:
-        yield yellow(f"the web pages cannot be looked at: {failures[0]}", "See [server] url.")
+        yield red(f"BackupPC's pages are open to everybody: {some(shown)}", advice)
+    elif failure:
+        yield yellow(f"the web pages cannot be looked at: {failure}", "See [server] url.")
     else:
         yield green("they ask for a login, seen from here")
 
 
+def _shown(origin: str, path: str) -> tuple[list[str], str]:
+    """Return which pages of *origin* BackupPC shows without a login, and why no more can be looked at."""
+    shown: list[str] = []
+    for url in dict.fromkeys(origin + one for one in (path, *_PAGES)):
+        try:
+            page = greeting.page(url, _WITHIN)
+        except (OSError, ValueError) as error:
+            return shown, f"{url}: {error}"
+        if page.status == 200 and any(word in page.text for word in _OF_BACKUPPC):
+            shown.append(url)
+    return shown, ""
+
+
 def libraries(situation: Situation) -> Iterator[Answer]:
-    """Look at the libraries that we use."""
-    found = []
+    """Look at our own version, and at those of the libraries that we use."""
+    found = [f"backuppc-register {__version__}", f"Python {platform.python_version()}"]
     for name, package in _LIBRARIES.items():
         try:
             found.append(f"{name} {version(name)}")
@@ -259,7 +213,7 @@ def clients(situation: Situation) -> Iterator[Answer]:
     told = [record for record in _records(situation) if record.rsync and not record.retired]
     old = [f"{record.host} ({record.rsync})" for record in told if _is_old(record.rsync)]
     if old:
-        yield yellow(f"machines with an rsync before 3.4: {_some(old)}", "Let their owners update it.")
+        yield yellow(f"machines with an rsync before 3.4: {some(old)}", "Let their owners update it.")
     elif told:
         yield green(f"{len(told)} machines have told their rsync")
 
@@ -270,17 +224,11 @@ def _is_old(rsync: str) -> bool:
     return all(number.isdigit() for number in numbers) and [int(number) for number in numbers] < [3, 4]
 
 
-def _some(items: list[str]) -> str:
-    more = len(items) - _SHOWN
-    return ", ".join(items[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
 CHECKS = {
     "directory": directory,
+    "namesake": namesake,
     "persons": persons,
     "dns": dns,
-    "sshd": sshd,
-    "authorized-keys": authorized_keys,
     "web": web,
     "libraries": libraries,
     "clients": clients,

@@ -10,12 +10,11 @@ from pathlib import Path
 from backuppc_register import programs, resources
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon import Daemon
-from backuppc_register.rules.diagnosis.finding import Answer, green, red, yellow
+from backuppc_register.rules.diagnosis.finding import Answer, green, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 
 _WITHIN = 3.0  # seconds
 _ASKED = 5  # hosts that the running BackupPC is asked for
-_SHOWN = 5  # of what there is a list of
 _HARDEN = "Append packaging/backuppc-hardening.pl to config.pl: backuppc-register-admin init does."
 _CLOSED = re.compile(r"^\$Conf\{CgiUserConfigEdit\}\{(\w+)\} = 0;", re.MULTILINE)
 _CLOSED_LIKE = re.compile(r"^\$Conf\{CgiUserConfigEdit\}\{\$_\} = 0 for grep \{ /(\S+)/ \}", re.MULTILINE)
@@ -28,6 +27,7 @@ _POOL = re.compile(
 )
 _HARMFUL = {"config", "localconfig", ".", ".."}
 _RSYNC = Path("/usr/libexec/backuppc-rsync/rsync_bpc")
+_LIBRARY = Path("/usr/share/backuppc/lib/BackupPC/Lib.pm")
 _OLDEST_RSYNC = (3, 1, 3)
 
 
@@ -58,7 +58,7 @@ def hosts_skipped(situation: Situation) -> Iterator[Answer]:
     """Look for lines that BackupPC passes over without a word."""
     if skipped := hosts.skipped(situation.hosts.content):
         yield yellow(
-            f"BackupPC ignores: {_some(skipped)}",
+            f"BackupPC ignores: {some(skipped)}",
             "A line begins with a name of letters, digits, dots, hyphens, underscores, and a blank after it.",
         )
 
@@ -67,18 +67,18 @@ def hosts_doubled(situation: Situation) -> Iterator[Answer]:
     """Look for hosts with several lines: the daemon takes the last one, the web pages take the first one."""
     doubled = [host for host, count in Counter(line.host for line in situation.lines).items() if count > 1]
     if doubled:
-        yield red(f"several lines: {_some(doubled)}", "Leave one line of each host.")
+        yield red(f"several lines: {some(doubled)}", "Leave one line of each host.")
 
 
 def hosts_lines(situation: Situation) -> Iterator[Answer]:
     """Look for lines that BackupPC takes, to somebody's harm."""
     lines = situation.lines
     if harmful := [line.host for line in lines if line.host in _HARMFUL or line.host.startswith("-")]:
-        yield red(f"mean something else to BackupPC or ssh: {_some(harmful)}", "Give them other names.")
+        yield red(f"mean something else to BackupPC or ssh: {some(harmful)}", "Give them other names.")
     if dhcp := [line.host for line in lines if line.dhcp not in ("", "0")]:
-        yield yellow(f"the dhcp flag is not 0: {_some(dhcp)}", "BackupPC looks for such hosts by NetBIOS.")
+        yield yellow(f"the dhcp flag is not 0: {some(dhcp)}", "BackupPC looks for such hosts by NetBIOS.")
     if nobodys := [line.host for line in lines if not line.user]:
-        yield yellow(f"no user: {_some(nobodys)}", "Nobody gets a mail when their backups stop.")
+        yield yellow(f"no user: {some(nobodys)}", "Nobody gets a mail when their backups stop.")
 
 
 def pool_names(situation: Situation) -> Iterator[Answer]:
@@ -86,7 +86,7 @@ def pool_names(situation: Situation) -> Iterator[Answer]:
     pool = [line.host for line in situation.lines if _POOL.search(line.host)]
     if pool:
         advice = "Their backups are of whichever machine has the name that day: see [dns] refuse."
-        yield yellow(f"names of a pool: {_some(pool)}", advice)
+        yield yellow(f"names of a pool: {some(pool)}", advice)
 
 
 def lock(situation: Situation) -> Iterator[Answer]:
@@ -107,13 +107,21 @@ def settings(situation: Situation) -> Iterator[Answer]:
     yield green(f"config.pl has {count} settings")
 
 
-def per_host_configs(situation: Situation) -> Iterator[Answer]:
-    """Look whether BackupPC can read each host's own settings."""
-    folder = situation.config.backuppc.config_dir
-    closed = [path.name for path in sorted(folder.glob("*.pl")) if not os.access(path, os.R_OK)]
-    if closed:
-        what = f"closed to {situation.account}: {_some(closed)}"
-        yield red(what, f"Their backups fail: chown {situation.account} them.")
+def perl_files(situation: Situation) -> Iterator[Answer]:
+    """Look at the settings, which BackupPC runs as programs: it can read them, and nobody else write them."""
+    places, account = situation.config.backuppc, situation.account
+    files = [path for folder in (places.config_dir, places.templates) for path in sorted(folder.glob("*.pl"))]
+    if closed := [str(path) for path in files if not os.access(path, os.R_OK)]:
+        yield red(f"closed to {account}: {some(closed)}", f"Their backups fail: chown {account} them.")
+    modes = {str(path): path.stat() for path in (places.config_dir, *files) if path.exists()}
+    if loose := [path for path, status in modes.items() if status.st_mode & stat.S_IWOTH]:
+        yield red(f"everybody can write {some(loose)}, and so run programs as {account}", "chmod o-w")
+    if loose := [path for path, status in modes.items() if _a_group_writes(status)]:
+        yield yellow(f"a group can write {some(loose)}, and so run programs as {account}", "chmod g-w")
+
+
+def _a_group_writes(status: os.stat_result) -> bool:
+    return bool(status.st_mode & stat.S_IWGRP) and status.st_gid not in (0, os.getgid())
 
 
 def top_dir(situation: Situation) -> Iterator[Answer]:
@@ -138,9 +146,9 @@ def web_editor(situation: Situation) -> Iterator[Answer]:
     open_ = {name for name, value in editable.items() if value not in (0, "0", "", None)}
     runs = sorted(name for name in open_ if name in _RUNS or name.endswith("Cmd"))
     if runs:
-        yield red(f"every owner of a host can run programs here, by {_some(runs)}", _HARDEN)
+        yield red(f"every owner of a host can run programs here, by {some(runs)}", _HARDEN)
     elif loose := sorted(name for name in open_ if name in closed or any(one.search(name) for one in like)):
-        yield yellow(f"owners can edit {_some(loose)}", _HARDEN)
+        yield yellow(f"owners can edit {some(loose)}", _HARDEN)
 
 
 def admin_users(situation: Situation) -> Iterator[Answer]:
@@ -154,10 +162,10 @@ def admin_users(situation: Situation) -> Iterator[Answer]:
         one for one in situation.persons if one not in meant and re.search(rf"\b{re.escape(one)}\b", admins)
     ]
     if by_chance:
-        what = f"CgiAdminUsers makes administrators of {_some(by_chance)}"
+        what = f"CgiAdminUsers makes administrators of {some(by_chance)}"
         yield red(what, "Use names that hold no other name: jean-admin lets in jean and admin.")
     elif parts := sorted(name for name in meant if re.search(r"\w\W+\w", name)):
-        what = f"CgiAdminUsers has {_some(parts)}: who is called like a part of it is an administrator"
+        what = f"CgiAdminUsers has {some(parts)}: who is called like a part of it is an administrator"
         yield yellow(what, "Use names of letters and digits alone.")
 
 
@@ -171,8 +179,20 @@ def daemon(situation: Situation) -> Iterator[Answer]:
     asked = [line.host for line in situation.lines][-_ASKED:]
     if unknown := [host for host in asked if not talk.status(host, _WITHIN)]:
         advice = "BackupPC_serverMesg server reload; then see BackupPC's LOG."
-        yield yellow(f"BackupPC does not know {_some(unknown)}", advice)
+        yield yellow(f"BackupPC does not know {some(unknown)}", advice)
     yield green("BackupPC answers")
+
+
+def version(situation: Situation) -> Iterator[Answer]:
+    """Look at BackupPC's own version: its files are what we read and write."""
+    text = _LIBRARY.read_text("utf-8", "replace")
+    match = re.search(r"^\s*Version\s*=>\s*'(([0-9]+)\.([0-9]+)[^']*)'", text, re.MULTILINE)
+    if match is None:
+        yield yellow(f"{_LIBRARY} does not tell BackupPC's version", "We know BackupPC 4.4.")
+    elif (int(match[2]), int(match[3])) < (4, 4):
+        yield red(f"BackupPC is {match[1]}", "Use BackupPC 4.4 or later: its files were others before.")
+    else:
+        yield green(f"BackupPC {match[1]}")
 
 
 def rsync(situation: Situation) -> Iterator[Answer]:
@@ -192,11 +212,6 @@ def rsync(situation: Situation) -> Iterator[Answer]:
         yield green(first)
 
 
-def _some(items: list[str] | tuple[str, ...]) -> str:
-    more = len(items) - _SHOWN
-    return ", ".join(items[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
 CHECKS = {
     "hosts-file": hosts_file,
     "hosts-header": hosts_header,
@@ -206,10 +221,11 @@ CHECKS = {
     "pool-names": pool_names,
     "lock": lock,
     "backuppc-config": settings,
-    "per-host-configs": per_host_configs,
+    "settings-files": perl_files,
     "top-dir": top_dir,
     "web-editor": web_editor,
     "admin-users": admin_users,
     "daemon": daemon,
+    "backuppc": version,
     "backuppc-rsync": rsync,
 }
