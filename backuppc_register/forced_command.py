@@ -17,7 +17,7 @@ from backuppc_register.deadline import Deadline
 from backuppc_register.errors import Internal, Misconfigured, RegisterError
 
 if TYPE_CHECKING:
-    from backuppc_register.rules import registration
+    from backuppc_register.rules.site import Directory, Resolver, Site
 
 _WITHIN = 27.0  # seconds; a whole request answers within 30
 _READ_WITHIN = 5.0  # seconds for what a machine says with verify
@@ -73,12 +73,13 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
     # A request that ends above needs nothing of what follows, and the imports take longer than its answer.
     from backuppc_register.backuppc.daemon import Daemon
     from backuppc_register.rules import registration
+    from backuppc_register.rules.site import Site
     from backuppc_register.state.host_folder import HostFolders
     from backuppc_register.state.limits import Limits
 
     folders = HostFolders(settings.state.directory, deadline)
     folders.ready()
-    site = registration.Site(
+    site = Site(
         config=settings,
         account=account,
         resolver=lambda: _resolver(settings.dns),
@@ -93,7 +94,7 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
 
 
 def _verify(
-    asked: request.Request, peer: request.Address, site: "registration.Site", deadline: Deadline
+    asked: request.Request, peer: request.Address, site: "Site", deadline: Deadline
 ) -> reply.Success:
     """Answer ``verify``, the only request that says something on standard input."""
     from backuppc_register.backuppc import effective_config
@@ -153,13 +154,13 @@ def _text(environment: Mapping[bytes, bytes], name: bytes) -> str:
     return environment.get(name, b"").decode("utf-8", "surrogateescape")
 
 
-def _resolver(settings: config.Dns) -> "registration.Resolver":
+def _resolver(settings: config.Dns) -> "Resolver":
     from backuppc_register.network.resolver import Resolver
 
     return Resolver(settings)
 
 
-def _directory(settings: config.Directory) -> "registration.Directory":
+def _directory(settings: config.Directory) -> "Directory":
     from backuppc_register.network.directory import Directory
 
     return Directory(settings)

@@ -22,7 +22,7 @@ from services.slapd import Slapd
 from backuppc_register import forced_command, journal
 from backuppc_register.deadline import Deadline
 from backuppc_register.errors import Internal
-from backuppc_register.rules import registration
+from backuppc_register.rules.site import for_questions
 
 CHECKOUT = Path(__file__).parent.parent
 PYTHON = "/usr/bin/python3"  # what authorized_keys names; every account may run it
@@ -538,8 +538,8 @@ def hang_keygen(door: Door) -> None:
     (tools / "ssh-keygen").chmod(0o755)
     module = door.folder / "opt/backuppc_register/state/key_pairs.py"
     text = module.read_text()
-    assert "_PATH = os.defpath\n" in text
-    module.write_text(text.replace("_PATH = os.defpath\n", f'_PATH = "{tools}:/usr/bin:/bin"\n'))
+    assert "_PATH = programs.PATH\n" in text
+    module.write_text(text.replace("_PATH = programs.PATH\n", f'_PATH = "{tools}:/usr/bin:/bin"\n'))
 
 
 def test_where_everything_is_slow_at_once_a_request_is_answered_within_30_seconds():
@@ -574,7 +574,7 @@ def test_where_everything_is_slow_at_once_a_request_is_answered_within_30_second
 
 
 def test_the_reference_says_how_long_all_questions_together_may_take():
-    seconds = registration.for_questions(Deadline(forced_command._WITHIN))
+    seconds = for_questions(Deadline(forced_command._WITHIN))
 
     told = re.search("share about ([0-9]+) seconds", (CHECKOUT / "docs/configuration.md").read_text())
     assert abs(int(told[1]) - seconds) < 1

@@ -10,7 +10,7 @@ from pytest_mock import MockerFixture
 from backuppc_register import config
 from backuppc_register.backuppc import hosts
 from backuppc_register.errors import CouldNotRegister, NoConfigFile, NotAllowed
-from backuppc_register.rules import reconciliation
+from backuppc_register.rules import noting, reconciliation
 from backuppc_register.rules.reconciliation import Kind, Outcome, Site
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Ledger
@@ -421,7 +421,9 @@ def test_a_forgotten_host_does_not_come_back(noted: Server) -> None:
 
 
 def test_a_new_registrations_line_is_known_before_the_next_run(noted: Server) -> None:
-    noted.ledger.note(reconciliation.noted("calmar", "bdurand", data=False, now=NOW))
+    added = hosts.Written(hosts.Line("calmar", "0", "bdurand", ()), b"calmar\t0\tbdurand")
+
+    assert noting.note(added, noted.config, data=False) == ""
 
     assert kinds(noted.reconcile()) == [("restored", "calmar")]
     assert noted.hosts.read_bytes() == noted.after(*LINES, b"calmar\t0\tbdurand\n")

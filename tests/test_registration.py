@@ -24,6 +24,7 @@ from backuppc_register.errors import (
 from backuppc_register.person import Person
 from backuppc_register.request import Request
 from backuppc_register.rules import registration
+from backuppc_register.rules.site import Site
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Ledger
 
@@ -86,7 +87,7 @@ class Server:
         return self.folder / "state/hosts/dormeur"
 
     def ask(self, logon="cmartin", *, verb="register", os="mac", name="dormeur.univ-brest.fr"):
-        site = registration.Site(
+        site = Site(
             config=self.config(),
             account="backuppc",
             resolver=lambda: Dns(name),
@@ -160,7 +161,7 @@ def test_a_new_line_is_noted_with_its_bytes_should_somebody_lose_it(server):
 
 
 def test_a_line_that_cannot_be_noted_stands_and_the_log_says_so(server, mocker):
-    mocker.patch.object(Ledger, "note", side_effect=NoConfigFile(detail="No space left"))
+    mocker.patch.object(Ledger, "write", side_effect=NoConfigFile(detail="No space left"))
 
     answer = server.ask()
 

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -213,6 +215,21 @@ def test_every_module_keeps_to_its_place(module, check):
     assert list(check(module)) == []
 
 
+def test_a_request_of_a_known_host_imports_no_more_than_it_needs():
+    needed = "backuppc.daemon", "rules.registration", "state.host_folder", "state.limits", "forced_command"
+    program = f"import sys, {', '.join(f'backuppc_register.{name}' for name in needed)}; print(*sys.modules)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+    )
+
+    imported = set(done.stdout.split())
+    assert "backuppc_register.rules.registration" in imported
+    late = "rules.reconciliation", "rules.noting", "rules.custody", "rules.verification", "state.ledger"
+    assert imported.isdisjoint(f"backuppc_register.{name}" for name in late)
+    assert imported.isdisjoint({*LIBRARIES, "subprocess", "logging", "ssl"})
+
+
 @pytest.mark.parametrize("path", WRITERS)
 def test_every_exception_is_still_needed(path):
     text = (PACKAGE / path).read_text("utf-8")
@@ -233,7 +250,7 @@ def test_every_exception_is_still_needed(path):
         (upward_imports, "state/records.py", "from backuppc_register.backuppc import hosts"),
         (upward_imports, "state/records.py", "from ..backuppc import hosts"),
         (upward_imports, "network/resolver.py", "import backuppc_register.state.records"),
-        (upward_imports, "network/resolver.py", "from backuppc_register.rules.registration import Site"),
+        (upward_imports, "network/resolver.py", "from backuppc_register.rules.site import Site"),
         (upward_imports, "rules/policy.py", "from backuppc_register.forced_command import run"),
         (upward_imports, "rules/policy.py", "from backuppc_register.admin.verbs import run"),
         (upward_imports, "forced_command.py", "from backuppc_register.admin import verbs"),

@@ -31,6 +31,7 @@ from backuppc_register.network.connect_back import Answer
 from backuppc_register.person import Person
 from backuppc_register.request import Request
 from backuppc_register.rules import registration, verification
+from backuppc_register.rules.site import Site
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.steps import Step, failed
 
@@ -172,7 +173,7 @@ class Server:
             syslog=config.Syslog(),
         )
         resolver = Dns(name)
-        return registration.Site(settings, "backuppc", lambda: resolver, People, Daemon(), self.folders)
+        return Site(settings, "backuppc", lambda: resolver, People, Daemon(), self.folders)
 
     def register(self, logon="cmartin", name="dormeur.univ-brest.fr"):
         return registration.serve(Request("register", "linux", logon), PEER, self.site(name), Deadline(28))

@@ -21,6 +21,7 @@ from backuppc_register.person import Person
 from backuppc_register.reply import Success
 from backuppc_register.request import Address
 from backuppc_register.rules import naming, registration
+from backuppc_register.rules.site import Site
 from backuppc_register.state.records import Record
 
 SUMMARY = "replay a person's request step by step, changing nothing"
@@ -138,7 +139,7 @@ def _replay(
 ) -> tuple[dict[str, str], RegisterError | None]:
     """Return what the client would be told, and the error that it would be."""
     began = time.monotonic()
-    site = registration.Site(
+    site = Site(
         config=context.config,
         account=context.account,
         resolver=lambda: _Resolver(steps, context.config),

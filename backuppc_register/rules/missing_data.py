@@ -3,7 +3,7 @@
 from backuppc_register.backuppc import backups
 from backuppc_register.config import Config
 from backuppc_register.errors import CouldNotRegister
-from backuppc_register.state.ledger import Known
+from backuppc_register.state.ledger import Known, Ledger
 
 
 def has_data(host: str, config: Config) -> bool:
@@ -41,3 +41,13 @@ def advice(host: str, config: Config) -> str:
         f"Is the disk of {config.backuppc.data_dir}/pc mounted? If the data was deleted or moved on purpose: "
         f"backuppc-register-admin reconcile --forget {host}"
     )
+
+
+def refuse_newcomer(host: str, config: Config) -> None:
+    """Refuse *host*, which seems to be free, while somebody's data of it may come back: no newcomer reads it.
+
+    The caller holds BackupPC's lock. Raises CouldNotRegister; NoConfigFile in doubt.
+    """
+    known = Ledger(config.state.directory).read().get(host)
+    if reason := why_missing(known, config):
+        raise CouldNotRegister(detail=f"{reason}. {advice(host, config)}")

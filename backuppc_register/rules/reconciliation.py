@@ -156,12 +156,6 @@ def _forget_data(host: str, site: Site) -> None:
     site.ledger.note(_with_data(without, None, site))
 
 
-def noted(host: str, user: str, *, data: bool, now: datetime) -> Known:
-    """Return what the ledger is to know of a host whose line we have just added."""
-    line = Noted(f"{host}\t0\t{user}".encode("utf-8", "surrogateescape"), "0", user, ())
-    return Known(host, (line,), data, _time(now))
-
-
 def _hosts_file(site: Site, known: dict[str, Known]) -> HostsFile:
     """Return the hosts file; one that is not there at all, though we know of hosts, is one without lines."""
     path = site.config.backuppc.hosts

@@ -25,7 +25,7 @@ from backuppc_register.rules.custody import (
     refuse_missing_data,
     refuse_unconfirmed,
 )
-from backuppc_register.rules.registration import Directory
+from backuppc_register.rules.site import Directory
 from backuppc_register.state import key_pairs, known_hosts, retirement
 from backuppc_register.state.records import Record
 

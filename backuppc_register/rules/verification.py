@@ -20,14 +20,14 @@ from backuppc_register.reply import Success
 from backuppc_register.request import Address, Request
 from backuppc_register.rules import detour, probe
 from backuppc_register.rules.claim import Applicant, Claim, judge
-from backuppc_register.rules.registration import Site, for_questions, identified, patience, standing_of
+from backuppc_register.rules.identification import identified
+from backuppc_register.rules.site import FOR_BACKUPPC, Site, for_questions, patience
+from backuppc_register.rules.standing import standing_of
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.key_pairs import PRIVATE
 from backuppc_register.state.known_hosts import CLIENT_ACCOUNT, SSH_CONFIG
 from backuppc_register.state.records import Record
 from backuppc_register.steps import Step, failed
-
-_FOR_BACKUPPC = 2.0  # seconds at the least for asking BackupPC for a backup
 
 
 class BackupPC(Protocol):
@@ -259,6 +259,6 @@ def _first_backup(asking: _Asking) -> tuple[str, str]:
     host = asking.applicant.host
     if backups.has_full(asking.site.config.backuppc.data_dir, host):
         return "", ""
-    within = max(asking.deadline.remaining(), _FOR_BACKUPPC)
+    within = max(asking.deadline.remaining(), FOR_BACKUPPC)
     problem = asking.means.begin_full(host, asking.applicant.person.uid, within)
     return ("", problem) if problem else ("queued", "its first backup is queued")

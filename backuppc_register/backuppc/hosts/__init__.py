@@ -1,4 +1,4 @@
-"""BackupPC's hosts file: `lines` reads as BackupPC does, `edit` makes changed bytes, `writing` replaces it."""
+"""BackupPC's hosts file: `lines` reads as BackupPC does, `edit` changes bytes, `writing` replaces it."""
 
 from backuppc_register.backuppc.hosts.lines import (
     HostsFile,

@@ -20,19 +20,22 @@ from backuppc_register.backuppc.hosts.lines import (
 from backuppc_register.errors import CouldNotRegister
 
 
-def with_line(current: HostsFile, host: str, user: str) -> bytes:
+def with_line(current: HostsFile, host: str, user: str) -> tuple[bytes, Written]:
     """Return *current* with the line ``HOST 0 USER`` at its end, and a header; every other byte stays.
+
+    The line is returned as well.
 
     Raises CouldNotRegister.
     """
     with_header = headed(current.content)
-    longer = ended(with_header) + raw(f"{host}\t0\t{user}\n")
-    before, after, added = parse(with_header), parse(longer), Line(host, "0", user, ())
+    added, row = Line(host, "0", user, ()), raw(f"{host}\t0\t{user}")
+    longer = ended(with_header) + row + b"\n"
+    before, after = parse(with_header), parse(longer)
     if not user or after.lines != (*before.lines, added):
         raise CouldNotRegister(detail=f"BackupPC would not read the hosts file with {added} as we mean it")
     if len(after.lines_for(host)) > 1:
         raise CouldNotRegister(detail=f"{host} has a line already that BackupPC takes for the header")
-    return longer
+    return longer, Written(added, row)
 
 
 def given(current: HostsFile, host: str, user: str) -> bytes:

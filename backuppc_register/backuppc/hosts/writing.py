@@ -35,8 +35,8 @@ def restore_header(path: Path, current: HostsFile) -> None:
     _replace(path, lines.meant(current).content, _unchanged(path, current))
 
 
-def append(path: Path, current: HostsFile, host: str, user: str) -> None:
-    """Add the line ``HOST 0 USER`` to *path*; every other byte stays.
+def append(path: Path, current: HostsFile, host: str, user: str) -> Written:
+    """Add the line ``HOST 0 USER`` to *path* and return it; every other byte stays.
 
     A final newline and a header line are added where they are missing.
 
@@ -45,7 +45,9 @@ def append(path: Path, current: HostsFile, host: str, user: str) -> None:
     then what it was.
     """
     status = _unchanged(path, current)
-    _replace(path, edit.with_line(current, host, user), status)
+    longer, added = edit.with_line(current, host, user)
+    _replace(path, longer, status)
+    return added
 
 
 def refuse_append(path: Path, current: HostsFile, host: str, user: str) -> None:

@@ -1,0 +1,35 @@
+"""Who asks: the machine by the DNS, the person by the directory, in this order."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from backuppc_register.deadline import Deadline
+from backuppc_register.errors import RegisterError
+from backuppc_register.person import Person
+from backuppc_register.request import Address, Request
+from backuppc_register.rules import naming, policy
+from backuppc_register.rules.claim import Applicant
+from backuppc_register.rules.site import Site, for_questions
+
+
+@contextmanager
+def identified(request: Request, peer: Address, site: Site, deadline: Deadline) -> Iterator[Applicant]:
+    """Find out who asks; what goes wrong in the ``with`` statement learns which host it was about.
+
+    Raises what the error table has.
+    """
+    full_name = site.resolver().name_of(peer, for_questions(deadline))
+    host = naming.host_of(full_name, site.config.dns)
+    try:
+        person = _person(request.logon, site, deadline)
+        yield Applicant(host, full_name, person, request.logon, request.os, str(peer))
+    except RegisterError as error:
+        error.learn(host=host)
+        raise
+
+
+def _person(logon: str, site: Site, deadline: Deadline) -> Person:
+    policy.refuse_own_account(logon, site.account)
+    person = site.directory().find(logon, for_questions(deadline))
+    policy.refuse_own_account(person.uid, site.account)
+    return person

@@ -1,0 +1,163 @@
+"""What a registration will write, decided before the first byte."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backuppc_register.backuppc import closed_config, host_config, hosts
+from backuppc_register.errors import Misconfigured
+from backuppc_register.person import same_logon
+from backuppc_register.rules import policy
+from backuppc_register.rules.claim import Applicant, Claim, Standing, judge
+from backuppc_register.rules.site import Site
+from backuppc_register.state.known_hosts import SSH_CONFIG
+from backuppc_register.state.records import Record
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a registration will write, decided before the first byte.
+
+    *set_aside*: what we made for an earlier person goes first, with *their_config*, the .pl of ours.
+    *config*: the new .pl, None where none is to be written. *line*: the hosts file gets a line.
+    *resumed*: the host was retired, and comes back first.
+    """
+
+    record: Record
+    set_aside: bool = False
+    their_config: Path | None = None
+    folder: bool = False
+    config: bytes | None = None
+    line: bool = False
+    resumed: bool = False
+    advice: str = ""
+
+    @property
+    def status(self) -> str:
+        """The reply's ``status``: ``unchanged`` where nothing at all is to be written."""
+        if self.resumed:
+            return "resumed"
+        changes = self.set_aside or self.folder or self.config is not None or self.line
+        return "new" if changes else "unchanged"
+
+
+def plan_for(applicant: Applicant, standing: Standing, site: Site) -> Plan:
+    """Judge the applicant's claim and plan what makes it a whole registration; write nothing.
+
+    Raises what the error table has, for everything that can be told before the first byte.
+    """
+    claim = judge(applicant, standing)
+    line = not standing.lines(applicant.host)
+    if claim is Claim.FREE:
+        from backuppc_register.rules import missing_data  # most who register are known already
+
+        missing_data.refuse_newcomer(applicant.host, site.config)
+    if line:
+        policy.refuse_one_too_many(applicant.person.uid, standing.hosts, site.config.limits)
+        hosts.refuse_append(site.config.backuppc.hosts, standing.hosts, applicant.host, applicant.person.uid)
+    record = standing.record
+    if record is not None and _is_resumed(applicant, claim, record):
+        return Plan(record, line=line, resumed=True)
+    if claim is Claim.KNOWN and record is not None:
+        return replace(_plan_known(applicant, record, standing, site), line=line)
+    open_config = standing.config not in (None, closed_config.text(applicant.host))
+    if claim is Claim.TAKEN_OVER and record is not None and record.config and open_config:
+        # The .pl is ours, from the earlier person's registration: it stays ours under the new record.
+        ours = replace(_record(applicant, record.config), os=record.os)
+        return replace(_plan_known(applicant, ours, standing, site), set_aside=True, folder=True)
+    return replace(_plan_new(applicant, claim, standing, site), line=line)
+
+
+def _is_resumed(applicant: Applicant, claim: Claim, record: Record) -> bool:
+    by_hand = record.by_hand and same_logon(record.person, applicant.person.uid)
+    theirs = claim is Claim.KNOWN or (claim is Claim.TAKEN_OVER and by_hand)
+    return theirs and bool(record.retired or record.purge)
+
+
+def _plan_new(applicant: Applicant, claim: Claim, standing: Standing, site: Site) -> Plan:
+    """Plan a host that we have no record of, or an earlier person's."""
+    free, record = claim is Claim.FREE, standing.record
+    theirs = free and record is not None and bool(record.config) and standing.config is not None
+    # A retired host's closed .pl would keep the newcomer's machine from being backed up.
+    theirs |= standing.config == closed_config.text(applicant.host)
+    # What has a config already keeps it; a host that is backed up today keeps its way.
+    wanted = theirs or (not standing.reserved and (free or not standing.backups))
+    content = _render(applicant, applicant.os, site) if wanted else None
+    return Plan(
+        record=_record(applicant, host_config.digest(content) if content is not None else ""),
+        set_aside=standing.folder,
+        their_config=host_config.path(site.config.backuppc.config_dir, applicant.host) if theirs else None,
+        folder=True,
+        config=content,
+    )
+
+
+def _plan_known(applicant: Applicant, record: Record, standing: Standing, site: Site) -> Plan:
+    """Plan a host that is this person's by our record: finish what is missing, follow another OS word."""
+    unchanged = Plan(record, folder=not site.folders.is_whole(applicant.host))
+    if record.config and _is_refreshed(record, standing, applicant, site):
+        content = _render(applicant, applicant.os, site)
+        renewed = replace(record, os=applicant.os, config=host_config.digest(content))
+        return replace(unchanged, record=renewed, folder=True, config=content)
+    if record.os == applicant.os:
+        return unchanged
+    return replace(unchanged, advice=_why_kept(record, standing))
+
+
+def _is_refreshed(record: Record, standing: Standing, applicant: Applicant, site: Site) -> bool:
+    """Tell whether the .pl, which we wrote once, is to be written again.
+
+    It is when it is missing, or when it is ours to the byte and for another OS. A run that was killed between
+    record and config leaves the earlier OS's, which no digest tells any more.
+
+    Where backups work with it, it stays: the OS word is nothing but a word of whoever uses the machine, and
+    another one would end its backups.
+    """
+    if standing.config is None:
+        return True
+    if standing.backups or record.verified:
+        return False
+    if host_config.digest(standing.config) == record.config:
+        return record.os != applicant.os
+    others = (word for word in site.config.server.os if word != applicant.os)
+    return any(standing.config == _rendered(applicant, word, site) for word in others)
+
+
+def _why_kept(record: Record, standing: Standing) -> str:
+    """Say why another OS word changes nothing."""
+    settings = f"The backup settings of {record.host}"
+    if not record.config:
+        return f"{settings} were not made by this program and stay as they are."
+    if standing.config is not None and host_config.digest(standing.config) != record.config:
+        return f"{settings} were changed by hand and still are those for {record.os}."
+    return f"{settings} still are those for {record.os}, with which it is backed up: ask the help desk."
+
+
+def _record(applicant: Applicant, config: str) -> Record:
+    return Record(
+        host=applicant.host,
+        full_name=applicant.full_name,
+        person=applicant.person.uid,
+        entry=applicant.person.entry,
+        os=applicant.os,
+        address=applicant.address,
+        registered=datetime.now(UTC).isoformat(timespec="seconds"),
+        config=config,
+    )
+
+
+def _rendered(applicant: Applicant, os: str, site: Site) -> bytes | None:
+    """Return what we write for the word *os*, None where we cannot have: its template is no good."""
+    try:
+        return _render(applicant, os, site)
+    except Misconfigured:
+        return None
+
+
+def _render(applicant: Applicant, os: str, site: Site) -> bytes:
+    values = host_config.Values(
+        host=applicant.host,
+        full_name=applicant.full_name,
+        ssh_config=site.folders.path(applicant.host) / SSH_CONFIG,
+    )
+    return host_config.render(os, values, site.config.backuppc.templates)
