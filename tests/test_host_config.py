@@ -298,6 +298,66 @@ def test_a_placeholder_that_we_have_no_value_for_is_a_misconfiguration(places: c
         host_config.render("linux", DORMEUR, places.templates)
 
 
+def common(places: config.BackupPC, name: str, content: bytes) -> None:
+    (places.templates / "common").mkdir(exist_ok=True)
+    (places.templates / "common" / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("os", OSES)
+def test_what_all_machines_have_stands_in_parts_that_a_site_can_make_its_own(
+    places: config.BackupPC, os: str
+) -> None:
+    restore = b"# A restore as we like it.\n$Conf{RsyncRestoreArgs} = [@HOST@];"  # no newline at its end
+    common(places, "restore.pl", b"## a note\n" + restore)
+
+    rendered = host_config.render(os, DORMEUR, places.templates)
+
+    begin = b"# As in BackupPC's own configuration, but without"
+    before, _, after = ours(os).partition(begin)
+    kept = after.partition(b"];\n\n")[2]
+    assert rendered == before + restore.replace(b"@HOST@", b"'dormeur'") + b"\n" + kept
+
+
+def test_a_sites_template_takes_in_our_parts_and_its_own(places: config.BackupPC) -> None:
+    (places.templates / "linux.pl").write_bytes(b"@INSERT way@\r\n@INSERT own-part@\n# @INSERT way@ stays\n")
+    common(places, "own-part.pl", b"$Conf{ClientComment} = @FULL_NAME@;\n")
+
+    rendered = host_config.render("linux", DORMEUR, places.templates)
+
+    own = b"$Conf{ClientComment} = 'dormeur.univ-brest.fr';\n# @INSERT way@ stays\n"
+    assert rendered.startswith(b"#\n# This file is yours")
+    assert rendered.endswith(f"'{DORMEUR.ssh_config}'];\n\n".encode() + own)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"@INSERT nowhere@",
+        b"@INSERT way",
+        b"@INSERT@",
+        b"@INSERT  way@",
+        b"@INSERT ../linux@",
+        b"@INSERT WAY@",
+        b"@INSERT way@ and more",
+        b"@INSERT nested@",
+        b"@INSERT odd@",
+    ],
+)
+def test_a_line_that_takes_in_no_part_is_a_misconfiguration(places: config.BackupPC, line: bytes) -> None:
+    (places.templates / "linux.pl").write_bytes(b"# ours\n" + line + b"\n1;\n")
+    common(places, "nested.pl", b"@INSERT way@\n")
+    common(places, "odd.pl", b"$Conf{X} = @NOTHING@;\n")
+
+    with pytest.raises(Misconfigured):
+        host_config.render("linux", DORMEUR, places.templates)
+
+
+@pytest.mark.parametrize("os", ["common", "way", "restore"])
+def test_a_part_is_no_os_word(places: config.BackupPC, os: str) -> None:
+    with pytest.raises(Misconfigured):
+        host_config.render(os, DORMEUR, places.templates)
+
+
 @pytest.mark.parametrize("what", ["folder", "dangling link", "folder is a loop"])
 def test_a_sites_template_that_cannot_be_read_is_never_replaced_by_ours(
     places: config.BackupPC, what: str

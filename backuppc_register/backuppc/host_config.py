@@ -14,6 +14,8 @@ from backuppc_register.errors import Misconfigured, NoConfigFile
 _MODE = 0o640
 _OS = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _NOTE = re.compile(rb"^##[^\n]*\n", re.MULTILINE)
+_INSERT = re.compile(rb"^@INSERT\b([^\n]*)\n?", re.MULTILINE)
+_PART = re.compile(rb" ([a-z][a-z0-9_-]{0,31})@\r?")
 _PLACEHOLDER = re.compile(rb"@([A-Z][A-Z_]*)@")
 
 
@@ -63,9 +65,10 @@ def overriding(backuppc: config.BackupPC, host: str) -> Path | None:
 def render(os: str, values: Values, site_templates: Path) -> bytes:
     """Return the per-host config for the OS word *os*: the site's own ``OS.pl``, or else ours, filled in.
 
-    A placeholder becomes a whole Perl literal; a line that begins with ``##`` is for who edits the template.
+    A line ``@INSERT NAME@`` becomes the part ``common/NAME.pl``, the site's own or ours, too. A placeholder
+    becomes a whole Perl literal; a line that begins with ``##`` is for who edits the template.
 
-    Raises Misconfigured where there is no template, or it has a placeholder that we have no value for.
+    Raises Misconfigured where a template or part is missing, or has a placeholder that we have no value for.
     """
     known = {
         b"HOST": values.host,
@@ -73,13 +76,15 @@ def render(os: str, values: Values, site_templates: Path) -> bytes:
         b"SSH_CONFIG": str(values.ssh_config),
     }
     place, template = _template(os, site_templates)
+    whole = _INSERT.sub(lambda line: _part(line, place, site_templates), template)
 
     def literal(match: re.Match[bytes]) -> bytes:
         if match[1] not in known:
-            raise Misconfigured(detail=f"{place} has a placeholder that is none: {match[0].decode('ascii')}")
+            detail = f"{place}, or a part of it, has a placeholder that is none: {match[0].decode('ascii')}"
+            raise Misconfigured(detail=detail)
         return perl.quote(known[match[1]]).encode("ascii")
 
-    return _PLACEHOLDER.sub(literal, _NOTE.sub(b"", template))
+    return _PLACEHOLDER.sub(literal, _NOTE.sub(b"", whole))
 
 
 def read(config_dir: Path, host: str) -> bytes | None:
@@ -120,9 +125,25 @@ def digest(content: bytes) -> str:
 def _template(os: str, site_templates: Path) -> tuple[Path, bytes]:
     if not _OS.fullmatch(os):
         raise Misconfigured(detail=f"{os} is no OS word")
-    own = site_templates / f"{os}.pl"
+    return _found(f"{os}.pl", site_templates)
+
+
+def _part(line: re.Match[bytes], place: Path, site_templates: Path) -> bytes:
+    """Return what takes the place of a *line* ``@INSERT NAME@`` of the template at *place*."""
+    name = _PART.fullmatch(line[1])
+    if name is None:
+        told = line[0].decode("ascii", "backslashreplace").strip()
+        raise Misconfigured(detail=f"{place} has a line that takes nothing in: {told}")
+    part, content = _found(f"common/{name[1].decode('ascii')}.pl", site_templates)
+    if _INSERT.search(content):
+        raise Misconfigured(detail=f"{part} is a part itself and takes nothing in")
+    return content if content.endswith(b"\n") else content + b"\n"
+
+
+def _found(name: str, site_templates: Path) -> tuple[Path, bytes]:
+    own = site_templates / name
     try:
-        place = own if _is_there(own) else resources.find(f"templates/{os}.pl")
+        place = own if _is_there(own) else resources.find(f"templates/{name}")
         return place, place.read_bytes()
     except (OSError, NoConfigFile) as error:
         raise Misconfigured(detail=f"the template {own} cannot be read: {error}") from error
