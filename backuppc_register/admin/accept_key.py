@@ -40,4 +40,8 @@ def _compare(context: Context, host: str, fingerprint: str) -> int:
         context.say(f"No verify of {host} was refused because of its ssh host key.")
         return 1
     context.say(f"The last refused verify of {host} met {offered.fingerprint}.")
-    return 0 if fingerprint.removeprefix("SHA256:") == offered.fingerprint.removeprefix("SHA256:") else 1
+    if fingerprint.removeprefix("SHA256:") != offered.fingerprint.removeprefix("SHA256:"):
+        context.say("That is another one: it would not be accepted.")
+        return 1
+    context.say(f"would: know {host} by it from now on")
+    return 0
