@@ -125,14 +125,52 @@ def test_the_administrators_login_is_in_the_log(site):
     assert "detail=by jdoe label new" in line
 
 
-def test_who_closes_the_pipe_early_gets_no_traceback(site):
-    site.hosts.write_text("host dhcp user\n" + "".join(f"h{n} 0 cmartin\n" for n in range(3000)))
+def in_shell(site, command):
+    """Run *command*, in which ADMIN is the program; the status is of the program, and not of its reader."""
     site.as_the_owner()
-    command = f"{PYTHON} -I {site.program} list | head -n 1; true"
+    said = command.replace("ADMIN", f"{PYTHON} -I {site.program} --config {site.config}")
+    return site.start(["bash", "-c", f"set -o pipefail; {said}; exit $?", "bash"])
 
-    done = site.start(["sh", "-c", command.replace(" list ", f" --config {site.config} list ")])
 
-    assert done.stderr == ""
+@pytest.mark.parametrize("lines", [1, 3000])
+@pytest.mark.parametrize("arguments", ["list", "--help", "list --help", "show h0", "diagnose --only lock"])
+def test_who_closes_the_pipe_early_gets_no_complaint(site, arguments, lines):
+    site.hosts.write_text("host dhcp user\n" + "".join(f"h{n} 0 cmartin\n" for n in range(lines)))
+
+    done = in_shell(site, f"ADMIN {arguments} | true")
+
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("arguments", ["list", "--help", "list --help", "diagnose --only lock"])
+def test_what_cannot_be_written_is_told_once_with_status_1(site, arguments):
+    done = in_shell(site, f"ADMIN {arguments} > /dev/full")
+
+    assert done.returncode == 1
+    assert done.stderr == "backuppc-register-admin: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [("list", 0), ("--help", 0), ("list --help", 0), ("diagnose --only lock", 0), ("dance", 2)],
+)
+def test_without_a_place_to_print_to_the_status_tells(site, arguments, status, closed):
+    done = in_shell(site, f"ADMIN {arguments} {closed}")
+
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_place_to_print_to_no_file_takes_what_is_printed(site):
+    site.add_host("dormeur")
+
+    done = in_shell(site, "ADMIN retire dormeur <&- >&- 2>&-")
+
+    assert done.returncode == 0
+    assert "dormeur" in site.hosts.read_text()
+    written = [path for path in site.folder.rglob("*") if path.is_file() and "opt" not in path.parts]
+    assert not [path for path in written if b"is retired" in path.read_bytes()]
 
 
 @given(st.lists(st.lists(st.text(max_size=30), min_size=3, max_size=3), max_size=5), st.integers(30, 100))

@@ -1,9 +1,9 @@
 """The administrators' door: arguments in, a verb's work, what it says, one exit status."""
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -50,22 +50,32 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 is no reason to fail
     try:
+        status = _done(arguments, environment)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return 1  # who reads us has seen enough
+    except OSError as error:
+        return _failed(str(error))
+    except KeyboardInterrupt:
+        return 1
+    return status
+
+
+def _done(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    try:
         return _run(arguments, environment)
     except SystemExit as leaving:  # argparse: help, or a usage error
         return leaving.code if isinstance(leaving.code, int) else 2
+    except WrongAccount as error:
+        return _failed(f"{error.advice} ({error.detail})", 2)
     except RegisterError as error:
-        wrong_account = isinstance(error, WrongAccount)
-        text = f"{error.advice} ({error.detail})" if wrong_account else str(error)
-        print(f"{PROGRAM}: {context.printable(text)}", file=sys.stderr)
-        return 2 if wrong_account else 1
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdout.fileno())  # Python would complain at its end
-        return 1
-    except OSError as error:
-        print(f"{PROGRAM}: {context.printable(str(error))}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 1
+        return _failed(str(error))
+
+
+def _failed(why: str, status: int = 1) -> int:
+    with suppress(OSError):  # nobody reads it: the status tells
+        print(f"{PROGRAM}: {context.printable(why)}", file=sys.stderr)
+    return status
 
 
 def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -83,7 +93,6 @@ def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         status = module.run_alone(start, options)
     else:
         status = module.run(context.settle(start), options)
-    sys.stdout.flush()
     return int(status)
 
 
