@@ -79,6 +79,7 @@ as_forced_command() {
     case $(uname -s) in
         CYGWIN*) alone "$command" ;;
     esac
+    command -v sudo >/dev/null || unavailable 'sudo is missing'
     exec env -i PATH="$PATH" LC_ALL=C sudo -n "$HELPER" "$command" "$PEER"
 }
 
@@ -104,6 +105,7 @@ RESTORE_DIRS=()
 RESTORE=off
 RESTORE_DELETE=no
 RSYNC=/usr/bin/rsync
+VERSION_OF_RSYNC=''     # as rsync_version tells it
 
 read_config() {
     local line
@@ -163,7 +165,8 @@ trusted() {
         else
             [ -O "$path" ] || return 1
             case $(ls -ldn -- "$path") in
-                ?????w* | ????????w*) return 1 ;;
+                ?????-??-*) ;;
+                *) return 1 ;;      # also where ls could not tell
             esac
         fi
         case $path in
@@ -339,7 +342,8 @@ consists_of() {    # TEXT SET LENGTH
 
 ROOM=''         # the configured folder that TARGET is in
 ROOM_IS=''      # the same, as the kernel names it
-ARGUMENT=./     # what rsync is told: always seen from the folder that we stand in
+ROOM_OWNER=''   # the number of its owner
+HERE=''         # the folder that we stand in, and that rsync is told to work in
 PREFIX=()       # the command that gives rsync its identity
 AS_UID=''
 AS_GID=''
@@ -383,15 +387,33 @@ without_links() {    # PATH
 
 # Stand in the folder rather than name it: nobody can put a symbolic link in its place afterwards.
 enter() {    # FOLDER
-    cd -P -- "$ROOM" 2>/dev/null || unavailable "$(shown "$ROOM") cannot be opened"
-    ROOM_IS=$(env -i /bin/pwd -P) || unavailable "$(shown "$ROOM") cannot be opened"
+    stand_in "$ROOM" || unavailable "$(shown "$ROOM") cannot be opened"
+    ROOM_IS=$HERE
     [ "$ROOM_IS" = "$(without_links "$ROOM")" ] ||
         refuse "$(shown "$ROOM") leads to $(shown "$ROOM_IS") by a link that others than root can change"
-    cd -P -- "$1" 2>/dev/null || unavailable "$(shown "$1") is no folder of this computer"
-    case $(env -i /bin/pwd -P)/ in
+    ROOM_OWNER=$(owner_here)
+    step "$1"
+}
+
+step() {    # FOLDER
+    stand_in "$1" || unavailable "$(shown "$1") is no folder of this computer"
+    case $HERE/ in
         "${ROOM_IS%/}"/*) ;;
         *) refuse "$(shown "$1") leads out of $(shown "$ROOM")" ;;
     esac
+}
+
+# HERE = what the kernel says where we are. A name may end with line feeds, which $() would take away.
+stand_in() {    # FOLDER
+    cd -P -- "$1" 2>/dev/null || return 1
+    HERE=$(env -i /bin/pwd -P && printf .) || return 1
+    HERE=${HERE%$'\n.'}
+}
+
+owner_here() {
+    # shellcheck disable=SC2046  # only the numbers are of interest
+    set -- $(ls -ldn .)
+    printf '%s' "${3-}"
 }
 
 prepare_backup() {
@@ -402,32 +424,43 @@ prepare_backup() {
 }
 
 prepare_restore() {
+    local missing='' parent
     case $RESTORE in
         off) refuse 'restoring is switched off on this computer' ;;
         dirs) find_room ${RESTORE_DIRS[@]+"${RESTORE_DIRS[@]}"} ;;
         full) find_room ${RESTORE_DIRS[@]+"${RESTORE_DIRS[@]}"} "${SHARES[@]}" ;;
     esac || refuse "$(shown "$TARGET") is not a folder to restore to: ${RESTORE_DIRS[*]-}"
-    spare_ourselves
-    if [ -d "$TARGET" ] || [ "$TARGET" = "$ROOM" ]; then
-        enter "$TARGET"
-    elif [ -L "$TARGET" ]; then
-        refuse "$(shown "$TARGET") is a link"
-    else
-        enter "${TARGET%/*}"    # rsync makes the last folder itself
-        ARGUMENT=./${TARGET##*/}/
+    spare_ourselves "$TARGET"
+    if [ ! -d "$TARGET" ] && [ "$TARGET" != "$ROOM" ]; then
+        missing=${TARGET##*/}
     fi
+    parent=${TARGET%"${missing:+/$missing}"}
+    enter "${parent:-/}"
+    spare_ourselves "${HERE%/}${missing:+/$missing}"
     if [ "$RESTORE" = dirs ]; then
         as_owner
     else
         shield
     fi
+    [ -z "$missing" ] || make_folder "$missing"
+}
+
+# The last folder of a restore may be missing. rsync would make it, but a link that came there meanwhile it would
+# follow as well, if only the link is of the one that it runs as: so we make it, as that one, and look where it is.
+make_folder() {    # NAME
+    case ${CLUSTER%%e.*} in
+        *n*) unavailable "$(shown "$TARGET") is not there, and a dry run makes nothing" ;;
+    esac
+    [ ! -L "./$1" ] || refuse "$(shown "$TARGET") is a link"
+    env -i PATH="$PATH" ${PREFIX[@]+"${PREFIX[@]}"} mkdir -- "./$1" </dev/null >/dev/null 2>&1
+    step "./$1"
 }
 
 # A restore must not hand the server more than it has.
-spare_ourselves() {
-    case $TARGET/ in
+spare_ourselves() {    # FOLDER
+    case $1/ in
         "${HELPER%/*}"/* | "$CONFIG"/* | /etc/sudoers* | /private/etc/sudoers* | /private/var/lib/"$ACCOUNT"/* | /var/lib/"$ACCOUNT"/*)
-            refuse "$(shown "$TARGET") is kept as it is" ;;
+            refuse "$(shown "$1") is kept as it is" ;;
     esac
 }
 
@@ -447,7 +480,9 @@ as_reader() {
 account_ids() {
     AS_UID=$(id -u "$ACCOUNT" 2>/dev/null) || unavailable "there is no account $ACCOUNT"
     AS_GID=$(id -g "$ACCOUNT" 2>/dev/null) || unavailable "there is no account $ACCOUNT"
-    [ "$AS_UID" -ne 0 ] || misconfigured "the account $ACCOUNT is root"
+    if [ "$AS_UID" -eq 0 ] || [ "$AS_GID" -eq 0 ]; then
+        misconfigured "the account $ACCOUNT is root's"
+    fi
 }
 
 drop_privileges() {    # CAPABILITIES
@@ -464,14 +499,11 @@ as_owner() {
         without_super
         return 0
     fi
-    # shellcheck disable=SC2046  # numbers
-    set -- $(ls -ldn -- "$ROOM_IS")
-    AS_UID=$3
-    AS_GID=$4
-    if [ "$AS_UID" -eq 0 ]; then
+    if [ "$ROOM_OWNER" -eq 0 ]; then
         account_ids
-    elif ! confines; then
-        unavailable 'restoring to a folder of a person takes rsync 3.5 or later'
+    else
+        owner_ids
+        confines || unavailable 'restoring to a folder of a person takes rsync 3.5 or later'
     fi
     without_super
     case $(uname -s) in
@@ -479,6 +511,13 @@ as_owner() {
         Darwin) PREFIX=(sudo -n -u "#$AS_UID" --) ;;
         *) unavailable 'this system is not known' ;;
     esac
+}
+
+# The person's own group: that of the folder may be anybody's, by the mode of the folder above.
+owner_ids() {
+    AS_UID=$ROOM_OWNER
+    AS_GID=$(id -g "$AS_UID" 2>/dev/null) || unavailable "$(shown "$ROOM") belongs to nobody of this computer"
+    [ "$AS_GID" -ne 0 ] || misconfigured "$(shown "$ROOM") belongs to one of the group of root"
 }
 
 # --super would make rsync report an error for every owner that only root can set. It changes nothing in the
@@ -499,6 +538,7 @@ check_rsync() {
         unavailable "there is no $RSYNC"
     fi
     trusted "$RSYNC" || unavailable "others than root can change $RSYNC"
+    VERSION_OF_RSYNC=$(rsync_version)
 }
 
 # "3.5.0", "openrsync 29", or "?".
@@ -516,19 +556,19 @@ rsync_version() {
     esac
 }
 
-# Filters travel inside the protocol, where we cannot read them; one of them could name a file elsewhere. From
-# 3.5.0 on rsync can be held to a folder.
-confines() {
-    local version major minor
-    version=$(rsync_version)
-    major=${version%%.*}
-    minor=${version#*.}
+# Whether it is the rsync of rsync.samba.org, of this version or a later one.
+rsync_is() {    # MAJOR MINOR
+    local major=${VERSION_OF_RSYNC%%.*} minor=${VERSION_OF_RSYNC#*.}
     minor=${minor%%.*}
     case $major$minor in
         '' | *[!0-9]*) return 1 ;;
     esac
-    [ "$major" -gt 3 ] || { [ "$major" -eq 3 ] && [ "$minor" -ge 5 ]; }
+    [ "$major" -gt "$1" ] || { [ "$major" -eq "$1" ] && [ "$minor" -ge "$2" ]; }
 }
+
+# Filters travel inside the protocol, where we cannot read them; one of them could name a file elsewhere. From
+# 3.5.0 on rsync can be held to a folder.
+confines() { rsync_is 3 5; }
 
 # A filter's file is looked for in the folders above the share as well (rsync(1), dir-merge). Where rsync is not
 # confined there must be nothing in them that is not everybody's to read; / itself is let pass.
@@ -557,6 +597,18 @@ shield() {
     shielded || unavailable "$(shown "$ROOM"): update rsync to 3.5 or later, or share a folder of root's"
 }
 
+# What the one who receives decides for itself, whatever the server wants. BackupPC stores no holes and its rsync_bpc
+# knows no --sparse. A file that lets others become its owner is of use to an attacker alone, where that is another
+# owner than it had.
+receiving() {
+    rsync_is 3 1 || return 0
+    case " ${OPTIONS[*]-} " in
+        *' --inplace '*) ;;     # an earlier rsync does not take both
+        *) OPTIONS[${#OPTIONS[@]}]=--sparse ;;
+    esac
+    [ "$RESTORE" = full ] || OPTIONS[${#OPTIONS[@]}]=--chmod=ug-s
+}
+
 run() {
     local argv
     argv=("$RSYNC" --server)
@@ -564,7 +616,8 @@ run() {
     if [ "$ROOM_IS" != / ] && confines; then
         argv[${#argv[@]}]=--confine-root=$ROOM_IS
     fi
-    argv=("${argv[@]}" "$CLUSTER" ${OPTIONS[@]+"${OPTIONS[@]}"} . "$ARGUMENT")
+    [ "$MODE" = backup ] || receiving
+    argv=("${argv[@]}" "$CLUSTER" ${OPTIONS[@]+"${OPTIONS[@]}"} . ./)
     note "$MODE" "path=$(shown "$TARGET")"
     exec env -i PATH="$PATH" LC_ALL=C HOME=/ ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}"
 }
@@ -575,7 +628,7 @@ run() {
 probe() {
     local folder
     as_reader
-    printf '%s\n' "version:$VERSION" "system:$(uname -s)" "user:$ACCOUNT" "rsync:$(rsync_version)"
+    printf '%s\n' "version:$VERSION" "system:$(uname -s)" "user:$ACCOUNT" "rsync:$VERSION_OF_RSYNC"
     for folder in "${SHARES[@]}"; do
         if ! hidden && (ROOM=$folder; enter "$folder"; shield) && ${PREFIX[@]+"${PREFIX[@]}"} ls -A -- "$folder/" </dev/null >/dev/null 2>&1; then
             printf 'share:%s\n' "$folder"

@@ -1,4 +1,4 @@
-"""The fixtures of the lab, and the one place where tests are skipped: where no lab or no other Debian can be."""
+"""The fixtures of the lab, and the one place where tests are skipped: for want of a lab or of Debian 13."""
 
 import shutil
 from collections.abc import Callable, Iterator

@@ -29,6 +29,14 @@ if [ "${1-}" = --version ]; then
     printf 'rsync  version %s  protocol version 31\\n' "$(cat FOLDER/version)"
     exit
 fi
+case " $* " in
+    *' -- mkdir -- '*)
+        printf '%s\\0' "${0##*/}" "$@" >FOLDER/made
+        while [ "$1" != -- ]; do shift; done
+        shift
+        exec "$@"
+        ;;
+esac
 printf '%s\\0' "${0##*/}" "$@" >FOLDER/executed
 pwd -P >FOLDER/where
 env -0 >FOLDER/environment
@@ -39,7 +47,8 @@ STUBS = {
     "rsync": RECORDER,
     "setpriv": RECORDER,
     "sudo": RECORDER,
-    "id": f"#!/bin/sh\necho {ACCOUNT_ID}\n",
+    "id": '#!/bin/sh\n'
+    f'case $2 in bckpciuem) echo {ACCOUNT_ID} ;; 1234) echo 1235 ;; *) exec /usr/bin/id "$@" ;; esac\n',
     "logger": "#!/bin/sh\ncat\nprintf '%s\\n' \"$*\" >>FOLDER/log\n",
 }
 WITHOUT_SETPRIV = '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n'
@@ -121,7 +130,7 @@ class Room:
         return self.outcome(done.returncode, done.stdout, done.stderr)
 
     def forget(self) -> None:
-        for name in ("executed", "where", "rest", "log", "environment"):
+        for name in ("executed", "made", "where", "rest", "log", "environment"):
             (self.folder / name).unlink(missing_ok=True)
 
     def outcome(self, status: int, stdout: bytes, stderr: bytes) -> Outcome:
@@ -139,9 +148,9 @@ class Room:
         return [*as_account("-all,+dac_read_search"), f"{self.folder}/bin/rsync", "--server", "--sender",
                 f"--confine-root={self.share}", cluster, *options, ".", "./"]  # fmt: skip
 
-    def restore_argv(self, cluster: str, *options: str, target: str = "./") -> list[str]:
+    def restore_argv(self, cluster: str, *options: str) -> list[str]:
         return [f"{self.folder}/bin/rsync", "--server", f"--confine-root={self.restore_dir}",
-                cluster, *options, ".", target]  # fmt: skip
+                cluster, *options, "--sparse", "--chmod=ug-s", ".", "./"]  # fmt: skip
 
 
 def listed(items: Sequence[str]) -> bytes:
@@ -285,7 +294,8 @@ def give_away(room: Room) -> None:
     """Make the restore folder look like a person's, as ls tells it."""
     stub = room.folder / "bin/ls"
     stub.write_text(
-        f'#!/bin/sh\nif [ "$3" = {room.restore_dir} ]; then echo "drwxr-xr-x 2 1234 1235 0 Nov 22 20:00 $3"\n'
+        f'#!/bin/sh\nif [ "$2,$PWD" = .,{room.restore_dir} ]\n'
+        'then echo "drwxr-xr-x 2 1234 33 0 Nov 22 20:00 ."\n'
         'else exec /bin/ls "$@"; fi\n'
     )
     stub.chmod(0o755)
@@ -312,10 +322,47 @@ def test_a_persons_folder_takes_an_rsync_that_follows_no_planted_link(room: Room
 def test_the_last_folder_of_a_restore_may_be_missing(room: Room) -> None:
     outcome = room.helper(RESTORE, restore_list(f"{room.restore_dir}/novembre/"))
 
-    assert outcome.executed == owner_argv(room) + room.restore_argv(
-        "-lHogDtprRe.iLsfxC", *WITHOUT_SUPER, target="./novembre/"
-    )
-    assert outcome.where == str(room.restore_dir)
+    assert outcome.executed == owner_argv(room) + room.restore_argv("-lHogDtprRe.iLsfxC", *WITHOUT_SUPER)
+    assert outcome.where == f"{room.restore_dir}/novembre"
+    assert listed([*owner_argv(room), "mkdir", "--", "./novembre"]) == room.read("made")
+
+
+def test_a_link_that_comes_while_the_last_folder_is_made_is_not_followed(room: Room) -> None:
+    """As if whoever the restore runs as had laid it there: a link that rsync itself would trust."""
+    (room.folder / "bin/setpriv").write_text(f"#!/bin/sh\nln -s {room.share} {room.restore_dir}/new\n")
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.restore_dir}/new/"))
+
+    assert (outcome.status, outcome.executed) == (REFUSED, None)
+    assert "leads out of" in outcome.stderr
+
+
+def test_a_last_folder_that_cannot_be_made_is_told(room: Room) -> None:
+    (room.folder / "bin/setpriv").write_text("#!/bin/sh\nexit 1\n")
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.restore_dir}/new/"))
+
+    assert (outcome.status, outcome.executed) == (MISSING, None)
+
+
+def test_a_dry_run_makes_no_folder(room: Room) -> None:
+    outcome = room.helper(RESTORE.replace(" -sl", " -snl"), restore_list(f"{room.restore_dir}/new/"))
+
+    assert (outcome.status, outcome.executed, [*room.restore_dir.iterdir()]) == (MISSING, None, [])
+
+
+@pytest.mark.parametrize(("option", "version", "added"), [
+    ("--stats", "3.4.1", ["--sparse", "--chmod=ug-s"]), ("--inplace", "3.4.1", ["--chmod=ug-s"]),
+    ("--stats", "2.6.9", []), ("--stats", "", []),
+])  # fmt: skip
+def test_holes_come_back_and_setuid_does_not_where_rsync_can(
+    room: Room, option: str, version: str, added: list[str]
+) -> None:
+    (room.folder / "version").write_text(version)
+
+    executed = room.helper(RESTORE, ["rsync", option, ".", f"{room.restore_dir}/", ""]).executed or []
+
+    assert executed[executed.index(option) :] == [option, *added, ".", "./"]
 
 
 def test_a_full_restore_goes_in_place_as_root(room: Room) -> None:
@@ -325,7 +372,7 @@ def test_a_full_restore_goes_in_place_as_root(room: Room) -> None:
 
     assert outcome.executed == [
         "rsync", "--server", f"--confine-root={room.share}", "-lHogDtprRe.iLsfxC",
-        *RESTORE_OPTIONS, ".", "./",
+        *RESTORE_OPTIONS, "--sparse", ".", "./",
     ]  # fmt: skip
     assert outcome.where == f"{room.share}/cmartin"
 
@@ -1085,14 +1132,18 @@ def is_decided(room: Room, outcome: Outcome) -> bool:
     head = ["--server", "--sender"] if backup else ["--server"]
     head.append(f"--confine-root={top}")
     cluster, *options = words[len(head) : -2]
+    if not backup:
+        ours = ["--sparse"] if "--inplace" not in options else []
+        ours.append("--chmod=ug-s")
+        options, added = options[: -len(ours)], options[-len(ours) :]
+        if added != ours:
+            return False
     return (
         words[: len(head)] == head
         and CLUSTER.fullmatch(cluster) is not None
         and len(cluster) > 1
         and all(PLAIN_OPTION.fullmatch(option) for option in options)
-        and words[-2] == "."
-        and re.fullmatch(r"\./([^/\n]+/)?", words[-1]) is not None
-        and words[-1] != "./../"
+        and words[-2:] == [".", "./"]
         and Path(outcome.where).is_relative_to(top)
     )
 
