@@ -25,11 +25,18 @@ class RegisterError(Exception):
         self.values = values
         if advice:
             self.advice = advice
-        super().__init__(self.message() + (f" ({detail})" if detail else ""))
+        super().__init__()
+
+    def __str__(self) -> str:
+        return self.message() + (f" ({self.detail})" if self.detail else "")
 
     def learn(self, **values: str) -> None:
         """Add what was known when the request ended, for the log's fields."""
         self.values = values | self.values
+
+    def mention(self, detail: str) -> None:
+        """Add what else the administrator should know; nothing where *detail* is empty."""
+        self.detail = "; ".join(filter(None, (self.detail, detail)))
 
     def message(self, word: Callable[[str], str] = str, words: Callable[[str], str] = str) -> str:
         """Return the message of the table, its values escaped: the reason by *words*, others by *word*."""

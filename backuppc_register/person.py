@@ -1,7 +1,7 @@
 """A person of the directory, and what can be a logon at all."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _LOGON = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
 
@@ -12,12 +12,14 @@ class Person:
 
     *uid* is spelled as the directory spells it, *name* is for display and may be empty. *entry* is the
     entry's own lasting identity: ``entryUUID:VALUE`` and the like for each attribute of that kind that could
-    be read, with blanks between them; empty where none could.
+    be read, with blanks between them; empty where none could. *found* says, for the log alone, what went
+    wrong before the entry was found; it is no part of the person.
     """
 
     uid: str
     name: str = ""
     entry: str = ""
+    found: str = field(default="", compare=False)
 
 
 def possible_logon(logon: str) -> bool:

@@ -325,6 +325,45 @@ def test_the_next_server_is_asked_when_one_is_dead(server: Slapd) -> None:
     assert find("cmartin", dead(), dead(), server.ldap()).uid == "cmartin"
 
 
+def test_servers_that_were_passed_over_are_named_with_their_reasons_though_a_later_one_knows(
+    server: Slapd,
+) -> None:
+    with FailingLdap(saying(bound, lambda number: message(number, result(SEARCH, 51, "too busy")))) as busy:
+        first = dead()
+
+        person = find("cmartin", first, busy.url, server.ldap())
+
+        assert person.found.startswith(f"passed over {first}: ")
+        assert "refused" in person.found
+        assert f"; {busy.url}: " in person.found
+        assert "too busy" in person.found
+        assert person == find("cmartin", server.ldap())
+        assert find("cmartin", server.ldap()).found == ""
+
+
+def test_they_are_named_too_where_the_later_one_knows_nobody_or_our_setting_is_no_good(server: Slapd) -> None:
+    first = dead()
+
+    with pytest.raises(BadUser) as nobody:
+        find("nobody", first, server.ldap())
+    with pytest.raises(Misconfigured) as wrong:
+        find("cmartin", first, server.ldap(), filter="(((uid={logon}")
+
+    for error in (nobody.value, wrong.value):
+        assert f"; passed over {first}: " in error.detail
+        assert str(error).endswith(f"({error.detail})")
+        assert first not in error.message()
+
+
+def test_the_password_is_not_in_what_is_told_of_a_server_that_was_passed_over(server: Slapd) -> None:
+    said_back = saying(lambda number: message(number, result(BIND, 51, ldap.READER_PASSWORD)))
+    with FailingLdap(said_back) as first:
+        found = find("cmartin", first.url, server.ldap(), **as_reader()).found
+
+    assert first.url in found
+    assert ldap.READER_PASSWORD not in found
+
+
 def test_no_such_person_is_final(server: Slapd) -> None:
     with FailingLdap(lambda client: None) as second:
         with pytest.raises(BadUser):

@@ -573,6 +573,26 @@ def test_where_everything_is_slow_at_once_a_request_is_answered_within_30_second
         assert not any(mode & 0o027 for mode in made)
 
 
+def test_a_directory_server_that_was_passed_over_is_told_to_the_administrator_alone():
+    with contextlib.ExitStack() as stack:
+        nsd, slapd = stack.enter_context(Nsd(ZONES)), stack.enter_context(Slapd())
+        door = stack.enter_context(a_door())
+        door.configure(
+            ('"ldap://127.0.0.1:1"]', f'"ldap://127.0.0.1:1", "{slapd.ldap()}"]'),
+            ("port = 1\n", f"port = {nsd.port}\n"),
+        )
+        (door.folder / "state").chmod(0o750)
+
+        answers = [door.ask(command).stdout.decode() for command in (b"mac:cmartin", b"mac:nobody")]
+
+        entries = [journal.parse(door.syslog.recv(65536).decode().partition("]: ")[2]) for _ in answers]
+        first, second = (answer.split("\n")[0] for answer in answers)
+        assert (first, second) == ("success", f"{CONNECTION} bad user request : nobody")
+        for answer, entry in zip(answers, entries, strict=True):
+            assert "passed over ldap://127.0.0.1:" in entry.detail
+            assert "ldap:" not in answer
+
+
 def test_the_reference_says_how_long_all_questions_together_may_take():
     seconds = for_questions(Deadline(forced_command._WITHIN))
 

@@ -151,6 +151,26 @@ def test_a_new_host_gets_key_record_config_and_line(server):
     assert server.backuppc.told == ["dormeur"]
 
 
+PASSED_OVER = "passed over ldaps://ldap1.univ-brest.fr: no answer within 5.0 s"
+
+
+@pytest.mark.parametrize("verb", ["register", "check"])
+def test_the_log_names_a_directory_server_that_was_passed_over(server, verb):
+    server.people = People(replace(CMARTIN, found=PASSED_OVER))
+
+    assert PASSED_OVER in server.ask(verb=verb).note
+
+
+def test_the_log_names_it_of_a_refusal_too(server):
+    server.ask()
+    server.people = People(replace(ADUPONT, found=PASSED_OVER))
+
+    with pytest.raises(OtherOwner) as refused:
+        server.ask("adupont")
+
+    assert refused.value.detail.endswith(f"; {PASSED_OVER}")
+
+
 def test_a_new_line_is_noted_with_its_bytes_should_somebody_lose_it(server):
     server.ask()
 

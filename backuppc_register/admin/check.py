@@ -227,7 +227,9 @@ def _asked(asked: request.Request) -> str:
 
 
 def _person(person: Person) -> str:
-    return " ".join(part for part in (person.uid, person.name and f"({person.name})", person.entry) if part)
+    name, found = person.name and f"({person.name})", person.found and f"[{person.found}]"
+    told = (person.uid, name, person.entry, found)
+    return " ".join(part for part in told if part)
 
 
 def _lines(lines: tuple[hosts.Line, ...]) -> str:

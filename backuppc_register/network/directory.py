@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from socket import socket
@@ -39,23 +39,27 @@ class Directory:
         """Return the one person whose logon is *logon*, spelled as the directory spells it.
 
         *within*: seconds for all servers together. They are asked in order until one knows: "no such person"
-        is final, what leaves a doubt is not.
+        is final, what leaves a doubt is not. What went wrong with those that were passed over is in the
+        person's *found*, or in the error's detail.
 
         Raises BadUser, DirectoryUnavailable, and Misconfigured where our filter, base or CA file is no good.
         """
         if not possible_logon(logon):
             raise _nobody(logon, "no possible logon")
-        entries = self._first_answer(logon, Deadline(within))
-        if not entries:
-            raise _nobody(logon, "no entry")
-        if len(entries) > 1:
-            raise _nobody(logon, "more than one entry: " + "; ".join(entry.dn for entry in entries))
-        return self._person(entries[0], logon)
+        failures: list[str] = []
+        try:
+            person = self._one(self._first_answer(logon, Deadline(within), failures), logon)
+        except (BadUser, Misconfigured) as error:
+            error.mention(_passed_over(failures))
+            raise
+        return replace(person, found=_passed_over(failures))
 
-    def _first_answer(self, logon: str, deadline: Deadline) -> list["_Entry"]:
-        """Ask one server after the other, each within a share that leaves the later ones theirs."""
+    def _first_answer(self, logon: str, deadline: Deadline, failures: list[str]) -> list["_Entry"]:
+        """Ask one server after the other, each within a share that leaves the later ones theirs.
+
+        What went wrong with a server is added to *failures*.
+        """
         servers = self._settings.servers
-        failures = []
         for position, url in enumerate(servers):
             fair = deadline.remaining() / (len(servers) - position)
             try:
@@ -149,6 +153,13 @@ class Directory:
             raise _Failed("refers to other servers (referrals are not followed: choose a base without any)")
         return entries
 
+    def _one(self, entries: list["_Entry"], logon: str) -> Person:
+        if not entries:
+            raise _nobody(logon, "no entry")
+        if len(entries) > 1:
+            raise _nobody(logon, "more than one entry: " + "; ".join(entry.dn for entry in entries))
+        return self._person(entries[0], logon)
+
     def _person(self, entry: "_Entry", logon: str) -> Person:
         values = [_text(value) for value in entry.values(self._settings.logon_attribute)]
         uids = {value for value in values if same_logon(value, logon)}
@@ -168,6 +179,10 @@ class Directory:
 def filter_for(template: str, logon: str) -> str:
     """Return the LDAP filter of *template* with *logon* as a literal value in it (RFC 4515)."""
     return template.replace("{logon}", escape_filter_chars(logon))
+
+
+def _passed_over(failures: list[str]) -> str:
+    return "passed over " + "; ".join(failures) if failures else ""
 
 
 def _nobody(logon: str, detail: str) -> BadUser:

@@ -16,15 +16,19 @@ from backuppc_register.rules.site import Site, for_questions
 def identified(request: Request, peer: Address, site: Site, deadline: Deadline) -> Iterator[Applicant]:
     """Find out who asks; what goes wrong in the ``with`` statement learns which host it was about.
 
+    It learns as well what went wrong before the person was found: the caller tells that of a success.
+
     Raises what the error table has.
     """
     full_name = site.resolver().name_of(peer, for_questions(deadline))
-    host = naming.host_of(full_name, site.config.dns)
+    host, found = naming.host_of(full_name, site.config.dns), ""
     try:
         person = _person(request.logon, site, deadline)
+        found = person.found
         yield Applicant(host, full_name, person, request.logon, request.os, str(peer))
     except RegisterError as error:
         error.learn(host=host)
+        error.mention(found)
         raise
 
 

@@ -95,6 +95,9 @@ class _Proof:
     key: HostKey
     told: probe.Told
 
+    def __str__(self) -> str:
+        return f"{self.key.fingerprint}, rsync {self.told.rsync}"
+
 
 def serve(request: Request, peer: Address, site: Site, means: Means, deadline: Deadline) -> Success:
     """Answer a request to verify: connect back as BackupPC will, and pin the ssh host key where that works.
@@ -120,7 +123,7 @@ def serve(request: Request, peer: Address, site: Site, means: Means, deadline: D
             status="verified",
             backup=backup,
             user=applicant.person.uid,
-            note="; ".join(filter(None, (f"{proof.key.fingerprint}, rsync {proof.told.rsync}", note))),
+            note="; ".join(filter(None, (str(proof), note, applicant.person.found))),
         )
 
 
