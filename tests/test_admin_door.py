@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 from admin_door import NOBODY, PYTHON, admin_site
-from hypothesis import given
-from hypothesis import strategies as st
 
 from backuppc_register import admin
 from backuppc_register.admin import context
@@ -171,20 +169,6 @@ def test_without_a_place_to_print_to_no_file_takes_what_is_printed(site):
     assert "dormeur" in site.hosts.read_text()
     written = [path for path in site.folder.rglob("*") if path.is_file() and "opt" not in path.parts]
     assert not [path for path in written if b"is retired" in path.read_bytes()]
-
-
-@given(st.lists(st.lists(st.text(max_size=30), min_size=3, max_size=3), max_size=5), st.integers(30, 100))
-def test_a_table_fits_the_terminal_and_moves_no_cursor(rows, width):
-    lines = context.table_lines(("HOST", "PERSON", "NOTE"), rows, width)
-
-    assert len(lines) == len(rows) + 1
-    assert all(len(line) <= width and line.isprintable() for line in lines)
-
-
-def test_a_table_that_need_not_fit_is_whole():
-    rows = [["x" * 300, "y"]]
-
-    assert context.table_lines(("A", "B"), rows, None)[1] == f"{'x' * 300}  y"
 
 
 @pytest.mark.parametrize(

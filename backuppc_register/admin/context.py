@@ -11,14 +11,12 @@ from typing import Any, TextIO
 
 from backuppc_register import config, journal
 from backuppc_register.account import WrongAccount, become_owner
+from backuppc_register.admin import table
+from backuppc_register.admin.table import Columns
 from backuppc_register.config import Config
 from backuppc_register.errors import Misconfigured
 from backuppc_register.reply import escape_words
 from backuppc_register.state.host_folder import HostFolders
-
-_NARROWEST = 6  # characters of a column that was made narrower
-_GAP = "  "
-_CUT = "~"
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,10 @@ class Start:
         """Print *value* as JSON, in pure ASCII."""
         print(json.dumps(value, indent=1), file=self.out)
 
-    def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    def table(self, columns: Columns, rows: Iterable[Sequence[str]]) -> None:
         """Print a table that fits the terminal; whole where *out* is none."""
         width = shutil.get_terminal_size().columns if self.out.isatty() else None
-        for line in table_lines(headers, rows, width):
+        for line in table.lines(columns, (list(map(printable, row)) for row in rows), width):
             print(line, file=self.out)
 
     def confirmed(self, host: str, given: str | None) -> bool:
@@ -131,20 +129,3 @@ def _escaped(character: str) -> str:
     lone_byte = "\udc80" <= character <= "\udcff"
     raw = character.encode("utf-8", "surrogateescape" if lone_byte else "surrogatepass")
     return "".join(f"\\x{byte:02x}" for byte in raw)
-
-
-def table_lines(headers: Sequence[str], rows: Iterable[Sequence[str]], width: int | None) -> list[str]:
-    """Return the lines of a table of at most *width* characters, None for as many as it takes.
-
-    The widest columns give way first, and what is cut ends in ``~``.
-    """
-    cells = [list(headers), *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[n]) for row in cells) for n in range(len(headers))]
-    room = None if width is None else width - len(_GAP) * (len(headers) - 1)
-    while room is not None and sum(widths) > room and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
-    return [_GAP.join(map(_fitted, row, widths)).rstrip() for row in cells]
-
-
-def _fitted(cell: str, width: int) -> str:
-    return cell.ljust(width) if len(cell) <= width else cell[: width - len(_CUT)] + _CUT

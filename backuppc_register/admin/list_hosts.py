@@ -7,13 +7,20 @@ from dataclasses import dataclass
 from backuppc_register.admin import directory, options, overview
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.overview import View, moment
+from backuppc_register.admin.table import Columns
 from backuppc_register.person import same_logon
 
 SUMMARY = "list the hosts"
 EXAMPLE = "backuppc-register-admin list --not-backed-up 14"
 
-_HEADERS = ("HOST", "PERSON", "OS", "REGISTERED", "VERIFIED", "LAST BACKUP", "FILES", "ERRORS", "NOTE")
-_WIDE = (*_HEADERS, "NAME", "ADDRESS", "KEY", "HOST KEY")
+_NAMES = ("HOST", "PERSON", "OS", "REGISTERED", "VERIFIED", "LAST BACKUP", "FILES", "ERRORS", "NOTE")
+_MORE = ("NAME", "ADDRESS", "KEY", "HOST KEY")
+_LEAVE = ("REGISTERED", "VERIFIED", "OS", "FILES", "ERRORS", "LAST BACKUP", "PERSON", "NOTE")
+_CUT = {"PERSON": 8, "NOTE": 12}
+_COLUMNS = Columns(_NAMES, _LEAVE, _CUT)
+_WIDE = Columns(
+    (*_NAMES, *_MORE), (*_LEAVE[:5], "HOST KEY", "KEY", "ADDRESS", *_LEAVE[5:7], "NAME", "NOTE"), _CUT
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host-without-key", action="store_true", help="only hosts lines without a key pair of ours"
     )
-    parser.add_argument("--wide", action="store_true", help="more columns: names, addresses, fingerprints")
+    parser.add_argument("--wide", action="store_true", help="more columns, as many as fit: names, addresses, fingerprints")
     options.add_json(parser)
 
 
@@ -53,8 +60,8 @@ def run(context: Context, options: argparse.Namespace) -> int:
     if options.json:
         context.json([row.view.json() | _said_of_person(row, options) for row in rows])
         return 0
-    headers = _WIDE if options.wide else _HEADERS
-    context.table(headers, (_cells(row)[: len(headers)] for row in rows))
+    columns = _WIDE if options.wide else _COLUMNS
+    context.table(columns, (_cells(row)[: len(columns.names)] for row in rows))
     return 0
 
 

@@ -19,6 +19,7 @@ from backuppc_register.admin import options
 from backuppc_register.admin.context import Start, settle
 from backuppc_register.admin.list_hosts import days
 from backuppc_register.admin.overview import moment
+from backuppc_register.admin.table import Columns
 from backuppc_register.errors import Misconfigured
 from backuppc_register.journal import Logged, parse_row
 from backuppc_register.person import same_logon
@@ -29,6 +30,11 @@ EXAMPLE = "backuppc-register-admin log dormeur --days 30 --refusals"
 LOGS = Path("/var/log"), "backuppc-register.log*"
 _JOURNAL = ["-t", "backuppc-register", "-o", "short-iso", "--no-pager", "-q"]
 _PATH = programs.PATH
+_COLUMNS = Columns(
+    ("TIME", "REQUEST", "HOST", "USER", "OS", "FROM", "ANSWER", "DETAIL"),
+    leave=("OS", "DETAIL", "REQUEST", "FROM", "TIME", "USER", "ANSWER"),
+    cut={"USER": 8, "ANSWER": 20, "DETAIL": 20},
+)
 _GZIP = b"\x1f\x8b"
 
 
@@ -72,7 +78,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     if options.json:
         start.json([_json(one) for one in found])
     elif found:
-        start.table(("TIME", "REQUEST", "HOST", "USER", "OS", "FROM", "ANSWER", "DETAIL"), map(_cells, found))
+        start.table(_COLUMNS, map(_cells, found))
     else:
         start.say(f"No request in the last {options.days:g} days.")
     return 0 if found else 1

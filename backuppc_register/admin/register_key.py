@@ -12,6 +12,7 @@ from backuppc_register.admin import options as common
 from backuppc_register.admin import program
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.overview import LOCK_PATIENCE
+from backuppc_register.admin.table import Columns
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.state.register_keys import Binding, RegisterKeys, possible_label
 
@@ -19,6 +20,11 @@ SUMMARY = "list, add and revoke the keys that client setups carry"
 EXAMPLE = "backuppc-register-admin register-key add autumn-2027 --expires 2028-10-01"
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_COLUMNS = Columns(
+    ("LABEL", "GOOD", "RESTRICTED", "FROM", "EXPIRES", "BUNDLES", "FINGERPRINT"),
+    leave=("FINGERPRINT", "BUNDLES", "FROM", "EXPIRES", "RESTRICTED", "GOOD"),
+    cut={"FROM": 12, "FINGERPRINT": 20},
+)
 
 FILE_HELP = "sshd's file for BackupPC's account (default: ~/.ssh/authorized_keys)"
 
@@ -117,7 +123,7 @@ def _list(context: Context, keys: RegisterKeys, *, as_json: bool) -> int:
         )
         for key in found
     )
-    context.table(("LABEL", "GOOD", "RESTRICTED", "FROM", "EXPIRES", "BUNDLES", "FINGERPRINT"), rows)
+    context.table(_COLUMNS, rows)
     return 0
 
 

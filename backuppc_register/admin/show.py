@@ -8,6 +8,7 @@ from backuppc_register.admin import options, overview
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.list_hosts import note
 from backuppc_register.admin.overview import View, moment
+from backuppc_register.admin.table import Columns
 from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.daemon import Daemon
 from backuppc_register.backuppc.effective_config import EffectiveConfig, Settings
@@ -19,6 +20,11 @@ EXAMPLE = "backuppc-register-admin show dormeur"
 
 _WITHIN = 5.0  # seconds for BackupPC's daemon, and for its Perl
 _BACKUPS = 10  # of the last ones, shown in a table
+_COLUMNS = Columns(
+    ("BACKUP", "KIND", "STARTED", "MINUTES", "FILES", "MB", "ERRORS"),
+    leave=("MINUTES", "MB", "FILES", "KIND", "ERRORS", "STARTED"),
+    cut={},
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +58,7 @@ def _print(context: Context, view: View, status: dict[str, str], due: str) -> No
     if view.backups:
         context.say()
         rows = ([str(cell) for cell in _cells(one)] for one in view.backups[-_BACKUPS:])
-        context.table(("BACKUP", "KIND", "STARTED", "MINUTES", "FILES", "MB", "ERRORS"), rows)
+        context.table(_COLUMNS, rows)
 
 
 def _registration(view: View) -> Iterator[tuple[str, str]]:
