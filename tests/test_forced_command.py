@@ -583,11 +583,11 @@ def test_a_directory_server_that_was_passed_over_is_told_to_the_administrator_al
         )
         (door.folder / "state").chmod(0o750)
 
-        answers = [door.ask(command).stdout.decode() for command in (b"mac:cmartin", b"mac:nobody")]
+        answers = [door.ask(command).stdout.decode() for command in (b"mac:cmartin", b"mac:stranger")]
 
         entries = [journal.parse(door.syslog.recv(65536).decode().partition("]: ")[2]) for _ in answers]
         first, second = (answer.split("\n")[0] for answer in answers)
-        assert (first, second) == ("success", f"{CONNECTION} bad user request : nobody")
+        assert (first, second) == ("success", f"{CONNECTION} bad user request : stranger")
         for answer, entry in zip(answers, entries, strict=True):
             assert "passed over ldap://127.0.0.1:" in entry.detail
             assert "ldap:" not in answer
