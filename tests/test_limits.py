@@ -94,10 +94,35 @@ def test_a_refused_request_does_not_count(tmp_path: Path, clock: Callable[[float
 
 def test_addresses_do_not_share(tmp_path: Path) -> None:
     counted = of(tmp_path, per_address=1)
-    texts = ("192.0.2.1", "192.0.2.10", "192.0.2.11", "2001:db8::1", "2001:db8::11", "::1")
+    texts = ("192.0.2.1", "192.0.2.10", "192.0.2.11", "2001:db8::1", "2001:db8:0:1::1", "::1")
 
     assert [ask(counted, ipaddress.ip_address(text)) for text in texts] == [True] * 6
     assert [ask(counted, ipaddress.ip_address(text)) for text in texts] == [False] * 6
+
+
+def test_a_machine_does_not_count_anew_with_each_of_its_ipv6_addresses(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=3)
+    first = ipaddress.IPv6Address("2001:db8:17:42::")
+    of_the_subnet = [first + n for n in (1, 2**32, 2**63, 2**64 - 1)]
+
+    assert [ask(counted, peer) for peer in of_the_subnet] == [True, True, True, False]
+    assert [ask(counted, peer) for peer in (first - 1, first + 2**64)] == [True, True]
+
+
+def test_the_administrator_reads_which_subnet_it_was(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=1)
+    ask(counted, OTHER)
+
+    with pytest.raises(TooManyRequests, match="per_address: 1 .* 2001:db8::/64"), counted.admitted(OTHER):
+        pass
+
+
+def test_an_ipv4_mapped_peer_counts_as_the_ipv4_address(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=1)
+
+    assert ask(counted, ipaddress.ip_address("::ffff:192.0.2.1"))
+    assert not ask(counted, ipaddress.ip_address("192.0.2.1"))
+    assert ask(counted, ipaddress.ip_address("::ffff:192.0.2.2"))
 
 
 def test_a_link_local_peer_does_not_count_anew_on_each_interface(tmp_path: Path) -> None:

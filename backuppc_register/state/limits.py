@@ -1,6 +1,7 @@
 """How much is asked of us at one time, and by one address: more is refused before any work is done."""
 
 import fcntl
+import ipaddress
 import os
 import time
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ _PATIENCE = 2.0  # seconds for the counts' lock, which is held for a millisecond
 _PAUSE = 0.005  # seconds between two tries
 _MOST_ROWS = 4096
 _MOST_BYTES = _MOST_ROWS * 80
+_SUBNET = 64  # bits of an IPv6 address; below it a machine chooses its own (RFC 4291, section 2.5.4; RFC 8981)
 
 Rows = dict[tuple[str, int], int]
-"""How many requests an address made in a second since the epoch, oldest first."""
+"""How many requests came from an address or subnet in a second since the epoch, oldest first."""
 
 
 class Limits:
@@ -46,7 +48,7 @@ class Limits:
             place = self._place()
         try:
             with _faults():
-                self._count(str(peer).partition("%")[0])
+                self._count(_counted(peer))
             yield
         finally:
             if place is not None:
@@ -87,6 +89,19 @@ class Limits:
         except FileNotFoundError:
             self._folder.mkdir(0o750, exist_ok=True)
             return os.open(self._folder / name, flags, 0o640)
+
+
+def _counted(peer: Address) -> str:
+    """Return what the requests of *peer* are counted for: its address, of an IPv6 one the subnet.
+
+    Whoever owns a machine there can use as many of its 2^64 addresses as there are.
+    """
+    if isinstance(peer, ipaddress.IPv4Address):
+        return str(peer)
+    if peer.ipv4_mapped:
+        return str(peer.ipv4_mapped)
+    # Without the zone of a link-local one: it does not count anew on each interface.
+    return str(ipaddress.IPv6Network((int(peer), _SUBNET), strict=False))
 
 
 def _rows(content: bytes, now: int) -> Rows:
