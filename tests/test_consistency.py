@@ -1,11 +1,13 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from backuppc_register import config
-from backuppc_register.backuppc import hosts
+from backuppc_register.backuppc import closed_config, hosts
 from backuppc_register.rules.consistency import Contradiction, contradictions
+from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
@@ -134,10 +136,33 @@ def test_neither_a_retired_host_nor_archived_backups_need_a_key(server: Server) 
     server.register("calmar", retired=YESTERDAY)
     (server.folders.path("calmar") / "key").unlink()
     archive = "dormeur_20261122"
+    for host in ("calmar", archive):
+        server.pl(host).write_bytes(closed_config.text(host))
     record = Record(archive, "x.univ-brest.fr", "cmartin", "", "mac", "", YESTERDAY, "", archive_of="dormeur")
-    server.folders.put_record(record)
+    server.folders.put_record(replace(record, retired=YESTERDAY))
     server.lines += b"calmar 0 cmartin\ndormeur_20261122 0 cmartin\n"
 
+    assert server.told() == []
+
+
+def test_what_is_retired_and_whose_settings_were_opened_again_is_told(server: Server) -> None:
+    server.register("calmar", retired=YESTERDAY)
+    server.lines += b"calmar 0 cmartin\n"
+
+    assert only(server.told(), "calmar", "may be backed up")
+    server.pl("calmar").unlink()
+    assert only(server.told(), "calmar", "may be backed up")
+
+
+def test_a_line_that_was_closed_in_doubt_is_told_until_somebody_decides(server: Server) -> None:
+    FormerOwners(server.state).close("dormeur", "cmartin")
+    server.lines = b"dormeur 0 backuppc\n"
+
+    (found,) = server.found()
+
+    assert "it was cmartin's" in found.what
+    assert "transfer dormeur cmartin" in found.advice
+    server.lines = b"dormeur 0 cmartin\n"
     assert server.told() == []
 
 

@@ -19,7 +19,7 @@ from backuppc_register.errors import (
     OtherOwner,
 )
 from backuppc_register.person import Person
-from backuppc_register.rules import purge, retirement, transfer
+from backuppc_register.rules import purge, reconciliation, retirement, transfer
 from backuppc_register.rules.consistency import contradictions
 from backuppc_register.rules.custody import Custody, Refused, host_named
 from backuppc_register.state.host_folder import HostFolders
@@ -36,6 +36,11 @@ class Kept:
 
     def tell(self, *, known=(), gone=()):
         self.told.append((known, gone))
+        return ""
+
+
+class Daemon:
+    def reread(self, hosts, within):
         return ""
 
 
@@ -97,6 +102,16 @@ class Site(Server):
             for host, user in self.users().items()
             if (self.folder / "data/pc" / host / "0/secret").exists()
         }
+
+    def reconcile(self):
+        """Let reconcile look, and act; return what it had to tell."""
+        state = self.folder / "state"
+        site = reconciliation.Site(
+            self.config(), HostFolders(state), Ledger(state), Daemon(), account="backuppc"
+        )
+        return [
+            (news.kind.value, news.host) for news in reconciliation.reconcile(site, NOW, change=True).news
+        ]
 
     def contradictions(self):
         """What reconcile would have to leave undecided."""
@@ -750,3 +765,107 @@ def test_a_data_folder_that_cannot_be_moved_leaves_everything_with_the_old_perso
 
     assert site.users()["dormeur"] == "cmartin"
     assert site.readers() == {"cmartin"}
+
+
+# a line that went back
+
+
+@pytest.fixture(params=["closed", "unseen"])
+def gone_back(request, tmp_path):
+    """Give a site whose host was transferred and backed up since, and whose line went back by an old page."""
+    return gone_back_in(tmp_path, closed=request.param == "closed")
+
+
+def gone_back_in(folder, *, closed):
+    site = Site(folder)
+    site.hosts.write_text(site.hosts.read_text() + "calmar 0 bdurand\n")
+    transfer.transfer("dormeur", ADUPONT, site.custody())
+    site.add_data()
+    (site.folder / "data/pc/dormeur/0/secret").write_text("adupont's")
+    site.key = site.ask("adupont").key
+    site.reconcile()
+    text = site.hosts.read_text()
+    site.hosts.write_text(text.replace("dormeur\t0\tadupont", "dormeur\t0\tcmartin friend"))
+    if closed:
+        site.reconcile()
+        assert site.users()["dormeur"] == "backuppc"
+    return site
+
+
+def readers_of(site, owner):
+    """Who can read what is `owner`'s."""
+    pc = site.folder / "data/pc"
+    secrets = {host: pc / host / "0/secret" for host in site.users()}
+    return {
+        user
+        for host, user in site.users().items()
+        if secrets[host].exists() and secrets[host].read_text() == f"{owner}'s"
+    }
+
+
+def test_a_host_that_went_back_is_given_to_whose_it_was_again_with_key_backups_and_settings(gone_back):
+    before = gone_back.pl.read_bytes()
+
+    done = transfer.transfer("dormeur", ADUPONT, gone_back.custody())
+
+    assert done.steps == ("dormeur is adupont's again, with its backups, key and settings",)
+    assert gone_back.users() == {"dormeur": "adupont", "calmar": "bdurand", ARCHIVE: "cmartin"}
+    assert "friend" not in gone_back.hosts.read_text()
+    assert (readers_of(gone_back, "adupont"), readers_of(gone_back, "cmartin")) == ({"adupont"}, {"cmartin"})
+    assert gone_back.pl.read_bytes() == before
+    answer = gone_back.ask("adupont")
+    assert (answer.status, answer.key) == ("unchanged", gone_back.key)
+    assert gone_back.reconcile() == []
+    assert gone_back.contradictions() == []
+    with pytest.raises(Refused, match="already"):
+        transfer.transfer("dormeur", ADUPONT, gone_back.custody())
+
+
+def test_a_host_that_went_back_on_purpose_is_transferred_and_nobody_reads_the_others_backups(gone_back):
+    tomorrow = gone_back.custody(now=NOW + timedelta(days=1))
+
+    transfer.transfer("dormeur", CMARTIN, tomorrow)
+
+    archives = {ARCHIVE: "cmartin", "dormeur_20261123": "adupont"}
+    assert gone_back.users() == {"dormeur": "cmartin", "calmar": "bdurand", **archives}
+    assert (readers_of(gone_back, "adupont"), readers_of(gone_back, "cmartin")) == ({"adupont"}, {"cmartin"})
+    assert gone_back.reconcile() == []
+    assert gone_back.contradictions() == []
+    assert gone_back.ask().key != gone_back.key
+
+
+def test_who_had_the_host_before_cannot_register_it_because_a_line_went_back(gone_back):
+    before = gone_back.texts()
+
+    for logon in ("cmartin", "friend", "adupont"):
+        with pytest.raises((OtherOwner, BadUser)):
+            gone_back.ask(logon)
+
+    assert gone_back.texts() == before
+
+
+def test_a_purge_of_a_host_that_went_back_is_of_whose_it_is(gone_back):
+    purge.ask("dormeur", 0, gone_back.custody())
+    purge.carry_out("dormeur", gone_back.custody())
+    purge.sweep(gone_back.custody())
+
+    assert gone_back.users() == {"calmar": "bdurand", ARCHIVE: "cmartin"}
+    assert readers_of(gone_back, "adupont") == set()
+    assert gone_back.reconcile() == []
+
+
+@pytest.mark.parametrize("person", [ADUPONT, CMARTIN], ids=["again", "back"])
+def test_killed_anywhere_it_is_decided_by_the_next_run(tmp_path, person):
+    for site in kill_everywhere(
+        tmp_path,
+        lambda folder: gone_back_in(folder, closed=True),
+        lambda site: transfer.transfer("dormeur", person, site.custody()),
+    ):
+        assert readers_of(site, "cmartin") == {"cmartin"}
+        assert readers_of(site, "adupont") <= {"adupont", "backuppc"}
+        if site.users()["dormeur"] != person.uid:
+            transfer.transfer("dormeur", person, site.custody())
+        assert (readers_of(site, "adupont"), readers_of(site, "cmartin")) == ({"adupont"}, {"cmartin"})
+        assert site.users()["dormeur"] == person.uid
+        assert site.reconcile() == []
+        assert site.contradictions() == []

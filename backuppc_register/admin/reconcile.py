@@ -13,7 +13,8 @@ from backuppc_register.reply import escape_words
 from backuppc_register.rules import consistency, reconciliation
 from backuppc_register.rules.consistency import Contradiction
 from backuppc_register.rules.custody import host_named
-from backuppc_register.rules.reconciliation import News, Outcome, Site
+from backuppc_register.rules.news import News
+from backuppc_register.rules.reconciliation import Outcome, Site
 from backuppc_register.state.ledger import Ledger
 
 SUMMARY = "put lost hosts lines back, before BackupPC deletes their backups, and tell what does not fit"
@@ -44,6 +45,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
         folders=context.folders,
         ledger=Ledger(context.config.state.directory),
         daemon=Daemon(context.config.backuppc.socket),
+        account=context.account,
     )
     if options.forget is not None:
         return _forget(context, host_named(options.forget), site, options)

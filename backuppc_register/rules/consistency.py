@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from backuppc_register.backuppc import backups, host_config
+from backuppc_register.backuppc import backups, closed_config, host_config
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.config import Config
 from backuppc_register.errors import CouldNotRegister, NoConfigFile
 from backuppc_register.person import same_logon
+from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
@@ -60,15 +61,20 @@ def _of_host(
         yield Contradiction(host, owner, "our folder of it has no record", "Its owner registers again.")
         return
     if users:
-        yield from _of_owner(record, users)
+        yield from _of_owner(record, users, config)
         yield from _of_parts(record, config, folders)
     else:
         yield from _without_line(record, config, now)
 
 
-def _of_owner(record: Record, users: list[str]) -> Iterator[Contradiction]:
+def _of_owner(record: Record, users: list[str], config: Config) -> Iterator[Contradiction]:
     others = [user or "nobody" for user in users if not same_logon(user, record.person)]
-    if others:
+    closed = FormerOwners(config.state.directory).of(record.host).closed
+    if others and closed:
+        what = f"it was {closed}'s when somebody gave it back to whom it was taken from; it waits for you"
+        advice = f"{_ADMIN} transfer {record.host} {closed}, or to whose it is now."
+        yield Contradiction(record.host, ", ".join(others), what, advice)
+    elif others:
         what = f"the hosts line is of {', '.join(others)}, our record of {record.person}; the line counts"
         advice = f"{_ADMIN} transfer {record.host} LOGON, or let the line's owner register again."
         yield Contradiction(record.host, ", ".join(others), what, advice)
@@ -85,7 +91,11 @@ def _of_parts(record: Record, config: Config, folders: HostFolders) -> Iterator[
         except NoConfigFile as error:
             yield Contradiction(host, person, f"its key pair is of no use: {error.detail}", again)
     try:
-        if record.config and not host_config.exists(config.backuppc, host):
+        settings = host_config.read(config.backuppc.config_dir, host)
+        if record.retired and settings != closed_config.text(host):
+            what = f"it is retired, but {host}.pl is not the closed one any more: it may be backed up"
+            yield Contradiction(host, person, what, f"{_ADMIN} retire {host}, or resume.")
+        elif record.config and not host_config.exists(config.backuppc, host):
             what = f"{host}.pl is gone: BackupPC uses its global settings"
             yield Contradiction(host, person, what, f"{person} registers again.")
     except NoConfigFile as error:

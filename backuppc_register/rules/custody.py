@@ -13,9 +13,11 @@ from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import BackupPC, Config
 from backuppc_register.errors import NotAllowed, NotRegistered, RegisterError
-from backuppc_register.rules import missing_data
+from backuppc_register.person import same_logon
+from backuppc_register.rules import handed_back, missing_data, sightings
+from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.ledger import Known, Ledger, Noted
+from backuppc_register.state.ledger import Known, Ledger
 from backuppc_register.state.records import Record
 
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
@@ -70,6 +72,11 @@ class Custody:
         return Ledger(self.config.state.directory)
 
     @property
+    def former(self) -> FormerOwners:
+        """Return from whom hosts were taken, who are not to get them back by an old page."""
+        return FormerOwners(self.config.state.directory)
+
+    @property
     def moment(self) -> str:
         """Return *now* as records have it."""
         return self.now.isoformat(timespec="seconds")
@@ -79,13 +86,15 @@ class Custody:
 class Subject:
     """A host as it stands.
 
-    *line*: None where it has none. *record*: None where its line was made by hand. *data*: whether
-    BackupPC has anything of it, *extent* how much of that by BackupPC's own list.
+    *line*: None where it has none. *owner*: whose the host is, by the line, or, where that went back to
+    somebody from whom the host was taken, whose it was before. *record*: None where its line was made by
+    hand. *data*: whether BackupPC has anything of it, *extent* how much of that by BackupPC's own list.
     """
 
     host: str
     hosts: HostsFile
     line: Line | None
+    owner: str
     record: Record | None
     config: bytes | None
     data: bool
@@ -133,6 +142,7 @@ def examined(host: str, custody: Custody) -> Iterator[Subject]:
             host=host,
             hosts=read,
             line=lines[0] if lines else None,
+            owner=_owner(host, lines[0].user if lines else "", custody),
             record=record,
             config=host_config.read(places.config_dir, host),
             data=backups.has_backups(places.data_dir, host),
@@ -147,6 +157,11 @@ def refuse_missing_data(subject: Subject, custody: Custody) -> None:
         raise Refused(reason=reason, advice=missing_data.advice(subject.host, custody.config))
 
 
+def _owner(host: str, user: str, custody: Custody) -> str:
+    known = custody.ledger.read().get(host)
+    return handed_back.owner(user, custody.former.of(host), known, custody.account)
+
+
 def _refuse_other_config(host: str, places: BackupPC) -> None:
     if where := host_config.overriding(places, host):
         raise Refused(reason=f"BackupPC reads {where} instead of {host}.pl: move it away first")
@@ -157,7 +172,7 @@ def recorded(subject: Subject) -> Record:
     record = subject.record or _BY_HAND
     if not record.by_hand:
         return record
-    return replace(record, host=subject.host, person=subject.line.user if subject.line else record.person)
+    return replace(record, host=subject.host, person=subject.owner if subject.line else record.person)
 
 
 def lined(subject: Subject) -> Line:
@@ -188,6 +203,13 @@ def refuse_unconfirmed(steps: tuple[str, ...], custody: Custody) -> None:
         raise Refused(reason=reason)
 
 
+def users(subject: Subject, custody: Custody) -> tuple[str, ...]:
+    """Return everybody but the administrators who can read the host, and whose it is."""
+    line = subject.line
+    every = (subject.owner, line.user, *line.more_users) if line else (subject.owner,)
+    return tuple(user for user in every if not same_logon(user, custody.account))
+
+
 def stop_jobs(host: str, custody: Custody) -> str:
     """Stop what runs on *host*, which has been closed to new jobs; return what became of it."""
     if custody.dry_run:
@@ -201,5 +223,4 @@ def stop_jobs(host: str, custody: Custody) -> str:
 def note_line(host: str, custody: Custody, *, data: bool) -> None:
     """Remember the line that *host* has now; under the lock. Raises CouldNotRegister, NoConfigFile."""
     written = [one for one in hosts.read(custody.config.backuppc.hosts).written() if one.line.host == host]
-    lines = tuple(Noted(one.raw, one.line.dhcp, one.line.user, one.line.more_users) for one in written)
-    custody.ledger.note(Known(host, lines, data, custody.moment))
+    custody.ledger.note(Known(host, tuple(map(sightings.noted, written)), data, custody.moment))

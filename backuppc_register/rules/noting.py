@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from backuppc_register.backuppc.hosts import Written
 from backuppc_register.config import Config
 from backuppc_register.errors import NoConfigFile
-from backuppc_register.state.ledger import Known, Ledger, Noted
+from backuppc_register.rules import sightings
+from backuppc_register.state.ledger import Known, Ledger
 
 
 def note(added: Written, config: Config, *, data: bool) -> str:
@@ -20,7 +21,7 @@ def note(added: Written, config: Config, *, data: bool) -> str:
         before = known.get(line.host)
         now = Known(
             host=line.host,
-            lines=(Noted(added.raw, line.dhcp, line.user, line.more_users),),
+            lines=(sightings.noted(added),),
             data=data or (before is not None and before.data),
             seen=datetime.now(UTC).isoformat(timespec="seconds"),
             place=before.place if before else "",

@@ -52,6 +52,10 @@ def plan_for(applicant: Applicant, standing: Standing, site: Site) -> Plan:
         from backuppc_register.rules import missing_data  # most who register are known already
 
         missing_data.refuse_newcomer(applicant.host, site.config)
+    if claim is Claim.TAKEN_OVER:
+        from backuppc_register.rules import handed_back
+
+        handed_back.refuse_former_owner(applicant, site.config, site.account)
     if line:
         policy.refuse_one_too_many(applicant.person.uid, standing.hosts, site.config.limits)
         hosts.refuse_append(site.config.backuppc.hosts, standing.hosts, applicant.host, applicant.person.uid)

@@ -20,6 +20,7 @@ from backuppc_register.rules.custody import (
     refuse_missing_data,
     refuse_unconfirmed,
     stop_jobs,
+    users,
 )
 from backuppc_register.state.records import Record
 
@@ -111,8 +112,10 @@ def _forget(host: str, now: datetime | None, kept: Kept, custody: Custody) -> Do
             if host_data.exists(places.data_dir, host):
                 host_data.doom(places.data_dir, host, custody.now)
             if subject.line:
+                custody.former.take(host, users(subject, custody))
                 custody.ledger.forget(host)
                 hosts.remove(places.hosts, subject.hosts, host)
+                custody.former.decided(host)
             config = host_config.path(places.config_dir, host) if subject.config is not None else None
             custody.folders.set_aside(host, config, custody.now)
     note = "" if custody.dry_run else kept.tell(gone=(host,))

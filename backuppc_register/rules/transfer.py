@@ -7,7 +7,6 @@ from datetime import timedelta
 from itertools import chain, count
 
 from backuppc_register.backuppc import closed_config, host_config, host_data, hosts
-from backuppc_register.backuppc.hosts import Line
 from backuppc_register.errors import BadUser, NoConfigFile
 from backuppc_register.person import Person, another_entry, possible_logon, same_logon
 from backuppc_register.rules import policy
@@ -24,6 +23,7 @@ from backuppc_register.rules.custody import (
     refuse_linked_config,
     refuse_missing_data,
     refuse_unconfirmed,
+    users,
 )
 from backuppc_register.rules.site import Directory
 from backuppc_register.state import key_pairs, known_hosts, retirement
@@ -39,6 +39,7 @@ class Plan:
 
     *owner*: whose the archived backups will be. *archive*: their name, "" where there are no backups.
     *purge*: from when these may be deleted, "" for never. *record*: the host's new one, *config* its new .pl.
+    *again*: nothing but its line changes, which `reconcile` had closed.
     """
 
     owner: str
@@ -46,10 +47,13 @@ class Plan:
     purge: str
     record: Record
     config: bytes
+    again: bool = False
 
     def steps(self, subject: Subject) -> tuple[str, ...]:
         """Say it in words."""
         host, record = subject.host, self.record
+        if self.again:
+            return (f"{host} is {record.person}'s again, with its backups, key and settings",)
         steps = []
         if self.archive:
             steps.append(f"{subject.extent} of {host} are {self.owner}'s as {self.archive} from now on")
@@ -102,14 +106,16 @@ def _plan(subject: Subject, person: Person, custody: Custody, purge_in: int | No
     in_place(subject, custody)
     refuse_linked_config(subject, custody)
     if record.archive_of:
-        raise Refused(reason=f"{host} are archived backups: they stay with {line.user}")
-    given_again = another_entry(record.entry, person.entry)
-    same = same_logon(line.user, person.uid)
-    if same and same_logon(record.person, person.uid) and not given_again:
-        raise Refused(reason=f"{host} is {person.uid}'s already")
+        raise Refused(reason=f"{host} are archived backups: they stay with {subject.owner}")
+    theirs = same_logon(subject.owner, person.uid) and same_logon(record.person, person.uid)
+    if theirs and not another_entry(record.entry, person.entry):
+        if line.user == subject.owner:
+            raise Refused(reason=f"{host} is {person.uid}'s already")
+        hosts.refuse_give(custody.config.backuppc.hosts, subject.hosts, host, person.uid)
+        return Plan(person.uid, "", "", record, b"", again=True)
     refuse_missing_data(subject, custody)
     config = _config(record, custody)
-    owner = _earlier_owner(line, record, person, custody)
+    owner = _earlier_owner(subject, record, person, custody)
     archive = _archive(subject, owner, custody) if subject.data else ""
     _refuse_unwritable(archive, owner, person, subject, custody)
     in_days = (custody.now + timedelta(days=purge_in or 0)).isoformat(timespec="seconds")
@@ -152,13 +158,13 @@ def _refuse_unwritable(archive: str, owner: str, person: Person, subject: Subjec
         hosts.refuse_append(path, subject.hosts, archive, owner)
 
 
-def _earlier_owner(line: Line, record: Record, person: Person, custody: Custody) -> str:
+def _earlier_owner(subject: Subject, record: Record, person: Person, custody: Custody) -> str:
     """Return who keeps the backups: who has the host, else BackupPC's own account, an administrator's.
 
     BackupPC compares logons as text: under a uid that was given out again, the second person would read the
     first one's files.
     """
-    earlier = (user for user in (line.user, record.person) if user and not same_logon(user, person.uid))
+    earlier = (user for user in (subject.owner, record.person) if user and not same_logon(user, person.uid))
     return next(earlier, custody.account)
 
 
@@ -199,6 +205,9 @@ def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
     counts it at least once. The archived name sorts behind the host's own.
     """
     host, places, folders = subject.host, custody.config.backuppc, custody.folders
+    if plan.again:
+        _give(plan, subject, custody, data=subject.data)
+        return
     if plan.archive:
         _make_archive(plan, subject, custody)
         custody.ledger.note_no_data(host)
@@ -208,10 +217,17 @@ def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
     _rotate(plan, subject, custody)
     if not plan.record.by_hand and folders.public_key(host) is None:
         raise NoConfigFile(detail=f"{host} has no key pair after all")
-    current = hosts.read(places.hosts)
+    _give(plan, subject, custody, data=False)
+
+
+def _give(plan: Plan, subject: Subject, custody: Custody, *, data: bool) -> None:
+    host, path, person = subject.host, custody.config.backuppc.hosts, plan.record.person
+    current = hosts.read(path)
+    custody.former.take(host, users(subject, custody), person=person)
     custody.ledger.forget(host)
-    hosts.give(places.hosts, current, host, plan.record.person)
-    note_line(host, custody, data=False)
+    hosts.give(path, current, host, person)
+    custody.former.decided(host)
+    note_line(host, custody, data=data)
 
 
 def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:

@@ -17,6 +17,7 @@ from backuppc_register.backuppc.hosts.writing import (
     refuse_append,
     refuse_give,
     remove,
+    replace_line,
     restore_header,
     restore_lines,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "refuse_append",
     "refuse_give",
     "remove",
+    "replace_line",
     "restore_header",
     "restore_lines",
     "skipped",

@@ -55,6 +55,22 @@ def given(current: HostsFile, host: str, user: str) -> bytes:
     return changed
 
 
+def with_other(current: HostsFile, wanted: Written) -> bytes:
+    """Return *current* with *wanted* in the place of the only line of its host; every other byte stays.
+
+    It gets its own bytes, or, where they would mean something else, bytes that mean the same.
+
+    Raises CouldNotRegister, also where there are none.
+    """
+    old, start, end, _ = _only(current, wanted.line.host)
+    before, after = current.content[:start], current.content[end:]
+    rows = (wanted.raw, _spelled(wanted.line))
+    row = next((row for row in rows if read_as(current.content, row) == wanted.line), b"")
+    changed = before + row + b"\n" + after
+    _refuse_other(parse(changed), [wanted.line if line == old else line for line in current.lines])
+    return changed
+
+
 def without(current: HostsFile, host: str) -> bytes:
     """Return *current* without the line of *host*; every other byte stays.
 

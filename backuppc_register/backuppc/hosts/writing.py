@@ -68,6 +68,15 @@ def give(path: Path, current: HostsFile, host: str, user: str) -> None:
     _replace(path, edit.given(current, host, user), status)
 
 
+def replace_line(path: Path, current: HostsFile, wanted: Written) -> None:
+    """Put *wanted* in the place of the only line that its host has in *path*; every other byte stays.
+
+    Raises CouldNotRegister as `give`, and where it would not mean the same any more.
+    """
+    status = _unchanged(path, current)
+    _replace(path, edit.with_other(current, wanted), status)
+
+
 def refuse_give(path: Path, current: HostsFile, host: str, user: str) -> None:
     """Raise what `give` would, as far as that can be told before anything is written."""
     status = _unchanged(path, current)

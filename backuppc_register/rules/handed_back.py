@@ -1,0 +1,154 @@
+"""Hosts whose lines went back to somebody from whom they were taken on purpose, who could read others' files.
+
+An old page of BackupPC's web editor does that: it was loaded before a transfer, and saves the hosts file as
+it was then. Whoever is in the line again can read what was backed up since, which is somebody else's.
+
+- Where the earlier backups have lost their line in the same moment, the file is older than the transfer: that
+  page is the only thing that does both, and the line is put back as it was.
+- Else an administrator may have meant it. But nobody becomes a host's owner again by that, with what was
+  backed up meanwhile: the line is closed, which keeps data, key and settings, and `transfer` decides.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backuppc_register.backuppc import hosts
+from backuppc_register.backuppc.hosts import HostsFile
+from backuppc_register.config import Config
+from backuppc_register.errors import CouldNotRegister, NoConfigFile, OtherOwner
+from backuppc_register.person import same_logon
+from backuppc_register.rules import sightings
+from backuppc_register.rules.changes import Change
+from backuppc_register.rules.claim import Applicant
+from backuppc_register.rules.news import Kind, News
+from backuppc_register.state.former_owners import Former, FormerOwners
+from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.ledger import Known, Ledger
+
+_TRANSFER = "backuppc-register-admin transfer"
+_WENT_BACK = "the line went back to whom the host was taken from"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What these changes are judged by, and undone with; *account* is nobody's but the administrators'."""
+
+    config: Config
+    folders: HostFolders
+    former: FormerOwners
+    account: str
+
+
+def owner(user: str, former: Former, known: Known | None, account: str) -> str:
+    """Return whose a host is that has a line of *user*: not whose it is only since it went back there.
+
+    *known* is what the ledger has of it.
+    """
+    if former.closed and same_logon(user, account):
+        return former.closed
+    before = [line.user for line in known.lines] if known else [user]
+    unseen = former.had(user) and not any(same_logon(user, one) for one in before)
+    return before[0] if unseen else user
+
+
+def refuse_former_owner(applicant: Applicant, config: Config, account: str) -> None:
+    """Refuse a person from whom the host was taken, whose line it is only since it went back; under the lock.
+
+    Raises OtherOwner; NoConfigFile in doubt.
+    """
+    host, user = applicant.host, applicant.person.uid
+    known = Ledger(config.state.directory).read().get(host)
+    whose = owner(user, FormerOwners(config.state.directory).of(host), known, account)
+    if whose != user:
+        detail = f"{_WENT_BACK}; it is {whose}'s: backuppc-register-admin reconcile"
+        raise OtherOwner(host=host, logon=applicant.logon, detail=detail)
+
+
+def among(changes: Sequence[Change], former: dict[str, Former], account: str) -> list[Change]:
+    """Return the changes that give a host back, or that a killed run has begun to undo."""
+    return [change for change in changes if _is_back(change, former.get(change.now.host), account)]
+
+
+def _is_back(change: Change, former: Former | None, account: str) -> bool:
+    if former is None:
+        return False
+    gained = {line.user for line in change.now.lines} - {line.user for line in change.before.lines}
+    return any(former.had(user) or (former.closed and same_logon(user, account)) for user in gained)
+
+
+def undo(
+    back: Sequence[Change], lost: Sequence[Known], current: HostsFile, desk: Desk, *, change: bool
+) -> tuple[HostsFile, list[News]]:
+    """Take the hosts *back* again; return the hosts file as it is then, and what is to be told.
+
+    *lost*: the hosts that have lost their lines in the same run.
+    """
+    news = []
+    for one in back:
+        old_page = _is_of_an_old_page(one, lost, desk)
+        try:
+            if change:
+                current = _put_back(one, current, desk) if old_page else _close(one, current, desk)
+            news.append(_taken_back(one) if old_page else _closed(one))
+        except (CouldNotRegister, NoConfigFile) as error:
+            news.append(_given_back(one, str(error.detail)))
+    return current, news
+
+
+def _is_of_an_old_page(change: Change, lost: Sequence[Known], desk: Desk) -> bool:
+    host = change.now.host
+    archive = re.compile(rf"{re.escape(host)}_[0-9]{{8}}(-[0-9]+)?", re.ASCII)
+    archives = [one for one in lost if archive.fullmatch(one.host)]
+    theirs = [line.user for one in archives for line in one.lines]
+    lines = len(change.now.lines) == len(change.before.lines) == 1
+    return (
+        lines
+        and any(same_logon(change.now.lines[0].user, user) for user in theirs)
+        and _is_recorded(change, desk)
+    )
+
+
+def _is_recorded(change: Change, desk: Desk) -> bool:
+    """Tell whether our record is of whom the host was before."""
+    try:
+        record = desk.folders.record(change.now.host)
+    except (NoConfigFile, ValueError):
+        return False
+    return record is not None and any(same_logon(line.user, record.person) for line in change.before.lines)
+
+
+def _put_back(change: Change, current: HostsFile, desk: Desk) -> HostsFile:
+    path = desk.config.backuppc.hosts
+    (line,) = sightings.written(change.before)
+    hosts.replace_line(path, current, line)
+    return hosts.read(path)
+
+
+def _close(change: Change, current: HostsFile, desk: Desk) -> HostsFile:
+    path, host = desk.config.backuppc.hosts, change.now.host
+    desk.former.close(host, change.before.lines[0].user)
+    hosts.give(path, current, host, desk.account)
+    return hosts.read(path)
+
+
+def _taken_back(change: Change) -> News:
+    host, now = change.now.host, change.now.users
+    what = (
+        f"{_WENT_BACK}, as in an old page of the web editor: {change}. It is put back as it was;"
+        f" until now {now} could read what was backed up since the transfer"
+    )
+    return News(Kind.TAKEN_BACK, what, "Load that page again before you save it.", host, change.before.users)
+
+
+def _closed(change: Change) -> News:
+    host, person = change.now.host, change.before.users
+    what = f"{_WENT_BACK}: {change}. It is closed: until you decide, only administrators can read the host"
+    advice = f"{_TRANSFER} {host} {person}, or to whose it is now: each keeps what was backed up as theirs."
+    return News(Kind.CLOSED, what, advice, host, person)
+
+
+def _given_back(change: Change, why: str) -> News:
+    what = f"{_WENT_BACK}: {change}. That could not be undone: {why}"
+    advice = f"{change.now.users} can read it. Make the line {change.before.users}'s again at once."
+    return News(Kind.GIVEN_BACK, what, advice, change.now.host, change.now.users)

@@ -1,0 +1,49 @@
+"""What the ledger is to know of hosts by the lines that they have now, and of the data that they had."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from backuppc_register.backuppc import backups
+from backuppc_register.backuppc.hosts import HostsFile, Line, Written
+from backuppc_register.config import Config
+from backuppc_register.errors import CouldNotRegister
+from backuppc_register.rules import missing_data
+from backuppc_register.state.ledger import Known, Noted
+
+
+def seen(current: HostsFile, known: dict[str, Known], config: Config, now: datetime) -> dict[str, Known]:
+    """Return what the ledger, which has *known*, is to know of the hosts that have a line."""
+    by_host: dict[str, list[Noted]] = {}
+    for written in current.written():
+        by_host.setdefault(written.line.host, []).append(noted(written))
+    moment = now.astimezone(UTC).isoformat(timespec="seconds")
+    return {
+        host: with_data(Known(host, tuple(lines), data=False, seen=moment), known.get(host), config)
+        for host, lines in by_host.items()
+    }
+
+
+def with_data(host: Known, before: Known | None, config: Config) -> Known:
+    """Return *host* with whether it has or had data, and where; what is missing stays noted as it was."""
+    if before is not None and missing_data.why_missing(before, config):
+        return replace(host, data=before.data, place=before.place)
+    if not missing_data.has_data(host.host, config):
+        return replace(host, data=False, place="")
+    try:
+        place = backups.place(config.backuppc.data_dir, host.host)
+    except CouldNotRegister:
+        place = before.place if before else ""
+    return replace(host, data=True, place=place)
+
+
+def noted(written: Written) -> Noted:
+    """Return a line as the ledger has it."""
+    return Noted(written.raw, written.line.dhcp, written.line.user, written.line.more_users)
+
+
+def written(known: Known) -> Iterable[Written]:
+    """Return the lines that the ledger has of a host, as the hosts file had them."""
+    return (
+        Written(Line(known.host, line.dhcp, line.user, line.more_users), line.raw) for line in known.lines
+    )

@@ -1,0 +1,102 @@
+"""From whom hosts were taken on purpose, so that no old page of BackupPC's editor gives them back unseen."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from backuppc_register import files
+from backuppc_register.errors import NoConfigFile
+from backuppc_register.person import same_logon
+from backuppc_register.state import parts
+
+NAME = "former_owners"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Former:
+    """One host: the *users* from whom it was taken.
+
+    *closed*: whose it was when its line was closed in doubt, until an administrator decides; else "".
+    """
+
+    host: str
+    users: tuple[str, ...] = ()
+    closed: str = ""
+
+    def had(self, user: str) -> bool:
+        """Tell whether the host was taken from *user*."""
+        return any(same_logon(user, one) for one in self.users)
+
+
+class FormerOwners:
+    """The file in the folder *state*: a line that tells its format, then a line of JSON for each host.
+
+    Who reads or writes holds BackupPC's lock.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self.path = state / NAME
+
+    def read(self) -> dict[str, Former]:
+        """Return the hosts by name; raises NoConfigFile where the file cannot be read or understood."""
+        content = parts.content(self.path)
+        if content is None:
+            return {}
+        try:
+            return {former.host: former for former in _from_bytes(content)}
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise NoConfigFile(detail=f"{self.path} cannot be understood: {error}") from error
+
+    def of(self, host: str) -> Former:
+        """Return what is known of *host*; raises NoConfigFile as `read`."""
+        return self.read().get(host, Former(host))
+
+    def take(self, host: str, users: Iterable[str], *, person: str = "") -> None:
+        """Note that *host* goes from *users* to *person*, "" for nobody; raises NoConfigFile.
+
+        Call it before the line changes: what is noted of a host that nobody takes in the end does no harm.
+        """
+        before = self.of(host)
+        every = dict.fromkeys([*before.users, *filter(None, users)])
+        users = tuple(user for user in every if not same_logon(user, person))
+        self._put(replace(before, users=users))
+
+    def close(self, host: str, owner: str) -> None:
+        """Note that the line of *host*, which is *owner*'s, is about to be closed; raises NoConfigFile."""
+        self._put(replace(self.of(host), closed=owner))
+
+    def decided(self, host: str) -> None:
+        """Note that somebody has decided whose *host* is, whose line is so now; raises NoConfigFile."""
+        self._put(replace(self.of(host), closed=""))
+
+    def _put(self, former: Former) -> None:
+        known = self.read()
+        if known.get(former.host) == former:
+            return
+        rows = [{"format": FORMAT}, *map(_row, (known | {former.host: former}).values())]
+        with parts.faults():
+            files.write(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode("ascii"), 0o640)
+
+
+def _row(former: Former) -> dict[str, object]:
+    closed = {"closed": former.closed} if former.closed else {}
+    return {"host": former.host, "users": former.users, **closed}
+
+
+def _from_bytes(content: bytes) -> Iterable[Former]:
+    head, *rows = content.decode("ascii").removesuffix("\n").split("\n")
+    if json.loads(head) != {"format": FORMAT}:
+        raise ValueError(f"is no list of format {FORMAT}")
+    return map(_former, map(json.loads, rows))
+
+
+def _former(row: Any) -> Former:
+    former = Former(row["host"], tuple(row["users"]), row.get("closed", ""))
+    if type(row["users"]) is not list or not all(
+        isinstance(text, str) for text in (former.host, former.closed, *former.users)
+    ):
+        raise ValueError(f"no host: {row}"[:100])
+    return former
