@@ -113,7 +113,7 @@ def test_the_administrator_reads_which_subnet_it_was(tmp_path: Path) -> None:
     counted = of(tmp_path, per_address=1)
     ask(counted, OTHER)
 
-    with pytest.raises(TooManyRequests, match="per_address: 1 .* 2001:db8::/64"), counted.admitted(OTHER):
+    with pytest.raises(TooManyRequests, match=r"per_address: 1 .* 2001:db8::/64"), counted.admitted(OTHER):
         pass
 
 

@@ -18,7 +18,7 @@ _PATIENCE = 2.0  # seconds for the counts' lock, which is held for a millisecond
 _PAUSE = 0.005  # seconds between two tries
 _MOST_ROWS = 4096
 _MOST_BYTES = _MOST_ROWS * 80
-_SUBNET = 64  # bits of an IPv6 address; below it a machine chooses its own (RFC 4291, section 2.5.4; RFC 8981)
+_SUBNET = 64  # bits of an IPv6 address; what is below a machine chooses (RFC 4291, section 2.5.4; RFC 8981)
 
 Rows = dict[tuple[str, int], int]
 """How many requests came from an address or subnet in a second since the epoch, oldest first."""
