@@ -290,7 +290,13 @@ read_arguments() {
     while [ "$at" -lt "$count" ]; do
         word=${ARGUMENTS[at]}
         at=$((at + 1))
-        [ "$word" != . ] || break
+        case $word in
+            .) break ;;
+            --max-size | --min-size)    # the two that rsync_bpc sends apart from their values
+                word=$word=${ARGUMENTS[at]-}
+                at=$((at + 1))
+                ;;
+        esac
         option "$word"
     done
     [ "${word-}" = . ] || refuse 'no dot before the path'
@@ -307,7 +313,7 @@ option() {
         --use-qsort | --no-implied-dirs | --new-compress | --old-compress) ok=yes ;;
         --timeout=* | --bwlimit=* | --checksum-seed=* | --compress-level=* | --modify-window=*)
             consists_of "$value" 0-9 10 && ok=yes ;;
-        --max-size=* | --min-size=*) consists_of "$value" 0-9A-Za-z.+- 24 && ok=yes ;;
+        --max-size=[0-9]* | --min-size=[0-9]*) consists_of "$value" 0-9A-Za-z.+- 24 && ok=yes ;;
         -B*) consists_of "${1#-B}" 0-9 10 && ok=yes ;;
         --iconv=*) consists_of "$value" A-Za-z0-9._,:- 64 && ok=yes ;;
         --checksum-choice=*) consists_of "$value" a-z0-9, 32 && ok=yes ;;

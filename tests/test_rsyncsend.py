@@ -1,175 +1,41 @@
-"""rsyncsend.sh: what the holder of the server's key can have executed, with real bash and a recording rsync.
-
-The tests run a copy of the script in which the lines that name root's files name a temporary folder instead.
-"""
+"""rsyncsend.sh: what the holder of the server's key can have executed, with real bash and a false rsync."""
 
 import contextlib
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
-
-SCRIPT = Path(__file__).resolve().parents[1] / "clients" / "rsyncsend.sh"
-RSYNC_BPC = "/usr/libexec/backuppc-rsync/rsync_bpc"
-ACCOUNT_ID = "990"
-PEER = "134.158.240.3"
-REFUSED, MISSING, MISCONFIGURED = 64, 69, 78
-
-RECORDER = """#!/bin/bash
-if [ "${1-}" = --version ]; then
-    printf 'rsync  version %s  protocol version 31\\n' "$(cat FOLDER/version)"
-    exit
-fi
-case " $* " in
-    *' -- mkdir -- '*)
-        printf '%s\\0' "${0##*/}" "$@" >FOLDER/made
-        while [ "$1" != -- ]; do shift; done
-        shift
-        exec "$@"
-        ;;
-esac
-printf '%s\\0' "${0##*/}" "$@" >FOLDER/executed
-pwd -P >FOLDER/where
-env -0 >FOLDER/environment
-cat >FOLDER/rest
-exit "$(cat FOLDER/status)"
-"""
-STUBS = {
-    "rsync": RECORDER,
-    "setpriv": RECORDER,
-    "sudo": RECORDER,
-    "id": '#!/bin/sh\n'
-    f'case $2 in bckpciuem) echo {ACCOUNT_ID} ;; 1234) echo 1235 ;; *) exec /usr/bin/id "$@" ;; esac\n',
-    "logger": "#!/bin/sh\ncat\nprintf '%s\\n' \"$*\" >>FOLDER/log\n",
-}
-WITHOUT_SETPRIV = '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n'
-# What BackupPC 4.4 sends (backup full, incremental, restore), and the list behind it.
-FULL = "rsync --server --sender -slHogDtprcxe.iLsfxC"
-INCREMENTAL = "rsync --server --sender -slHogDtprxe.iLsfxC"
-RESTORE = "rsync --server -slHogDtprRe.iLsfxC"
-BACKUP_OPTIONS = ["--timeout=72000", "--ignore-errors", "--numeric-ids"]
-RESTORE_OPTIONS = ["--log-format=%i", "--super", "--stats", "--partial", "--numeric-ids"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    status: int
-    stdout: bytes
-    stderr: str
-    executed: list[str] | None
-    where: str
-    rest: bytes
-    log: str
-
-
-class Room:
-    """A folder with the script in both roles, a configuration, a share, and stubs that record."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.resolve()
-        self.share = self.folder / "home"
-        self.restore_dir = self.folder / "restored"
-        for path in (self.share / "cmartin", self.restore_dir, self.folder / "bin"):
-            path.mkdir(parents=True)
-            path.chmod(0o755)
-        self.folder.chmod(0o755)
-        (self.folder / "version").write_text("3.5.0")
-        (self.folder / "status").write_text("0")
-        for name, text in STUBS.items():
-            stub = self.folder / "bin" / name
-            stub.write_text(text.replace("FOLDER", str(self.folder)))
-            stub.chmod(0o755)
-        self.configure()
-        self.install()
-
-    def install(self, patience: int = 10) -> None:
-        text = SCRIPT.read_text()
-        for name, value in {
-            "PATH": f"{self.folder}/bin:/usr/bin:/bin",
-            "CONFIG": f"{self.folder}/conf",
-            "ANCHOR": str(self.folder),
-            "PATIENCE": str(patience),
-            "TCC": f"{self.folder}/TCC #",  # the value there has a blank
-        }.items():
-            text, count = re.subn(rf"^{name}=\S+", f"{name}={value}", text, flags=re.MULTILINE)
-            assert count == 1, name
-        for name in ("rsync-helper", "rsyncsend.sh"):
-            (self.folder / name).write_text(text)
-            (self.folder / name).chmod(0o755)
-
-    def configure(self, *lines: str, restore: str = "dirs") -> None:
-        usual = [
-            f"share={self.share}",
-            f"restore={restore}",
-            f"restore-dir={self.restore_dir}",
-            f"rsync={self.folder}/bin/rsync",
-        ]
-        (self.folder / "conf").write_text("".join(f"{line}\n" for line in [*usual, *lines]))
-        (self.folder / "conf").chmod(0o644)
-
-    def helper(self, command: str, items: Sequence[str] | bytes = b"", *, peer: str = PEER) -> Outcome:
-        stdin = items if isinstance(items, bytes) else listed(items)
-        return self.start([str(self.folder / "rsync-helper"), command, peer], stdin)
-
-    def start(
-        self, argv: Sequence[str], stdin: bytes = b"", environment: dict[str, str] | None = None
-    ) -> Outcome:
-        self.forget()
-        done = subprocess.run(
-            argv, input=stdin, capture_output=True, env=environment or {}, timeout=60, check=False
-        )
-        return self.outcome(done.returncode, done.stdout, done.stderr)
-
-    def forget(self) -> None:
-        for name in ("executed", "made", "where", "rest", "log", "environment"):
-            (self.folder / name).unlink(missing_ok=True)
-
-    def outcome(self, status: int, stdout: bytes, stderr: bytes) -> Outcome:
-        executed = self.read("executed")
-        argv = [os.fsdecode(word) for word in executed.split(b"\0")[:-1]] if executed else None
-        where = os.fsdecode(self.read("where")).rstrip("\n")
-        log = self.read("log").decode()
-        return Outcome(status, stdout, stderr.decode(), argv, where, self.read("rest"), log)
-
-    def read(self, name: str) -> bytes:
-        path = self.folder / name
-        return path.read_bytes() if path.exists() else b""
-
-    def backup_argv(self, cluster: str, *options: str) -> list[str]:
-        return [*as_account("-all,+dac_read_search"), f"{self.folder}/bin/rsync", "--server", "--sender",
-                f"--confine-root={self.share}", cluster, *options, ".", "./"]  # fmt: skip
-
-    def restore_argv(self, cluster: str, *options: str) -> list[str]:
-        return [f"{self.folder}/bin/rsync", "--server", f"--confine-root={self.restore_dir}",
-                cluster, *options, "--sparse", "--chmod=ug-s", ".", "./"]  # fmt: skip
-
-
-def listed(items: Sequence[str]) -> bytes:
-    return b"".join(os.fsencode(item) + b"\0" for item in items)
-
-
-def as_account(capabilities: str, uid: str = ACCOUNT_ID, gid: str = ACCOUNT_ID) -> list[str]:
-    return ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs",
-            f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}",
-            f"--bounding-set={capabilities}", "--"]  # fmt: skip
+from wrapper import (
+    ACCOUNT_ID,
+    BACKUP_OPTIONS,
+    FULL,
+    INCREMENTAL,
+    MISCONFIGURED,
+    MISSING,
+    PEER,
+    RECORDER,
+    REFUSED,
+    RESTORE,
+    RESTORE_OPTIONS,
+    SCRIPT,
+    WITHOUT_SETPRIV,
+    WITHOUT_SUPER,
+    Outcome,
+    Room,
+    as_account,
+    backup_list,
+    listed,
+    owner_argv,
+    restore_list,
+)
 
 
 @pytest.fixture
 def room(tmp_path: Path) -> Room:
     return Room(tmp_path)
-
-
-def backup_list(room: Room, *extra: str, path: str = "") -> list[str]:
-    return ["rsync", *BACKUP_OPTIONS, *extra, ".", path or f"{room.share}/", ""]
 
 
 # ---------------------------------------------------------------- what BackupPC does
@@ -268,19 +134,6 @@ def test_rsync_starts_with_an_environment_of_three_variables(room: Room) -> None
 
 
 # ---------------------------------------------------------------- restore
-
-
-def restore_list(path: str, *extra: str) -> list[str]:
-    return ["rsync", *RESTORE_OPTIONS, *extra, ".", path, ""]
-
-
-WITHOUT_SUPER = [option for option in RESTORE_OPTIONS if option != "--super"]
-
-
-def owner_argv(room: Room) -> list[str]:
-    status = room.restore_dir.stat()
-    uid, gid = (str(status.st_uid), str(status.st_gid)) if status.st_uid else (ACCOUNT_ID, ACCOUNT_ID)
-    return as_account("-all", uid, gid)
 
 
 def test_a_restore_to_its_folder_runs_without_any_privilege(room: Room) -> None:
@@ -703,96 +556,6 @@ def test_whoever_sends_the_list_slowly_is_not_waited_for(room: Room, drip: bool)
     assert not room.read("executed")
 
 
-# ---------------------------------------------------------------- all that rsync_bpc can send
-
-# server_options() of rsync-bpc 3.1.3, in its order: (direction that sends it, allowed).
-EMITTED_LETTERS = {
-    "s": ("both", True), "v": ("both", True), "b": ("restore", True), "u": ("restore", True),
-    "n": ("both", True), "l": ("both", True), "d": ("both", True), "K": ("restore", False),
-    "m": ("restore", False), "O": ("restore", True), "J": ("restore", True), "L": ("backup", False),
-    "k": ("backup", False), "y": ("restore", False), "W": ("both", True), "H": ("both", True),
-    "o": ("both", True), "g": ("both", True), "D": ("both", True), "t": ("both", True), "p": ("both", True),
-    "E": ("restore", False), "A": ("both", True), "X": ("both", True), "r": ("both", True),
-    "c": ("both", True), "C": ("both", False), "I": ("both", True), "R": ("restore", True),
-    "x": ("both", True), "S": ("both", True), "z": ("both", True),
-}  # fmt: skip
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%,:+=-_~^"
-EMITTED_OPTIONS = {
-    "backup": {
-        "--iconv=utf-8": True, "--list-only": True, "--compress-level=6": True, "--no-specials": True,
-        "--specials": True, "-B700": True, "--timeout=1": True, "--bwlimit=5000": True, "--suffix=x": False,
-        "--modify-window=1": True, "--checksum-seed=1": True, "--checksum-choice=md5": True,
-        "--ignore-errors": True, "--copy-unsafe-links": False, "--safe-links": False, "--numeric-ids": True,
-        "--use-qsort": True, "--skip-compress=gz": False, "--append": False, "--inplace": False,
-        "--files-from=-": False, "--from0": False, "--no-relative": False, "--no-implied-dirs": True,
-        "--remove-source-files": False, "--remove-sent-files": False, "--preallocate": False,
-        "--new-compress": True, "--old-compress": True, "--ignore-missing-args": False, "--debug=ALL": False,
-        "--info=ALL": False, "--stats": False, "--partial": False, "--super": False, "--delete": False,
-        "--backup-dir": False, "--no-r": True, "--log-format=%i": True,
-    },
-    "restore": {
-        "--log-format=%i": True, "--log-format=%i%I": True, "--log-format=%o": True, "--log-format=X": True,
-        "--no-r": True, "--max-delete=1": False, "--min-size": False, "--max-size": False,
-        "--min-size=1k": True, "--max-size=1.5G": True, "--delete": False, "--delete-excluded": False,
-        "--delete-missing-args": False, "--force": False, "--only-write-batch=X": False, "--super": True,
-        "--size-only": True, "--stats": True, "--partial": True, "--partial-dir": False,
-        "--partial-dir=x": False, "--delay-updates": False, "--ignore-existing": True, "--existing": True,
-        "--temp-dir": False, "--temp-dir=/x": False, "--copy-dest=/x": False, "--compare-dest=/x": False,
-        "--link-dest=/x": False, "--append": False, "--inplace": True, "--fuzzy": False,
-        "--usermap=0:1": False, "--groupmap=0:1": False, "--preallocate": False, "--numeric-ids": True,
-        "--log-file=/x": False, "--fake-super": False, "--write-devices": False, "--chmod=u+s": False,
-        "--files-from=/etc/shadow": False, "--filter=.x": False, "--backup-dir": False, "--suffix=x": False,
-    },
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("direction", ["backup", "restore"])
-@pytest.mark.parametrize("letter", LETTERS)
-def test_every_short_option_is_decided(room: Room, direction: str, letter: str) -> None:
-    emitted, allowed = EMITTED_LETTERS.get(letter, ("nobody", False))
-    expected = allowed and emitted in {direction, "both"}
-    sender, path = ("--sender ", room.share) if direction == "backup" else ("", room.restore_dir)
-    if letter == "s":
-        outcome = room.helper(f"rsync --server {sender}-rse.iLsfxC", ["rsync", ".", f"{path}/", ""])
-    else:
-        outcome = room.helper(f"rsync --server {sender}-r{letter}e.iLsfxC . {path}/")
-
-    assert (outcome.executed is not None) is expected
-    if letter not in "s" and outcome.executed:
-        assert f"-r{letter}e.iLsfxC" in outcome.executed
-
-
-@pytest.mark.parametrize(
-    ("direction", "option"), [(way, option) for way in EMITTED_OPTIONS for option in EMITTED_OPTIONS[way]]
-)
-def test_every_long_option_is_decided(room: Room, direction: str, option: str) -> None:
-    command, path = (FULL, room.share) if direction == "backup" else (RESTORE, room.restore_dir)
-
-    outcome = room.helper(command, ["rsync", option, ".", f"{path}/", ""])
-
-    assert (outcome.executed is not None) is EMITTED_OPTIONS[direction][option]
-    if outcome.executed and option != "--super":
-        assert option in outcome.executed
-
-
-def test_what_rsync_bpc_can_send_is_in_the_table() -> None:
-    """Whatever the installed rsync_bpc holds that looks like a server option has been decided above."""
-    known = {option.partition("=")[0] for way in EMITTED_OPTIONS.values() for option in way}
-    # In the binary, but not sent by it: options of its own, of a client, or of a daemon.
-    not_sent = {
-        "--append-verify", "--daemon", "--debug", "--delete-after", "--delete-before", "--delete-delay",
-        "--delete-during", "--delete-excluded", "--exclude", "--include", "--filter", "--info",
-        "--read-batch", "--write-batch", "--sender", "--server", "--only-write-batch", "--files-from",
-        "--copy-dest", "--compare-dest", "--link-dest", "--temp-dir",
-    }  # fmt: skip
-    text = Path(RSYNC_BPC).read_bytes()
-
-    found = {match.decode() for match in re.findall(rb"\0(--[a-z][a-z0-9-]+)(?:=%[a-z]+)?(?==?\0)", text)}
-
-    assert "--numeric-ids" in found
-    assert found - known - not_sent == set()
-
-
 # ---------------------------------------------------------------- the role that sshd starts
 
 
@@ -1060,226 +823,6 @@ def test_an_rsync_that_others_can_change_is_not_started(room: Room) -> None:
 
     assert [o.status for o in (writable, in_open_folder, missing)] == [MISSING] * 3
     assert [o.executed for o in (writable, in_open_folder, missing)] == [None] * 3
-
-
-# ---------------------------------------------------------------- fuzz
-
-WORDS = [
-    *BACKUP_OPTIONS, *RESTORE_OPTIONS, "rsync", "--server", "--sender", "sudo", "-n", "-slHogDtprcxe.iLsfxC",
-    "-re.", "-s", "-e.s", ".", "..", "--", "-", "/", "/etc/", "{share}/", "{share}/cmartin", "{restore}/",
-    "{restore}/new/", "{share}/../", "--log-file=/x", "--daemon", "--config=/x", "-B5", "-e", "sh", "",
-    "--delete", "--iconv=x", "\xa0", "*", "$(id)", "\n", "--sender ", "--timeout=1 --daemon",
-]  # fmt: skip
-PLAIN_BACKUP = "rsync --server --sender -re.iLsfxC --numeric-ids . {share}/"
-PLAIN_OPTION = re.compile(
-    r"--(numeric-ids|ignore-errors|no-r|list-only|specials|no-specials|use-qsort|no-implied-dirs|new-compress"
-    r"|old-compress|stats|partial|inplace|size-only|existing|ignore-existing)"
-    r"|--(timeout|bwlimit|checksum-seed|compress-level|modify-window)=[0-9]{1,10}|-B[0-9]{1,10}"
-    r"|--iconv=[A-Za-z0-9._,:-]+|--checksum-choice=[a-z0-9,]+|--log-format=[A-Za-z%]{1,4}"
-    r"|--(max|min)-size=[0-9A-Za-z.+-]+"
-)
-CLUSTER = re.compile(r"-[vlHogDtprcxAXndIWSzRbuOJ]*(e\.[A-Za-z0-9.]*)?")
-
-
-@pytest.fixture(scope="module")
-def fuzz_room() -> Iterator[Room]:
-    folder = Path(tempfile.mkdtemp(prefix="rsyncsend"))
-    try:
-        yield Room(folder)
-    finally:
-        shutil.rmtree(folder)
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> tuple[list[str], list[str]]:
-    """A real command and list, some words of which were dropped, doubled, swapped or replaced."""
-    command, options = draw(st.sampled_from([
-        (FULL.split(), ["rsync", *BACKUP_OPTIONS, ".", "{share}/", ""]),
-        (INCREMENTAL.split(), ["rsync", *BACKUP_OPTIONS, ".", "{share}/cmartin/", ""]),
-        (RESTORE.split(), ["rsync", *RESTORE_OPTIONS, ".", "{restore}/", ""]),
-        (f"sudo {PLAIN_BACKUP}".split(), []),
-    ]))  # fmt: skip
-    words = [list(command), list(options)]
-    for _ in range(draw(st.integers(0, 3))):
-        target = words[draw(st.integers(0, 1))]
-        at = draw(st.integers(0, len(target)))
-        text = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
-        new = draw(st.one_of(st.sampled_from(WORDS), text))
-        match draw(st.sampled_from(["insert", "replace", "drop", "glue"])):
-            case "insert":
-                target.insert(at, new)
-            case "replace":
-                target[at : at + 1] = [new]
-            case "drop":
-                del target[at : at + 1]
-            case _:
-                target[at : at + 1] = [word + new for word in target[at : at + 1]]
-    return words[0], words[1]
-
-
-def is_decided(room: Room, outcome: Outcome) -> bool:
-    """Tell, by rules of its own, whether what was executed could be one of the two things that may be."""
-    argv = outcome.executed or []
-    try:
-        at = argv.index(f"{room.folder}/bin/rsync")
-    except ValueError:
-        return False
-    prefix, words = argv[:at], argv[at + 1 :]
-    backup = "--sender" in words
-    if prefix != (as_account("-all,+dac_read_search") if backup else owner_argv(room)):
-        return False
-    top = room.share if backup else room.restore_dir
-    head = ["--server", "--sender"] if backup else ["--server"]
-    head.append(f"--confine-root={top}")
-    cluster, *options = words[len(head) : -2]
-    if not backup:
-        ours = ["--sparse"] if "--inplace" not in options else []
-        ours.append("--chmod=ug-s")
-        options, added = options[: -len(ours)], options[-len(ours) :]
-        if added != ours:
-            return False
-    return (
-        words[: len(head)] == head
-        and CLUSTER.fullmatch(cluster) is not None
-        and len(cluster) > 1
-        and all(PLAIN_OPTION.fullmatch(option) for option in options)
-        and words[-2:] == [".", "./"]
-        and Path(outcome.where).is_relative_to(top)
-    )
-
-
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
-@given(words=mutated())
-@example(words=(FULL.split(), ["rsync", ".", "{share}/", ""]))
-@example(words=(RESTORE.split(), ["rsync", ".", "{restore}/new/", ""]))
-def test_whatever_arrives_only_a_decided_command_is_executed(
-    fuzz_room: Room, words: tuple[list[str], list[str]]
-) -> None:
-    room = fuzz_room
-    places = {"{share}": str(room.share), "{restore}": str(room.restore_dir)}
-    command, items = (
-        [re.sub(r"\{\w+\}", lambda match: places.get(match[0], match[0]), word) for word in part]
-        for part in words
-    )
-
-    outcome = room.helper(" ".join(command), listed(items) + b"protocol")
-
-    if outcome.executed is None:
-        assert outcome.status in {REFUSED, MISSING}
-        assert outcome.stdout == b""
-    else:
-        assert is_decided(room, outcome), outcome.executed
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(stdin=st.binary(max_size=300), command=st.sampled_from([FULL, RESTORE]))
-def test_any_bytes_on_stdin_execute_nothing_undecided(fuzz_room: Room, stdin: bytes, command: str) -> None:
-    outcome = fuzz_room.helper(command, stdin)
-
-    assert outcome.executed is None or is_decided(fuzz_room, outcome)
-
-
-# ---------------------------------------------------------------- the real rsync_bpc and the real rsync
-
-
-class RealRoom(Room):
-    """The same, with the real rsync as whoever runs the test, called by the real rsync_bpc."""
-
-    ARGUMENTS = (
-        "--super", "--recursive", "--protect-args", "--numeric-ids", "--perms", "--owner", "--group", "-D",
-        "--times", "--links", "--hard-links", "--partial", "--stats",
-    )  # fmt: skip
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        (self.folder / "bin/setpriv").write_text(WITHOUT_SETPRIV)
-        shutil.copy2("/usr/bin/rsync", self.folder / "bin/rsync")
-        (self.folder / "bin/rsync").chmod(0o755)
-        ssh = self.folder / "ssh"
-        ssh.write_text(f'#!/bin/sh\nshift\nprintf "%s\\n" "$*" >>{self.folder}/asked\n'
-                       f'exec {self.folder}/rsync-helper "$*" {PEER}\n')  # fmt: skip
-        ssh.chmod(0o755)
-        self.top = self.folder / "top"
-        for name in ("pc/dormeur/0", "pc/dormeur/1", "cpool", "pool"):
-            (self.top / name).mkdir(parents=True)
-
-    def bpc(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        usual = ["--bpc-top-dir", str(self.top), "--bpc-host-name", "dormeur", "--bpc-share-name", "/home",
-                 "--bpc-bkup-comp", "3", "--bpc-log-level", "1", "--bpc-attrib-new",
-                 "-e", str(self.folder / "ssh")]  # fmt: skip
-        return subprocess.run(
-            [RSYNC_BPC, *usual, *arguments], capture_output=True, check=False, timeout=60
-        )
-
-    def backup(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return self.bpc(
-            "--bpc-bkup-num", "0", "--bpc-bkup-prevnum", "-1", "--bpc-bkup-prevcomp", "-1",
-            "--bpc-bkup-inode0", "2", *self.ARGUMENTS, "--delete", "--delete-excluded", "--one-file-system",
-            "--timeout=72000", *arguments, f"dormeur:{self.share}/", "/",
-        )  # fmt: skip
-
-    def restore(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        wanted = self.folder / "wanted"
-        wanted.write_text("/cmartin\n")
-        return self.bpc(
-            "--bpc-bkup-num", "0", "--bpc-bkup-merge", "0/3/4", *self.ARGUMENTS, *arguments,
-            f"--files-from={wanted}", "/", f"dormeur:{self.restore_dir}/",
-        )  # fmt: skip
-
-
-NAMES = ["rapport 2024.txt", "été à la mer", "it's \"quoted\" $HOME", "-dash", "a*b?[c]", "deux\nlignes"]
-
-
-def test_rsync_bpc_backs_up_and_restores_through_the_wrapper(tmp_path: Path) -> None:
-    room = RealRoom(tmp_path)
-    home = room.share / "cmartin"
-    for number, name in enumerate(NAMES):
-        (home / name).write_text(f"{number}\n" * 1000)
-    os.link(home / NAMES[0], home / "linked")
-    (home / "sym").symlink_to("/etc/passwd")
-    with (home / "sparse").open("wb") as file:
-        file.truncate(1 << 20)
-
-    full = room.backup("--checksum")
-    (home / NAMES[0]).write_text("changed\n")
-    incremental = room.backup()
-    restored = room.restore()
-
-    assert [done.returncode for done in (full, incremental, restored)] == [0, 0, 0]
-    for name in NAMES:
-        assert (room.restore_dir / "cmartin" / name).read_bytes() == (home / name).read_bytes()
-    assert (room.restore_dir / "cmartin/linked").stat().st_nlink == 2
-    assert (room.restore_dir / "cmartin/sym").readlink() == Path("/etc/passwd")
-    assert (room.restore_dir / "cmartin/sparse").stat().st_size == 1 << 20
-    commands = (room.folder / "asked").read_text().splitlines()
-    assert commands == [FULL, INCREMENTAL, RESTORE]
-
-
-def test_rsync_bpc_is_told_why_it_was_refused(tmp_path: Path) -> None:
-    room = RealRoom(tmp_path)
-    (room.share / "cmartin/f").write_text("x")
-    room.backup()
-
-    outcome = room.restore("--delete")
-
-    assert outcome.returncode != 0
-    assert b"bckpciuem: refused: option --delete" in outcome.stderr
-    assert not any(room.restore_dir.iterdir())
-
-
-def test_a_filter_that_names_a_file_elsewhere_is_not_followed(tmp_path: Path) -> None:
-    """An exclude-only merge tells a file's lines by the names that go missing: rsync(1), --confine-root."""
-    room = RealRoom(tmp_path)
-    (room.folder / "secret").write_text("canary\n")
-    (room.share / "cmartin/canary").write_text("x")
-    out = room.folder / "out"
-
-    done = subprocess.run(
-        ["rsync", "-s", "-r", "-e", str(room.folder / "ssh"), f"--filter=dir-merge,- {room.folder}/secret",
-         f"dormeur:{room.share}/", str(out)], capture_output=True, check=False,
-    )  # fmt: skip
-
-    assert done.returncode != 0 or (out / "cmartin/canary").exists()
 
 
 # ---------------------------------------------------------------- the text of the script
