@@ -52,8 +52,19 @@ def context_words(example):
     """Give the words of the first command of an example."""
     import shlex
 
-    command = example.replace("\n      --", " --").split("\n")[0].split("    (")[0]
+    command = example.replace("\\\n", " ").split("\n")[0].split("    (")[0]
     return shlex.split(command)
+
+
+def test_what_a_register_key_can_be_done_with_has_examples_too():
+    module = admin.load("register-key")
+    parser = admin.verb_parser("register-key", module)
+    (actions,) = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+
+    for name, action in actions.choices.items():
+        words = context_words(action.format_help().partition("example:\n  ")[2])
+        assert words[:3] == ["backuppc-register-admin", "register-key", name]
+        parser.parse_args(words[2:])
 
 
 @pytest.mark.parametrize("verb", admin.VERBS)

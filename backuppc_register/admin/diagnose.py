@@ -30,7 +30,8 @@ _PLAIN = "\x1b[0m"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.add_argument("--logon", metavar="LOGON", default="", help="whom to look for in the directory")
-    parser.add_argument("--only", metavar="CHECK", action="append", choices=CHECKS, help="may be repeated")
+    one = f"this check alone, may be repeated: {', '.join(CHECKS)}"
+    parser.add_argument("--only", metavar="CHECK", action="append", choices=CHECKS, help=one)
     parser.add_argument("--quiet", action="store_true", help="say nothing of what is green")
     parser.add_argument(
         "--prometheus", metavar="FILE", type=Path, help="write it for node_exporter's textfile collector too"

@@ -48,7 +48,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host-without-key", action="store_true", help="only hosts lines without a key pair of ours"
     )
-    parser.add_argument("--wide", action="store_true", help="more columns, as many as fit: names, addresses, fingerprints")
+    more = "more columns, as many as fit: names, addresses, fingerprints"
+    parser.add_argument("--wide", action="store_true", help=more)
     options.add_json(parser)
 
 

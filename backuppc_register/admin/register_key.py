@@ -19,6 +19,8 @@ from backuppc_register.state.register_keys import Binding, RegisterKeys, possibl
 SUMMARY = "list, add and revoke the keys that client setups carry"
 EXAMPLE = "backuppc-register-admin register-key add autumn-2027 --expires 2028-10-01"
 
+_LIST = "backuppc-register-admin register-key list"
+_REVOKE = "backuppc-register-admin register-key revoke autumn-2026"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _COLUMNS = Columns(
     ("LABEL", "GOOD", "RESTRICTED", "FROM", "EXPIRES", "BUNDLES", "FINGERPRINT"),
@@ -32,17 +34,30 @@ FILE_HELP = "sshd's file for BackupPC's account (default: ~/.ssh/authorized_keys
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     actions = parser.add_subparsers(dest="action", metavar="list|add|revoke", required=True)
-    listed = actions.add_parser("list", help="list them", description="list the register-keys")
+    listed = _action(actions, "list", "list them", _LIST)
     common.add_json(listed)
-    added = actions.add_parser("add", help="make a new one", description="make a new register-key")
+    added = _action(actions, "add", "make a new one", EXAMPLE)
     added.add_argument("label", metavar="LABEL", type=label, help="its name, which every log line will have")
     add_binding(added)
     common.add_dry_run(added)
-    revoked = actions.add_parser("revoke", help="make one useless", description="make a register-key useless")
+    revoked = _action(actions, "revoke", "make one useless, and no other", _REVOKE)
     revoked.add_argument("label", metavar="LABEL", type=label)
     common.add_dry_run(revoked)
     for action in (listed, added, revoked):
         action.add_argument("--authorized-keys", metavar="FILE", type=Path, help=FILE_HELP)
+
+
+def _action(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str, example: str
+) -> argparse.ArgumentParser:
+    return actions.add_parser(
+        name,
+        help=what,
+        description=f"the register-keys: {what}",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def add_binding(parser: argparse._ActionsContainer) -> None:

@@ -13,7 +13,7 @@ from backuppc_register.admin.init.plan import Plan, Step, owner_of
 
 SUMMARY = "make this server ready"
 EXAMPLE = (
-    "backuppc-register-admin init --url 'https://dugong.univ-brest.fr/backuppc/index.cgi?host={host}'\n"
+    "backuppc-register-admin init --url 'https://dugong.univ-brest.fr/backuppc/index.cgi?host={host}' \\\n"
     "      --ldap ldaps://ldap1.univ-brest.fr --base ou=people,dc=univ-brest,dc=fr --domain univ-brest.fr"
 )
 
