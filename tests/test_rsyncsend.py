@@ -346,6 +346,16 @@ ATTACKS: dict[str, tuple[str, list[str] | bytes]] = {
     "sender on stdin": (RESTORE, ["rsync", "--sender", ".", "{share}/", ""]),
     "sender after the cluster": ("rsync --server -sre.iLsfxC --sender", ["rsync", ".", "{share}/", ""]),
     "two dashes": (FULL, ["rsync", "--", ".", "{share}/", ""]),
+    "two dashes on the command line": ("rsync --server --sender -re.iLsfxC -- . {share}/", b""),
+    "two dashes for the short options": ("rsync --server --sender -- . {share}/", b""),
+    "two dashes behind the dot": (FULL, ["rsync", ".", "--", "{share}/", ""]),
+    "s behind e": ("rsync --server --sender -lHre.iLsfxC", ["rsync", ".", "{share}/", ""]),
+    "s behind e, daemon on stdin": ("rsync --server --sender -lHre.sC", ["rsync", "--daemon", "", ""]),
+    "e twice": ("rsync --server --sender -re.iLe.sfxC -s", ["rsync", ".", "{share}/", ""]),
+    "a size without its value": (RESTORE, ["rsync", "--max-size", ".", "{share}/", ""]),
+    "an option for the value of a size": (RESTORE, ["rsync", "--max-size", "-x", ".", "{share}/", ""]),
+    "a size at the end": (RESTORE, ["rsync", "--max-size", ""]),
+    "nothing but a dot": (FULL, ["rsync", ".", "", ""]),
     "an option after the dot": (FULL, ["rsync", ".", "--daemon", ""]),
     "no dot": (FULL, ["rsync", "{share}/", ""]),
     "no path": (FULL, ["rsync", ".", ""]),
@@ -374,6 +384,8 @@ ATTACKS: dict[str, tuple[str, list[str] | bytes]] = {
     "too many bytes": (FULL, b"rsync\0" + (b"--iconv=" + b"a" * 4000 + b"\0") * 20 + b".\0/home/\0\0"),
     "a command too long": (FULL + " --numeric-ids" * 400, b""),
     "probe with an argument": ("probe x", b""),
+    "a path too long": (FULL, b"rsync\0.\0/" + b"home/" * 819 + b"\0\0"),
+    "a device for a folder": (FULL, ["rsync", ".", "/dev/fd/0", ""]),
     "an empty command": ("", b""),
 }
 
@@ -392,6 +404,115 @@ def test_an_attack_executes_nothing(room: Room, name: str) -> None:
     assert outcome.log.startswith("-t bckpciuem -p auth.info -- refused from=")
     assert outcome.log.count("\n") == 1
     assert re.fullmatch(r"[ -~]{1,400}\n", outcome.stderr)
+
+
+def test_a_name_as_long_as_can_be_is_a_folder_like_any_other(room: Room) -> None:
+    path = room.share
+    while len(os.fsencode(path)) + 201 < 4000:
+        path /= "long name" * 22
+        path.mkdir()
+
+    fits = room.helper(FULL, backup_list(room, path=f"{path}/"))
+    too_long = room.helper(FULL, backup_list(room, path=f"{room.share}/{'x' * 256}/"))
+
+    assert (fits.status, fits.where) == (0, str(path))
+    assert (too_long.status, too_long.executed) == (MISSING, None)
+
+
+def test_a_file_is_no_folder(room: Room) -> None:
+    (room.share / "file").write_text("x")
+
+    outcome = room.helper(FULL, backup_list(room, path=f"{room.share}/file"))
+
+    assert (outcome.status, outcome.executed) == (MISSING, None)
+
+
+def test_a_folder_beside_the_share_does_not_pass_for_it_by_a_line_feed_in_its_name(room: Room) -> None:
+    (room.folder / "home\n").mkdir()
+    (room.share / "cmartin/out").symlink_to("../../home\n")
+
+    outcome = room.helper(FULL, backup_list(room, path=f"{room.share}/cmartin/out/"))
+
+    assert (outcome.status, outcome.executed) == (REFUSED, None)
+
+
+def without(room: Room, program: str) -> None:
+    """Take a program away from this machine."""
+    (room.folder / "bin" / program).unlink()
+    needed = ["bash", "cat", "env", "find", "id", "ls", "mkdir", "pwd", "readlink", "uname", "head"]
+    for name in {*needed} - {program}:
+        if not (room.folder / "bin" / name).exists():
+            (room.folder / "bin" / name).symlink_to(f"/usr/bin/{name}")
+    for role in ("rsync-helper", "rsyncsend.sh"):
+        text = (room.folder / role).read_text()
+        (room.folder / role).write_text(text.replace(f"{room.folder}/bin:/usr/bin:/bin", f"{room.folder}/bin"))
+
+
+@pytest.mark.parametrize("command", [FULL, RESTORE])
+def test_without_setpriv_nothing_runs_as_root_instead(room: Room, command: str) -> None:
+    without(room, "setpriv")
+    items = backup_list(room) if command == FULL else restore_list(f"{room.restore_dir}/")
+
+    outcome = room.helper(command, items)
+
+    assert (outcome.status, outcome.executed) == (MISSING, None)
+    assert "setpriv is missing" in outcome.stderr
+
+
+def test_without_sudo_that_is_said(room: Room) -> None:
+    without(room, "sudo")
+
+    outcome = forced(room, FULL)
+
+    assert (outcome.status, outcome.executed) == (MISSING, None)
+    assert "sudo is missing" in outcome.stderr
+
+
+@pytest.mark.parametrize("answer", ["echo 0", "exit 1", 'test "$1" = -u && echo 990 || echo 0'])
+def test_an_account_that_is_roots_or_not_there_runs_nothing(room: Room, answer: str) -> None:
+    (room.folder / "bin/id").write_text(f"#!/bin/sh\n{answer}\n")
+
+    outcome = room.helper(FULL, backup_list(room))
+
+    assert outcome.status in {MISSING, MISCONFIGURED}
+    assert outcome.executed is None
+
+
+@pytest.mark.parametrize("answer", ["exit 1", "echo 0"])
+def test_a_persons_folder_of_nobody_or_of_roots_group_takes_no_restore(room: Room, answer: str) -> None:
+    give_away(room)
+    (room.folder / "bin/id").write_text(f"#!/bin/sh\n{answer}\n")
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.restore_dir}/"))
+
+    assert outcome.status in {MISSING, MISCONFIGURED}
+    assert outcome.executed is None
+
+
+def test_what_ls_cannot_tell_is_not_trusted(room: Room) -> None:
+    (room.folder / "bin/ls").write_text("#!/bin/sh\nexit 2\n")
+    (room.folder / "bin/ls").chmod(0o755)
+
+    outcome = room.helper(FULL, backup_list(room))
+
+    assert (outcome.status, outcome.executed) == (MISCONFIGURED, None)
+
+
+def test_a_link_to_what_holds_us_is_spared_too(room: Room) -> None:
+    (room.folder / "libexec").mkdir()
+    for role in ("rsync-helper", "rsyncsend.sh"):
+        text = (room.folder / role).read_text()
+        text = re.sub(r"(?m)^HELPER=.*", f"HELPER={room.folder}/libexec/x", text)
+        (room.folder / role).write_text(text)
+    room.configure(restore="full")
+    config = (room.folder / "conf").read_text()
+    (room.folder / "conf").write_text(config.replace(f"share={room.share}", f"share={room.folder}"))
+    (room.share / "cmartin/in").symlink_to("../../libexec")
+
+    for target in ("home/cmartin/in/", "home/cmartin/in/new/", "libexec/", "libexec/new/"):
+        outcome = room.helper(RESTORE, restore_list(f"{room.folder}/{target}"))
+        assert (outcome.status, outcome.executed) == (REFUSED, None)
+        assert "is kept as it is" in outcome.stderr
 
 
 def test_a_link_out_of_the_share_is_not_followed(room: Room) -> None:
@@ -605,7 +726,9 @@ def test_the_environment_that_sshd_passes_on_changes_nothing(room: Room) -> None
     evil.write_text(f"touch {room.folder}/owned\n")
     nasty = {"BASH_ENV": str(evil), "ENV": str(evil), "PATH": "/tmp", "IFS": "-", "LC_ALL": "fr_FR.UTF-8",
              "SHELLOPTS": "xtrace", "PS4": f"$(touch {room.folder}/owned)", "CDPATH": "/tmp", "LANG": "x",
-             "BASH_FUNC_exec%%": f"() {{ touch {room.folder}/owned; }}", "PERL5OPT": "-x"}  # fmt: skip
+             "BASH_FUNC_exec%%": f"() {{ touch {room.folder}/owned; }}", "PERL5OPT": "-x",
+             "LD_PRELOAD": "/nowhere.so", "LD_LIBRARY_PATH": "/tmp", "POSIXLY_CORRECT": "1",
+             "BASHOPTS": "nullglob", "GLOBIGNORE": "*", "TMPDIR": "/tmp/x", "RSYNC_RSH": "sh", "SUDO_ASKPASS": "/bin/sh"}  # fmt: skip
 
     outcome = forced(room, "probe", **nasty)
 
