@@ -138,8 +138,8 @@ def _unescaped(text: str) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def write(entry: Entry, where: Syslog) -> None:
-    """Send *entry* to syslog; never a reason to fail, and never a long wait."""
+def write(entry: Entry, where: Syslog) -> bool:
+    """Send *entry* to syslog; never a reason to fail, and never a long wait. Tell whether it was taken."""
     priority = FACILITIES[where.facility] * 8 + _LEVELS[entry.level]
     # The time in the C locale's words, as syslog(3) writes it on every system.
     stamp = time.strftime("%b %e %H:%M:%S")
@@ -151,6 +151,7 @@ def write(entry: Entry, where: Syslog) -> None:
                 channel.settimeout(_PATIENCE)
                 channel.connect(where.socket)
                 channel.sendall(datagram + b"\0" * (kind is socket.SOCK_STREAM))
-                return
+                return True
         except OSError:
             continue
+    return False

@@ -29,8 +29,8 @@ def run(context: Context, options: argparse.Namespace) -> int:
         if options.dry_run:
             return _compare(context, host, options.fingerprint)
         key = verification.accept_key(context.folders, host, options.fingerprint)
-    context.say(f"{host} is known by {key.fingerprint} from now on.")
     context.log("accept-key", host=host, person=person, detail=key.fingerprint)
+    context.say(f"{host} is known by {key.fingerprint} from now on.")
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from backuppc_register import config, files, host_key, journal, resources
 from backuppc_register.admin import options as common
-from backuppc_register.admin.context import Start, read_config, settle
+from backuppc_register.admin.context import Start, read_config, settle, write_log
 from backuppc_register.admin.in_account import done_as_owner
 from backuppc_register.admin.register_key import FILE_HELP, default_path, label
 from backuppc_register.errors import Misconfigured, NoConfigFile
@@ -67,9 +67,9 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
         files.write(options.output, content, _MODE)
     except OSError as error:
         raise Misconfigured(detail=f"{options.output} cannot be made: {error}") from error
-    start.say(what)
     detail = f"by {start.administrator} {what}"
-    journal.write(journal.Entry("", "bundle", "notice", detail=detail), config.syslog(document))
+    write_log(journal.Entry("", "bundle", "notice", detail=detail), config.syslog(document))
+    start.say(what)
     return 0
 
 

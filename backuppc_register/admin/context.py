@@ -4,7 +4,9 @@ import json
 import os
 import pwd
 import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,7 +15,7 @@ from backuppc_register import config, journal
 from backuppc_register.account import WrongAccount, become_owner
 from backuppc_register.admin import table
 from backuppc_register.admin.table import Columns
-from backuppc_register.config import Config
+from backuppc_register.config import Config, Syslog
 from backuppc_register.errors import Misconfigured
 from backuppc_register.reply import escape_words
 from backuppc_register.state.host_folder import HostFolders
@@ -50,7 +52,7 @@ class Start:
         if given is None:
             print(f"Type {host} again to go on: ", end="", file=self.out, flush=True)
             given = self.keyboard.readline().strip()
-        return given == host
+        return given.lower() == host.lower()
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,36 @@ class Context(Start):
     account: str
     folders: HostFolders
 
-    def log(self, did: str, *, host: str = "", person: str = "", detail: str = "") -> None:
-        """Leave the one syslog line of something that was changed: *did* says what, ``retire`` say."""
+    def log(
+        self,
+        did: str,
+        *,
+        host: str = "",
+        person: str = "",
+        detail: str = "",
+        code: str = "",
+    ) -> None:
+        """Leave the one syslog line of something that was changed: *did* says what, ``retire`` say.
+
+        *code* is of what kept it from being done whole.
+        """
         entry = journal.Entry(
             connection="",
             outcome=escape_words(did),
-            level="notice",
+            level="err" if code else "notice",
+            code=code,
             host=host,
             user=person,
             detail=f"by {self.administrator}" + (f" {detail}" if detail else ""),
         )
-        journal.write(entry, self.config.syslog)
+        write_log(entry, self.config.syslog)
+
+
+def write_log(entry: journal.Entry, where: Syslog) -> None:
+    """Leave *entry* in syslog; where it does not take it say so, to whoever may note it otherwise."""
+    if not journal.write(entry, where):
+        with suppress(OSError):
+            print(f"note: {where.socket} takes no log: `{entry.outcome}` is not logged", file=sys.stderr)
 
 
 def settle(start: Start) -> Context:

@@ -2,12 +2,15 @@
 
 import argparse
 import dataclasses
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from backuppc_register.admin.context import Context
 from backuppc_register.backuppc.host_data import Swept
-from backuppc_register.backuppc.jobs import Jobs
-from backuppc_register.errors import RegisterError
+from backuppc_register.backuppc.jobs import Busy, Jobs
+from backuppc_register.errors import Refusal, RegisterError
 from backuppc_register.rules import purge
 from backuppc_register.rules.custody import Custody, Done
 
@@ -65,12 +68,49 @@ def sweep(context: Context, custody: Custody) -> bool:
     return not swept.problems
 
 
-def tell(context: Context, verb: str, done: Done, *, dry_run: bool) -> None:
-    """Say what was done, or would be, and leave the line in the log if it was."""
+def do(context: Context, verb: str, host: str, work: Callable[[], Done], *, dry_run: bool = False) -> Done:
+    """Do *work* on *host*, leave its line in the log, then say what was done; of a dry run only say it.
+
+    The line comes first, because who watches may be gone by then. Work that a fault or Ctrl-C ends leaves one
+    as well: some of it may be done. A terminal that goes away ends nothing.
+    """
+    if dry_run:
+        done = work()
+    else:
+        with _without_a_terminal():
+            done = _logged(context, verb, host, work)
+    tell(context, done, dry_run=dry_run)
+    return done
+
+
+def tell(context: Context, done: Done, *, dry_run: bool) -> None:
+    """Say what was done, or would be."""
     for step in done.steps:
         context.say(f"would: {step}" if dry_run else step)
     if done.note:
         context.say(f"note: {done.note}")
-    if done.steps and not dry_run:
+
+
+def _logged(context: Context, verb: str, host: str, work: Callable[[], Done]) -> Done:
+    try:
+        done = work()
+    except (Refusal, Busy):  # nothing was done
+        raise
+    except BaseException as error:
+        code = error.code if isinstance(error, RegisterError) else "interrupted"
+        context.log(f"{verb} was not finished", host=host, detail=str(error), code=code)
+        raise
+    if done.steps:
         detail = "; ".join((*done.steps, *filter(None, [done.note])))
         context.log(verb, host=done.host, person=done.person, detail=detail)
+    return done
+
+
+@contextmanager
+def _without_a_terminal() -> Iterator[None]:
+    """Go on when the terminal goes away, as a session does that breaks off."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -4,7 +4,7 @@ import argparse
 
 from backuppc_register.admin import custody, options
 from backuppc_register.admin.context import Context
-from backuppc_register.errors import RegisterError
+from backuppc_register.errors import NotRegistered, RegisterError
 from backuppc_register.rules import purge
 from backuppc_register.rules.custody import Custody, host_named
 
@@ -12,8 +12,7 @@ SUMMARY = "delete the data of a host when some days have passed, unless its owne
 EXAMPLE = """backuppc-register-admin purge dormeur --days 30
   backuppc-register-admin purge --due          (from cron, once a day)"""
 
-_DAYS = 14
-_WAIT = f"how many days to wait (default: {_DAYS})"
+_WAIT = f"how many days to wait (default: {purge.DAYS}, or what was asked before)"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,38 +20,56 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("host", metavar="HOST", nargs="?", help="its name in BackupPC")
     what.add_argument("--due", action="store_true", help="delete what was asked for and waited for")
-    parser.add_argument("--days", metavar="DAYS", type=custody.days, default=_DAYS, help=_WAIT)
+    parser.add_argument("--days", metavar="DAYS", type=custody.days, help=_WAIT)
     options.add_yes(parser)
     options.add_dry_run(parser)
+    parser.set_defaults(wrong=parser.error)
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """Ask for a purge, or carry out those whose time has come."""
     work = custody.work(context, dry_run=options.dry_run)
     if options.due:
+        if options.days is not None or options.yes is not None:
+            options.wrong("--due deletes what was asked for before: --days and --yes go with a HOST")
         return _carry_out(context, work)
     host = host_named(options.host)
     planned = purge.ask(host, options.days, custody.planned(work))
-    custody.tell(context, "purge", planned, dry_run=True)
+    custody.tell(context, planned, dry_run=True)
     if options.dry_run:
         return 0
     if not context.confirmed(host, options.yes):
         context.say("That is not its name: nothing was changed.")
         return 1
-    done = purge.ask(host, options.days, custody.confirmed(work, planned))
-    custody.tell(context, "purge", done, dry_run=False)
-    context.say(f"`backuppc-register-admin resume {host}` or its owner's registration cancels a purge.")
+    confirmed = custody.confirmed(work, planned)
+    custody.do(context, "purge", host, lambda: purge.ask(host, options.days, confirmed))
+    _say_what_cancels(context, host)
     custody.sweep(context, work)
     return 0
 
 
+def _say_what_cancels(context: Context, host: str) -> None:
+    record = context.folders.record(host)
+    if record and record.purge:
+        owner = "" if record.archive_of else ", and so does its owner's registering it again"
+        context.say(f"`backuppc-register-admin resume {host}` cancels it{owner}.")
+
+
 def _carry_out(context: Context, work: Custody) -> int:
     """Delete what is due; what cannot be deleted today stays due."""
-    status = 0
-    for host in purge.due(work):
-        try:
-            custody.tell(context, "purge --due", purge.carry_out(host, work), dry_run=work.dry_run)
-        except RegisterError as error:
-            context.say(f"{host} is not purged: {error}")
-            status = 1
-    return status if custody.sweep(context, work) else 1
+    done = [_is_carried_out(host, context, work) for host in purge.due(work)]
+    unknown = purge.unknown(work)
+    for host, why in unknown:
+        context.say(f"whether {host} is to be purged cannot be told: {why}")
+    return 0 if custody.sweep(context, work) and all(done) and not unknown else 1
+
+
+def _is_carried_out(host: str, context: Context, work: Custody) -> bool:
+    try:
+        custody.do(context, "purge --due", host, lambda: purge.carry_out(host, work), dry_run=work.dry_run)
+    except NotRegistered:
+        return True  # another run has done it meanwhile
+    except RegisterError as error:
+        context.say(f"{host} is not purged: {error}")
+        return False
+    return True

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 from backuppc_register import journal
 from backuppc_register.admin import options as shared
-from backuppc_register.admin.context import Context
+from backuppc_register.admin.context import Context, write_log
+from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon import Daemon
 from backuppc_register.reply import escape_words
 from backuppc_register.rules import consistency, reconciliation
 from backuppc_register.rules.consistency import Contradiction
-from backuppc_register.rules.custody import host_named
 from backuppc_register.rules.news import News
 from backuppc_register.rules.reconciliation import Outcome, Site
 from backuppc_register.state.ledger import Ledger
@@ -48,7 +48,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
         account=context.account,
     )
     if options.forget is not None:
-        return _forget(context, host_named(options.forget), site, options)
+        return _forget(context, _as_keyed(options.forget), site, options)
     now = datetime.now(UTC)
     outcome = reconciliation.reconcile(site, now, change=not options.dry_run)
     if not options.dry_run:
@@ -63,6 +63,11 @@ def run(context: Context, options: argparse.Namespace) -> int:
 
 def _undecided(context: Context, outcome: Outcome, now: datetime) -> list[Contradiction]:
     return [*consistency.contradictions(context.config, context.folders, outcome.hosts, now)]
+
+
+def _as_keyed(name: str) -> str:
+    """Return a name as BackupPC keys it, not only one that a machine may have; as the file spells it too."""
+    return hosts.keyed(name.replace("\\ ", " "))
 
 
 def _forget(context: Context, host: str, site: Site, options: argparse.Namespace) -> int:
@@ -93,7 +98,7 @@ def _log(context: Context, outcome: Outcome) -> None:
             user=news.person,
             detail=f"by {context.administrator} {news.what}",
         )
-        journal.write(entry, context.config.syslog)
+        write_log(entry, context.config.syslog)
 
 
 def _print(context: Context, outcome: Outcome, wrong: Sequence[Contradiction], *, dry_run: bool) -> None:

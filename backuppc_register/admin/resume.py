@@ -20,8 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, options: argparse.Namespace) -> int:
     """Resume a host."""
     work = custody.work(context, dry_run=options.dry_run)
-    done = retirement.resume(host_named(options.host), work)
-    custody.tell(context, "resume", done, dry_run=options.dry_run)
+    host = host_named(options.host)
+    done = custody.do(context, "resume", host, lambda: retirement.resume(host, work), dry_run=options.dry_run)
     if not done.steps:
         context.say(f"{done.host} is not retired.")
     return 0

@@ -20,8 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, options: argparse.Namespace) -> int:
     """Retire a host."""
     work = custody.work(context, dry_run=options.dry_run)
-    done = retirement.retire(host_named(options.host), work)
-    custody.tell(context, "retire", done, dry_run=options.dry_run)
+    host = host_named(options.host)
+    done = custody.do(context, "retire", host, lambda: retirement.retire(host, work), dry_run=options.dry_run)
     if not done.steps:
         context.say(f"{done.host} is retired already.")
     return 0

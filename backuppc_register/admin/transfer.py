@@ -29,13 +29,18 @@ def run(context: Context, options: argparse.Namespace) -> int:
     person = transfer.person_of(options.logon, Directory(context.config.directory), context.account)
     planned = transfer.transfer(host, person, custody.planned(work), purge_in=options.purge)
     context.say(f"{person.uid} is {person.name or 'a person without a name'}.")
-    custody.tell(context, "transfer", planned, dry_run=True)
+    custody.tell(context, planned, dry_run=True)
     if options.dry_run:
         return 0
     if not context.confirmed(host, options.yes):
         context.say("That is not its name: nothing was changed.")
         return 1
-    done = transfer.transfer(host, person, custody.confirmed(work, planned), purge_in=options.purge)
-    custody.tell(context, "transfer", done, dry_run=False)
+    confirmed = custody.confirmed(work, planned)
+    custody.do(
+        context,
+        "transfer",
+        host,
+        lambda: transfer.transfer(host, person, confirmed, purge_in=options.purge),
+    )
     custody.sweep(context, work)
     return 0

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,15 +16,19 @@ from backuppc_register.errors import CouldNotRegister
 # No hosts file can name it: nobody is ever given what is in there, and BackupPC never looks.
 _DOOMED = "~purged"
 _TRIES = 100  # each is lost to another sweep that ends in the same instant
-_SIZE = 5  # the field of a row in `backups` (BackupPC's Storage/Text.pm)
+_START, _SIZE = 2, 5  # fields of a row in `backups` (BackupPC's Storage/Text.pm)
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much there is: whole backups, and the bytes of the files in them, each counted as often as kept."""
+    """How much there is: whole backups, and the bytes of the files in them, each counted as often as kept.
+
+    *made* names the backups, each by its number and when it was begun: one that goes on is another one.
+    """
 
     backups: int
     bytes: int
+    made: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.backups} backup{'' if self.backups == 1 else 's'}, {self.bytes} bytes of files"
@@ -41,7 +46,13 @@ def extent(data_dir: Path, host: str) -> Extent:
             return Extent(0, 0)
     rows = [row.split(b"\t") for row in content.split(b"\n") if row.strip()]
     sizes = (row[_SIZE] for row in rows if len(row) > _SIZE)
-    return Extent(len(rows), sum(int(size) for size in sizes if size.isdigit()))
+    return Extent(len(rows), sum(int(size) for size in sizes if size.isdigit()), tuple(map(_name, rows)))
+
+
+def _name(row: list[bytes]) -> str:
+    """Return a word for a backup: BackupPC gives a partial one's number to the next, and never its start."""
+    number, start = row[0], b"".join(row[_START : _START + 1])
+    return re.sub(r"\s", "_", f"{number.decode('latin-1')}@{start.decode('latin-1')}")
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,25 @@
 """Where hosts file, records, per-host configs, keys and data contradict each other; nothing is decided."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from backuppc_register.backuppc import backups, closed_config, host_config
+from backuppc_register.backuppc import backups, closed_config, host_config, host_data
 from backuppc_register.backuppc.hosts import HostsFile
+from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
 from backuppc_register.errors import CouldNotRegister, NoConfigFile
 from backuppc_register.person import same_logon
+from backuppc_register.rules import purge, retirement
+from backuppc_register.rules.custody import Subject
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
 _UNFINISHED = timedelta(hours=1)  # a registration may be at work meanwhile
+_LOCK_PATIENCE = 2.0  # seconds for what an administrator may be doing just now
 _ADMIN = "backuppc-register-admin"
 
 
@@ -42,6 +47,7 @@ def contradictions(
     recorded = folders.names()
     for host in recorded:
         yield from _of_host(host, users.get(host, []), config, folders, now)
+    yield from _settled(recorded, hosts, config, folders)
     known = users.keys() | set(recorded)
     yield from _ownerless_data(known, config)
     yield from _ownerless_configs(known, config)
@@ -82,8 +88,9 @@ def _of_owner(record: Record, users: list[str], config: Config) -> Iterator[Cont
 
 def _of_parts(record: Record, config: Config, folders: HostFolders) -> Iterator[Contradiction]:
     host, person = record.host, record.person
-    # No key is in use of what is retired; of archived backups, and of what was made by hand, there is none.
-    if not (record.retired or record.archive_of or record.by_hand):
+    if _is_retired(record):
+        return
+    if not record.by_hand:
         again = f"{person} registers again and installs the key that is told then."
         try:
             if folders.public_key(host) is None:
@@ -91,15 +98,80 @@ def _of_parts(record: Record, config: Config, folders: HostFolders) -> Iterator[
         except NoConfigFile as error:
             yield Contradiction(host, person, f"its key pair is of no use: {error.detail}", again)
     try:
-        settings = host_config.read(config.backuppc.config_dir, host)
-        if record.retired and settings != closed_config.text(host):
-            what = f"it is retired, but {host}.pl is not the closed one any more: it may be backed up"
-            yield Contradiction(host, person, what, f"{_ADMIN} retire {host}, or resume.")
-        elif record.config and not host_config.exists(config.backuppc, host):
+        if record.config and not host_config.exists(config.backuppc, host):
             what = f"{host}.pl is gone: BackupPC uses its global settings"
             yield Contradiction(host, person, what, f"{person} registers again.")
     except NoConfigFile as error:
         yield Contradiction(host, person, f"{host}.pl: {error.detail}", "See who may read it.")
+
+
+def _is_retired(record: Record) -> bool:
+    return bool(record.retired or record.archive_of)
+
+
+def _settled(
+    recorded: Iterable[str], hosts: HostsFile, config: Config, folders: HostFolders
+) -> list[Contradiction]:
+    """Return what does not fit of retired hosts, unless somebody is at work on them at this moment."""
+    found = {host: one for host in recorded if (one := _of_retired(host, hosts, config, folders))}
+    if not found:
+        return []
+    # Who cannot wait for the lock tells what was found without it.
+    with suppress(CouldNotRegister), locked(config.backuppc.config_dir, _LOCK_PATIENCE):
+        found = {host: one for host in found if (one := _of_retired(host, hosts, config, folders))}
+    return [*found.values()]
+
+
+def _of_retired(host: str, hosts: HostsFile, config: Config, folders: HostFolders) -> Contradiction | None:
+    """Return what was done half, or undone by somebody, to what should not be backed up any more."""
+    try:
+        record = folders.record(host)
+    except NoConfigFile:  # `_of_host` tells
+        return None
+    if record is None or not _is_retired(record) or not hosts.lines_for(host):
+        return None
+    try:
+        what, advice = _what_of_retired(_subject(record, hosts, config), record, folders)
+    except (NoConfigFile, CouldNotRegister) as error:
+        what, advice = f"it cannot be told whether it is closed: {error.detail}", "See who may read that."
+    return Contradiction(host, record.person, what, advice) if what else None
+
+
+def _what_of_retired(subject: Subject, record: Record, folders: HostFolders) -> tuple[str, str]:
+    host = subject.host
+    if is_open := _open_parts(subject, folders):
+        what = f"it is recorded as retired, but {is_open}: it may be backed up, and its owner may change that"
+        return what, f"{_ADMIN} retire {host}" + ("" if record.archive_of else f", or resume {host}")
+    if record.purge and (reason := purge.objection(subject, record, folders)):
+        what = f"its purge, due from {record.purge} on, will not be carried out: {reason}"
+        return what, f"{_ADMIN} purge {host} asks for it anew, resume {host} forgets it"
+    return "", ""
+
+
+def _subject(record: Record, hosts: HostsFile, config: Config) -> Subject:
+    """Return the host of *record* as it stands, which has a line."""
+    places, host = config.backuppc, record.host
+    line = hosts.lines_for(host)[0]
+    return Subject(
+        host=host,
+        hosts=hosts,
+        line=line,
+        owner=FormerOwners(config.state.directory).of(host).closed or line.user,
+        record=record,
+        config=host_config.read(places.config_dir, host),
+        data=_has_data(host, config),
+        extent=host_data.extent(places.data_dir, host),
+    )
+
+
+def _open_parts(subject: Subject, folders: HostFolders) -> str:
+    host = subject.host
+    parts = []
+    if subject.config != closed_config.text(host):
+        parts.append(f"{host}.pl is {'gone' if subject.config is None else 'not the one that stops backups'}")
+    if retirement.has_key(host, folders):
+        parts.append("its key is in use")
+    return " and ".join(parts)
 
 
 def _without_line(record: Record, config: Config, now: datetime) -> Iterator[Contradiction]:

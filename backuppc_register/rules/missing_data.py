@@ -1,5 +1,7 @@
 """Whether data that BackupPC had of a host is still where it was, or is missing."""
 
+import shlex
+
 from backuppc_register.backuppc import backups
 from backuppc_register.config import Config
 from backuppc_register.errors import CouldNotRegister
@@ -39,7 +41,7 @@ def advice(host: str, config: Config) -> str:
     """Say what an administrator does about missing data of *host*."""
     return (
         f"Is the disk of {config.backuppc.data_dir}/pc mounted? If the data was deleted or moved on purpose: "
-        f"backuppc-register-admin reconcile --forget {host}"
+        f"backuppc-register-admin reconcile --forget {shlex.quote(host)}"
     )
 
 

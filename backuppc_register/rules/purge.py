@@ -4,7 +4,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from backuppc_register.backuppc import host_config, host_data, hosts
-from backuppc_register.backuppc.host_data import Swept
+from backuppc_register.backuppc.host_data import Extent, Swept
+from backuppc_register.errors import NoConfigFile
+from backuppc_register.person import same_logon
 from backuppc_register.rules import retirement
 from backuppc_register.rules.custody import (
     Custody,
@@ -22,13 +24,18 @@ from backuppc_register.rules.custody import (
     stop_jobs,
     users,
 )
+from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
+DAYS = 14
+"""How many days there are to change one's mind, where nothing else is asked for."""
 
-def ask(host: str, days: int, custody: Custody) -> Done:
+
+def ask(host: str, days: int | None, custody: Custody) -> Done:
     """Retire *host* and let its data be deleted in *days* days; where there is none, forget it at once.
 
-    The hosts line stays until then: BackupPC's nightly run keeps the data of every host that has one.
+    Without *days* they are DAYS, or those that somebody has asked for before. The hosts line stays until
+    then: BackupPC's nightly run keeps the data of every host that has one.
 
     Raises what `examined` does, Refused, Busy, and faults.
     """
@@ -47,15 +54,32 @@ def ask(host: str, days: int, custody: Custody) -> Done:
 
 def due(custody: Custody) -> list[str]:
     """Return the hosts whose data may be deleted by now; raises NoConfigFile."""
-    records = (custody.folders.record(host) for host in custody.folders.names())
-    return [record.host for record in records if record is not None and is_due(record, custody.now)]
+    records = (_record_or_why(host, custody) for host in custody.folders.names())
+    return [one.host for one in records if isinstance(one, Record) and is_due(one, custody.now)]
+
+
+def unknown(custody: Custody) -> list[tuple[str, str]]:
+    """Return the hosts of which it cannot be told whether they are due, and why; raises NoConfigFile."""
+    told = ((host, _record_or_why(host, custody)) for host in custody.folders.names())
+    return [(host, one) for host, one in told if isinstance(one, str)]
+
+
+def _record_or_why(host: str, custody: Custody) -> Record | str | None:
+    try:
+        return custody.folders.record(host)
+    except NoConfigFile as error:
+        return error.detail
 
 
 def is_due(record: Record, now: datetime) -> bool:
     """Tell whether the data of the host may be deleted by *now*; what is no time never comes."""
+    return _is_time(record.purge) and datetime.fromisoformat(record.purge) <= now
+
+
+def _is_time(text: str) -> bool:
     try:
-        return bool(record.purge) and datetime.fromisoformat(record.purge) <= now
-    except (ValueError, TypeError):
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
         return False
 
 
@@ -65,7 +89,8 @@ def carry_out(host: str, custody: Custody) -> Done:
     First nobody has the data any more, then the host has no line, then our folder of it goes aside: a killed
     run leaves less to do for the next one and never a line without its data's end. `sweep` frees the disk.
 
-    Raises what `examined` does; Refused where it is not due any more; Busy, and faults.
+    Raises what `examined` does; Refused where it is not due any more, or was not asked of the host as it is;
+    Busy, and faults.
     """
     with custody.jobs.kept_away(host) as kept:
         return _forget(host, custody.now, kept, custody)
@@ -79,16 +104,44 @@ def sweep(custody: Custody) -> Swept:
     return Swept() if custody.dry_run else host_data.sweep(custody.config.backuppc.data_dir)
 
 
-def _ask(subject: Subject, record: Record, days: int, custody: Custody) -> tuple[str, ...]:
-    when = (custody.now + timedelta(days=days)).isoformat(timespec="seconds")
-    steps = (
-        *retirement.missing_steps(subject, record, custody.folders),
-        f"{subject.extent} of {subject.host} may be deleted from {when}",
-    )
+def asked(record: Record, when: str, owner: str, extent: Extent) -> Record:
+    """Return *record* with a purge from *when* on that is asked of *owner*'s data, which is *extent*."""
+    return replace(record, purge=when, purge_of=" ".join((owner, *extent.made)))
+
+
+def of_another_owner(purge_of: str, owner: str) -> str:
+    """Return what a purge was asked of, as it is when that has become *owner*'s."""
+    return " ".join((owner, *purge_of.split(" ")[1:])) if purge_of else ""
+
+
+def objection(subject: Subject, record: Record, folders: HostFolders) -> str:
+    """Say why the purge in *record* was not asked of what there is of the host now, "" where it was.
+
+    Of what is neither backed up nor has backups, a killed run has left the rest.
+    """
+    host, line = subject.host, subject.line
+    owner, *made = record.purge_of.split(" ")
+    if line and subject.owner != owner and not same_logon(subject.owner, owner):
+        whose = f"{host} is {subject.owner or 'nobody'}'s"
+        return f"{whose}, and its purge was asked when it was {owner or 'nobody'}'s"
+    if (line or subject.data) and retirement.missing_steps(subject, record, folders):
+        return f"{host} is not closed, as a retired host is: it may be backed up"
+    if any(one not in made for one in subject.extent.made):
+        return f"{host} has backups that it did not have when its purge was asked"
+    return ""
+
+
+def _ask(subject: Subject, record: Record, days: int | None, custody: Custody) -> tuple[str, ...]:
+    steps = retirement.missing_steps(subject, record, custody.folders)
+    pending = record.purge if not steps and _is_time(record.purge) else ""
+    wanted = custody.now + timedelta(days=DAYS if days is None else days)
+    when = pending if pending and days is None else wanted.isoformat(timespec="seconds")
+    instead = "" if pending in ("", when) else f", and not from {pending} as was asked before"
+    steps += (f"{subject.extent} of {subject.host} may be deleted from {when}{instead}",)
     refuse_unconfirmed(steps, custody)
     if not custody.dry_run:
-        retired = replace(record, retired=record.retired or custody.moment, purge=when)
-        retirement.close(subject, retired, custody)
+        closed = retirement.close(subject, record, custody)
+        custody.folders.put_record(asked(closed, when, subject.owner, subject.extent))
     return steps
 
 
@@ -100,10 +153,9 @@ def _forget(host: str, now: datetime | None, kept: Kept, custody: Custody) -> Do
         in_place(subject, custody)
         refuse_linked_config(subject, custody)
         refuse_missing_data(subject, custody)
-        if subject.data and (now is None or not is_due(record, now)):
-            raise Refused(reason=f"the data of {host} is not to be deleted yet")
+        _refuse_unasked(subject, now, custody)
         person = subject.line.user if subject.line else record.person
-        steps = tuple(_steps(subject))
+        steps = tuple(_steps(subject, now))
         refuse_unconfirmed(steps, custody)
         if not custody.dry_run:
             if subject.record is None:  # what a killed run has left is known by it
@@ -122,7 +174,21 @@ def _forget(host: str, now: datetime | None, kept: Kept, custody: Custody) -> Do
     return Done(host, person, steps, note)
 
 
-def _steps(subject: Subject) -> list[str]:
-    steps = [f"{subject.extent} of {subject.host} are deleted"] if subject.data else []
+def _refuse_unasked(subject: Subject, now: datetime | None, custody: Custody) -> None:
+    """Raise Refused where nobody has asked to forget the host as it is; without *now* somebody does.
+
+    What was due a moment ago may have been resumed, registered again or transferred since.
+    """
+    host, record = subject.host, subject.record
+    asked = not subject.data if now is None else record is not None and is_due(record, now)
+    if not asked:
+        raise Refused(reason=f"the data of {host} is not to be deleted yet")
+    if now and record and (reason := objection(subject, record, custody.folders)):
+        raise Refused(reason=f"{reason}: look at it, then backuppc-register-admin purge {host}")
+
+
+def _steps(subject: Subject, now: datetime | None) -> list[str]:
+    at_once = [] if now else [f"{subject.host} has no backups to wait for, and is forgotten at once"]
+    steps = [f"{subject.extent} of {subject.host} are deleted"] if subject.data else at_once
     steps += [f"the hosts line of {subject.host} is removed"] if subject.line else []
     return [*steps, f"what we had made for {subject.host} is set aside, its .pl too"]

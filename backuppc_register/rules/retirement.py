@@ -32,8 +32,10 @@ def retire(host: str, custody: Custody) -> Done:
         line, record = lined(subject), recorded(subject)
         refuse_linked_config(subject, custody)
         steps = missing_steps(subject, record, custody.folders)
+        if steps and record.purge:  # somebody has opened it since: what was meant is not known any more
+            steps += (f"the purge planned for {record.purge} is cancelled: ask for it again",)
         if steps and not custody.dry_run:
-            close(subject, replace(record, retired=record.retired or custody.moment), custody)
+            close(subject, record, custody)
     return Done(host, line.user, steps, stop_jobs(host, custody) if steps else "")
 
 
@@ -50,9 +52,9 @@ def resume(host: str, custody: Custody) -> Done:
             if not record.purge:
                 raise Refused(reason=f"{host} are archived backups: there is nothing to resume")
             if not custody.dry_run:
-                custody.folders.put_record(replace(record, purge=""))
-            return Done(host, line.user, (_KEPT.format(host=host),))
-        steps = tuple(_resuming(record))
+                custody.folders.put_record(unpurged(record))
+            return Done(host, line.user, (_kept(subject),))
+        steps = tuple(_resuming(subject, record))
         if steps and not custody.dry_run:
             reopen(record, subject.config, custody.config.backuppc, custody.folders)
     return Done(host, line.user, steps)
@@ -60,40 +62,56 @@ def resume(host: str, custody: Custody) -> Done:
 
 def missing_steps(subject: Subject, record: Record, folders: HostFolders) -> tuple[str, ...]:
     """Return what is still to be done before the host is retired, in words."""
-    host, folder = subject.host, folders.path(subject.host)
+    host = subject.host
     steps = [] if record.retired else [f"{host} is recorded as retired"]
     if subject.config != closed_config.text(host):
         steps.append(f"{host}.pl stops the backups and is closed to its owner; the one that is there is kept")
-    if parts.content(folder / key_pairs.PRIVATE) is not None:
+    if has_key(host, folders):
         steps.append(f"the key of {host} is put away")
     return tuple(steps)
 
 
-def close(subject: Subject, record: Record, custody: Custody) -> None:
-    """Retire the host, with *record* to say so; under the lock.
+def has_key(host: str, folders: HostFolders) -> bool:
+    """Tell whether the key of *host* is where BackupPC's ssh takes it from; raises NoConfigFile."""
+    return parts.content(folders.path(host) / key_pairs.PRIVATE) is not None
 
-    The record is first, so that whoever comes after a killed run knows what there is to undo.
+
+def unpurged(record: Record) -> Record:
+    """Return *record* without the purge that was asked."""
+    return replace(record, purge="", purge_of="")
+
+
+def close(subject: Subject, record: Record, custody: Custody) -> Record:
+    """Retire the host; under the lock. Return its record as it is then, which asks for no purge.
+
+    The record is first, so that whoever comes after a killed run knows what there is to undo. What may be
+    backed up as ever is not to be purged: who wants that puts it down afterwards.
 
     Raises NoConfigFile.
     """
     host, folder, places = subject.host, custody.folders.path(subject.host), custody.config.backuppc
-    custody.folders.put_record(record)
+    closed = unpurged(replace(record, retired=record.retired or custody.moment))
+    custody.folders.put_record(closed)
     if subject.config != closed_config.text(host):
         if subject.config is not None:
             retirement.keep_config(folder, subject.config)
         closed_config.put(places.config_dir, host, closed_config.text(host))
     retirement.put_key_away(folder)
+    return closed
 
 
 def reopen(record: Record, config: bytes | None, places: BackupPC, folders: HostFolders) -> None:
     """Undo `close`, how far it ever came; under the lock. *config* is the .pl as it is now.
 
-    What somebody wrote into the closed .pl meanwhile is kept beside our files. The record is last: of a host
-    whose line was made by hand nothing of ours is left in use.
+    What somebody wrote into the closed .pl meanwhile is kept beside our files. A purge is cancelled first:
+    what is half open is never deleted. The rest of the record is last: of a host whose line was made by hand
+    nothing of ours is left in use.
 
     Raises NoConfigFile.
     """
     host, folder = record.host, folders.path(record.host)
+    if record.purge:
+        folders.put_record(unpurged(record))
     retirement.bring_key_back(folder)
     kept = retirement.kept_config(folder)
     if kept is not None and config != kept:
@@ -106,10 +124,16 @@ def reopen(record: Record, config: bytes | None, places: BackupPC, folders: Host
     if record.by_hand:
         folders.set_aside(host, None, datetime.now(UTC))
     else:
-        folders.put_record(replace(record, retired="", purge=""))
+        folders.put_record(replace(unpurged(record), retired=""))
 
 
-def _resuming(record: Record) -> list[str]:
+def _resuming(subject: Subject, record: Record) -> list[str]:
     back = "its settings" if record.by_hand else "its key and its settings"
     steps = [f"{record.host} has {back} back, and is backed up"] if record.retired else []
-    return steps + ([_KEPT.format(host=record.host)] if record.purge else [])
+    return steps + ([_kept(subject)] if record.purge else [])
+
+
+def _kept(subject: Subject) -> str:
+    """Say what becomes of the purge that is cancelled: a run that was killed may have come too far."""
+    gone = f"there are no backups of {subject.host} any more: the purge had begun"
+    return _KEPT.format(host=subject.host) if subject.data else gone

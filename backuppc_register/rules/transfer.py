@@ -25,8 +25,10 @@ from backuppc_register.rules.custody import (
     refuse_unconfirmed,
     users,
 )
+from backuppc_register.rules.purge import asked, of_another_owner
 from backuppc_register.rules.site import Directory
 from backuppc_register.state import key_pairs, known_hosts, retirement
+from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
 _WITHIN = 30.0  # seconds for the directory
@@ -132,6 +134,7 @@ def _plan(subject: Subject, person: Person, custody: Custody, purge_in: int | No
             verified="",
             retired=custody.moment if record.by_hand else "",
             purge="",
+            purge_of="",
         ),
         config=config,
     )
@@ -218,6 +221,18 @@ def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
     if not plan.record.by_hand and folders.public_key(host) is None:
         raise NoConfigFile(detail=f"{host} has no key pair after all")
     _give(plan, subject, custody, data=False)
+    if plan.archive:
+        _ask_purge(plan, subject, folders)
+
+
+def _ask_purge(plan: Plan, subject: Subject, folders: HostFolders) -> None:
+    """Let the archive be purged where that is asked for: the last step, without which it is not.
+
+    Until then the host may be its earlier owner's still, and be backed up.
+    """
+    archive = folders.record(plan.archive)
+    if archive and archive.purge != plan.purge:
+        folders.put_record(asked(archive, plan.purge, plan.owner, subject.extent))
 
 
 def _give(plan: Plan, subject: Subject, custody: Custody, *, data: bool) -> None:
@@ -239,8 +254,8 @@ def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
         person=plan.owner,
         config=host_config.digest(closed),
         retired=recorded(subject).retired or custody.moment,
-        purge=plan.purge,
         archive_of=subject.host,
+        purge_of=of_another_owner(recorded(subject).purge_of, plan.owner),
     )
     custody.folders.put_record(record)
     closed_config.put(places.config_dir, archive, closed)

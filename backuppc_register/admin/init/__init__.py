@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backuppc_register import config, journal
 from backuppc_register.admin import options as common
-from backuppc_register.admin.context import Start
+from backuppc_register.admin.context import Start, write_log
 from backuppc_register.admin.init import configuration, first_key, folders, log_rules, timers, web_editor
 from backuppc_register.admin.init.plan import Plan, Step, owner_of
 
@@ -45,7 +45,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
         return 0
     if done:
         detail = f"by {start.administrator} {'; '.join(done)}"
-        journal.write(journal.Entry("", "init", "notice", detail=detail), plan.settings.syslog)
+        write_log(journal.Entry("", "init", "notice", detail=detail), plan.settings.syslog)
     for line in _next(plan, done):
         start.say(line)
     return 0

@@ -46,7 +46,7 @@ class HostsFile:
 
         A host's line that BackupPC takes for the header counts: it was somebody's before the header got lost.
         """
-        wanted = text(raw(host).lower())
+        wanted = keyed(host)
         with_header = headed(self.content) if self.content else self.content
         meant = self.lines if with_header == self.content else parse(with_header).lines
         return tuple(line for line in meant if line.host == wanted)
@@ -121,6 +121,11 @@ def read_as(content: bytes, row: bytes) -> Line | None:
     _, columns = next(taken(content), (0, []))
     fields = _fields(row + b"\n")
     return _line(columns, fields) if fields and b"\n" not in row else None
+
+
+def keyed(host: str) -> str:
+    """Return the name of a host as BackupPC keys it: its ASCII letters are lower-case."""
+    return text(raw(host).lower())
 
 
 def text(raw: bytes) -> str:
