@@ -248,6 +248,8 @@ cluster() {
     esac
     case $letters in
         '' | *[!$allowed]*) refuse "short options $(shown "$1")" ;;
+        *v*v*)      # more of it tells what a filter's file says, which need not be one of the share
+            confines || refuse "short options $(shown "$1")" ;;
     esac
     case ${capabilities#e.} in
         *[!A-Za-z0-9.]*) refuse "short options $(shown "$1")" ;;
@@ -310,7 +312,9 @@ option() {
     local value=${1#*=} ok=no
     case $1 in
         --numeric-ids | --ignore-errors | --no-r | --list-only | --specials | --no-specials) ok=yes ;;
-        --use-qsort | --no-implied-dirs | --new-compress | --old-compress) ok=yes ;;
+        --use-qsort | --new-compress | --old-compress) ok=yes ;;
+        --no-implied-dirs)      # an earlier rsync would then write through a link in the place of a folder
+            if [ "$MODE" = backup ] || confines; then ok=yes; fi ;;
         --timeout=* | --bwlimit=* | --checksum-seed=* | --compress-level=* | --modify-window=*)
             consists_of "$value" 0-9 10 && ok=yes ;;
         --max-size=[0-9]* | --min-size=[0-9]*) consists_of "$value" 0-9A-Za-z.+- 24 && ok=yes ;;
@@ -395,10 +399,15 @@ without_links() {    # PATH
 enter() {    # FOLDER
     stand_in "$ROOM" || unavailable "$(shown "$ROOM") cannot be opened"
     ROOM_IS=$HERE
-    [ "$ROOM_IS" = "$(without_links "$ROOM")" ] ||
-        refuse "$(shown "$ROOM") leads to $(shown "$ROOM_IS") by a link that others than root can change"
+    reached "$ROOM"
     ROOM_OWNER=$(owner_here)
     step "$1"
+}
+
+# That we stand where PATH leads by itself: who restores through a link of somebody's writes where that one wants.
+reached() {    # PATH
+    [ "$HERE" = "$(without_links "$1")" ] ||
+        refuse "$(shown "$1") leads to $(shown "$HERE") by a link that others than root can change"
 }
 
 step() {    # FOLDER
@@ -442,6 +451,7 @@ prepare_restore() {
     fi
     parent=${TARGET%"${missing:+/$missing}"}
     enter "${parent:-/}"
+    reached "${parent:-/}"
     spare_ourselves "${HERE%/}${missing:+/$missing}"
     if [ "$RESTORE" = dirs ]; then
         as_owner
@@ -457,9 +467,11 @@ make_folder() {    # NAME
     case ${CLUSTER%%e.*} in
         *n*) unavailable "$(shown "$TARGET") is not there, and a dry run makes nothing" ;;
     esac
+    local here=${HERE%/}/$1
     [ ! -L "./$1" ] || refuse "$(shown "$TARGET") is a link"
     env -i PATH="$PATH" ${PREFIX[@]+"${PREFIX[@]}"} mkdir -- "./$1" </dev/null >/dev/null 2>&1
     step "./$1"
+    [ "$HERE" = "$here" ] || refuse "$(shown "$TARGET") became a link meanwhile"
 }
 
 # A restore must not hand the server more than it has.

@@ -443,9 +443,8 @@ def without(room: Room, program: str) -> None:
     for name in {*needed} - {program}:
         if not (room.folder / "bin" / name).exists():
             (room.folder / "bin" / name).symlink_to(f"/usr/bin/{name}")
-    for role in ("rsync-helper", "rsyncsend.sh"):
-        text = (room.folder / role).read_text()
-        (room.folder / role).write_text(text.replace(f"{room.folder}/bin:/usr/bin:/bin", f"{room.folder}/bin"))
+    for role in (room.folder / "rsync-helper", room.folder / "rsyncsend.sh"):
+        role.write_text(role.read_text().replace(f"{room.folder}/bin:/usr/bin:/bin", f"{room.folder}/bin"))
 
 
 @pytest.mark.parametrize("command", [FULL, RESTORE])
@@ -532,6 +531,41 @@ def test_a_link_out_of_the_restore_folder_is_not_followed(room: Room) -> None:
     for path in ("out", "out/deeper", "out/deeper/"):
         outcome = room.helper(RESTORE, restore_list(f"{room.restore_dir}/{path}"))
         assert (outcome.status, outcome.executed) == (REFUSED, None)
+
+
+@pytest.mark.parametrize("target", ["cmartin/in", "cmartin/in/", "cmartin/in/adupont", "cmartin/in/new/"])
+def test_a_restore_as_root_goes_through_no_link_of_a_persons(room: Room, target: str) -> None:
+    """Whoever has put it there chose where it leads: to the folder of another person, for one."""
+    (room.share / "adupont").mkdir()
+    (room.share / "cmartin").chmod(0o777)
+    (room.share / "cmartin/in").symlink_to("../../home")
+    room.configure(restore="full")
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.share}/{target}"))
+
+    assert (outcome.status, outcome.executed) == (REFUSED, None)
+    assert not (room.share / "new").exists()
+
+
+def test_a_link_to_elsewhere_in_the_folder_that_comes_late_is_not_followed(room: Room) -> None:
+    (room.restore_dir / "other").mkdir()
+    (room.folder / "bin/setpriv").write_text(f"#!/bin/sh\nln -s other {room.restore_dir}/new\n")
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.restore_dir}/new/"))
+
+    assert (outcome.status, outcome.executed) == (REFUSED, None)
+
+
+@pytest.mark.parametrize(("version", "status"), [("3.5.0", 0), ("3.4.1", REFUSED), ("?", REFUSED)])
+def test_what_only_an_rsync_that_is_confined_may_be_asked(room: Room, version: str, status: int) -> None:
+    (room.folder / "version").write_text(version)
+    room.configure(restore="full")
+
+    talking = room.helper(FULL.replace(" -sl", " -svvl"), backup_list(room))
+    implied = room.helper(RESTORE, restore_list(f"{room.share}/", "--no-implied-dirs"))
+    usual = room.helper(FULL.replace(" -sl", " -svl"), backup_list(room, "--no-implied-dirs"))
+
+    assert (talking.status, implied.status, usual.status) == (status, status, 0)
 
 
 def test_a_link_in_place_of_the_folder_to_be_made_is_not_followed(room: Room) -> None:
@@ -728,7 +762,8 @@ def test_the_environment_that_sshd_passes_on_changes_nothing(room: Room) -> None
              "SHELLOPTS": "xtrace", "PS4": f"$(touch {room.folder}/owned)", "CDPATH": "/tmp", "LANG": "x",
              "BASH_FUNC_exec%%": f"() {{ touch {room.folder}/owned; }}", "PERL5OPT": "-x",
              "LD_PRELOAD": "/nowhere.so", "LD_LIBRARY_PATH": "/tmp", "POSIXLY_CORRECT": "1",
-             "BASHOPTS": "nullglob", "GLOBIGNORE": "*", "TMPDIR": "/tmp/x", "RSYNC_RSH": "sh", "SUDO_ASKPASS": "/bin/sh"}  # fmt: skip
+             "BASHOPTS": "nullglob", "GLOBIGNORE": "*", "TMPDIR": "/tmp/x",
+             "RSYNC_RSH": "sh", "SUDO_ASKPASS": "/bin/sh"}  # fmt: skip
 
     outcome = forced(room, "probe", **nasty)
 
