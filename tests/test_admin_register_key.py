@@ -132,6 +132,21 @@ def test_the_list_tells_which_have_expired_and_which_make_bundles(site):
     assert all(key["private"] for key in listed(site))
 
 
+def test_a_key_whose_line_is_not_where_it_was_looked_for_is_not_called_revoked(site):
+    register_key(site, "add", "autumn")
+    line = site.authorized_keys.read_text()
+    other = site.folder / "ssh/elsewhere"
+
+    missed = site.run("register-key", "revoke", "autumn", "--authorized-keys", other)
+    found = register_key(site, "revoke", "autumn")
+
+    assert (missed.returncode, found.returncode) == (1, 0)
+    assert f"had no line in {other}" in missed.stdout
+    assert "If sshd reads another file the key is still good" in missed.stdout
+    assert "autumn" in line
+    assert site.authorized_keys.read_text() == ""
+
+
 def test_who_revokes_the_last_one_is_told(site):
     register_key(site, "add", "spring")
     register_key(site, "add", "autumn")

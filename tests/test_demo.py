@@ -46,7 +46,7 @@ def test_the_demo_tells_the_whole_story(kept):
     milestones = (
         r"1\. A network of disposable hosts\n   dugong .* BackupPC 4\.4\.0",
         r"2\. The administrator makes the one file that people download\n",
-        r"bundle --os linux .*/srv/setup\.sh: for linux",
+        r"bundle --os linux [^\n]*\n[^\n]*/srv/setup\.sh: for linux",
         r"3\. Christophe Martin sets his laptop up\n",
         r"\| Your logon \[cmartin\]: cmartin\n",
         r"\| +person: Christophe Martin \(cmartin\)\n",

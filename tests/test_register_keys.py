@@ -172,6 +172,25 @@ def test_a_time_is_past_as_sshd_reads_it_and_what_sshd_cannot_read_is_past_too(t
     assert RegisterKey("main", expires=told).expired(NOW) is expired
 
 
+@pytest.mark.parametrize(
+    ("options", "labels"),
+    [
+        ("", ("main",)),
+        ("restrict ", ("main",)),
+        ('command="/bin/sh -c \\"ls, ls\\"",no-pty ', ("main",)),
+        ('command="/opt/a/backuppc-register --register-key other" ', ()),
+        ("# ", ()),
+    ],
+)
+def test_a_register_key_that_another_line_lets_in_too_is_told(keys, file, tmp_path, options, labels):
+    keys.add("main", BINDING)
+    keys.add("spring", BINDING)
+    public = (tmp_path / "register-keys/main/key.pub").read_text()
+    file.write_bytes(f"{options}{public}".encode() + OTHERS + file.read_bytes())
+
+    assert keys.unbound() == labels
+
+
 def test_a_public_half_that_was_swapped_does_not_get_into_the_line(keys, tmp_path, mocker):
     mocker.patch.object(register_keys.files, "write", side_effect=OSError("no space"))
     with pytest.raises(NoConfigFile):

@@ -157,7 +157,8 @@ def _add(context: Context, keys: RegisterKeys, options: argparse.Namespace) -> i
 
 
 def _revoke(context: Context, keys: RegisterKeys, options: argparse.Namespace) -> int:
-    if not any(key.label == options.label for key in keys.all()):
+    found = [key for key in keys.all() if key.label == options.label]
+    if not found:
         context.say(f"There is no register-key {options.label}.")
         return 1
     if options.dry_run:
@@ -165,6 +166,10 @@ def _revoke(context: Context, keys: RegisterKeys, options: argparse.Namespace) -
         return 0
     keys.revoke(options.label)
     context.log("register-key revoke", detail=f"label {options.label}")
+    if not any(key.line for key in found):
+        context.say(f"{options.label} had no line in {keys.file}; its private half is removed.")
+        context.say("If sshd reads another file the key is still good: --authorized-keys FILE.")
+        return 1
     context.say(f"The register-key {options.label} is good for nothing now; registered machines stay so.")
     if not any(key.line for key in keys.all()):
         context.say("That was the last one: nobody can register until there is another (register-key add).")

@@ -112,6 +112,11 @@ class RegisterKeys:
         self._folder = state / "register-keys"
         self._authorized_keys = authorized_keys
 
+    @property
+    def file(self) -> Path:
+        """Return the authorized_keys that these keys have their lines in."""
+        return self._authorized_keys
+
     def all(self) -> tuple[RegisterKey, ...]:
         """Return the register-keys, those with a line first, in its order.
 
@@ -295,6 +300,8 @@ def _label_of(command: str) -> str | None:
 
 def _key_of(line: bytes) -> str:
     """Return the fingerprint of the key in a line, with options or without, "" where there is none."""
+    if line.lstrip().startswith(b"#"):
+        return ""
     return _fingerprint(line) or _fingerprint(line[len(_field(line)) :])
 
 
