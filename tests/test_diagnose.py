@@ -1,8 +1,10 @@
 """The checks of a server one by one, on folders of a test's own, and what becomes of their findings."""
 
+import ast
 import io
 import json
 import os
+import re
 import socket
 import threading
 from argparse import Namespace
@@ -10,9 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from admin_door import admin_site
+from advice import useless
 from pytest_mock import MockerFixture
 
 from backuppc_register import config, programs
@@ -22,7 +27,16 @@ from backuppc_register.backuppc import hosts, main_config
 from backuppc_register.errors import Misconfigured, NoConfigFile
 from backuppc_register.network import greeting
 from backuppc_register.rules.diagnosis import ours, services, theirs, way_in
-from backuppc_register.rules.diagnosis.finding import Answer, Finding, Level, examine, green, red, yellow
+from backuppc_register.rules.diagnosis.finding import (
+    Answer,
+    Finding,
+    Level,
+    examine,
+    green,
+    otherwise,
+    red,
+    yellow,
+)
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
@@ -65,7 +79,7 @@ def set_perl(situation: Situation, text: str) -> None:
 
 def bad(check: Callable[[Situation], Any], situation: Situation) -> list[tuple[Level, str]]:
     found = examine("x", check, situation)
-    assert all(one.advice for one in found if one.level)
+    assert not [one.advice for one in found if one.level and useless(one.advice)]
     return [(one.level, one.what) for one in found if one.level]
 
 
@@ -82,15 +96,19 @@ class TestExamine:
         assert found[1].advice
 
     @pytest.mark.parametrize("error", [OSError(13, "Permission denied"), NoConfigFile(detail="Permission d")])
-    def test_what_cannot_be_looked_at_is_red(self, situation: Situation, error: Exception) -> None:
+    def test_what_cannot_be_looked_at_is_red_with_the_checks_own_advice(
+        self, situation: Situation, error: Exception
+    ) -> None:
+        @otherwise("chmod it")
         def check(_: Situation) -> Iterator[Answer]:
-            yield from ()
+            yield green("one thing")
             raise error
 
-        (found,) = examine("closed", check, situation)
+        good, found = examine("closed", check, situation)
 
-        assert found.level is Level.RED
+        assert (good.level, found.level) == (Level.GREEN, Level.RED)
         assert "Permission d" in found.what
+        assert found.advice == "chmod it"
 
     def test_a_check_without_a_word_is_green(self, situation: Situation) -> None:
         assert examine("quiet", lambda _: [], situation) == [Finding("quiet", Level.GREEN, "nothing wrong")]
@@ -111,6 +129,85 @@ def test_no_check_breaks_on_a_server_where_everything_is_gone(situation: Situati
     )
 
     assert not [one for one in examine(name, diagnose.CHECKS[name], bare) if "does not work" in one.what]
+
+
+class Broken:
+    """A server of which nothing can be looked at."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise NoConfigFile(detail=f"{name} is broken")
+
+
+OF_THE_MACHINE = {"backuppc", "program", "libraries"}  # what they look at is at a fixed place
+
+
+@pytest.mark.parametrize("name", sorted({*diagnose.CHECKS} - OF_THE_MACHINE))
+def test_every_check_has_advice_for_where_it_cannot_look(name: str) -> None:
+    found = examine(name, diagnose.CHECKS[name], Broken())  # type: ignore[arg-type]
+
+    assert [one.level for one in found if "is broken" in one.what] == [Level.RED]
+    assert not [one.advice for one in found if useless(one.advice)]
+
+
+def advice_of(module: ModuleType) -> Iterator[str]:
+    """Give every advice that the checks of *module* can have, X for what is filled in."""
+    tree = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        named = [node for node in ast.walk(function) if isinstance(node, ast.Assign)]
+        known = {one.targets[0].id: one.value for one in named if isinstance(one.targets[0], ast.Name)}
+        for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
+            if isinstance(call.func, ast.Name) and call.func.id in {"red", "yellow"}:
+                told = call.args[1]
+                told = known.get(told.id, told) if isinstance(told, ast.Name) else told
+                yield str(getattr(module, told.id)) if isinstance(told, ast.Name) else text_of(told)
+
+
+def text_of(told: ast.expr) -> str:
+    if isinstance(told, ast.JoinedStr):
+        return "".join(text_of(part) for part in told.values)
+    if isinstance(told, ast.Constant):
+        return str(told.value)
+    if "_ADMIN" in ast.unparse(told):
+        return "backuppc-register-admin"
+    return "/etc/X" if re.search(r"path|folder|hosts|parent|place", ast.unparse(told)) else "X"
+
+
+@pytest.mark.parametrize("module", [ours, services, theirs, way_in], ids=lambda module: str(module.__name__))
+def test_every_advice_is_the_administrators_and_names_a_file_a_command_or_a_setting(
+    module: ModuleType,
+) -> None:
+    told = list(advice_of(module))
+
+    assert len(told) > 10
+    assert [advice for advice in told if useless(advice)] == []
+
+
+class TestThroughTheProgram:
+    """A server in ruins, looked at as an administrator does."""
+
+    RUINS = (
+        ("hosts-file", lambda site: site.hosts.unlink()),
+        ("hosts-file", lambda site: site.hosts.chmod(0)),
+        ("state", lambda site: site.state.rename(f"{site.state}.away")),
+        ("reconcile", lambda site: (site.state / "ledger").write_text("half")),
+        ("undecided", lambda site: (site.state / "hosts/dormeur/record.json").write_text("{")),
+        ("backuppc-config", lambda site: None),  # there is no config.pl
+        ("authorized-keys", lambda site: None),
+        ("configuration", lambda site: site.config.write_text("[server]")),
+        ("top-dir", lambda site: (site.folder / "data/pc").rmdir()),
+    )
+
+    @pytest.mark.parametrize(("check", "ruin"), RUINS)
+    def test_no_advice_sends_the_administrator_to_the_administrator(self, check: str, ruin: Any) -> None:
+        with admin_site() as site:
+            site.add_host("dormeur")
+            ruin(site)
+
+            found = [one for one in site.told("diagnose") if one["level"] != "green"]
+
+        assert check in {one["name"] for one in found}
+        assert not [one for one in found if useless(one["advice"])]
+        assert not [one for one in found if "does not work" in one["what"]]
 
 
 NAMES = {

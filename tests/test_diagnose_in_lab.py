@@ -6,6 +6,7 @@ import json
 from datetime import date, timedelta
 
 import pytest
+from advice import useless
 from lab import Lab
 from services import slapd
 
@@ -55,7 +56,7 @@ class Site:
         assert answer.stderr == ""
         found = json.loads(answer.stdout)
         assert answer.status == int(any(one["level"] != "green" for one in found))
-        assert all(one["advice"] for one in found if one["level"] != "green")
+        assert not [one["advice"] for one in found if one["level"] != "green" and useless(one["advice"])]
         return [(one["name"], one["level"], one["what"]) for one in found if one["level"] != "green"]
 
 

@@ -1,8 +1,9 @@
 """What a check finds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import wraps
 from typing import TypeVar
 
 from backuppc_register.errors import RegisterError
@@ -53,6 +54,24 @@ def red(what: str, advice: str) -> Answer:
     return Level.RED, what, advice
 
 
+def otherwise(advice: str) -> Callable[[Check[SituationT]], Check[SituationT]]:
+    """Give a check the *advice* for where it cannot look: the errors' own is for people at their machines."""
+
+    def advised(check: Check[SituationT]) -> Check[SituationT]:
+        @wraps(check)
+        def looked(situation: SituationT) -> Iterator[Answer]:
+            try:
+                yield from check(situation)
+            except RegisterError as error:
+                yield red(error.detail or error.message(), advice)
+            except OSError as error:
+                yield red(str(error), advice)
+
+        return looked
+
+    return advised
+
+
 def some(items: Sequence[str], between: str = ", ") -> str:
     """Return *items* in a row, of many the first ones and how many more there are."""
     more = len(items) - _SHOWN
@@ -64,11 +83,8 @@ def examine(name: str, check: Check[SituationT], situation: SituationT) -> list[
     found: list[Finding] = []
     try:
         found.extend(Finding(name, *answer) for answer in check(situation))
-    except RegisterError as error:
-        found.append(Finding(name, Level.RED, error.detail or error.message(), error.advice))
-    except OSError as error:
-        found.append(Finding(name, Level.RED, str(error), "See who may read it, and if its disk is there."))
     except Exception as error:
         what = f"this check does not work: {type(error).__name__}: {error}"
-        found.append(Finding(name, Level.RED, what, "Look at what it looks at; it may be a bug of ours."))
+        advice = f"backuppc-register-admin diagnose --only {name} tries again; it may be a bug of ours."
+        found.append(Finding(name, Level.RED, what, advice))
     return found or [Finding(name, Level.GREEN, "nothing wrong")]

@@ -10,7 +10,7 @@ from pathlib import Path
 from backuppc_register import programs
 from backuppc_register.errors import RegisterError
 from backuppc_register.rules import consistency
-from backuppc_register.rules.diagnosis.finding import Answer, green, red, some, yellow
+from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state import key_pairs
 from backuppc_register.state.ledger import Ledger
@@ -21,9 +21,14 @@ _LATE = timedelta(hours=2)  # since the last reconcile
 _LOW, _LOWEST = 0.05, 0.01  # of a disk's space or inodes
 _LEAST = 1 << 30  # bytes
 _WITHIN = 5.0  # seconds
+_LEDGER = (
+    f"Put that file back from a copy; or move it away, and {_ADMIN} reconcile notes the lines of today,"
+    " but brings none back that is lost by now."
+)
 _SET_IT = "See systemctl status systemd-timesyncd, chrony or ntpd."
 
 
+@otherwise("See docs/configuration.md; until then every request is refused.")
 def configuration(situation: Situation) -> Iterator[Answer]:
     """Look at our own configuration file."""
     if situation.problem:
@@ -37,9 +42,12 @@ def configuration(situation: Situation) -> Iterator[Answer]:
         what = f"{situation.config_path} is closed to {situation.account}"
         yield red(what, f"chown root:{situation.account} and chmod 640: every request is refused until then.")
     if mode & stat.S_IWOTH:
-        yield red(f"{situation.config_path} can be written by everybody", "chmod o-w")
+        yield red(
+            f"{situation.config_path} can be written by everybody", f"chmod o-w {situation.config_path}"
+        )
 
 
+@otherwise("See [backuppc] config_dir, and who may enter the folders above it.")
 def account(situation: Situation) -> Iterator[Answer]:
     """Look at whose BackupPC's configuration folder is."""
     folder = situation.config.backuppc.config_dir
@@ -52,6 +60,7 @@ def account(situation: Situation) -> Iterator[Answer]:
         yield green(f"we work as {situation.account}")
 
 
+@otherwise(f"See [state] directory: is its disk there? {_ADMIN} init makes it, and puts its owner right.")
 def state(situation: Situation) -> Iterator[Answer]:
     """Look at our state folder."""
     folder = situation.config.state.directory
@@ -63,6 +72,7 @@ def state(situation: Situation) -> Iterator[Answer]:
         yield yellow(f"{folder} is open to everybody", f"chmod o= {folder}")
 
 
+@otherwise("See who may read [state] directory: ls -lR")
 def state_files(situation: Situation) -> Iterator[Answer]:
     """Look at owner and mode of every file of ours."""
     odd = []
@@ -72,7 +82,7 @@ def state_files(situation: Situation) -> Iterator[Answer]:
         for path in (Path(folder), *(Path(folder, name) for name in names)):
             odd += [f"{path} {problem}" for problem in _oddities(path, situation.uid)]
     if odd:
-        advice = f"They must be {situation.account}'s, private keys with mode 600: ssh refuses others."
+        advice = f"chown {situation.account} them, and chmod 600 private keys: ssh refuses others."
         yield red(some(odd, "; "), advice)
 
 
@@ -93,6 +103,7 @@ def _raise(error: OSError) -> None:
     raise error
 
 
+@otherwise(_LEDGER)
 def reconciled(situation: Situation) -> Iterator[Answer]:
     """Look whether the hosts lines are watched."""
     ledger = Ledger(situation.config.state.directory)
@@ -109,6 +120,7 @@ def reconciled(situation: Situation) -> Iterator[Answer]:
         yield red(f"lost their hosts lines: {some(lost)}", advice)
 
 
+@otherwise(f"See hosts-file and state; then {_ADMIN} reconcile --dry-run")
 def undecided(situation: Situation) -> Iterator[Answer]:
     """Look for what does not fit together."""
     wrong = consistency.contradictions(
@@ -119,6 +131,7 @@ def undecided(situation: Situation) -> Iterator[Answer]:
         yield yellow(some(told, "; "), f"{_ADMIN} reconcile --dry-run tells all of it, with advice.")
 
 
+@otherwise("See who may read [state] directory, and if its disk is there.")
 def purges(situation: Situation) -> Iterator[Answer]:
     """Look for data that should have been deleted by now."""
     yesterday = datetime.now(UTC) - timedelta(days=1)
@@ -144,6 +157,7 @@ def _is_before(moment: str, other: datetime) -> bool:
         return False
 
 
+@otherwise("See [backuppc] data_dir, config_dir and [state] directory: are their disks mounted?")
 def disks(situation: Situation) -> Iterator[Answer]:
     """Look at space and inodes where BackupPC and we write."""
     places = situation.config.backuppc
@@ -159,13 +173,15 @@ def _disk(folder: Path) -> Iterator[Answer]:
     free = disk.f_bavail * disk.f_frsize
     # What is small by nature, a tmpfs say, is not full; what is nearly full in parts has gigabytes left.
     low = space < _LOW and free < 20 * _LEAST
+    advice = f"Make room in {folder} (df -h, df -i): without it backups and requests fail."
     for what, share, is_low in (("space", space, low), ("inodes", inodes, inodes < _LOW)):
         if share < _LOWEST and is_low:
-            yield red(f"{folder}: {share:.1%} of the {what} left", "Make room: backups and requests fail.")
+            yield red(f"{folder}: {share:.1%} of the {what} left", advice)
         elif is_low:
-            yield yellow(f"{folder}: {share:.1%} of the {what} left", "Make room soon.")
+            yield yellow(f"{folder}: {share:.1%} of the {what} left", advice)
 
 
+@otherwise("See who may read [state] directory and [backuppc] data_dir.")
 def clock(situation: Situation) -> Iterator[Answer]:
     """Look whether the clock went back: times in the future make BackupPC miss what has changed."""
     places = situation.config.backuppc
@@ -188,11 +204,13 @@ def _synchronized() -> str:
     return ended.said.decode("ascii", "replace").strip()
 
 
+@otherwise("See [syslog] socket; systemctl status rsyslog")
 def syslog(situation: Situation) -> Iterator[Answer]:
     """Look whether our line comes through syslog to its file."""
     where = situation.config.syslog
     if not Path(where.socket).is_socket():
-        yield red(f"nobody listens at {where.socket}", "Start rsyslog; requests leave no trace.")
+        advice = "systemctl start rsyslog, or see [syslog] socket: requests leave no trace."
+        yield red(f"nobody listens at {where.socket}", advice)
         return
     match situation.arrived():
         case None:

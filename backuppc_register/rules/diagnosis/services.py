@@ -14,7 +14,7 @@ from backuppc_register import __version__
 from backuppc_register.errors import BadUser, InvalidDnsName, NoConfigFile, RegisterError
 from backuppc_register.network import greeting
 from backuppc_register.person import another_entry, possible_logon
-from backuppc_register.rules.diagnosis.finding import Answer, green, red, some, yellow
+from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.records import Record
 
@@ -31,6 +31,7 @@ _PAGES = ("/backuppc/", "/backuppc/index.cgi", "/BackupPC_Admin", "/cgi-bin/Back
 _OF_BACKUPPC = ("BackupPC_stnd", "BackupPC_retro", "action=adminOpts", "<title>BackupPC")
 
 
+@otherwise("See [directory] servers.")
 def directory(situation: Situation) -> Iterator[Answer]:
     """Ask each LDAP server for a person, and look at the time."""
     from backuppc_register.network.directory import Directory
@@ -47,11 +48,13 @@ def directory(situation: Situation) -> Iterator[Answer]:
         except BadUser:
             found = False
         except RegisterError as error:
-            yield red(error.detail or f"{url}: {error.message()}", "People are told to try again meanwhile.")
+            advice = "See [directory] servers; people are told to try again meanwhile."
+            yield red(error.detail or f"{url}: {error.message()}", advice)
             continue
         took = time.monotonic() - began
         if took > _SLOW:
-            yield yellow(f"{url} took {took:.1f} s", "A request has 28 s for everything.")
+            advice = "Put faster ones first in [directory] servers: a request has 28 s for everything."
+            yield yellow(f"{url} took {took:.1f} s", advice)
         elif logon and not found:
             advice = "Is [directory] base or filter wrong? --logon names somebody else to look for."
             yield yellow(f"{url} does not know {logon}", advice)
@@ -66,6 +69,7 @@ def _logon(situation: Situation) -> str:
     return next((person for person in situation.persons if possible_logon(person)), "")
 
 
+@otherwise("See CgiAdminUsers in config.pl.")
 def namesake(situation: Situation) -> Iterator[Answer]:
     """Look whether a person is called like BackupPC's account, which BackupPC takes for an administrator."""
     from backuppc_register.network.directory import Directory
@@ -81,6 +85,7 @@ def namesake(situation: Situation) -> Iterator[Answer]:
     yield red(what, f"Take {situation.account} out of CgiAdminUsers and name your administrators there.")
 
 
+@otherwise("See who may read [state] directory, and if its disk is there.")
 def persons(situation: Situation) -> Iterator[Answer]:
     """Look for uids that were given to somebody else, as far as the time allows; those before next time."""
     from backuppc_register.network.directory import Directory
@@ -124,6 +129,7 @@ def _records(situation: Situation) -> Iterator[Record]:
             yield record
 
 
+@otherwise("See [dns] nameservers and /etc/resolv.conf.")
 def dns(situation: Situation) -> Iterator[Answer]:
     """Ask each nameserver for this server's own name, both ways."""
     from backuppc_register.network.resolver import Resolver
@@ -141,29 +147,34 @@ def dns(situation: Situation) -> Iterator[Answer]:
         try:
             yield from _both_ways(asking, name, where, situation)
         except RegisterError as error:
-            yield red(f"{where}: {error.detail}", "Machines are told to try again meanwhile.")
+            yield red(f"{where}: {error.detail}", "See [dns] nameservers; machines are told to try again.")
 
 
 def _both_ways(asking: "Resolver", name: str, where: str, situation: Situation) -> Iterator[Answer]:
     began = time.monotonic()
     addresses = asking.addresses_of(name, _WITHIN)
     if not addresses:
-        yield yellow(f"{where} knows no address of {name}", "Machines reach this server by its name.")
+        yield yellow(f"{where} knows no address of {name}", "See /etc/hostname: machines come to it by name.")
         return
     for address in addresses:
         try:
             back = asking.name_of(ip_address(address), _WITHIN)
         except InvalidDnsName as error:
-            advice = "Give it a PTR that its name confirms: machines may look up who connects to them."
+            advice = (
+                f"Give it a PTR (dig -x {address}) that its name confirms: machines may look up who connects."
+            )
             yield yellow(f"{where}: {address} does not give {name} back: {error.detail}", advice)
             continue
         if back != name.lower():
-            yield yellow(f"{where}: {address} is {back}, not {name}", "Is that meant?")
+            yield yellow(f"{where}: {address} is {back}, not {name}", f"Is that meant? dig -x {address}")
     if time.monotonic() - began > _SLOW:
-        yield yellow(f"{where} took {time.monotonic() - began:.1f} s", "A request has 28 s for everything.")
+        yield yellow(
+            f"{where} took {time.monotonic() - began:.1f} s", "See [dns] nameservers: a request has 28 s."
+        )
     yield green(f"{where} knows {name}")
 
 
+@otherwise("See [server] url.")
 def web(situation: Situation) -> Iterator[Answer]:
     """Look whether BackupPC's pages ask for a login: whoever has none is an administrator there."""
     url = situation.config.server.url.replace("{host}", "localhost")
@@ -176,7 +187,7 @@ def web(situation: Situation) -> Iterator[Answer]:
     # The same pages by the other way, which a login may have been forgotten for; mostly there is none.
     shown += _shown(f"{other}://{parts.hostname}", parts.path)[0]
     if shown:
-        advice = "Let the web server ask for a login: BackupPC takes who has none for an administrator."
+        advice = "Let it ask for a login (see /etc/backuppc/apache.conf): who has none is an administrator."
         yield red(f"BackupPC's pages are open to everybody: {some(shown)}", advice)
     elif failure:
         yield yellow(f"the web pages cannot be looked at: {failure}", "See [server] url.")
@@ -208,12 +219,16 @@ def libraries(situation: Situation) -> Iterator[Answer]:
     yield green(", ".join(found))
 
 
+@otherwise("See who may read [state] directory, and if its disk is there.")
 def clients(situation: Situation) -> Iterator[Answer]:
     """Look at the machines' rsync, as their last `verify` told it."""
     told = [record for record in _records(situation) if record.rsync and not record.retired]
     old = [f"{record.host} ({record.rsync})" for record in told if _is_old(record.rsync)]
     if old:
-        yield yellow(f"machines with an rsync before 3.4: {some(old)}", "Let their owners update it.")
+        yield yellow(
+            f"machines with an rsync before 3.4: {some(old)}",
+            "Their owners, whom backuppc-register-admin show names, should update it.",
+        )
     elif told:
         yield green(f"{len(told)} machines have told their rsync")
 

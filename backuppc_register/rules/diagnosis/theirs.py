@@ -10,12 +10,13 @@ from pathlib import Path
 from backuppc_register import programs, resources
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon import Daemon
-from backuppc_register.rules.diagnosis.finding import Answer, green, red, some, yellow
+from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 
 _WITHIN = 3.0  # seconds
 _ASKED = 5  # hosts that the running BackupPC is asked for
 _HARDEN = "Append packaging/backuppc-hardening.pl to config.pl: backuppc-register-admin init does."
+_HOSTS = "Is [backuppc] hosts right? Else put that file back from a copy; hosts.old beside it may be older."
 _CLOSED = re.compile(r"^\$Conf\{CgiUserConfigEdit\}\{(\w+)\} = 0;", re.MULTILINE)
 _CLOSED_LIKE = re.compile(r"^\$Conf\{CgiUserConfigEdit\}\{\$_\} = 0 for grep \{ /(\S+)/ \}", re.MULTILINE)
 # What reaches a command line on this server: whoever may edit one of them runs programs as BackupPC.
@@ -31,6 +32,7 @@ _LIBRARY = Path("/usr/share/backuppc/lib/BackupPC/Lib.pm")
 _OLDEST_RSYNC = (3, 1, 3)
 
 
+@otherwise(_HOSTS)
 def hosts_file(situation: Situation) -> Iterator[Answer]:
     """Look at the hosts file: readable, of the right owner, with a group that a new one can keep."""
     path = situation.config.backuppc.hosts
@@ -47,40 +49,50 @@ def hosts_file(situation: Situation) -> Iterator[Answer]:
     yield green(f"{len(found.lines)} lines")
 
 
+@otherwise(_HOSTS)
 def hosts_header(situation: Situation) -> Iterator[Answer]:
     """Look for the line that names the columns: without it the first host is none."""
     if not hosts.has_header(situation.hosts.content):
-        advice = "Put a line before the first host: host dhcp user moreUsers. The next registration does."
+        advice = f"Make this the first line of {situation.config.backuppc.hosts}: host dhcp user moreUsers"
         yield red("the hosts file has no header line: BackupPC takes its first host for one", advice)
 
 
+@otherwise(_HOSTS)
 def hosts_skipped(situation: Situation) -> Iterator[Answer]:
     """Look for lines that BackupPC passes over without a word."""
     if skipped := hosts.skipped(situation.hosts.content):
-        yield yellow(
-            f"BackupPC ignores: {some(skipped)}",
-            "A line begins with a name of letters, digits, dots, hyphens, underscores, and a blank after it.",
+        advice = (
+            f"Mend {situation.config.backuppc.hosts}: a line begins with a name of letters, digits,"
+            " dots, hyphens, underscores, and a blank after it."
         )
+        yield yellow(f"BackupPC ignores: {some(skipped)}", advice)
 
 
+@otherwise(_HOSTS)
 def hosts_doubled(situation: Situation) -> Iterator[Answer]:
     """Look for hosts with several lines: the daemon takes the last one, the web pages take the first one."""
     doubled = [host for host, count in Counter(line.host for line in situation.lines).items() if count > 1]
     if doubled:
-        yield red(f"several lines: {some(doubled)}", "Leave one line of each host.")
+        advice = f"Leave one line of each host in {situation.config.backuppc.hosts}."
+        yield red(f"several lines: {some(doubled)}", advice)
 
 
+@otherwise(_HOSTS)
 def hosts_lines(situation: Situation) -> Iterator[Answer]:
     """Look for lines that BackupPC takes, to somebody's harm."""
-    lines = situation.lines
+    lines, path = situation.lines, situation.config.backuppc.hosts
     if harmful := [line.host for line in lines if line.host in _HARMFUL or line.host.startswith("-")]:
-        yield red(f"mean something else to BackupPC or ssh: {some(harmful)}", "Give them other names.")
+        advice = f"Give them other names in {path}."
+        yield red(f"mean something else to BackupPC or ssh: {some(harmful)}", advice)
     if dhcp := [line.host for line in lines if line.dhcp not in ("", "0")]:
-        yield yellow(f"the dhcp flag is not 0: {some(dhcp)}", "BackupPC looks for such hosts by NetBIOS.")
+        advice = f"Put 0 there in {path}: BackupPC looks for such hosts by NetBIOS."
+        yield yellow(f"the dhcp flag is not 0: {some(dhcp)}", advice)
     if nobodys := [line.host for line in lines if not line.user]:
-        yield yellow(f"no user: {some(nobodys)}", "Nobody gets a mail when their backups stop.")
+        advice = f"Add a user in {path}: else nobody gets a mail when their backups stop."
+        yield yellow(f"no user: {some(nobodys)}", advice)
 
 
+@otherwise(_HOSTS)
 def pool_names(situation: Situation) -> Iterator[Answer]:
     """Look for names that a machine has today and another one tomorrow."""
     pool = [line.host for line in situation.lines if _POOL.search(line.host)]
@@ -89,6 +101,7 @@ def pool_names(situation: Situation) -> Iterator[Answer]:
         yield yellow(f"names of a pool: {some(pool)}", advice)
 
 
+@otherwise("See [backuppc] config_dir, and who may enter it.")
 def lock(situation: Situation) -> Iterator[Answer]:
     """Look at BackupPC's lock: where it cannot be opened for writing BackupPC works without any."""
     folder = situation.config.backuppc.config_dir
@@ -101,12 +114,16 @@ def lock(situation: Situation) -> Iterator[Answer]:
         yield red(f"{situation.account} cannot write in {folder}", f"chown {situation.account} {folder}")
 
 
+@otherwise(
+    "See config.pl in [backuppc] config_dir: perl -c tells a mistake. Is BackupPC's own Perl installed?"
+)
 def settings(situation: Situation) -> Iterator[Answer]:
     """Look whether BackupPC's settings can be read: what BackupPC cannot read is as if it were not set."""
     count = len(situation.settings)
     yield green(f"config.pl has {count} settings")
 
 
+@otherwise("See [backuppc] config_dir, and who may enter it.")
 def perl_files(situation: Situation) -> Iterator[Answer]:
     """Look at the settings, which BackupPC runs as programs: it can read them, and nobody else write them."""
     places, account = situation.config.backuppc, situation.account
@@ -115,15 +132,16 @@ def perl_files(situation: Situation) -> Iterator[Answer]:
         yield red(f"closed to {account}: {some(closed)}", f"Their backups fail: chown {account} them.")
     modes = {str(path): path.stat() for path in (places.config_dir, *files) if path.exists()}
     if loose := [path for path, status in modes.items() if status.st_mode & stat.S_IWOTH]:
-        yield red(f"everybody can write {some(loose)}, and so run programs as {account}", "chmod o-w")
+        yield red(f"everybody can write {some(loose)}, and so run programs as {account}", "chmod o-w them")
     if loose := [path for path, status in modes.items() if _a_group_writes(status)]:
-        yield yellow(f"a group can write {some(loose)}, and so run programs as {account}", "chmod g-w")
+        yield yellow(f"a group can write {some(loose)}, and so run programs as {account}", "chmod g-w them")
 
 
 def _a_group_writes(status: os.stat_result) -> bool:
     return bool(status.st_mode & stat.S_IWGRP) and status.st_gid not in (0, os.getgid())
 
 
+@otherwise("See [backuppc] data_dir: is its disk mounted?")
 def top_dir(situation: Situation) -> Iterator[Answer]:
     """Look whether our data_dir is BackupPC's: else hosts with backups look as if they had none."""
     ours = situation.config.backuppc.data_dir
@@ -131,9 +149,12 @@ def top_dir(situation: Situation) -> Iterator[Answer]:
         yield red(f"{ours}/pc is not there", "Is the disk mounted? See [backuppc] data_dir.")
     told = str(situation.known_settings.get("TopDir", ""))
     if told and Path(told).resolve() != ours.resolve():
-        yield red(f"BackupPC's TopDir is {told}, our data_dir is {ours}", f'Set data_dir = "{told}".')
+        yield red(
+            f"BackupPC's TopDir is {told}, our data_dir is {ours}", f'Set [backuppc] data_dir = "{told}".'
+        )
 
 
+@otherwise(_HARDEN)
 def web_editor(situation: Situation) -> Iterator[Answer]:
     """Look at what owners may edit: some settings run programs on this server, some stop the backups."""
     told = situation.known_settings
@@ -151,11 +172,14 @@ def web_editor(situation: Situation) -> Iterator[Answer]:
         yield yellow(f"owners can edit {some(loose)}", _HARDEN)
 
 
+@otherwise("See CgiAdminUsers in config.pl.")
 def admin_users(situation: Situation) -> Iterator[Answer]:
     r"""Look who is an administrator without being meant: BackupPC finds a logon in the list by ``\b``."""
     admins = str(situation.known_settings.get("CgiAdminUsers", "") or "")
     if admins.strip() == "*":
-        yield red("CgiAdminUsers is *: everybody is an administrator", "Name the administrators.")
+        yield red(
+            "CgiAdminUsers is *: everybody is an administrator", "Name them: CgiAdminUsers in config.pl."
+        )
         return
     meant = set(re.split(r"[\s,]+", admins))
     by_chance = [
@@ -163,12 +187,13 @@ def admin_users(situation: Situation) -> Iterator[Answer]:
     ]
     if by_chance:
         what = f"CgiAdminUsers makes administrators of {some(by_chance)}"
-        yield red(what, "Use names that hold no other name: jean-admin lets in jean and admin.")
+        yield red(what, "Use other names in CgiAdminUsers: jean-admin lets in jean and admin.")
     elif parts := sorted(name for name in meant if re.search(r"\w\W+\w", name)):
         what = f"CgiAdminUsers has {some(parts)}: who is called like a part of it is an administrator"
-        yield yellow(what, "Use names of letters and digits alone.")
+        yield yellow(what, "Use names of letters and digits alone in CgiAdminUsers.")
 
 
+@otherwise("systemctl status backuppc; see also [backuppc] socket.")
 def daemon(situation: Situation) -> Iterator[Answer]:
     """Look whether the running BackupPC answers, and knows the hosts."""
     talk = Daemon(situation.config.backuppc.socket)
@@ -183,18 +208,24 @@ def daemon(situation: Situation) -> Iterator[Answer]:
     yield green("BackupPC answers")
 
 
+@otherwise("Is BackupPC installed? apt-get install backuppc")
 def version(situation: Situation) -> Iterator[Answer]:
     """Look at BackupPC's own version: its files are what we read and write."""
     text = _LIBRARY.read_text("utf-8", "replace")
     match = re.search(r"^\s*Version\s*=>\s*'(([0-9]+)\.([0-9]+)[^']*)'", text, re.MULTILINE)
     if match is None:
-        yield yellow(f"{_LIBRARY} does not tell BackupPC's version", "We know BackupPC 4.4.")
+        yield yellow(
+            f"{_LIBRARY} does not tell BackupPC's version", "See dpkg -s backuppc: we know BackupPC 4.4."
+        )
     elif (int(match[2]), int(match[3])) < (4, 4):
-        yield red(f"BackupPC is {match[1]}", "Use BackupPC 4.4 or later: its files were others before.")
+        yield red(
+            f"BackupPC is {match[1]}", "apt-get install backuppc: 4.4 or later, its files were others before."
+        )
     else:
         yield green(f"BackupPC {match[1]}")
 
 
+@otherwise("See RsyncBackupPCPath in config.pl; apt-get install backuppc-rsync")
 def rsync(situation: Situation) -> Iterator[Answer]:
     """Look at the version of what BackupPC copies with."""
     told = str(situation.known_settings.get("RsyncBackupPCPath", "") or _RSYNC)
@@ -207,7 +238,7 @@ def rsync(situation: Situation) -> Iterator[Answer]:
     if not (match := re.search(r"version ([0-9]+)\.([0-9]+)\.([0-9]+)", first)):
         yield red(f"{told} does not say its version", "apt-get install backuppc-rsync")
     elif tuple(map(int, match.groups())) < _OLDEST_RSYNC:
-        yield yellow(f"{told} is {first}", "Use backuppc-rsync 3.1.3 or later.")
+        yield yellow(f"{told} is {first}", "apt-get install backuppc-rsync: 3.1.3 or later.")
     else:
         yield green(first)
 

@@ -9,16 +9,18 @@ from pathlib import Path
 
 from backuppc_register import resources
 from backuppc_register.network import greeting
-from backuppc_register.rules.diagnosis.finding import Answer, green, red, some, yellow
+from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.register_keys import RegisterKey, RegisterKeys
 
 _WITHIN = 5.0  # seconds
 _SOON = timedelta(days=30)
 _DEFAULT = ".ssh/authorized_keys"
+_NEW = "backuppc-register-admin register-key add, then bundle, and hand that setup out."
 _ADD = "backuppc-register-admin register-key add main"
 
 
+@otherwise("systemctl status ssh")
 def sshd(situation: Situation) -> Iterator[Answer]:
     """Look whether sshd answers, and lets BackupPC's account in with the register-key."""
     told = situation.sshd or {}
@@ -35,7 +37,9 @@ def sshd(situation: Situation) -> Iterator[Answer]:
         return
     for name, wanted in (("usepam", "yes"), ("pubkeyauthentication", "yes"), ("forcecommand", "none")):
         if told.get(name, wanted) != wanted:
-            yield red(f"sshd has {name} {told[name]}", f"{situation.account} needs {name} {wanted}.")
+            yield red(
+                f"sshd has {name} {told[name]}", f"{situation.account} needs {name} {wanted} in sshd_config."
+            )
     for name in ("allowusers", "denyusers", "allowgroups", "denygroups"):
         if name in told and not _lets_in(name, told[name].split(), situation.account):
             yield red(f"sshd's {name} shuts {situation.account} out: {told[name]}", "See sshd_config(5).")
@@ -49,6 +53,7 @@ def _lets_in(name: str, words: list[str], account: str) -> bool:
     return (named or not plain) if name == "allowusers" else name != "denyusers" or not named
 
 
+@otherwise("See who may read authorized_keys and [state] directory.")
 def authorized_keys(situation: Situation) -> Iterator[Answer]:
     """Look whether the register-keys' lines are where sshd reads them, restricted, and start our program."""
     usual, read = situation.home / _DEFAULT, _files(situation)
@@ -95,17 +100,22 @@ def _ignored(situation: Situation, path: Path) -> Iterator[Answer]:
 def _key(situation: Situation, key: RegisterKey) -> Iterator[Answer]:
     name, now = key.label or "(no label)", datetime.now().astimezone()
     if not key.restricted:
-        advice = "Put restrict before command=: it would forward ports and open terminals."
+        advice = "Put restrict before command= in authorized_keys: it would forward ports and open terminals."
         yield red(f"the register-key {name} is not restricted", advice)
     if not key.label:
-        yield yellow("a register-key has no label", "Add --register-key LABEL to its command.")
+        yield yellow(
+            "a register-key has no label", "Add --register-key LABEL to its command in authorized_keys."
+        )
     if key.expired(now):
-        yield red(f"the register-key {name} expired on {key.expires}", "register-key add, bundle")
+        yield red(f"the register-key {name} expired on {key.expires}", _NEW)
     elif key.expired(now + _SOON):
-        yield yellow(f"the register-key {name} expires on {key.expires}", "register-key add, bundle")
+        yield yellow(f"the register-key {name} expires on {key.expires}", _NEW)
     if key.held and not key.private:
         what = f"our private half of the register-key {name} is of another key than its line"
-        yield yellow(what, f"No bundle is made with it: register-key revoke {name}, then add it again.")
+        advice = (
+            f"backuppc-register-admin register-key revoke {name}, then add it: no bundle is made with it."
+        )
+        yield yellow(what, advice)
     yield from _command(key.command, name)
 
 
@@ -116,10 +126,11 @@ def _command(command: str, name: str) -> Iterator[Answer]:
         words = []
     missing = [word for word in words if word.startswith("/") and not Path(word).exists()]
     if not words or missing:
-        advice = f"There is no {' '.join(missing) or 'command'}."
+        advice = f"There is no {' '.join(missing) or 'command'}: set command= right in authorized_keys."
         yield red(f"the register-key {name} starts {command}", advice)
 
 
+@otherwise("See where the program is installed, and who may read it: ls -l")
 def program(situation: Situation) -> Iterator[Answer]:
     """Look whether anybody but root can change our program, which administrators start as root."""
     package = resources.find("__init__.py").parent
