@@ -27,8 +27,8 @@ class Site:
         self.dugong = lab.server("dugong.univ-brest.fr")
         self.dugong.configure("[state]", "[limits]\nper_address = 0\n[state]")
 
-    def laptop(self, name, number, *, setup=True, **settings):
-        laptop = self.lab.laptop(f"{name}.univ-brest.fr", f"10.77.0.{number}", **settings)
+    def laptop(self, name, number, *, setup=True, net="10.77.0.", **settings):
+        laptop = self.lab.laptop(f"{name}.univ-brest.fr", f"{net}{number}", **settings)
         laptop.write("/root/register-key", self.dugong.register_key, mode=0o600)
         laptop.write("/root/known_hosts", self.dugong.known_hosts)
         if setup:
@@ -101,6 +101,23 @@ def test_a_way_back_that_works_is_pinned_and_the_first_full_backup_is_made(site)
     assert " host=mimosa user=cmartin os=linux status=verified register_key=lab " in line
     (backup,) = site.await_first_backup("mimosa")
     assert (backup.kind, backup.errors, backup.files > 0) == ("full", 0, True)
+
+
+def test_a_laptop_that_has_nothing_but_ipv6_is_registered_verified_backed_up_and_restored(site):
+    laptop = site.laptop("murene", 17, net="fd77::")
+    assert laptop.run("ip -4 -o address show scope global").stdout == ""
+    registered = next(line for line in site.dugong.syslog() if " host=murene " in line)
+    assert registered.partition("]: ")[2].startswith("fd77::17 ")
+
+    answer = site.verify(laptop, ssh=SSH.replace("10.77.0.1", "fd77::1"))
+
+    assert outcome(answer) == "verified"
+    assert words(answer).items() >= {"host": "murene", "backup": "queued"}.items()
+    (backup,) = site.await_first_backup("murene")
+    assert (backup.kind, backup.errors, backup.files > 0) == ("full", 0, True)
+    place = "/var/lib/bckpciuem-restore"
+    site.dugong.restore("murene", "/home", "/cmartin/Documents/rapport 2024.txt", to=place)
+    assert laptop.read(f"{place}/cmartin/Documents/rapport 2024.txt") == "Le rapport annuel.\n"
 
 
 def test_it_can_be_asked_again_and_queues_no_second_backup(site, dormeur):

@@ -82,12 +82,13 @@ class Lab:
     ) -> Laptop:
         """Add a laptop with its sshd and its people's files; where *published* the DNS knows it both ways.
 
+        *address* may be of IPv6: then it has nothing else, and no way to what has not.
         Its system is the machine's own, or the one in the folder *root*.
         """
         addresses = [address] + ([address6] if address6 else [])
         if published:
             self.names.publish(fqdn, *addresses)
-        files = {"/etc/resolv.conf": resolv_conf(NAMESERVERS[: len(addresses)])}
+        files = {"/etc/resolv.conf": resolv_conf(_within_reach(addresses))}
         plan = Plan(fqdn, addresses, users, files, root)
         return self._add(Laptop(self.name, self.switch, plan))
 
@@ -119,6 +120,12 @@ def resolv_conf(nameservers: Sequence[str]) -> str:
         *(f"nameserver {server}" for server in nameservers),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _within_reach(addresses: Sequence[str]) -> list[str]:
+    """Give the nameservers to which a host with these *addresses* has a way."""
+    versions = {":" in address for address in addresses}
+    return [server for server in NAMESERVERS if (":" in server) in versions]
 
 
 def sweep() -> None:
