@@ -18,6 +18,7 @@ class Success:
     sources: tuple[str, ...] = ()
     advice: str = ""
     backup: str = ""  # what became of the first backup
+    shares: tuple[str, ...] = ()  # the folders that BackupPC saves
     user: str = ""  # for the log alone: the canonical logon
     note: str = ""  # for the log alone: what the administrator should know
 
@@ -55,7 +56,9 @@ def success(answer: Success, request: str) -> bytes:
         ("advice", answer.advice),
         ("request", request),
     ]
-    return _lines(["success", *(f"{word}: {escape(value)}" for word, value in fields if value)])
+    shares = " ".join(map(escape_field, answer.shares))
+    told = [f"{word}: {escape(value)}" for word, value in fields if value]
+    return _lines(["success", *told, *([f"shares: {shares}"] if shares else [])])
 
 
 def failure(error: RegisterError, request: str, connection: str) -> bytes:

@@ -756,6 +756,13 @@ def test_a_folder_whose_backup_begins_is_a_success_and_the_named_ones_are_not_tr
     assert server.machine.done[-2:] == ["probe", of_a_backup("/home/cmartin")]
 
 
+def test_what_is_told_to_be_saved_is_what_backuppc_saves_and_not_what_the_machine_gives(server):
+    server.machine.answer = Answer("rsync:3.5.0\nshare:/home\nshare:/srv/data\n", "", 0)
+    server.settings = replace(server.settings, shares=("/home", "/srv/data/x y"))
+
+    assert server.ask(MINE).shares == ("/home", "/srv/data/x y")
+
+
 @pytest.mark.parametrize("path", ["rsync", "/usr/bin/rsync", "sudo -n rsync", "/rsync"])
 def test_every_rsync_that_the_wrapper_takes_is_a_success(server, path):
     server.settings = replace(server.settings, rsync_args=(f"--rsync-path={path}", "--super"))

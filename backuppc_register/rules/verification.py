@@ -90,10 +90,11 @@ class _Registration:
 
 @dataclass(frozen=True)
 class _Proof:
-    """What the way back has shown: the ssh host key, and what the machine told of itself."""
+    """What the way back has shown: the ssh host key, what the machine told of itself, what will be saved."""
 
     key: HostKey
     told: probe.Told
+    shares: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"{self.key.fingerprint}, rsync {self.told.rsync}"
@@ -122,6 +123,7 @@ def serve(request: Request, peer: Address, site: Site, means: Means, deadline: D
             person=applicant.person.name,
             status="verified",
             backup=backup,
+            shares=proof.shares,
             user=applicant.person.uid,
             note="; ".join(filter(None, (str(proof), note, applicant.person.found))),
         )
@@ -205,7 +207,7 @@ def _prove(asking: _Asking, proposed: bytes | None) -> _Proof:
         told = probe.judge(host, machine.ask(probe.COMMAND), settings.shares)
         for share, command in probe.to_try(told, settings.shares):
             probe.refuse_closed(host, share, machine.ask(command))
-    return _Proof(machine.host_key, told)
+    return _Proof(machine.host_key, told, settings.shares)
 
 
 @contextmanager
