@@ -114,6 +114,7 @@ def test_the_variables_are_backuppcs_own(site):
         ("$Conf{ClientShareName2Path} = {'/home' => '/vol/home'};", "shares", ("/vol/home",)),
         ("$Conf{ClientShareName2Path} = {'*' => '/all'};", "shares", ("/all",)),
         ("use utf8; $Conf{RsyncShareName} = ['/été'];", "shares", ("/été",)),
+        ("$Conf{RsyncShareName} = ['/été'];", "shares", ("/été",)),
         ("$Conf{SshPath} = '/opt/ssh';", "ssh_path", "/opt/ssh"),
         ("print qq({}\\n); print STDERR 'x'; $Conf{XferMethod} = 'ftp';", "xfer_method", "ftp"),
     ],

@@ -37,6 +37,9 @@ if ( defined(my $error = $bpc->ConfigRead($client)) ) {
 }
 my %Conf = $bpc->Conf();
 
+# BackupPC hands the bytes of its files on as they are; JSON is made of characters.
+sub characters { my ($bytes) = @_; utf8::decode($bytes); $bytes }
+
 sub list { my ($value) = @_; ref($value) eq 'ARRAY' ? @$value : () }
 
 # BackupPC_dump's list of hosts to check.
@@ -66,7 +69,7 @@ sub settings {
         ssh_path    => "$Conf{SshPath}",
         ssh_args    => $ssh && [map({ "$_" } @$ssh)],
         rsync_args  => [map({ "$_" } @more)],
-        shares      => [map({ "$_" } @shares)],
+        shares      => [map({ characters("$_") } @shares)],
         full_period => $Conf{FullPeriod} + 0,
         incr_period => $Conf{IncrPeriod} + 0,
     );
