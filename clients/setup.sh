@@ -1,45 +1,113 @@
 #!/bin/sh
 # setup.sh - makes this computer known to the backup server, so that it is backed up from now on.
-#
-#     sudo sh setup.sh [OPTION]...
-#
-#   --server NAME         the backup server
-#   --logon LOGON         whose computer this is (asked for otherwise)
-#   --logon-file FILE     the same, from the first line of a file
-#   --verify              only have the server test its way back to this computer
-#   --doctor              only look what is wrong; changes nothing
-#   --repair              mend what is wrong
-#   --uninstall           undo what the setup has done; with --keep-user all but the account
-#   --unattended          ask nothing: needs a logon, takes the reply for right
-#   --yes                 ask for the logon, if need be, and nothing more
-#   --dry-run             show what would be changed, and change nothing
-#   --lang fr|en          language of the messages (otherwise: that of the session)
-#   --share DIR           a folder to back up, may be repeated (otherwise: /home; /Users on a Mac)
-#   --restore off|dirs|full   where the server may restore files: nowhere; below --restore-dir;
-#                         everywhere that is backed up, as root (otherwise: dirs)
-#   --restore-dir DIR     a folder for restored files (otherwise: /var/lib/bckpciuem-restore, which is made)
-#   --register-key FILE   the key that registers (otherwise: the one inside this file)
-#   --known-hosts FILE    the backup server's ssh host keys (otherwise: those inside this file)
-#   --wrapper FILE        rsyncsend.sh (otherwise: the one inside this file, or beside it)
-#   --from LIST           addresses that the server may come from (otherwise: those that it names)
-#   --no-from             it may come from anywhere
-#   --port PORT           ssh port of the backup server (otherwise: 22)
-#   --no-sshd             leave sshd as it is, even if it does not run
-#   --no-firewall         leave the firewall as it is
-#   --no-verify           do not have the server test its way back
-#   --force               register again even if this computer is registered
-#   --log FILE            keep the messages in FILE as well
-#   --no-color            no bold text (so does the variable NO_COLOR)
-#   --version, --help
-#
-# Exit status: 0 done, or nothing to do; 1 it did not work, or the doctor found something; 2 wrong options; 4 the
-# server refuses; 5 the server cannot be reached; 6 it is not the server that we know; 7 something is left for the
-# administrator to do, on a Mac perhaps Full Disk Access; 8 registered, but the server could not come back here yet;
-# 77 this system is not known.
-#
-# What was made on this computer stands in /var/lib/bckpciuem/receipt.
+# Everything about it is said by --help, which stands first. What it has made stands in /var/lib/bckpciuem/receipt.
 
 # shellcheck disable=SC1112  # French apostrophes
+
+help() {
+    case $TONGUE in
+        fr) help_in_french ;;
+        *) help_in_english ;;
+    esac
+}
+
+help_in_english() {
+    cat <<'END'
+sudo sh setup.sh [OPTION]...
+
+  --server NAME         the backup server
+  --logon LOGON         whose computer this is (asked for otherwise)
+  --logon-file FILE     the same, from the first line of a file
+  --verify              only have the server test its way back to this computer
+  --doctor              only look what is wrong; changes nothing
+  --repair              mend what is wrong
+  --uninstall           undo what the setup has done; with --keep-user all but the account
+  --unattended          ask nothing: needs a logon, takes the reply for right
+  --yes                 ask for the logon, if need be, and nothing more
+  --dry-run             show what would be changed, and change nothing
+  --lang fr|en          language of the messages (otherwise: that of the session)
+  --share DIR           a folder that the server may read, may be repeated (otherwise: /home; /Users on a Mac).
+                        Which of them it saves is chosen on its web page
+  --restore off|dirs|full   where the server may restore files: nowhere; below --restore-dir;
+                        everywhere that is backed up, as root (otherwise: dirs)
+  --restore-dir DIR     a folder for restored files (otherwise: /var/lib/bckpciuem-restore, which is made)
+  --register-key FILE   the key that registers (otherwise: the one inside this file)
+  --known-hosts FILE    the backup server's ssh host keys (otherwise: those inside this file)
+  --wrapper FILE        rsyncsend.sh (otherwise: the one inside this file, or beside it)
+  --from LIST           addresses that the server may come from (otherwise: those that it names)
+  --no-from             it may come from anywhere
+  --port PORT           ssh port of the backup server (otherwise: 22)
+  --no-sshd             leave sshd as it is, even if it does not run
+  --no-firewall         leave the firewall as it is
+  --no-verify           do not have the server test its way back
+  --force               register again even if this computer is registered
+  --log FILE            keep the messages in FILE as well
+  --no-color            no bold text (so does the variable NO_COLOR)
+  --version, --help
+
+Exit status:
+  0    done, or nothing to do
+  1    it did not work, or was not agreed to; or the doctor found something
+  2    wrong options, or a question and no terminal to ask it on
+  4    the server refuses
+  5    the server cannot be reached
+  6    it is not the server that we know
+  7    something is left to do, for you or the administrator: the lines with !
+  8    registered, but the server could not come back here yet
+  9    registered, but macOS hides folders from the server: Full Disk Access
+  77   this system is not known
+  130, 143   interrupted
+END
+}
+
+help_in_french() {
+    cat <<'END'
+sudo sh setup.sh [OPTION]...
+
+  --server NOM          le serveur de sauvegarde
+  --logon IDENTIFIANT   à qui est cet ordinateur (demandé sinon)
+  --logon-file FICHIER  de même, pris à la première ligne d’un fichier
+  --verify              seulement faire essayer au serveur son chemin de retour vers cet ordinateur
+  --doctor              seulement chercher ce qui ne va pas ; ne change rien
+  --repair              réparer ce qui ne va pas
+  --uninstall           défaire ce que ce programme a fait ; avec --keep-user, sauf le compte
+  --unattended          ne rien demander : exige un identifiant, tient la réponse pour juste
+  --yes                 demander l’identifiant s’il le faut, et rien de plus
+  --dry-run             montrer ce qui serait changé, et ne rien changer
+  --lang fr|en          langue des messages (sinon : celle de la session)
+  --share DOSSIER       un dossier que le serveur peut lire, répétable (sinon : /home ; /Users sur un Mac).
+                        Lesquels il sauvegarde se choisit sur sa page web
+  --restore off|dirs|full   où le serveur peut restaurer des fichiers : nulle part ; sous --restore-dir ;
+                        partout où il sauvegarde, en tant que root (sinon : dirs)
+  --restore-dir DOSSIER un dossier pour les fichiers restaurés (sinon : /var/lib/bckpciuem-restore, qui est créé)
+  --register-key FICHIER  la clef d’enregistrement (sinon : celle contenue dans ce fichier)
+  --known-hosts FICHIER les clefs d’hôte ssh du serveur (sinon : celles contenues dans ce fichier)
+  --wrapper FICHIER     rsyncsend.sh (sinon : celui contenu dans ce fichier, ou placé à côté)
+  --from LISTE          les adresses d’où le serveur peut venir (sinon : celles qu’il indique)
+  --no-from             il peut venir de partout
+  --port PORT           port ssh du serveur de sauvegarde (sinon : 22)
+  --no-sshd             laisser sshd tel quel, même s’il ne tourne pas
+  --no-firewall         laisser le pare-feu tel quel
+  --no-verify           ne pas faire essayer au serveur son chemin de retour
+  --force               enregistrer à nouveau, même si cet ordinateur l’est déjà
+  --log FICHIER         garder aussi les messages dans FICHIER
+  --no-color            pas de caractères gras (de même avec la variable NO_COLOR)
+  --version, --help
+
+Code de retour :
+  0    c’est fait, ou il n’y avait rien à faire
+  1    cela n’a pas marché, ou n’a pas été accepté ; ou --doctor a trouvé quelque chose
+  2    options fausses, ou une question sans terminal où la poser
+  4    le serveur refuse
+  5    le serveur est injoignable
+  6    ce n’est pas le serveur que nous connaissons
+  7    il reste quelque chose à faire, pour vous ou l’administrateur : les lignes marquées d’un !
+  8    enregistré, mais le serveur n’a pas encore pu revenir ici
+  9    enregistré, mais macOS cache des dossiers au serveur : accès complet au disque
+  77   ce système n’est pas connu
+  130, 143   interrompu
+END
+}
 
 set -eu
 umask 077
@@ -251,6 +319,11 @@ remembers() {    # BEGINNING
     [ -f "$RECEIPT" ] && B=$1 awk 'index($0, ENVIRON["B"]) == 1 { found = 1 } END { exit !found }' "$RECEIPT"
 }
 
+# What follows WORD in its last line.
+remembered() {    # WORD
+    [ ! -f "$RECEIPT" ] || sed -n "s/^$1 //p" "$RECEIPT" | tail -n 1
+}
+
 # Owner, group and mode of a file, as in "root bckpciuem 750".
 identity() {
     case $SYSTEM in
@@ -305,9 +378,13 @@ put_file() {    # FILE TARGET OWNER GROUP MODE
     change replace "$@"
 }
 
-# The temporary name has a dot, so that sudo does not read it.
+# Where PATH is made before it goes to its place. The name has a dot, so that sudo does not read it.
+fresh_of() {    # PATH
+    printf '%s' "${1%/*}/.${1##*/}.setup"
+}
+
 replace() {    # FILE TARGET OWNER GROUP MODE
-    fresh=${2%/*}/.${2##*/}.setup
+    fresh=$(fresh_of "$2")
     rm -f -- "$fresh"
     cat <"$1" >"$fresh"
     chown "$3:$4" "$fresh"
@@ -323,11 +400,7 @@ put_folder() {    # FOLDER OWNER GROUP MODE
     fi
     if [ ! -d "$1" ]; then
         say '  making the folder %s' '  création du dossier %s' "$1"
-        # The receipt lies in PLACE: a folder above that cannot be noted before it is there.
-        case $PLACE/ in
-            "$1"/*) ;;
-            *) remember "folder $1" ;;
-        esac
+        remember "folder $1"
         change mkdir -m "$4" "$1"
     elif [ "$(identity "$1")" = "$2 $3 $4" ]; then
         return 0
@@ -441,9 +514,12 @@ check_task() {
     esac
     if [ "$UNATTENDED" = yes ]; then
         YES=yes
-        [ "$TASK" != setup ] || [ -n "$LOGON" ] || [ "$DRY_RUN" = yes ] || registered_as >/dev/null ||
-            die 2 '--unattended needs --logon.' '--unattended demande --logon.'
+        ! will_ask_logon || die 2 '--unattended needs --logon.' '--unattended demande --logon.'
     fi
+}
+
+will_ask_logon() {
+    [ "$TASK" = setup ] && [ -z "$LOGON" ] && [ "$DRY_RUN" = no ] && ! registered_as >/dev/null
 }
 
 check_folders() {
@@ -479,14 +555,51 @@ open_log() {
         die 2 '%s is not a plain file.' '%s n’est pas un fichier ordinaire.' "$LOG"
     fi
     weak=$(weak_folder "$folder")
-    if [ -z "$weak" ] && [ -e "$LOG" ] && ! kept_from_others "$LOG"; then
-        weak=$LOG
+    if [ -n "$weak" ] && [ "$weak" = "$folder" ] && [ -z "$(weak_folder "${folder%/*}")" ] && is_a_services "$folder"; then
+        open_new_log
+    else
+        if [ -z "$weak" ] && [ -e "$LOG" ] && ! kept_from_others "$LOG"; then
+            weak=$LOG
+        fi
+        [ -z "$weak" ] || no_place_for_log "$weak"
+        exec 3>>"$LOG"
     fi
-    [ -z "$weak" ] ||
-        die 2 '%s can be changed by others than root: no place for a log.' \
-            '%s peut être modifié par d’autres que root : ce n’est pas un endroit pour un journal.' "$weak"
-    exec 3>>"$LOG"
     LOGGING=yes
+}
+
+no_place_for_log() {    # PATH
+    die 2 '%s can be changed by others than root: no place for a log.' \
+        '%s peut être modifié par d’autres que root : ce n’est pas un endroit pour un journal.' "$1"
+}
+
+# Whether FOLDER is root's, and beside root a group may write there that is a service's and has no person in it:
+# Ubuntu's /var/log belongs to root:syslog.
+is_a_services() {    # FOLDER
+    # shellcheck disable=SC2012  # its columns are POSIX's, stat's are not
+    gid=$(ls -ldn -- "$1/." | awk '$3 == "0" && substr($1, 9, 1) != "w" { print $4 }')
+    [ -n "$gid" ] && [ "$gid" -lt "$(first_of_people GID_MIN)" ] && people=$(getent passwd) || return 1
+    printf '%s\n' "$people" |
+        G=$gid M=$(getent group "$gid" | cut -d: -f4) FIRST=$(first_of_people UID_MIN) awk -F: '
+            $4 == ENVIRON["G"] && $3 >= ENVIRON["FIRST"] + 0 { person = 1 }
+            $3 < ENVIRON["FIRST"] + 0 { service[$1] = 1 }
+            END {
+                count = split(ENVIRON["M"], member, ",")
+                for (i = 1; i <= count; i++) if (!(member[i] in service)) person = 1
+                exit person
+            }'
+}
+
+# That service could put a link where we are about to write, at any moment. So the log is always a new file: what is
+# there becomes FILE.1 (rename follows no link), and noclobber opens with O_EXCL (nor does that). Once it is open it is
+# ours, wherever its name may go; a pipe or a device that was slipped in meanwhile is shown by the descriptor.
+open_new_log() {
+    if [ -e "$LOG" ]; then
+        mv -fT -- "$LOG" "$LOG.1" || no_place_for_log "$LOG"
+    fi
+    set -C
+    exec 3>"$LOG"
+    set +C
+    [ -f /dev/fd/3 ] || no_place_for_log "$LOG"
 }
 
 logon_in() {    # FILE
@@ -494,46 +607,6 @@ logon_in() {    # FILE
         die 2 'There is no logon in %s.' 'Il n’y a pas d’identifiant dans %s.' "$1"
     fi
     printf '%s' "$line"
-}
-
-help() {
-    cat <<'END'
-sudo sh setup.sh [OPTION]...
-
-  --server NAME         the backup server
-  --logon LOGON         whose computer this is (asked for otherwise)
-  --logon-file FILE     the same, from the first line of a file
-  --verify              only have the server test its way back to this computer
-  --doctor              only look what is wrong; changes nothing
-  --repair              mend what is wrong
-  --uninstall           undo what the setup has done; with --keep-user all but the account
-  --unattended          ask nothing: needs a logon, takes the reply for right
-  --yes                 ask for the logon, if need be, and nothing more
-  --dry-run             show what would be changed, and change nothing
-  --lang fr|en          language of the messages (otherwise: that of the session)
-  --share DIR           a folder to back up, may be repeated (otherwise: /home; /Users on a Mac)
-  --restore off|dirs|full   where the server may restore files: nowhere; below --restore-dir;
-                        everywhere that is backed up, as root (otherwise: dirs)
-  --restore-dir DIR     a folder for restored files (otherwise: /var/lib/bckpciuem-restore, which is made)
-  --register-key FILE   the key that registers (otherwise: the one inside this file)
-  --known-hosts FILE    the backup server's ssh host keys (otherwise: those inside this file)
-  --wrapper FILE        rsyncsend.sh (otherwise: the one inside this file, or beside it)
-  --from LIST           addresses that the server may come from (otherwise: those that it names)
-  --no-from             it may come from anywhere
-  --port PORT           ssh port of the backup server (otherwise: 22)
-  --no-sshd             leave sshd as it is, even if it does not run
-  --no-firewall         leave the firewall as it is
-  --no-verify           do not have the server test its way back
-  --force               register again even if this computer is registered
-  --log FILE            keep the messages in FILE as well
-  --no-color            no bold text (so does the variable NO_COLOR)
-  --version, --help
-
-Exit status: 0 done, or nothing to do; 1 it did not work, or the doctor found something; 2 wrong options; 4 the
-server refuses; 5 the server cannot be reached; 6 it is not the server that we know; 7 something is left for the
-administrator to do, on a Mac perhaps Full Disk Access; 8 registered, but the server could not come back here yet;
-77 this system is not known.
-END
 }
 
 # As the server tests it, before the directory is asked.
@@ -662,7 +735,7 @@ gather_files() {
 
 open_work() {
     # Not TMPDIR: su and "sudo -E" keep the person's own, where what we unpack could be exchanged.
-    WORK=$(mktemp -d /tmp/setup.XXXXXXXXXX)
+    WORK=$(mktemp -d "/tmp/bckpciuem.$$.XXXXXXXXXX")
     trap tidy EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
@@ -671,7 +744,10 @@ open_work() {
 # WORK/NAME from a file that was named, or else from inside this one.
 given_file() {    # NAME FILE
     if [ -n "$2" ]; then
-        cat <"$2" >"$WORK/$1" || exit 2
+        if [ -d "$2" ] || [ ! -r "$2" ]; then
+            die 2 '%s cannot be read.' '%s est illisible.' "$2"
+        fi
+        cat <"$2" >"$WORK/$1"
     else
         bundled "$1" >"$WORK/$1"
     fi
@@ -797,9 +873,9 @@ apt_get() {
 # ---------------------------------------------------------------- step: the account
 
 make_account() {
-    entry=$(account_entry) || entry=''
+    judge_account       # again: the first time its tools may have been missing
     if [ -n "$entry" ]; then
-        adopt_account "$entry"
+        mend_account "$entry"
     else
         say '  making the account %s' '  création du compte %s' "$ACCOUNT"
         group_exists || remember "group $ACCOUNT"
@@ -832,11 +908,11 @@ account_is_local() {
     esac
 }
 
-# The lowest number that is a person's.
-first_person() {
+# The lowest number that is a person's, or a person's group's.
+first_of_people() {    # UID_MIN|GID_MIN
     case $SYSTEM in
         Darwin) printf 500 ;;
-        *) sed -n 's/^UID_MIN[[:space:]]*\([0-9]*\).*/\1/p' /etc/login.defs 2>/dev/null | grep . || printf 1000 ;;
+        *) sed -n "s/^$1[[:space:]]*\\([0-9]\\{1,\\}\\).*/\\1/p" /etc/login.defs 2>/dev/null | grep . || printf 1000 ;;
     esac
 }
 
@@ -849,19 +925,84 @@ group_exists() {
 
 # Where the receipt lies must be there before anything is done.
 open_receipt() {
-    put_folder_above "$PLACE"
-    put_folder "$PLACE" root "$(group_or_root)" 750
+    clear_rests
     if [ -L "$RECEIPT" ]; then
         die 1 '%s is a link; please move it away.' '%s est un lien ; déplacez-le, s’il vous plaît.' "$RECEIPT"
     fi
-    if [ ! -e "$RECEIPT" ]; then
-        remember "folder $PLACE"
+    if [ -e "$PLACE" ] || [ -L "$PLACE" ]; then
+        put_folder "$PLACE" root "$(group_or_root)" 750
+        return 0
     fi
+    top=$(highest_missing "$PLACE")
+    [ "$top" = "$PLACE" ] || say '  making the folder %s' '  création du dossier %s' "$top"
+    say '  making the folder %s' '  création du dossier %s' "$PLACE"
+    change make_place "$top"
 }
 
 # A Mac has no /var/lib.
-put_folder_above() {    # FOLDER
-    [ -d "${1%/*}" ] || put_folder "${1%/*}" root "$ROOT_GROUP" 755
+highest_missing() {    # FOLDER
+    way=$1
+    until [ -d "${way%/*}/" ]; do
+        way=${way%/*}
+    done
+    printf '%s' "$way"
+}
+
+# Made beside its place, and moved there with the receipt in it that tells of it: killed in between we leave nothing
+# that neither the receipt nor clear_rests knows of.
+make_place() {    # HIGHEST-FOLDER-THAT-IS-MISSING
+    fresh=$(fresh_of "$1")
+    folder=$fresh${PLACE#"$1"}
+    mkdir -p -- "$folder"
+    chmod 755 "$fresh"
+    { [ "$1" = "$PLACE" ] || printf 'folder %s\n' "$1"; printf 'folder %s\n' "$PLACE"; } >"$folder/${RECEIPT##*/}"
+    chown "root:$(group_or_root)" "$folder"
+    chmod 750 "$folder"
+    mv -- "$fresh" "$1"
+}
+
+# What runs that were cut off have left where the receipt does not tell of it.
+clear_rests() {
+    rests >"$WORK/rests"
+    [ -s "$WORK/rests" ] || return 0
+    say '  clearing away what a run that was cut off has left' \
+        '  suppression de ce qu’une exécution interrompue a laissé'
+    while IFS= read -r rest; do
+        change clear_rest "$rest"
+    done <"$WORK/rests"
+}
+
+rests() {
+    for target in "$PLACE" "${PLACE%/*}" "$RECEIPT" "$WRAPPER" "$HELPER" "$CONFIG" "$SUDOERS" "$PLACE/known_hosts" \
+        "$PLACE/register-key" "$(keys_file)"; do
+        rest=$(fresh_of "$target")
+        if [ -e "$rest" ] || [ -L "$rest" ]; then
+            printf '%s\n' "$rest"
+        fi
+    done
+    [ ! -e "$PLACE/register-key" ] || printf '%s\n' "$PLACE/register-key"
+    abandoned_work
+}
+
+# Each run's own folder has its number in the name. In /tmp nobody else can make one of root's, or move it.
+abandoned_work() {
+    for folder in /tmp/bckpciuem.*.*; do
+        number=${folder#/tmp/bckpciuem.}
+        number=${number%.*}
+        case $number in
+            '' | *[!0-9]*) continue ;;
+        esac
+        if [ ! -L "$folder" ] && [ -d "$folder" ] && kept_from_others "$folder" && ! kill -0 "$number" 2>/dev/null; then
+            printf '%s\n' "$folder"
+        fi
+    done
+}
+
+clear_rest() {    # PATH
+    if grep -qsxF "folder ${PLACE%/*}" "$1/${RECEIPT##*/}"; then
+        rmdir -- "${PLACE%/*}" 2>/dev/null || true
+    fi
+    rm -rf -- "$1"
 }
 
 group_or_root() {
@@ -897,7 +1038,7 @@ add_linux_account() {
 add_mac_account() {
     number=$(free_number) || return 1
     if group_exists; then
-        number=$(dscl . -read "/Groups/$ACCOUNT" PrimaryGroupID | sed 's/^PrimaryGroupID: //')
+        number=$(group_number)
     else
         dscl . -create "/Groups/$ACCOUNT" &&
             dscl . -create "/Groups/$ACCOUNT" Password '*' &&
@@ -921,14 +1062,20 @@ free_number() {
         END { for (n = 499; n >= 200; n--) if (!(n in taken)) { print n; exit 0 } exit 1 }'
 }
 
-# An account that is there already is used only if it is what we would have made.
-adopt_account() {    # PASSWD-ENTRY
+# An account or a group that is there already is used only if it is what we would have made. Sets entry.
+judge_account() {
+    entry=$(account_entry) || entry=''
+    [ -z "$entry" ] || judge_entry "$entry"
+    judge_group
+}
+
+judge_entry() {    # PASSWD-ENTRY
     account_is_local ||
         die 1 'The account %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.' \
             'Le compte %s vient d’un annuaire (LDAP, SSSD) et non de cet ordinateur ; l’utiliser ne serait pas sûr.' \
             "$ACCOUNT"
     uid=$(printf '%s' "$1" | cut -d: -f3)
-    if [ "$uid" -eq 0 ] || [ "$uid" -ge "$(first_person)" ]; then
+    if [ "$uid" -eq 0 ] || [ "$uid" -ge "$(first_of_people UID_MIN)" ]; then
         die 1 'There is an account %s with the number %s: a person’s or root’s, not a system account.' \
             'Il existe un compte %s de numéro %s : celui d’une personne ou de root, pas un compte système.' \
             "$ACCOUNT" "$uid"
@@ -939,7 +1086,74 @@ adopt_account() {    # PASSWD-ENTRY
             'Un compte %s existe déjà, avec un autre dossier (%s) ou groupe ; supprimez-le et recommencez.' \
             "$ACCOUNT" "$home"
     fi
-    mend_account "$1"
+}
+
+# Whoever is in it reads the key that registers, and may change what is restored.
+judge_group() {
+    if ! group_is_local; then
+        ! group_is_elsewhere ||
+            die 1 'The group %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.' \
+                'Le groupe %s vient d’un annuaire (LDAP, SSSD) et non de cet ordinateur ; l’utiliser ne serait pas sûr.' \
+                "$ACCOUNT"
+        return 0
+    fi
+    gid=$(group_number)
+    if [ "$gid" -eq 0 ] || [ "$gid" -ge "$(first_of_people GID_MIN)" ]; then
+        die 1 'There is a group %s with the number %s: a person’s or root’s, not a system group.' \
+            'Il existe un groupe %s de numéro %s : celui d’une personne ou de root, pas un groupe système.' \
+            "$ACCOUNT" "$gid"
+    fi
+    others=$(others_in_group "$gid" | sort -u | tr '\n' ' ')
+    [ -z "$others" ] ||
+        die 1 'There is a group %s already, and others are in it or may join it: %s. They could read what is the account’s alone; please take them out of it, or remove the group, and start again.' \
+            'Un groupe %s existe déjà, et d’autres en font partie ou peuvent y entrer : %s. Ils pourraient lire ce qui n’est qu’au compte ; retirez-les-en, ou supprimez le groupe, et recommencez.' \
+            "$ACCOUNT" "${others% }"
+}
+
+group_is_local() {
+    case $SYSTEM in
+        Darwin) group_exists ;;
+        *) getent -s files group "$ACCOUNT" >/dev/null ;;
+    esac
+}
+
+group_is_elsewhere() {
+    case $SYSTEM in
+        Darwin) dscl /Search -read "/Groups/$ACCOUNT" PrimaryGroupID >/dev/null 2>&1 ;;
+        *) group_exists ;;
+    esac
+}
+
+group_number() {
+    case $SYSTEM in
+        Darwin) dscl . -read "/Groups/$ACCOUNT" PrimaryGroupID | sed 's/^PrimaryGroupID: //' ;;
+        *) getent group "$ACCOUNT" | cut -d: -f3 ;;
+    esac
+}
+
+# Members and administrators of the group, accounts whose own it is, other groups of that number; a password, with which
+# anybody can join (gshadow(5), newgrp(1)).
+others_in_group() {    # NUMBER
+    case $SYSTEM in
+        Darwin) others_in_mac_group "$1" ;;
+        *)
+            { getent group; getent group "$ACCOUNT"; } |
+                G=$1 awk -F: '$3 == ENVIRON["G"] { print $1; gsub(",", "\n", $4); print $4 }'
+            getent passwd | G=$1 awk -F: '$4 == ENVIRON["G"] { print $1 }'
+            getent gshadow "$ACCOUNT" | awk -F: '
+                $2 ~ /^[^!*]/ { print "(password)" }
+                { gsub(",", "\n"); print $3; print $4 }'
+            ;;
+    esac | grep -vxF -e "$ACCOUNT" -e '' || true
+}
+
+others_in_mac_group() {    # NUMBER
+    { dscl . -list /Users PrimaryGroupID; dscl . -list /Groups PrimaryGroupID; } |
+        G=$1 awk '$NF == ENVIRON["G"] { print $1 }'
+    dscl . -read "/Groups/$ACCOUNT" GroupMembership NestedGroups 2>/dev/null | awk '
+        /^(GroupMembership|NestedGroups):/ { sub(/^[^:]*:/, ""); listed = 1 }
+        /^[^ ]/ { listed = 0 }
+        listed { for (i = 1; i <= NF; i++) print $i }'
 }
 
 mend_account() {
@@ -985,32 +1199,93 @@ check_way_to_helper() {
             "$weak" "$weak" "$weak"
 }
 
-# What an administrator has put into the configuration stays unless an option says otherwise.
+# What an administrator has put into the configuration, remarks too, stays unless an option says otherwise.
 write_config() {
-    old=/dev/null
-    [ ! -f "$CONFIG" ] || old=$CONFIG
-    folders=$SHARES
-    [ -n "$folders" ] || folders=$(sed -n 's/^share=//p' "$old")
-    [ -n "$folders" ] || folders=$HOMES
-    [ "$RESTORE" != full ] || grep -qx restore=full "$old" || NEWLY_FULL=yes
-    RESTORE=${RESTORE:-$(sed -n 's/^restore=//p' "$old" | tail -n 1)}
-    RESTORE=${RESTORE:-dirs}
-    places=${RESTORE_DIR:-$(sed -n 's/^restore-dir=//p' "$old")}
-    places=${places:-$RESTORE_PLACE}
-    binary=$(rsync_to_use)
-    {
-        printf '# Made by setup.sh. What each line means stands at the top of %s.\n' "$HELPER"
-        printf '%s\n' "$folders" | sed -n 's/^./share=&/p'
-        printf 'restore=%s\n' "$RESTORE"
-        printf '%s\n' "$places" | sed -n 's/^./restore-dir=&/p'
-        sed -n '/^restore-delete=/p' "$old"
-        printf 'rsync=%s\n' "$(readlink -f "$binary" || printf '%s' "$binary")"
-    } >"$WORK/config"
+    compose_config
+    tell_permissions
     put_file "$WORK/config" "$CONFIG" root "$ROOT_GROUP" 644
-    if [ "$RESTORE" = full ]; then
+    if [ "$RESTORING" = full ]; then
         warn '  --restore full: whoever rules the backup server is root on this computer.' \
             '  --restore full : qui commande le serveur de sauvegarde est root sur cet ordinateur.'
     fi
+}
+
+# Sets RESTORING: what holds for restores. Without a line it is off, as rsyncsend.sh takes it.
+compose_config() {
+    if [ -f "$CONFIG" ]; then
+        cat <"$CONFIG" >"$WORK/config"
+        restored=$(configured restore | tail -n 1)
+        new=no
+    else
+        printf '# Made by setup.sh. What each line means stands at the top of %s.\n' "$HELPER" >"$WORK/config"
+        restored='' new=yes
+    fi
+    settle share "${SHARES:-$(configured share | grep . || printf '%s' "$HOMES")}"
+    if [ -n "$RESTORE" ] || [ "$new" = yes ]; then
+        settle restore "${RESTORE:-dirs}"
+    fi
+    RESTORING=$(configured restore | tail -n 1)
+    [ "$RESTORING" != full ] || [ "$restored" = full ] || NEWLY_FULL=yes
+    if [ -n "$RESTORE_DIR" ] || [ "$new" = yes ] || { [ "$RESTORING" = dirs ] && [ -z "$(configured restore-dir)" ]; }; then
+        settle restore-dir "${RESTORE_DIR:-$RESTORE_PLACE}"
+    fi
+    binary=$(configured rsync | tail -n 1)
+    if [ "$new" = yes ] || [ ! -x "${binary:-/usr/bin/rsync}" ]; then
+        binary=$(rsync_to_use)
+        settle rsync "$(readlink -f "$binary" || printf '%s' "$binary")"
+    fi
+}
+
+configured() {    # KEY
+    sed -n "s/^$1=//p" "$WORK/config"
+}
+
+# The lines of KEY become those of VALUES, one a line, where the first of them stood; all others stay as they are.
+settle() {    # KEY VALUES
+    if [ "$(configured "$1")" = "$(printf '%s' "$2")" ]; then
+        return 0
+    fi
+    K="$1=" V=$2 awk '
+        function put(  value, count, i) {
+            count = done++ ? 0 : split(ENVIRON["V"], value, "\n")
+            for (i = 1; i <= count; i++) if (value[i] != "") print ENVIRON["K"] value[i]
+        }
+        index($0, ENVIRON["K"]) == 1 { put(); next }
+        { print }
+        END { put() }' "$WORK/config" >"$WORK/settled"
+    cat <"$WORK/settled" >"$WORK/config"
+}
+
+# In the plan, and where nobody is shown a plan, if it is new.
+tell_permissions() {
+    if [ "$DRY_RUN" = no ] && { [ "$UNATTENDED" = no ] || cmp -s "$WORK/config" "$CONFIG"; }; then
+        return 0
+    fi
+    configured share >"$WORK/folders"
+    tell_each '  it may read what is in %s' '  il peut lire ce que contient %s'
+    [ "$(cat "$WORK/folders")" = "$HOMES" ] ||
+        say '  which of them it saves is chosen on its web page for this computer; at first that is usually %s' \
+            '  lesquels il sauvegarde se choisit sur sa page web pour cet ordinateur ; au début, c’est en général %s' "$HOMES"
+    case $RESTORING in
+        full) say '  it may write there too, anywhere, as root' '  il peut aussi y écrire, partout, en tant que root' ;;
+        dirs)
+            configured restore-dir >"$WORK/folders"
+            tell_each '  it may put restored files into %s, from where you take them' \
+                '  il peut déposer des fichiers restaurés dans %s, où vous les reprenez'
+            say '  it may write nowhere else, and nothing as root' '  il ne peut écrire nulle part ailleurs, et rien en tant que root'
+            ;;
+        *) say '  it may write nothing here: restored files are fetched through its web page' \
+            '  il ne peut rien écrire ici : les fichiers à restaurer se prennent sur sa page web' ;;
+    esac
+    [ "$SYSTEM" != Darwin ] ||
+        say '  macOS shows it the folders of people only with Full Disk Access, which you are asked for at the end' \
+            '  macOS ne lui montre les dossiers des personnes qu’avec l’accès complet au disque, demandé à la fin'
+}
+
+tell_each() {    # ENGLISH FRENCH, of each of WORK/folders
+    while IFS= read -r folder; do
+        say "$@" "$folder"
+    done <"$WORK/folders"
 }
 
 # Homebrew's rsync belongs to a person, who would then be root. Apple's does.
@@ -1024,7 +1299,7 @@ rsync_to_use() {
 
 # Root's folder, in which the account, through its group, may write: no restore runs as root.
 make_restore_folder() {
-    if [ "$RESTORE" = off ] || ! grep -qxF "restore-dir=$RESTORE_PLACE" "$WORK/config"; then
+    if [ "$RESTORING" = off ] || [ -z "$RESTORING" ] || ! grep -qxF "restore-dir=$RESTORE_PLACE" "$WORK/config"; then
         return 0
     fi
     put_folder "$RESTORE_PLACE" root "$ACCOUNT" 770
@@ -1221,6 +1496,10 @@ names_one_of() {    # NAME...
 # Something that only the administrator may change: said now, and the exit status says it again.
 todo() {
     LEFT_TO_DO=yes
+    mark "$@"
+}
+
+mark() {
     in_language "$@"
     keep_in_log
     SAID=yes
@@ -1272,13 +1551,15 @@ can_ask() {
     [ "$UNATTENDED" = no ] && (: </dev/tty >/dev/tty) 2>/dev/null
 }
 
+nobody_to_ask() {
+    die 2 'There is no terminal to ask on; please give --logon, and --yes or --unattended.' \
+        'Il n’y a pas de terminal où poser la question ; donnez --logon, et --yes ou --unattended.'
+}
+
 # Questions go to the terminal, whatever standard input is.
 ask() {    # ENGLISH FRENCH [VALUE]...
     in_language "$@"
-    if ! can_ask; then
-        die 2 'There is no terminal to ask on; please give --logon, and --yes or --unattended.' \
-            'Il n’y a pas de terminal où poser la question ; donnez --logon, et --yes ou --unattended.'
-    fi
+    can_ask || nobody_to_ask
     printf '%s' "$TEXT" >/dev/tty
     IFS= read -r ANSWER </dev/tty || die 1 'No answer.' 'Pas de réponse.'
 }
@@ -1293,6 +1574,7 @@ register() {
     if [ "$DRY_RUN" = yes ]; then
         say '  asking %s to register this computer, and installing its key' \
             '  demande d’enregistrement à %s, puis installation de sa clef' "$SERVER"
+        tell_where_key_comes_from
         CHANGES=$((CHANGES + 1))
         return 0
     fi
@@ -1309,6 +1591,26 @@ register() {
         '' | *[!A-Za-z0-9._-]*) ;;
         *) remember_one host "$REPLY_HOST" ;;
     esac
+    [ -z "$REPLY_URL" ] || remember_one url "$REPLY_URL"
+}
+
+# The key is worth what the server's own is: that came with us, or from who started us.
+tell_where_key_comes_from() {
+    print=$(ssh-keygen -l -F "$(known_as)" -f "$WORK/known-hosts" 2>/dev/null | grep -o 'SHA256:[A-Za-z0-9+/]*' | head -n 1) ||
+        print=''
+    [ -z "$print" ] || say '  that server is known by its own key, from %s: %s' \
+        '  ce serveur est reconnu à sa propre clef, tirée de %s : %s' "${KNOWN_HOSTS_FILE:-setup.sh}" "$print"
+    say '  its key opens this computer for backups alone: it starts %s, and nothing else' \
+        '  sa clef n’ouvre cet ordinateur que pour les sauvegardes : elle lance %s, et rien d’autre' "$WRAPPER"
+}
+
+# How the server stands in known_hosts.
+known_as() {
+    if [ "$PORT" -eq 22 ]; then
+        printf '%s' "$SERVER"
+    else
+        printf '[%s]:%s' "$SERVER" "$PORT"
+    fi
 }
 
 already_registered() {
@@ -1322,8 +1624,7 @@ already_registered() {
 # ssh goes as the account, which can read these files and change none of them.
 prepare_call() {
     put_file "$WORK/known-hosts" "$PLACE/known_hosts" root "$ACCOUNT" 640
-    name=$SERVER
-    [ "$PORT" -eq 22 ] || name="[$SERVER]:$PORT"
+    name=$(known_as)
     ssh-keygen -F "$name" -f "$PLACE/known_hosts" >/dev/null 2>&1 ||
         die 2 'The known hosts file has no line for %s.' 'Le fichier des clefs d’hôtes n’a pas de ligne pour %s.' "$name"
     replace "$WORK/register-key" "$PLACE/register-key" root "$ACCOUNT" 640
@@ -1378,7 +1679,7 @@ agree_on_person() {
             break
         fi
         case $(error_code) in
-            ostype-unknown) return 0 ;;     # a server from before "check"
+            ostype-unknown) break ;;        # a server from before "check": it does not tell whose logon that is
             bad-user) if [ "$tries" -ge 3 ] || ! can_ask; then give_up; fi ;;
             *) give_up ;;
         esac
@@ -1386,8 +1687,12 @@ agree_on_person() {
         tries=$((tries + 1))
         LOGON=''
     done
-    say '  computer: %s' '  ordinateur : %s' "$(readable "${REPLY_HOST:-?}")"
-    say '  person: %s' '  personne : %s' "$(readable "${REPLY_PERSON:-$LOGON}") ($LOGON)"
+    [ -z "$REPLY_HOST" ] || say '  computer: %s' '  ordinateur : %s' "$(readable "$REPLY_HOST")"
+    if [ -n "$REPLY_PERSON" ]; then
+        say '  person: %s' '  personne : %s' "$(readable "$REPLY_PERSON") ($LOGON)"
+    else
+        say '  person: %s (the server tells no name)' '  personne : %s (le serveur n’indique pas de nom)' "$LOGON"
+    fi
     say 'This person will be able to read every backed-up file of this computer, whoever it belongs to.' \
         'Cette personne pourra lire tous les fichiers sauvegardés de cet ordinateur, quel qu’en soit le propriétaire.'
     [ "$YES" = yes ] || confirm
@@ -1412,7 +1717,7 @@ yes_or_no() {    # ENGLISH FRENCH [VALUE]...
 
 # Read a reply into REPLY_*. False: it is an error of the server's, or no reply that we understand (PROBLEM says so).
 understand() {    # FILE check|register|verify
-    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' SEEN=' '
+    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' REPLY_SHARES='' SEEN=' '
     [ "$2" = verify ] || REPLY_URL='' REPLY_ADVICE=''
     PROBLEM=''
     first=yes
@@ -1446,6 +1751,7 @@ reply_word() {
         person) REPLY_PERSON=$value ;;
         key) REPLY_KEY=$value ;;
         url) REPLY_URL=$value ;;
+        shares) REPLY_SHARES=$value ;;
         from) REPLY_FROM=$value ;;
         backup) REPLY_BACKUP=$value ;;
         advice) REPLY_ADVICE=$value ;;
@@ -1642,6 +1948,12 @@ install_key() {
         none) allowed='' ;;
         ?*) allowed=$FROM ;;
     esac
+    weak=$(weak_folder "${keys%/*}")
+    if [ -n "$weak" ]; then
+        todo '%s can be changed by others than root; sshd looks for keys below it.' \
+            '%s peut être modifié par d’autres que root ; sshd y cherche les clefs.' "$weak"
+        return 0
+    fi
     known=/dev/null
     [ ! -f "$keys" ] || known=$keys
     keys_of_others "$known" >"$WORK/keys"
@@ -1763,7 +2075,9 @@ no_firewalld_rule() {
 
 # No success that is not true: the server comes back, logs in, and tries the way of a backup.
 verify() {
-    if [ "$VERIFY" = no ] || { [ "$TASK" = setup ] && [ "$TRY_AGAIN" = no ] && remembers "verified $SERVER $LOGON"; }; then
+    if [ "$VERIFY" = no ]; then
+        return 0
+    elif [ "$TASK" = setup ] && [ "$TRY_AGAIN" = no ] && remembers "verified $SERVER $LOGON" && [ -z "$(unsaved)" ]; then
         return 0
     fi
     CHANGES=$((CHANGES + 1))
@@ -1779,11 +2093,62 @@ verify() {
         remember "verified $SERVER $LOGON"
         say '  it came in and could read: backups will work' '  il est entré et a pu lire : les sauvegardes marcheront'
         [ -z "$REPLY_BACKUP" ] || say '  the first backup begins soon' '  la première sauvegarde va commencer'
+        case $REPLY_SHARES in
+            '' | *[!\ -~]*) forget 'shares ' ;;
+            *) remember_one shares "$REPLY_SHARES" ;;
+        esac
+        tell_unsaved
     elif [ "$(error_code)" = ostype-unknown ]; then
         say '  this server does not test its way back' '  ce serveur n’essaie pas son chemin de retour'
     else
         not_verified
     fi
+}
+
+# What of this computer's folders is not saved although the server may read it, by what it said last.
+unsaved() {
+    saved=$(remembered shares)
+    if [ -z "$saved" ] || [ ! -f "$CONFIG" ]; then
+        return 0
+    fi
+    sed -n 's/^share=//p' "$CONFIG" | while IFS= read -r folder; do
+        is_in_one_of "$(as_server_writes "${folder%/}")" "$saved" || printf '%s\n' "$folder"
+    done
+}
+
+# Whether FOLDER is one of FOLDERS, or below one.
+is_in_one_of() {    # FOLDER FOLDERS
+    F=$1 S=$2 awk 'BEGIN {
+        count = split(ENVIRON["S"], whole, " ")
+        for (i = 1; i <= count; i++) {
+            sub(/\/+$/, "", whole[i])
+            if (index(ENVIRON["F"] "/", whole[i] "/") == 1) exit 0
+        }
+        exit 1
+    }'
+}
+
+# Bytes outside printable ASCII, the backslash, the blank and = are \xHH there.
+as_server_writes() {    # TEXT
+    printf '%s' "$1" | od -An -v -tx1 | awk '{
+        for (i = 1; i <= NF; i++) {
+            byte = 16 * (index(digits, substr($i, 1, 1)) - 1) + index(digits, substr($i, 2, 1)) - 1
+            plain = byte > 32 && byte < 127 && byte != 61 && byte != 92
+            out = out (plain ? sprintf("%c", byte) : "\\x" $i)
+        }
+    }
+    BEGIN { digits = "0123456789abcdef" }
+    END { printf "%s", out }'
+}
+
+tell_unsaved() {
+    unsaved >"$WORK/folders"
+    [ ! -s "$WORK/folders" ] || UNSAVED=yes
+    while IFS= read -r folder; do
+        mark 'The server may read %s, and does not save it. Add it on its web page for this computer (Edit Config, Xfer, RsyncShareName) or ask the backup administrator; then: sudo sh setup.sh --verify' \
+            'Le serveur peut lire %s, mais ne le sauvegarde pas. Ajoutez-le sur sa page web pour cet ordinateur (Edit Config, Xfer, RsyncShareName) ou demandez à l’administrateur des sauvegardes ; puis : sudo sh setup.sh --verify' \
+            "$folder"
+    done <"$WORK/folders"
 }
 
 # What this computer's sshd calls itself, for the server to compare.
@@ -1848,8 +2213,8 @@ advise_step() {    # STEP
             warn 'A folder that is to be backed up cannot be read. Is it there?' \
                 'Un dossier à sauvegarder est illisible. Existe-t-il ?'
             fi ;;
-        share) warn 'The server wants a folder that this computer does not give. Start the setup with --share FOLDER.' \
-            'Le serveur demande un dossier que cet ordinateur ne donne pas. Lancez ce programme avec --share DOSSIER.' ;;
+        share) warn 'The server is to save a folder that this computer does not give. Start the setup with --share for each folder to be saved, this one too; or take it out on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName).' \
+            'Le serveur doit sauvegarder un dossier que cet ordinateur ne donne pas. Lancez ce programme avec --share pour chaque dossier à sauvegarder, celui-ci compris ; ou retirez-le sur la page web du serveur pour cet ordinateur (Edit Config, Xfer, RsyncShareName).' ;;
         silent) warn 'This computer or the network was too slow. Please try again later.' \
             'Cet ordinateur ou le réseau était trop lent. Recommencez plus tard.' ;;
         disabled) warn 'The backups of this computer are switched off on the server. The backup administrator can tell you why.' \
@@ -1863,8 +2228,15 @@ advise_step() {    # STEP
 
 # No program may switch that on; it is for a person, or for the management of a fleet.
 full_disk_access() {
-    todo 'macOS hides folders from Remote Login. System Settings, General, Sharing, the (i) of Remote Login: switch on "Allow full disk access for remote users".' \
-        'macOS cache des dossiers à la session à distance. Réglages Système, Général, Partage, le (i) de Session à distance : activez « Autoriser l’accès complet au disque pour les utilisateurs à distance ».'
+    HIDDEN=yes
+    mark 'macOS hides Documents, Desktop, Mail and other folders from the server, even from root, until you allow it; no program can. Without that they would be missing in the backups.' \
+        'macOS cache au serveur Documents, Bureau, Mail et d’autres dossiers, même à root, tant que vous ne l’autorisez pas ; aucun programme ne le peut. Ils manqueraient dans les sauvegardes.'
+    case $(sw_vers -productVersion 2>/dev/null) in
+        12*) mark 'System Preferences, Security & Privacy, Privacy, Full Disk Access: add /usr/libexec/sshd-keygen-wrapper.' \
+            'Préférences Système, Sécurité et confidentialité, Confidentialité, Accès complet au disque : ajoutez /usr/libexec/sshd-keygen-wrapper.' ;;
+        *) mark 'System Settings, General, Sharing, the (i) of Remote Login: switch on "Allow full disk access for remote users".' \
+            'Réglages Système, Général, Partage, le (i) de Session à distance : activez « Autoriser l’accès complet au disque pour les utilisateurs à distance ».' ;;
+    esac
 }
 
 # ---------------------------------------------------------------- the doctor
@@ -1884,7 +2256,7 @@ doctor() {
     look_at_firewall
     look_at_server
     look_at_registration
-    if [ "$LEFT_TO_DO" = yes ]; then
+    if [ "$LEFT_TO_DO$UNSAVED" != nono ]; then
         say 'Much of that is mended by: sudo sh setup.sh --repair' \
             'Une bonne part s’arrange par : sudo sh setup.sh --repair'
         exit 1
@@ -1943,7 +2315,12 @@ look_at_sudo() {
     done <"$WORK/readable"
     sed -n 's/^unreadable://p' "$WORK/probe" | printable >"$WORK/unreadable"
     while IFS= read -r folder; do
-        todo '%s cannot be read: is it there?' '%s est illisible : ce dossier existe-t-il ?' "$folder"
+        if [ "$SYSTEM" = Darwin ]; then     # what is hidden from this Terminal need not be hidden from sshd
+            say '  %s: only the server can tell whether it can be read, with --verify' \
+                '  %s : seul le serveur peut dire s’il est lisible, avec --verify' "$folder"
+        else
+            todo '%s cannot be read: is it there?' '%s est illisible : ce dossier existe-t-il ?' "$folder"
+        fi
     done <"$WORK/unreadable"
     look_at_rsync "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
 }
@@ -2027,6 +2404,7 @@ look_at_registration() {
         todo 'This computer is not registered.' 'Cet ordinateur n’est pas enregistré.'
     elif remembers "verified $SERVER $LOGON"; then
         say '  registered for %s, and tested by the server' '  enregistré pour %s, et essayé par le serveur' "$LOGON"
+        tell_unsaved
     else
         todo 'Registered for %s, but the server has not come back here yet: sudo sh setup.sh --verify' \
             'Enregistré pour %s, mais le serveur n’est pas encore revenu ici : sudo sh setup.sh --verify' "$LOGON"
@@ -2037,10 +2415,14 @@ look_at_registration() {
 
 uninstall() {
     if [ ! -f "$RECEIPT" ]; then
+        if [ -n "$(rests)" ]; then
+            plan clear_rests
+            [ "$DRY_RUN" = yes ] || clear_rests
+        fi
         say 'Nothing of this setup is on this computer.' 'Il n’y a rien de ce programme sur cet ordinateur.'
         return 0
     fi
-    host=$(sed -n 's/^host //p' "$RECEIPT" | tail -n 1)
+    host=$(remembered host)
     plan undo_all
     [ "$DRY_RUN" = no ] || return 0
     undo_all
@@ -2057,11 +2439,16 @@ uninstall() {
 undo_all() {
     heading 'Undoing what the setup has done' 'Retour à l’état d’avant'
     know_our_keys
+    clear_rests
     awk '{ line[NR] = $0 } END { for (n = NR; n; n--) print line[n] }' "$RECEIPT" >"$WORK/undo"
     while read -r kind what; do
         undo "$kind" "$what" </dev/null
     done <"$WORK/undo"
-    [ "$KEPT" = no ] || keep_receipt
+    if [ "$KEPT" = yes ]; then
+        keep_receipt
+    elif [ -f "$RECEIPT" ]; then
+        change rm -f -- "$RECEIPT"
+    fi
 }
 
 know_our_keys() {
@@ -2084,11 +2471,11 @@ know_our_keys() {
 
 undo() {    # KIND WHAT
     case $1 in
-        registered | verified | key | host) ;;
+        registered | verified | key | host | url | shares) ;;
         file) [ "$2" = "$OTHERS_KEYS" ] || remove_file "$2" ;;
         folder) undo_folder "$2" ;;
         account) undo_account ;;
-        group) if [ "$KEEP_USER" = no ] && group_exists && { [ "$DRY_RUN" = no ] || [ "$SYSTEM" = Darwin ]; }; then
+        group) if [ "$KEEP_USER" = no ] && was_made Groups && { [ "$DRY_RUN" = no ] || [ "$SYSTEM" = Darwin ]; }; then
             change remove_group
             fi ;;
         enabled) undo_enabled "$2" ;;
@@ -2114,11 +2501,30 @@ undo_folder() {
         return 0
     fi
     say '  removing the folder %s' '  suppression du dossier %s' "$1"
-    if [ "$1" = "$PLACE" ]; then
-        change rm -f -- "$RECEIPT"
+    if [ "$1" = "$PLACE" ] && [ "$(ls -A "$PLACE")" = "${RECEIPT##*/}" ]; then
+        change bury_place
+        return 0
     fi
     change rmdir -- "$1" 2>/dev/null ||
         warn '  %s is not empty: it stays' '  %s n’est pas vide : il reste' "$1"
+}
+
+# The reverse of make_place: killed in between, clear_rests goes on.
+bury_place() {
+    top=$PLACE
+    ! grep -qxF "folder ${PLACE%/*}" "$RECEIPT" || top=${PLACE%/*}
+    fresh=$(fresh_of "$top")
+    mv -- "$PLACE" "$fresh"
+    clear_rest "$fresh"
+}
+
+# Half of it too: on a Mac an account and a group are made attribute by attribute.
+was_made() {    # Users|Groups
+    case $SYSTEM:$1 in
+        Darwin:*) dscl . -read "/$1/$ACCOUNT" RecordName >/dev/null 2>&1 ;;
+        *:Users) account_is_local ;;
+        *) group_is_local ;;
+    esac
 }
 
 undo_account() {
@@ -2126,7 +2532,7 @@ undo_account() {
         KEPT=yes
         return 0
     fi
-    account_is_local || return 0
+    was_made Users || return 0
     say '  removing the account %s' '  suppression du compte %s' "$ACCOUNT"
     change remove_account || die 1 'The account could not be removed: %s' 'Le compte n’a pas pu être supprimé : %s' \
         "$(tail -n 1 "$WORK/account" | printable)"
@@ -2135,8 +2541,17 @@ undo_account() {
 remove_account() {
     case $SYSTEM in
         Darwin) dscl . -delete "/Users/$ACCOUNT" ;;
-        *) userdel "$ACCOUNT" ;;
+        *) remove_linux_account ;;
     esac >"$WORK/account" 2>&1
+}
+
+# userdel takes a group of the same name along, whoever made it.
+remove_linux_account() {
+    number=$(group_number)
+    userdel "$ACCOUNT" || return
+    if [ -n "$number" ] && ! remembers "group $ACCOUNT" && ! group_exists; then
+        groupadd --system --gid "$number" "$ACCOUNT"
+    fi
 }
 
 remove_group() {
@@ -2185,6 +2600,7 @@ farewell() {
     else
         say 'Done. This computer is registered with %s.' 'C’est fait. Cet ordinateur est enregistré auprès de %s.' "$SERVER"
     fi
+    REPLY_URL=${REPLY_URL:-$(remembered url)}
     if [ -n "$REPLY_URL" ]; then
         say 'Your backups, and what they contain: %s' 'Vos sauvegardes, et ce qu’elles contiennent : %s' "$REPLY_URL"
     fi
@@ -2196,10 +2612,20 @@ farewell() {
             'Les sauvegardes ne marcheront pas tant que ce qui est marqué d’un ! ci-dessus ne sera pas fait.'
         exit 7
     fi
+    if [ "$HIDDEN" = yes ]; then
+        warn 'Full Disk Access is missing: see ! above. When it is switched on: sudo sh setup.sh --verify' \
+            'Il manque l’accès complet au disque : voyez le ! ci-dessus. Une fois activé : sudo sh setup.sh --verify'
+        exit 9
+    fi
     if [ "$VERIFIED" = no ]; then
         warn 'This computer is registered, but the server could not come back to it yet. Do what is said above, and then: sudo sh setup.sh --verify' \
             'Cet ordinateur est enregistré, mais le serveur n’a pas encore pu y revenir. Suivez ce qui est dit ci-dessus, puis : sudo sh setup.sh --verify'
         exit 8
+    fi
+    if [ "$UNSAVED" = yes ]; then
+        warn 'Backups work, but what is marked with ! above is not in them.' \
+            'Les sauvegardes marchent, mais ce qui est marqué d’un ! ci-dessus n’y est pas.'
+        exit 7
     fi
 }
 
@@ -2208,7 +2634,7 @@ defaults() {
     KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEWLY_FULL=no AGREED=no TRY_AGAIN=no
     SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT=22 LOG='' LOGGING=no
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
-    CHANGES=0 LEFT_TO_DO=no IP_VERSION='' REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' PROBLEM='' BOLD='' PLAIN=''
+    CHANGES=0 LEFT_TO_DO=no HIDDEN=no UNSAVED=no RESTORING='' IP_VERSION='' REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' PROBLEM='' BOLD='' PLAIN=''
     SYSTEM=Linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get
     choose_language
 }
@@ -2261,7 +2687,12 @@ open_ways() {
 }
 
 set_up() {
+    if will_ask_logon && ! can_ask; then
+        nobody_to_ask       # before anything is made
+    fi
     gather_files
+    [ -n "$LOGON" ] || LOGON=$(registered_as) || LOGON=''
+    judge_account
     plan steps
     [ "$DRY_RUN" = no ] || return 0
     [ "$AGREED" = no ] || steps

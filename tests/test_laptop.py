@@ -37,6 +37,7 @@ class Site:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.dugong: Server = lab.server("dugong.univ-brest.fr")
+        self.dugong.configure("[state]", "[limits]\nper_address = 0\n[state]")
         self._numbers = itertools.count(20)
 
     def laptop(self, *, ipv6: bool = False, known_hosts: str = "") -> Laptop:
@@ -147,6 +148,9 @@ def test_the_docs_show_the_screen_as_it_is(site: Site, tongue: str, lang: str, y
 
     shown = "\n".join(line.rstrip() for line in terminal.shown.rstrip().split("\n"))
     told = page.split("<!-- screen -->\n```\n")[1].split("\n```\n")[0]
+    fingerprint = re.search("SHA256:[^ \n]+", told)
+    assert fingerprint
+    shown = re.sub("SHA256:[^ \n]+", lambda _: fingerprint[0], shown)
     assert told == shown.replace(laptop.name, "dormeur")
 
 
@@ -306,6 +310,31 @@ def test_piped_into_bash_without_a_terminal_it_needs_the_options(site: Site) -> 
     assert site.is_registered(laptop)
 
 
+QUESTIONS = ["", "--yes", "--yes --force", "--logon cmartin", "--yes --logon cmartin --restore full"]
+
+
+@pytest.mark.parametrize("options", QUESTIONS)
+def test_without_a_terminal_it_stops_before_it_changes_anything(site: Site, options: str) -> None:
+    laptop = site.laptop()
+    stamp(laptop)
+
+    done = set_up(laptop, options)
+
+    assert done.status == USAGE
+    assert "no terminal" in done.stderr
+    assert touched(laptop) == []
+
+
+def test_registering_again_by_force_without_a_logon_is_for_the_same_person(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+
+    again = set_up(laptop, "--yes --force")
+
+    assert again.status == OK
+    assert "person: Christophe Martin (cmartin)" in again.stdout
+
+
 def test_a_program_that_somebody_laid_beside_the_bundle_is_not_taken(site: Site) -> None:
     laptop = site.laptop()
     laptop.run("install -d -m 1777 /tmp/dl", check=True)
@@ -443,6 +472,46 @@ def test_the_log_is_refused_where_others_could_lead_it_elsewhere(site: Site, how
     assert not laptop.exists("/tmp/log")
 
 
+UBUNTUS_LOGS = "groupadd --system syslog && chgrp syslog /var/log && chmod 775 /var/log"
+
+
+def test_the_log_may_lie_where_a_service_may_write_and_is_a_new_file_each_time(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run(UBUNTUS_LOGS, check=True)
+
+    first = set_up(laptop, "--logon cmartin --unattended --log /var/log/backup-setup")
+    second = set_up(laptop, "--logon cmartin --unattended --log /var/log/backup-setup")
+
+    assert (first.status, second.status) == (OK, OK), first
+    assert laptop.read("/var/log/backup-setup.1") == first.stdout
+    assert laptop.read("/var/log/backup-setup") == second.stdout
+    assert laptop.run("stat -c '%U %a' /var/log/backup-setup").stdout == "root 600\n"
+
+
+NO_SERVICES_LOGS = {
+    "a person is in the group": "usermod -aG syslog cmartin",
+    "it is a person's group": "usermod -g syslog cmartin",
+    "somebody unknown is in the group": "sed -i '/^syslog:/s/$/ghost/' /etc/group",
+    "the group is a person's by its number": "groupadd -g 1500 us && chgrp us /var/log",
+    "everybody may write": "chmod 777 /var/log",
+    "a link lies there": "ln -s /etc/nologin /var/log/x",
+    "a pipe lies there": "mkfifo /var/log/x",
+    "the folder above is weak": "chgrp syslog /var && chmod 775 /var",
+}
+
+
+@pytest.mark.parametrize("how", NO_SERVICES_LOGS)
+def test_the_log_is_refused_where_more_than_a_service_may_write(site: Site, how: str) -> None:
+    laptop = site.laptop()
+    laptop.run(f"{UBUNTUS_LOGS} && {NO_SERVICES_LOGS[how]}", check=True)
+    before = contents(laptop, "/etc", "/var/log")
+
+    done = set_up(laptop, "--log /var/log/x --logon cmartin --unattended")
+
+    assert done.status == USAGE
+    assert contents(laptop, "/etc", "/var/log") == before
+
+
 def test_the_callers_folder_for_temporary_files_is_not_used(site: Site) -> None:
     laptop = site.laptop()
 
@@ -473,7 +542,7 @@ def test_what_was_verified_is_tried_again_when_the_folders_are_others(site: Site
     laptop = site.laptop()
     set_up(laptop, verify=True)
 
-    other = set_up(laptop, "--logon cmartin --unattended --share /home --share /srv")
+    other = set_up(laptop, "--logon cmartin --unattended --share /home --share /home/cmartin")
     doctor = set_up(laptop, "--doctor")
     tried = set_up(laptop, verify=True)
 
@@ -615,6 +684,17 @@ def test_the_original_server_is_still_understood(site: Site) -> None:
     laptop.write("/root/register-key", old.read("/srv/key"), mode=0o600)
     laptop.write("/root/known_hosts", old.known_hosts)
 
+    asking = f"sh {SETUP} {GIVEN} --no-verify --server {old.fqdn} --no-from"
+    with laptop.terminal(asking, env={"LANG": "C"}) as terminal:
+        terminal.answer(r"Shall this be done \(yes/no\)\? $", "yes")
+        terminal.answer(r"Your logon \[\]: $", "cmartin")
+        terminal.expect(r"person: cmartin \(the server tells no name\)")
+        terminal.expect("This person will be able to read every backed-up file")
+        terminal.answer(r"Is that right \(yes/no\)\? $", "no")
+        assert terminal.wait() == ERROR
+    assert old.read("/tmp/asked") == "check:linux:cmartin\n"
+    old.run("rm /tmp/asked", check=True)
+
     done = set_up(laptop, f"--server {old.fqdn} --logon cmartin --unattended --no-from")
 
     assert done.status == OK, done
@@ -724,6 +804,49 @@ def test_an_account_that_is_not_ours_is_not_adopted(site: Site, account: str, sa
     assert contents(laptop, "/etc", "/usr/local") == before
 
 
+GROUPS = {
+    "a member": ("groupadd --system -U cmartin bckpciuem", "cmartin"),
+    "a person's own group": ("groupadd --system bckpciuem && usermod -g bckpciuem cmartin", "cmartin"),
+    "another name of it": (
+        "groupadd --system bckpciuem && groupadd -o -g $(getent group bckpciuem | cut -d: -f3) us", "us",
+    ),
+    "an administrator of it": ("groupadd --system bckpciuem && gpasswd -A cmartin bckpciuem", "cmartin"),
+    "a password": ("groupadd --system bckpciuem && groupmod -p '$6$x$y' bckpciuem", "(password)"),
+    "a person's number": ("groupadd --gid 1500 bckpciuem", "number 1500"),
+    "root's number": ("groupadd -o --gid 0 bckpciuem", "number 0"),
+    "a member beside the account": (
+        f"useradd --system --home-dir {PLACE} --shell /bin/sh bckpciuem && usermod -aG bckpciuem cmartin",
+        "cmartin",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", GROUPS)
+def test_a_group_that_others_are_in_is_not_taken(site: Site, how: str) -> None:
+    laptop = site.laptop()
+    prepare, said = GROUPS[how]
+    laptop.run(prepare, check=True)
+    stamp(laptop)
+
+    done = set_up(laptop)
+
+    assert done.status == ERROR
+    assert "group bckpciuem" in done.stderr
+    assert said in done.stderr
+    assert touched(laptop) == []
+
+
+def test_a_group_of_that_name_that_nobody_is_in_is_taken(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run("groupadd --system bckpciuem", check=True)
+
+    done = set_up(laptop)
+    laptop.run(f"sh {SETUP} --uninstall --yes", check=True)
+
+    assert done.status == OK, done
+    assert laptop.run("getent group bckpciuem").status == 0
+
+
 def test_a_locked_account_of_an_older_setup_is_mended(site: Site) -> None:
     laptop = site.laptop()
     laptop.run(f"useradd --system --home-dir {PLACE} --shell /usr/sbin/nologin bckpciuem", check=True)
@@ -751,10 +874,65 @@ def test_a_link_where_a_file_should_be_is_not_followed(site: Site, path: str) ->
     assert laptop.read("/home/cmartin/victim") == "mine\n"
 
 
+MADE_BY_HAND = """# Of the site, not to be lost.
+#   indented
+restore=off
+
+share=/home
+rsync=/usr/local/bin/rsync
+# before the second folder
+share=/srv
+restore-delete=no
+"""
+
+
+def test_what_an_administrator_has_written_stays_unless_an_option_says_otherwise(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run("install /usr/bin/rsync /usr/local/bin/rsync", check=True)
+    laptop.write("/etc/bckpciuem.conf", MADE_BY_HAND)
+
+    kept = set_up(laptop)
+    as_it_was = laptop.read("/etc/bckpciuem.conf")
+    second = set_up(laptop)
+    asked = set_up(laptop, "--logon cmartin --unattended --share /home --share /opt --restore dirs")
+    changed = laptop.read("/etc/bckpciuem.conf")
+
+    assert [kept.status, second.status, asked.status] == [OK, OK, OK], kept
+    assert as_it_was == MADE_BY_HAND
+    assert "nothing was changed" in second.stdout
+    expected = MADE_BY_HAND.replace("restore=off", "restore=dirs").replace("share=/srv\n", "")
+    expected = expected.replace("share=/home", "share=/home\nshare=/opt") + f"restore-dir={PLACE}-restore\n"
+    assert changed == expected
+    assert site.dugong.full_backup(laptop.name).errors == 0
+
+
+def test_a_line_that_is_not_understood_stays_and_is_told(site: Site) -> None:
+    laptop = site.laptop()
+    text = "share=/home\nrestore=off\nflavour=strawberry\n"
+    laptop.write("/etc/bckpciuem.conf", text)
+
+    done = set_up(laptop)
+
+    assert done.status == ERROR
+    assert "flavour=strawberry" in done.stderr
+    assert laptop.read("/etc/bckpciuem.conf") == text
+    assert not site.is_registered(laptop)
+
+
+def test_an_rsync_that_is_gone_is_replaced(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.write("/etc/bckpciuem.conf", "# mine\nrsync=/usr/local/bin/rsync\nshare=/home\nrestore=off\n")
+
+    done = set_up(laptop)
+
+    assert done.status == OK, done
+    assert laptop.read("/etc/bckpciuem.conf") == "# mine\nrsync=/usr/bin/rsync\nshare=/home\nrestore=off\n"
+
+
 def receipt(laptop: Laptop) -> list[str]:
     """Give the lines of the receipt, but for those that no two laptops have in common."""
     lines = laptop.read(f"{PLACE}/receipt").splitlines()
-    return sorted(line for line in lines if not line.startswith(("key ", "host ")))
+    return sorted(line for line in lines if not line.startswith(("key ", "host ", "url ")))
 
 
 def test_killed_again_and_again_it_ends_where_an_undisturbed_run_ends(site: Site) -> None:
@@ -811,6 +989,42 @@ def test_whoever_does_not_agree_to_the_plan_keeps_the_laptop_as_it_is(site: Site
     assert contents(laptop) == before
 
 
+ENGLISH_PLAN = {
+    "": ["it may read what is in /home", f"it may put restored files into {PLACE}-restore",
+         "it may write nowhere else, and nothing as root"],
+    "--restore off": ["it may read what is in /home", "it may write nothing here"],
+    "--share /home --share /srv": ["it may read what is in /home", "it may read what is in /srv",
+                                   "chosen on its web page for this computer; at first that is usually"],
+    "--restore full": ["it may write there too, anywhere, as root"],
+}  # fmt: skip
+FRENCH_PLAN = {
+    "": ["il peut lire ce que contient /home",
+         "il ne peut écrire nulle part ailleurs, et rien en tant que root"],
+    "--restore off": ["il ne peut rien écrire ici"],
+    "--restore full": ["il peut aussi y écrire, partout, en tant que root"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lang", "options", "told"),
+    [("C", *plan) for plan in ENGLISH_PLAN.items()] + [("fr_FR", *plan) for plan in FRENCH_PLAN.items()],
+)
+def test_the_plan_tells_what_is_read_where_restores_go_and_where_the_key_comes_from(
+    site: Site, lang: str, options: str, told: list[str]
+) -> None:
+    laptop = site.laptop()
+
+    with laptop.terminal(f"sh {SETUP} {GIVEN} {options}", env={"LANG": lang}) as terminal:
+        terminal.expect(r"(yes/no|oui/non)\) ?\? $")
+
+    for sentence in told:
+        assert re.search(f"^  .*{re.escape(sentence)}", terminal.shown, re.MULTILINE)
+    fingerprints = laptop.run("ssh-keygen -lf /root/known_hosts").stdout
+    (shown,) = re.findall("SHA256:[^ \n]+", terminal.shown)
+    assert f" {shown} " in fingerprints
+    assert not laptop.exists(PLACE)
+
+
 @pytest.mark.parametrize("options", ["", "--yes --logon cmartin"])
 def test_full_restore_is_asked_for_in_words(site: Site, options: str) -> None:
     laptop = site.laptop()
@@ -850,6 +1064,41 @@ def test_a_server_that_cannot_come_back_is_told_and_can_try_again(site: Site) ->
     assert "--verify" in failed.stderr
     assert "nothing was changed" in last.stdout
     assert "verified dugong.univ-brest.fr cmartin\n" in laptop.read(f"{PLACE}/receipt")
+
+
+def test_a_folder_that_the_server_does_not_save_is_told_until_it_does(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run("mkdir '/srv/lé data' && touch '/srv/lé data/x'", check=True)
+    options = "--logon cmartin --unattended --share /home --share '/srv/lé data'"
+
+    first = set_up(laptop, options, verify=True)
+    doctor = set_up(laptop, "--doctor", verify=True)
+    pl = site.dugong.read(f"/etc/backuppc/{laptop.name}.pl")
+    wider = pl.replace("RsyncShareName} = ['/home']", "RsyncShareName} = ['/home', '/srv/lé data/']")
+    site.dugong.write(f"/etc/backuppc/{laptop.name}.pl", wider, owner="backuppc:backuppc", mode=0o640)
+    second = set_up(laptop, options, verify=True)
+    third = set_up(laptop, options, verify=True)
+    healthy = set_up(laptop, "--doctor", verify=True)
+
+    assert wider != pl
+    assert [first.status, doctor.status] == [LEFT_TO_DO, ERROR], first
+    for told in (first.stderr, doctor.stderr):
+        assert "may read /srv/lé data, and does not save it" in told
+        assert "RsyncShareName" in told
+    assert [second.status, third.status, healthy.status] == [OK, OK, OK], second.stderr
+    assert "nothing was changed" in third.stdout
+    assert f"index.cgi?host={laptop.name}" in third.stdout
+
+
+def test_a_folder_that_is_saved_and_not_given_is_told_with_both_ways_out(site: Site) -> None:
+    laptop = site.laptop()
+
+    done = set_up(laptop, "--logon cmartin --unattended --share /srv", verify=True)
+
+    assert done.status == NOT_VERIFIED
+    assert "is to save /home, which this machine does not give" in done.stderr
+    assert "--share for each folder" in done.stderr
+    assert "RsyncShareName" in done.stderr
 
 
 def test_a_laptop_that_was_installed_anew_waits_until_its_key_is_accepted(site: Site) -> None:
@@ -957,13 +1206,15 @@ def test_a_sudo_that_is_locked_is_told_before_anything_is_registered(site: Site)
     assert not site.is_registered(laptop)
 
 
+ACCOUNTS_FILES = r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)([-+]|\.lock|\.[0-9]+)?"
+
+
 def without_accounts_files(laptop: Laptop) -> dict[str, str]:
     """Give what stands on the laptop, but for what useradd and userdel leave behind (passwd-, subuid).
 
     Killed at work they leave a lock (passwd.lock), its other name (passwd.PID) or half a file (passwd+).
     """
-    files = r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)([-+]|\.lock|\.[0-9]+)?"
-    own = re.compile(rf"{files}|/etc/\.pwd\.lock|/etc|/etc/ssh/.*")
+    own = re.compile(rf"{ACCOUNTS_FILES}|/etc/\.pwd\.lock|/etc|/etc/ssh/.*")
     return {path: what for path, what in contents(laptop).items() if not own.fullmatch(path)}
 
 
@@ -988,6 +1239,123 @@ def test_uninstalled_the_laptop_is_as_before_and_can_register_again(site: Site) 
     assert site.is_registered(laptop)
     assert without_accounts_files(laptop) == installed
     assert site.dugong.full_backup(laptop.name).errors == 0
+
+
+# Stands in for a program that changes something, and kills the setup before that program's turn.
+KILLER = """#!/bin/sh
+turn=$(($(cat /run/turn) - 1))
+echo "$turn" >/run/turn
+if [ "$turn" -eq 0 ]; then kill -9 "$(cat /run/setup)"; exit 1; fi
+exec "$(PATH=/usr/bin:/usr/sbin command -v "${0##*/}")" "$@"
+"""
+NEVER = 9999
+DOING = ("mkdir", "chown", "mv", "useradd")
+UNDOING = ("mv", "rm", "rmdir", "userdel")
+UNATTENDED = f"{GIVEN} --logon cmartin --unattended --no-verify"
+
+
+def killed_at(laptop: Laptop, turn: int, options: str) -> int:
+    """Run the setup, to be killed before its *turn*-th deed; give how many deeds it did or began."""
+    laptop.write("/run/turn", str(turn))
+    laptop.run(f"echo $$ >/run/setup; exec sh {SETUP} {options}", timeout=60)
+    return turn - int(laptop.read("/run/turn"))
+
+
+def tree(laptop: Laptop, folders: str = "/etc /home /root /srv /tmp /usr/local /var") -> dict[str, str]:
+    """Give all names below *folders*: type, mode, owner, link; and digests where we write."""
+    every = f"find {folders} -xdev -printf '%p\\t%y %m %u:%g %l\\n'"
+    shown = laptop.run(every, timeout=60, check=True).stdout
+    names = dict(line.split("\t", 1) for line in shown.splitlines())
+    files = {path: what for path, what in contents(laptop).items() if not what.startswith("d ")}
+    own = re.compile(rf"{ACCOUNTS_FILES}|/etc/\.pwd\.lock")
+    return {path: what for path, what in (names | files).items() if not own.fullmatch(path)}
+
+
+def mortal(site: Site, deeds: tuple[str, ...]) -> Laptop:
+    """A laptop on which the setup can be killed before any of *deeds*."""
+    laptop = site.laptop()
+    for deed in deeds:
+        laptop.write(f"/usr/local/sbin/{deed}", KILLER, mode=0o755)
+    laptop.write("/run/turn", str(NEVER))
+    return laptop
+
+
+def test_killed_before_any_of_its_changes_it_can_be_undone_without_a_trace(site: Site) -> None:
+    laptop = mortal(site, DOING)
+    whole, before = tree(laptop, "/ /tmp"), tree(laptop)
+    deeds = killed_at(laptop, NEVER, UNATTENDED)
+    laptop.run(f"sh {SETUP} --uninstall --yes", check=True)
+    left = {"undisturbed": tree(laptop).items() ^ before.items()}
+
+    for turn in range(1, deeds + 1):
+        killed_at(laptop, turn, UNATTENDED)
+        laptop.write("/run/turn", str(NEVER))
+        laptop.run(f"sh {SETUP} --uninstall --yes", check=True)
+        left[f"before deed {turn}"] = tree(laptop).items() ^ before.items()
+
+    assert deeds > 25
+    assert {when: what for when, what in left.items() if what} == {}
+    assert tree(laptop, "/ /tmp") == whole
+
+
+def test_an_uninstall_that_is_killed_before_any_of_its_changes_is_finished_by_the_next(site: Site) -> None:
+    laptop = mortal(site, UNDOING)
+    before = tree(laptop)
+    killed_at(laptop, NEVER, UNATTENDED)
+    deeds = killed_at(laptop, NEVER, "--uninstall --yes")
+
+    left = {}
+    for turn in range(1, deeds + 1):
+        killed_at(laptop, NEVER, UNATTENDED)
+        killed_at(laptop, turn, "--uninstall --yes")
+        laptop.write("/run/turn", str(NEVER))
+        laptop.run(f"sh {SETUP} --uninstall --yes", check=True)
+        left[turn] = tree(laptop).items() ^ before.items()
+
+    assert deeds > 10
+    assert {when: what for when, what in left.items() if what} == {}
+
+
+def test_a_run_that_was_killed_leaves_nothing_to_the_next(site: Site) -> None:
+    laptop = mortal(site, DOING)
+    deeds = killed_at(laptop, NEVER, UNATTENDED)
+    laptop.run(f"sh {SETUP} --uninstall --yes", check=True)
+    killed_at(laptop, deeds, UNATTENDED)  # the register-key is there by now
+    left = laptop.exists(f"{PLACE}/register-key"), laptop.run("ls /tmp").stdout
+    laptop.write("/run/turn", str(NEVER))
+
+    done = laptop.run(f"sh {SETUP} {UNATTENDED}")
+
+    assert left[0]
+    assert left[1].startswith("bckpciuem.")
+    assert done.status == OK
+    assert laptop.run(f"ls /tmp; find / -xdev -name '*.setup'; ls {PLACE}/register-key").stdout == ""
+
+
+def test_what_another_setup_works_with_and_what_is_anothers_in_tmp_stays(site: Site) -> None:
+    laptop = site.laptop()
+    folders = "/tmp/bckpciuem.1.mine /tmp/bckpciuem.99999999.theirs"
+    laptop.run(f"mkdir -m 700 {folders}; chown cmartin /tmp/bckpciuem.99999999.theirs", check=True)
+    laptop.run("ln -s /home/cmartin /tmp/bckpciuem.99999998.link", check=True)
+
+    set_up(laptop)
+
+    assert laptop.run("ls /tmp").lines == [
+        "bckpciuem.1.mine", "bckpciuem.99999998.link", "bckpciuem.99999999.theirs",
+    ]  # fmt: skip
+    assert laptop.exists("/home/cmartin/.netrc")
+
+
+def test_a_folder_that_was_there_before_the_setup_stays(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run(f"mkdir {PLACE}", check=True)
+
+    set_up(laptop)
+    done = laptop.run(f"sh {SETUP} --uninstall --yes")
+
+    assert done.status == OK
+    assert laptop.run(f"ls -A {PLACE}").stdout == ""
+    assert laptop.exists(PLACE)
 
 
 def test_an_uninstall_leaves_what_others_have_put_there(site: Site) -> None:
@@ -1018,25 +1386,6 @@ def test_an_uninstall_can_keep_the_account_and_undo_it_later(site: Site) -> None
     assert (kept.status, account, gone.status) == (OK, 0, OK)
     assert laptop.run("getent passwd bckpciuem; getent group bckpciuem").stdout == ""
     assert not laptop.exists(PLACE)
-
-
-def test_an_uninstall_that_was_killed_is_finished_by_the_next(site: Site) -> None:
-    laptop = site.laptop()
-    before = without_accounts_files(laptop)
-    set_up(laptop)
-    lines = [line for line in set_up(laptop, "--uninstall --dry-run").lines if line.startswith("  ")]
-
-    for line in lines[::3]:
-        process = laptop.start(f"sh {SETUP} --uninstall --yes")
-        process.close()
-        while process.alive() and line not in process.output().partition(BEING_DONE)[2]:
-            time.sleep(0.002)
-        process.kill()
-    last = laptop.run(f"sh {SETUP} --uninstall --yes")
-
-    assert last.status == OK
-    assert without_accounts_files(laptop) == before
-    assert laptop.run("getent passwd bckpciuem; getent group bckpciuem").stdout == ""
 
 
 # ---------------------------------------------------------------- the wrapper, with real privileges

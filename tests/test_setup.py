@@ -1,5 +1,6 @@
 """setup.sh, function by function: replies, keys, addresses, languages, options; the lab has the whole."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -16,7 +17,8 @@ from backuppc_register.steps import Step
 SCRIPT = Path(__file__).resolve().parents[1] / "clients" / "setup.sh"
 TEXT = SCRIPT.read_text()
 FUNCTIONS = TEXT.removesuffix('\nmain "$@"\n')
-USAGE, LEFT_TO_DO, OLD_SYSTEM = 2, 7, 77
+AWK = r"awk (-v \S+ |-F: )*'.*?'"
+USAGE, LEFT_TO_DO, FULL_DISK_ACCESS, OLD_SYSTEM = 2, 7, 9, 77
 
 
 @pytest.fixture(scope="module")
@@ -205,11 +207,23 @@ def test_every_step_of_the_way_back_has_advice_of_its_own(work: Path, step: Step
     assert advice != other
 
 
-def test_a_folder_that_a_mac_hides_is_a_matter_of_full_disk_access(work: Path) -> None:
-    done = shell(work, 'SYSTEM=Darwin; advise_step folder; VERIFIED=no; TASK=verify; farewell')
+@pytest.mark.parametrize(("version", "where"), [("12.7.6", "sshd-keygen-wrapper"), ("15.4", "Sharing")])
+def test_a_folder_that_a_mac_hides_has_a_status_of_its_own_and_is_explained(
+    work: Path, version: str, where: str
+) -> None:
+    mac = f"sw_vers() {{ echo {version}; }}; SYSTEM=Darwin"
+
+    done = shell(work, f"{mac}; advise_step folder; VERIFIED=no; TASK=verify; farewell")
+
+    assert done.returncode == FULL_DISK_ACCESS
+    for told in ("macOS hides", "even from root", where, "--verify"):
+        assert told in done.stderr
+
+
+def test_what_else_is_left_to_do_comes_before_full_disk_access(work: Path) -> None:
+    done = shell(work, "SYSTEM=Darwin; todo a b; advise_step folder; VERIFIED=no; TASK=verify; farewell")
 
     assert done.returncode == LEFT_TO_DO
-    assert "full disk access" in done.stderr
 
 
 def test_what_the_server_shall_compare_is_what_sshd_has(work: Path) -> None:
@@ -306,6 +320,47 @@ def test_no_name_puts_a_control_character_on_the_terminal(work: Path, name: str)
 )  # fmt: skip
 def test_from_takes_addresses_and_networks_only(work: Path, text: str, good: bool) -> None:
     assert (shell(work, 'address_list "$1"', text).returncode == 0) is good
+
+
+@settings(max_examples=40, deadline=None)
+@given(name=st.text(min_size=1, max_size=30).filter(lambda name: "\0" not in name))
+@example(name="/srv/a b=c\\d/été")
+@example(name="/srv/*?[x]")
+def test_a_folder_is_compared_as_the_server_writes_it(work: Path, name: str) -> None:
+    assert shell(work, 'as_server_writes "$1"', name).stdout == reply.escape_field(name)
+
+
+@pytest.mark.parametrize(
+    ("folder", "saved", "inside"),
+    [
+        ("/home", "/home", True), ("/home", "/home/", True), ("/home/x", "/srv /home", True),
+        ("/home", "/", True), ("", "/", True), ("", "/home", False), ("/home", "/home/x", False),
+        ("/home2", "/home", False), ("/srv", "", False), ("/srv", "/home /opt", False),
+        ("/a.c", "/abc", False),
+    ],
+)  # fmt: skip
+def test_a_folder_is_saved_where_it_or_one_above_it_is(
+    work: Path, folder: str, saved: str, inside: bool
+) -> None:
+    assert (shell(work, 'is_in_one_of "$1" "$2"', folder, saved).returncode == 0) is inside
+
+
+@pytest.mark.parametrize("planted", ["nothing that is there", "a file", "a pipe"])
+def test_a_log_in_a_services_folder_follows_no_link_that_comes_at_the_last_moment(
+    tmp_path: Path, work: Path, planted: str
+) -> None:
+    target, log = tmp_path / "target", tmp_path / "log"
+    if planted == "a file":
+        target.write_text("mine\n")
+    elif planted == "a pipe":
+        os.mkfifo(target)
+    code = 'LOG=$1; mv() { :; }; ln -s "$2" "$1"; [ ! -p "$2" ] || exec 8<>"$2"; open_new_log; echo evil >&3'
+
+    done = shell(work, code, str(log), str(target))
+
+    assert done.returncode == USAGE
+    assert target.exists() is (planted != "nothing that is there")
+    assert planted != "a file" or target.read_text() == "mine\n"
 
 
 @pytest.mark.parametrize("logon", ["cmartin", "a", "_x", "A.b-c_9", "9lives", "a" * 64])
@@ -494,11 +549,41 @@ def test_another_system_is_told_in_one_sentence(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_help_is_what_stands_at_the_top_of_the_file() -> None:
-    header = TEXT[TEXT.index("#   --server") : TEXT.index("#\n# What was made")]
+HELP = {"en": "english", "fr": "french"}
 
-    shown = run("--help").stdout.splitlines()[2:]
-    assert "\n".join(f"# {line}".rstrip() for line in shown) == header.rstrip()
+
+def help_in(tongue: str) -> str:
+    done = run("--help", "--lang", tongue)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize("tongue", HELP)
+def test_help_tells_every_option_that_there_is(tongue: str) -> None:
+    taken = set(re.findall(r"--[a-z][a-z-]+", TEXT[TEXT.index("\noptions() {") : TEXT.index("\nonly() {")]))
+
+    assert set(re.findall(r"--[a-z][a-z-]+", help_in(tongue))) == taken - {"--no-colour"}
+
+
+def statuses_of(text: str) -> set[int]:
+    firsts = re.findall(r"^[0-9, ]+", text, re.MULTILINE)
+    return {int(number) for number in re.findall(r"\d+", " ".join(firsts))}
+
+
+@pytest.mark.parametrize("tongue", HELP)
+def test_every_exit_status_stands_in_help_and_docs_and_no_other(tongue: str) -> None:
+    shell_only = re.sub(AWK, "", TEXT, flags=re.DOTALL)
+    used = {int(number) for number in re.findall(r"\b(?:die|exit) (\d+)\b", shell_only)}
+    helped = help_in(tongue).split("\n\n")[-1].replace("  ", "")
+    page = (SCRIPT.parents[1] / f"docs/client/linux.{tongue}.md").read_text()
+    table = re.sub(r"^\| ?", "", page[page.index("|---|") :].split("\n\n")[0], flags=re.MULTILINE)
+
+    assert used == statuses_of(helped) == statuses_of(table)
+
+
+def test_help_is_the_top_of_the_file_and_stands_there_once() -> None:
+    assert TEXT.index("\nhelp_in_english() {") < 700
+    assert len(re.findall("^#? *--no-firewall  ", TEXT, re.MULTILINE)) == len(HELP)
 
 
 def test_the_version_is_told() -> None:
@@ -519,7 +604,7 @@ BASHISMS = [r"^\s*local\b", r"\[\[ ", r"^\s*echo\b", r"\bfunction\s+\w+\s*\{", r
 
 @pytest.mark.parametrize("bashism", BASHISMS)
 def test_the_script_is_plain_posix_shell(bashism: str) -> None:
-    without_awk = re.sub(r"awk (-v \S+ )*'.*?'", "", "\n".join(code_lines()), flags=re.DOTALL)
+    without_awk = re.sub(AWK, "", "\n".join(code_lines()), flags=re.DOTALL)
     lines = [line for line in without_awk.splitlines() if "=== " not in line and "NOPASSWD" not in line]
     marks = [line for line in lines if re.search(bashism, line)]
 
@@ -537,14 +622,14 @@ def test_a_cut_download_does_nothing() -> None:
 # What changes the computer, and is called by `change` alone.
 DEEDS = {
     "replace", "add_account", "install_packages", "set_shell", "switch_remote_login_on", "remove_account",
-    "remove_group", "switch_remote_login_off",
+    "remove_group", "switch_remote_login_off", "make_place", "bury_place",
 }  # fmt: skip
 WITHIN_DEEDS = {
     "add_linux_account", "add_mac_account", "apt_get", "ufw_rule", "no_ufw_rule", "firewalld_rule",
-    "no_firewalld_rule",
+    "no_firewalld_rule", "clear_rest", "remove_linux_account",
 }  # fmt: skip
 CHANGING = (
-    r"useradd|userdel|groupdel|usermod|mkdir|rmdir|chown|chmod|mv|rm|apt_get|service"
+    r"useradd|userdel|groupadd|groupdel|usermod|mkdir|rmdir|chown|chmod|mv|rm|apt_get|service"
     r"|systemctl .*(?:en|dis)able"
     r"|dscl . -(?:create|delete)|dseditgroup -o edit|launchctl (?:en|dis)able|systemsetup|zypper --|pacman --"
     r"|semanage fcontext -[ad]|restorecon -RF |ufw (?:--force )?(?:allow|delete)|firewall-cmd .*--(?:add|rem)"
@@ -558,7 +643,7 @@ def test_every_change_passes_through_one_word() -> None:
     for line in code_lines():
         if match := re.match(r"(\w+)\(\) \{", line):
             inside = match[1]
-        if changing.match(line) and inside not in DEEDS | WITHIN_DEEDS | {"tidy"}:
+        if changing.match(line) and inside not in DEEDS | WITHIN_DEEDS | {"tidy", "open_new_log"}:
             offenders.append(line)
 
     assert not offenders

@@ -16,7 +16,7 @@ FUNCTIONS = SCRIPT.read_text().removesuffix('\nmain "$@"\n')
 UNSUPPORTED = 77
 # What the functions use of a system without changing it.
 TOOLS = ("awk", "cat", "chmod", "cmp", "cut", "grep", "head", "ls", "mkdir", "mktemp", "mv", "printf", "rm",
-         "sed", "sh", "sort", "tail", "tr", "true", "touch")  # fmt: skip
+         "rmdir", "sed", "sh", "sort", "tail", "tr", "true", "touch")  # fmt: skip
 
 OS_RELEASE = {
     "debian": "ID=debian\n",
@@ -347,6 +347,98 @@ def test_a_mac_account_from_a_directory_is_not_adopted(mac: Place) -> None:
     assert done.returncode == 1
     assert "directory" in done.stderr
     assert not [line for line in mac.asked("dscl") if "-create" in line]
+
+
+MAC_GROUP = """
+case "$1 $2 $3" in
+    ". -read /Groups/bckpciuem")
+        case $4 in
+            PrimaryGroupID) echo "PrimaryGroupID: NUMBER" ;;
+            GroupMembership) MEMBERS ;;
+        esac ;;
+    "/Search -read /Groups/bckpciuem") echo "PrimaryGroupID: NUMBER" ;;
+    ". -list /Users") printf '_www 70\\ncmartin OWN\\n' ;;
+    ". -list /Groups") printf 'wheel 0\\nbckpciuem NUMBER\\n' ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "own", "members", "told"),
+    [
+        ("497", "20", ":", ""),
+        ("497", "20", "echo 'GroupMembership: bckpciuem'; echo 'No such key: NestedGroups'", ""),
+        ("497", "20", "echo 'GroupMembership: bckpciuem cmartin'", ": cmartin."),
+        ("497", "20", "printf 'NestedGroups:\\n ABCD-EF12\\nRecordName: us\\n'", ": ABCD-EF12."),
+        ("497", "497", ":", ": cmartin."),
+        ("501", "20", ":", "number 501"),
+        ("0", "20", ":", "number 0"),
+    ],
+)  # fmt: skip
+def test_a_group_of_a_mac_is_taken_only_if_nobody_is_in_it(
+    mac: Place, number: str, own: str, members: str, told: str
+) -> None:
+    script = MAC_GROUP.replace("NUMBER", number).replace("OWN", own).replace("MEMBERS", members)
+    mac.shim("dscl", script)
+
+    done = mac.run("know_system; judge_account", system="Darwin")
+
+    assert done.returncode == (1 if told else 0), done.stderr
+    assert told in done.stderr
+
+
+def test_a_group_of_a_macs_directory_is_not_taken(mac: Place) -> None:
+    mac.shim("dscl", 'case "$1 $2" in "/Search -read") echo "PrimaryGroupID: 300" ;; *) exit 56 ;; esac')
+
+    done = mac.run("know_system; judge_account", system="Darwin")
+
+    assert (done.returncode, "directory" in done.stderr) == (1, True)
+
+
+def test_a_group_of_a_directory_is_not_taken(place: Place) -> None:
+    place.shim("getent", 'case "$*" in "group bckpciuem") echo "bckpciuem:*:300:" ;; *) exit 2 ;; esac')
+
+    done = place.run("judge_account")
+
+    assert (done.returncode, "directory" in done.stderr) == (1, True)
+
+
+def test_a_member_that_only_a_directory_tells_of_is_a_member(place: Place) -> None:
+    """Entries of files and of LDAP are merged where nsswitch.conf says so."""
+    files = '"-s files group bckpciuem") echo "bckpciuem:x:300:" ;;'
+    merged = '"group bckpciuem") echo "bckpciuem:x:300:cmartin" ;;'
+    place.shim("getent", f'case "$*" in {files} {merged} *) exit 2 ;; esac')
+
+    done = place.run("judge_account")
+
+    assert (done.returncode, ": cmartin." in done.stderr) == (1, True)
+
+
+def test_a_mac_has_its_var_lib_made_with_the_place_and_taken_away_with_it(mac: Place) -> None:
+    var = mac.folder / "var"
+    var.mkdir()
+    mac.shim("chown")
+    mac.shim("sync")
+    code = f"know_system; PLACE={var}/lib/bckpciuem; RECEIPT=$PLACE/receipt; keys_file() {{ :; }}"
+
+    made = mac.run(f"{code}; group_exists() {{ false; }}; open_receipt", system="Darwin")
+    receipt = (var / "lib/bckpciuem/receipt").read_text()
+    undone = mac.run(f"{code}; undo_folder $PLACE; undo_folder {var}/lib", system="Darwin")
+
+    assert (made.returncode, undone.returncode) == (0, 0), (made.stderr, undone.stderr)
+    assert receipt == f"folder {var}/lib\nfolder {var}/lib/bckpciuem\n"
+    assert list(var.iterdir()) == []
+
+
+def test_half_a_mac_account_is_undone_too(mac: Place) -> None:
+    half = '"-read RecordName") echo "RecordName: bckpciuem" ;;'
+    mac.shim("dscl", f'case "$2 $4" in {half} -read*) exit 56 ;; esac')
+
+    done = mac.run("know_system; undo account bckpciuem; undo group bckpciuem", system="Darwin")
+
+    assert done.returncode == 0, done.stderr
+    deleted = [line for line in mac.asked("dscl") if "-delete" in line]
+    assert deleted == ["dscl . -delete /Users/bckpciuem", "dscl . -delete /Groups/bckpciuem"]
 
 
 KEYSCAN = "[ -e FOLDER/listening ] && echo 127.0.0.1 ssh-ed25519 AAAA"
