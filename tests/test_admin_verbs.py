@@ -13,7 +13,7 @@ from backuppc_register.host_key import HostKey
 from backuppc_register.state.host_folder import HostFolders
 
 NEW_KEY = HostKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIGPeQOQtU0S7VCm9x3cQoW3sX2lU1TSC3cO4kqFhRvA1")
-PAST, KEYS = "2026-01-01T00:00:00+00:00", "AUTHORIZED_KEYS"
+KEYS = "AUTHORIZED_KEYS"
 
 # What each verb is for: it lists, it only looks, or it changes something by each of these command lines.
 LISTS = {"register-key", "list", "show", "check", "log", "reconcile", "diagnose"}
@@ -55,11 +55,12 @@ def site(people):
         text = made.config.read_text()
         text = text.replace("ldap://127.0.0.1:1", f"ldap://127.0.0.1:{people.port}")
         made.config.write_text(text.replace('"dc=univ-brest,dc=fr"', f'"{BASE}"'))
-        for host in ("dormeur", "lost"):
+        for host in ("dormeur", "lost", "retired", "due"):
             made.add_host(host)
         for host in ("retired", "due"):
-            made.add_host(host, retired=PAST, purge=PAST if host == "due" else "")
             made.add_backups(host, ("full", int(time.time()) - 86400, 3, 0))
+        made.run("retire", "retired")
+        made.run("purge", "due", "--days", "0", "--yes", "due")
         HostFolders(made.state).offer("dormeur", NEW_KEY)
         (made.folder / "syslog").write_text("")
         made.run("register-key", "add", "main", "--authorized-keys", made.authorized_keys)

@@ -144,7 +144,7 @@ def reasons(tree):
             yield next(word.value for word in node.keywords if word.arg == "reason")
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
             yield node.value
-        elif isinstance(node, ast.FunctionDef) and node.name == "why_missing":
+        elif isinstance(node, ast.FunctionDef) and node.name in ("why_missing", "objection"):
             yield from (inner for inner in ast.walk(node) if isinstance(inner, ast.JoinedStr))
 
 
