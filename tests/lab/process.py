@@ -97,7 +97,9 @@ class Process:
 
     def signal(self, number: int) -> None:
         """Send a signal to the command and to all that it has started and that has not become a daemon."""
-        for pid in descendants(self._popen.pid):
+        # `nsenter` stops itself with its command, and would never go on by itself.
+        itself = [self._popen.pid] if number == signal.SIGCONT else []
+        for pid in itself + descendants(self._popen.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 

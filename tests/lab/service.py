@@ -1,5 +1,6 @@
 """A daemon of a host, which a test can stop, start again and read the words of."""
 
+import signal
 from collections.abc import Callable, Sequence
 
 from .host import Host
@@ -48,6 +49,16 @@ class Service:
         """End it, with what it has started, and wait for that. Raises LabError."""
         if self._process:
             self._process.stop()
+
+    def hang(self) -> None:
+        """Let it stand still, with all that is its own: whoever asks it waits."""
+        if self._process:
+            self._process.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Undo `hang`."""
+        if self._process:
+            self._process.signal(signal.SIGCONT)
 
     def restart(self) -> None:
         """Stop it and start it again. Raises LabError."""
