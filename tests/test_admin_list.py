@@ -1,5 +1,6 @@
 """The verb `list`: the hosts, filtered."""
 
+import shutil
 import time
 
 import pytest
@@ -71,6 +72,29 @@ def test_json_has_everything(site):
     assert told["key"].startswith("SHA256:")
     assert [backup["kind"] for backup in told["backups"]] == ["full", "partial"]
     assert told["last_backup"]["files"] == 510
+
+
+def test_when_the_next_backup_is_due_is_told_in_json_and_in_a_wide_table():
+    with admin_site() as site:
+        shutil.copy("/usr/share/backuppc/conf/config.pl", site.folder / "etc/config.pl")
+        for host in ("dormeur", "mimosa", "sirene", "calmar"):
+            site.add_host(host)
+            site.add_backups(host, ("full", NOW - 2 * DAY, 510, 0), ("incr", NOW, 3, 9))
+        site.add_host("orphan", line=False)
+        (site.folder / "etc/mimosa.pl").write_text("$Conf{BackupsDisable} = 1;")
+        (site.folder / "etc/sirene.pl").write_text("$Conf{")
+        (site.folder / "etc/calmar.pl").write_text("exit(0);")
+
+        told = {one["host"]: one["next"] for one in site.told("list")}
+        wide = site.run("list", "--wide").stdout.splitlines()
+
+    assert told["dormeur"].endswith(", or BackupPC's first wakeup after that")
+    assert told["mimosa"] == "never: its backups are switched off"
+    assert told["orphan"] == "never: no hosts line"
+    assert "syntax error" in told["sirene"]
+    assert "end the program that reads them" in told["calmar"]
+    assert " NEXT " in wide[0]
+    assert "switched off" in next(row for row in wide if row.startswith("mimosa"))
 
 
 def test_nothing_is_changed(site):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from admin_door import admin_site
 
-from backuppc_register.admin.show import due_at
+from backuppc_register.admin.next_backup import due_at
 from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.effective_config import Settings
 
@@ -51,6 +51,12 @@ def test_a_host_that_nobody_knows_is_a_no(site):
 
     assert done.returncode == 1
     assert "neither a hosts line nor a folder" in done.stdout
+
+
+def test_a_host_that_nobody_knows_is_a_no_in_json_too(site):
+    told = site.told("show", "dorm")
+
+    assert (told["host"], "neither a hosts line nor a folder" in told["error"]) == ("dorm", True)
 
 
 @pytest.mark.parametrize("name", ["../etc", "", "a b", "é"])

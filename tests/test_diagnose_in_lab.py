@@ -207,6 +207,14 @@ BROKEN = {
         f"chown root {ETC}/dormeur.pl; chmod 600 {ETC}/dormeur.pl", f"chown backuppc {ETC}/dormeur.pl",
         "settings-files", "red", "closed to backuppc: /etc/backuppc/dormeur.pl",
     ),
+    "a host's .pl has a mistake": (
+        f"cp -a {ETC}/dormeur.pl /root/edited; echo '$Conf{{' >> {ETC}/dormeur.pl", back(f"{ETC}/dormeur.pl"),
+        "host-settings", "red", "dormeur (Couldn't execute /etc/backuppc/dormeur.pl: ",
+    ),
+    "a host's .pl never ends": (
+        f"cp -a {ETC}/dormeur.pl /root/edited; echo 'sleep(60);' >> {ETC}/dormeur.pl",
+        back(f"{ETC}/dormeur.pl"), "host-settings", "red", "dormeur (it takes too long)",
+    ),
     "everybody can write config.pl": (
         f"chmod 666 {ETC}/config.pl", f"chmod 644 {ETC}/config.pl",
         "settings-files", "red", "everybody can write /etc/backuppc/config.pl",

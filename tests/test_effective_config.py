@@ -69,6 +69,43 @@ def site(tmp_path):
 # settings
 
 
+def test_the_settings_of_many_are_read_at_once_and_one_that_is_broken_spoils_no_other(site):
+    broken = {
+        "a": "$Conf{",
+        "b": "exit(0);",
+        "c": "die('no');",
+        "d": "$Conf{BackupsDisable} = 1;",
+        "e": "sleep(9);",
+    }
+    for host, perl in broken.items():
+        site.add(perl, f"{host}.pl")
+
+    told = site.effective.each([*broken, "dormeur", "sirene"], 20)
+
+    assert list(told) == [*broken, "dormeur", "sirene"]
+    assert "syntax error" in told["a"]
+    assert told["b"] == "its settings end the program that reads them"
+    assert "no at " in told["c"]
+    assert told["d"].disabled
+    assert told["e"] == "it takes too long"
+    assert (told["dormeur"], told["sirene"]) == (site.read(), site.read("sirene"))
+
+
+def test_of_many_those_are_left_out_for_whom_the_time_did_not_suffice(site):
+    for host in ("a", "b"):
+        site.add("$SIG{ALRM} = 'IGNORE'; my $end = time() + 9; 1 while time() < $end;", f"{host}.pl")
+
+    assert list(site.effective.each(["dormeur", "a", "b", "sirene"], 2)) == ["dormeur"]
+
+
+@pytest.mark.parametrize("perl", ["$Conf{", "exit(0);"])
+def test_a_mistake_in_the_settings_of_all_is_a_fault_of_all(site, perl):
+    site.add(perl, "config.pl")
+
+    with pytest.raises(Misconfigured):
+        site.effective.each(["dormeur", "sirene"], 10)
+
+
 def test_what_we_have_written_is_what_backuppc_reads(site):
     settings = site.read()
 

@@ -2,9 +2,9 @@
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from backuppc_register.admin import directory, options, overview
+from backuppc_register.admin import directory, next_backup, options, overview
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.overview import View, moment
 from backuppc_register.admin.table import Columns
@@ -14,21 +14,24 @@ SUMMARY = "list the hosts"
 EXAMPLE = "backuppc-register-admin list --not-backed-up 14"
 
 _NAMES = ("HOST", "PERSON", "OS", "REGISTERED", "VERIFIED", "LAST BACKUP", "FILES", "ERRORS", "NOTE")
-_MORE = ("NAME", "ADDRESS", "KEY", "HOST KEY")
+_MORE = ("NEXT", "NAME", "ADDRESS", "KEY", "HOST KEY")
 _LEAVE = ("REGISTERED", "VERIFIED", "OS", "FILES", "ERRORS", "LAST BACKUP", "PERSON", "NOTE")
 _CUT = {"PERSON": 8, "NOTE": 12}
-_COLUMNS = Columns(_NAMES, _LEAVE, _CUT)
+_COLUMNS = Columns(_NAMES, leave=_LEAVE, cut=_CUT)
 _WIDE = Columns(
-    (*_NAMES, *_MORE), (*_LEAVE[:5], "HOST KEY", "KEY", "ADDRESS", *_LEAVE[5:7], "NAME", "NOTE"), _CUT
+    (*_NAMES, *_MORE),
+    leave=(*_LEAVE[:5], "HOST KEY", "KEY", "ADDRESS", *_LEAVE[5:7], "NEXT", "NAME", "NOTE"),
+    cut={**_CUT, "NEXT": 16},
 )
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A host, and what the directory says of its person where it was asked."""
+    """A host; if asked, what the directory says of its person, and when its next backup is *due*."""
 
     view: View
     gone: str = ""
+    due: str = ""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host-without-key", action="store_true", help="only hosts lines without a key pair of ours"
     )
-    more = "more columns, as many as fit: names, addresses, fingerprints"
+    more = "more columns, as many as fit: next backup, names, addresses, fingerprints"
     parser.add_argument("--wide", action="store_true", help=more)
     options.add_json(parser)
 
@@ -58,8 +61,11 @@ def run(context: Context, options: argparse.Namespace) -> int:
     wanted = list(_filters(options))
     fitting = (view for view in overview.views(context) if all(fits(view) for fits in wanted))
     rows = list(_gone(context, fitting) if options.person_gone else map(_Row, fitting))
+    if options.json or options.wide:
+        due = next_backup.of(context, [row.view for row in rows])
+        rows = [replace(row, due=due[row.view.host]) for row in rows]
     if options.json:
-        context.json([row.view.json() | _said_of_person(row, options) for row in rows])
+        context.json([row.view.json() | _said_besides(row, options) for row in rows])
         return 0
     columns = _WIDE if options.wide else _COLUMNS
     context.table(columns, (_cells(row)[: len(columns.names)] for row in rows))
@@ -117,8 +123,8 @@ def _gone(context: Context, views: Iterable[View]) -> Iterator[_Row]:
             yield _Row(view, said)
 
 
-def _said_of_person(row: _Row, options: argparse.Namespace) -> dict[str, str]:
-    return {"person_gone": row.gone} if options.person_gone else {}
+def _said_besides(row: _Row, options: argparse.Namespace) -> dict[str, str]:
+    return {"next": row.due} | ({"person_gone": row.gone} if options.person_gone else {})
 
 
 def _cells(row: _Row) -> tuple[str, ...]:
@@ -134,6 +140,7 @@ def _cells(row: _Row) -> tuple[str, ...]:
         str(last.files) if last else "-",
         str(last.errors) if last else "-",
         notes,
+        row.due or "-",
         (record.full_name if record else "") or "-",
         (record.address if record else "") or "-",
         view.key or "-",

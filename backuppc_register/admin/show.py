@@ -2,23 +2,20 @@
 
 import argparse
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 
-from backuppc_register.admin import options, overview
+from backuppc_register.admin import next_backup, options, overview
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.list_hosts import note
 from backuppc_register.admin.overview import View, moment
 from backuppc_register.admin.table import Columns
 from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.daemon import Daemon
-from backuppc_register.backuppc.effective_config import EffectiveConfig, Settings
-from backuppc_register.errors import RegisterError
 from backuppc_register.state.records import Record
 
 SUMMARY = "show all that is known of one host"
 EXAMPLE = "backuppc-register-admin show dormeur"
 
-_WITHIN = 5.0  # seconds for BackupPC's daemon, and for its Perl
+_WITHIN = 5.0  # seconds for BackupPC's daemon
 _BACKUPS = 10  # of the last ones, shown in a table
 _COLUMNS = Columns(
     ("BACKUP", "KIND", "STARTED", "MINUTES", "FILES", "MB", "ERRORS"),
@@ -38,11 +35,12 @@ def run(context: Context, options: argparse.Namespace) -> int:
     host = options.host.lower()
     known = overview.names(context)
     if host not in known:
-        context.say(f"{host} has neither a hosts line nor a folder in our state.")
+        nobody = f"{host} has neither a hosts line nor a folder in our state."
+        context.json({"host": host, "error": nobody}) if options.json else context.say(nobody)
         return 1
     view = overview.view(context, host, known[host])
     status = Daemon(context.config.backuppc.socket).status(host, _WITHIN)
-    due = _next(view, context)
+    due = next_backup.of(context, [view])[host]
     if options.json:
         context.json(view.json() | {"note": note(view), "backuppc": status, "next": due})
         return 0
@@ -113,32 +111,6 @@ def _backuppc(view: View, status: dict[str, str], due: str) -> Iterator[tuple[st
         yield "BackupPC", " ".join(word for word in words if word)
     else:
         yield "BackupPC", "does not know it, or does not run"
-
-
-def _next(view: View, context: Context) -> str:
-    """Return in words when BackupPC will make the next backup by itself (BackupPC_dump's rule)."""
-    if not view.lines:
-        return "never: no hosts line"
-    try:
-        settings = EffectiveConfig(context.config.backuppc).read(view.host, _WITHIN)
-    except RegisterError as error:
-        return f"BackupPC does not tell its settings: {error.detail or error}"
-    if settings.disabled:
-        return "never: its backups are switched off"
-    due = due_at(view.backups, settings)
-    if due is None or due <= datetime.now(due.tzinfo):
-        return "due: when BackupPC wakes up and the host answers"
-    return f"{moment(due)}, or BackupPC's first wakeup after that"
-
-
-def due_at(known: tuple[Backup, ...], settings: Settings) -> datetime | None:
-    """Return from when on the next backup is due, None for at once."""
-    full = [one.started for one in known if one.kind == "full"]
-    any_kind = [one.started for one in known if one.kind in {"full", "incr"}]
-    if not full:
-        return None
-    due = max(full) + timedelta(days=settings.full_period)
-    return min(due, max(any_kind) + timedelta(days=settings.incr_period))
 
 
 def _cells(one: Backup) -> tuple[object, ...]:

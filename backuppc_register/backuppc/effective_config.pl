@@ -1,7 +1,8 @@
 # What BackupPC's own code says about a host: QUESTION HOST CONFDIR TOPDIR LIBRARY [FILE], FILE being read in the
 # place of the host's own.
 # `settings` and `alive` answer in JSON, one object a line; the last one counts. It comes before a wait too, so
-# that whoever loses patience knows what for.
+# that whoever loses patience knows what for. `each` answers with a line of settings for each host that FILE names,
+# HOST being the seconds that one may take.
 use strict;
 use warnings;
 
@@ -27,24 +28,24 @@ $bpc->{storage} = BackupPC::Storage->new($paths);
 delete @ENV{qw(IFS CDPATH ENV BASH_ENV)};
 
 no warnings;    # BackupPC's own code has none
-if ( defined($proposed) ) {
+if ( defined($proposed) && $question ne 'each' ) {
     my $path = \&BackupPC::Storage::Text::ConfigPath;
     *BackupPC::Storage::Text::ConfigPath = sub { defined($_[1]) ? $proposed : $path->(@_) };
 }
-if ( defined(my $error = $bpc->ConfigRead($client)) ) {
-    say_that(problem => $error);
-    exit(0);
-}
-my %Conf = $bpc->Conf();
+my ( %Conf, @clients );
 
 # BackupPC hands the bytes of its files on as they are; JSON is made of characters.
 sub characters { my ($bytes) = @_; utf8::decode($bytes); $bytes }
 
 sub list { my ($value) = @_; ref($value) eq 'ARRAY' ? @$value : () }
 
-# BackupPC_dump's list of hosts to check.
-my @clients = ref($Conf{ClientNameAlias}) eq 'ARRAY' ? @{$Conf{ClientNameAlias}}
-    : $Conf{ClientNameAlias} ne '' ? ($Conf{ClientNameAlias}) : ($client);
+# Takes the settings, which are read, as those of $client.
+sub taken {
+    %Conf = $bpc->Conf();
+    # BackupPC_dump's list of hosts to check.
+    @clients = ref($Conf{ClientNameAlias}) eq 'ARRAY' ? @{$Conf{ClientNameAlias}}
+        : $Conf{ClientNameAlias} ne '' ? ($Conf{ClientNameAlias}) : ($client);
+}
 
 sub settings {
     # BackupPC_dump: FullPeriod -1 and -2 are the older way to switch backups off.
@@ -63,6 +64,7 @@ sub settings {
     my @shares = ref($Conf{RsyncShareName}) eq 'ARRAY' ? @{$Conf{RsyncShareName}} : ($Conf{RsyncShareName});
     @shares = map({ $paths->{$_} ne '' ? $paths->{$_} : $paths->{'*'} ne '' ? $paths->{'*'} : $_ } @shares);
     say_that(
+        host        => $client,
         xfer_method => "$Conf{XferMethod}",
         disabled    => $disabled ? JSON::PP::true() : JSON::PP::false(),
         clients     => [map({ "$_" } @clients)],
@@ -97,4 +99,33 @@ sub alive {
     say_that(%problem);
 }
 
-$question eq 'alive' ? alive() : settings();
+# The settings of all hosts are read once, as ConfigRead does it; then each host has a process of its own: one whose
+# settings end Perl, or take for ever, spoils nobody else's.
+sub each_host {
+    my $seconds = $client;
+    open(my $names, '<', $proposed) or die("no names: $!\n");
+    chomp(my @names = <$names>);
+    foreach my $name ( @names ) {
+        my $child = fork() // die("no further process: $!\n");
+        if ( !$child ) {
+            alarm($seconds);
+            $client = $name;
+            my ($error, $conf) = $bpc->{storage}->ConfigDataRead($name, $bpc->{Conf});
+            $bpc->{Conf} = $conf;
+            defined($error) ? say_that(host => $name, problem => $error) : (taken(), settings());
+            exit(0);
+        }
+        waitpid($child, 0);
+        say_that(host => $name, problem => 'it takes too long') if ( ($? & 127) == 14 );
+    }
+}
+
+my $error = $bpc->ConfigRead($question eq 'each' ? undef : $client);
+if ( defined($error) ) {
+    say_that(problem => $error);
+} elsif ( $question eq 'each' ) {
+    each_host();
+} else {
+    taken();
+    $question eq 'alive' ? alive() : settings();
+}

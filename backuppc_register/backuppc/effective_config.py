@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,9 @@ from backuppc_register.errors import Misconfigured
 from backuppc_register.steps import Step, failed
 
 _PROGRAM = "backuppc/effective_config.pl"
-_LONGEST = 1 << 20  # bytes that its programs may say
+_LONGEST = 1 << 26  # bytes that its programs may say
 _TOO_LONG = "it took too long"
+_FOR_ONE = 2  # seconds of many hosts' time
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,28 @@ class EffectiveConfig:
         except (KeyError, TypeError, ValueError) as error:
             raise Misconfigured(detail=f"BackupPC's settings cannot be understood: {error!r}") from error
 
+    def each(self, hosts: Sequence[str], within: float) -> dict[str, Settings | str]:
+        """Return the settings of *hosts*, or why BackupPC cannot read those of one.
+
+        Those for whom *within* seconds did not suffice are left out.
+
+        Raises Misconfigured where BackupPC cannot read its settings for all hosts.
+        """
+        names = "".join(f"{host}\n" for host in hosts).encode("utf-8", "surrogateescape")
+        said, complaint = self._run("each", str(_FOR_ONE), within, names)
+        try:
+            told = [json.loads(row) for row in said.split(b"\n")[:-1]]
+            read = {row["host"]: row.get("problem") or _settings(row) for row in told if "host" in row}
+        except (KeyError, TypeError, ValueError) as error:
+            raise Misconfigured(detail=f"BackupPC's settings cannot be understood: {error!r}") from error
+        if problem := next((row["problem"] for row in told if "host" not in row), ""):
+            raise Misconfigured(detail=problem)
+        if complaint == _TOO_LONG or len(said) == _LONGEST:
+            return read
+        if not read and hosts:
+            raise Misconfigured(detail=f"BackupPC's Perl does not tell its settings: {complaint}")
+        return dict.fromkeys(hosts, "its settings end the program that reads them") | read
+
     def alive(self, host: str, within: float, proposed: bytes | None = None) -> str:
         """Return which of the host's names BackupPC would go to: the first that it can ping, by its own ping.
 
@@ -87,10 +110,7 @@ class EffectiveConfig:
 
     def _ask(self, question: str, host: str, within: float, proposed: bytes | None) -> dict[str, Any]:
         """Return the last whole line that the Perl says; it says before each wait what it would wait for."""
-        places = (self._places.config_dir, self._places.data_dir, self._library)
-        command = ["perl", os.fspath(resources.find(_PROGRAM)), question, host, *map(os.fspath, places)]
-        with _unwritten(proposed) as files:
-            said, complaint = _run([*command, *(f"/dev/fd/{number}" for number in files)], within, files)
+        said, complaint = self._run(question, host, within, proposed)
         last = said.rpartition(b"\n")[0].rpartition(b"\n")[2]
         if not last and complaint == _TOO_LONG:
             raise failed(Step.SETTINGS, host, detail=f"BackupPC's Perl: {complaint}")
@@ -99,6 +119,12 @@ class EffectiveConfig:
         except ValueError as error:
             raise Misconfigured(detail=f"BackupPC's Perl does not tell its settings: {complaint}") from error
         return told if isinstance(told, dict) else {}
+
+    def _run(self, question: str, host: str, within: float, content: bytes | None) -> tuple[bytes, str]:
+        places = (self._places.config_dir, self._places.data_dir, self._library)
+        command = ["perl", os.fspath(resources.find(_PROGRAM)), question, host, *map(os.fspath, places)]
+        with _unwritten(content) as files:
+            return _run([*command, *(f"/dev/fd/{number}" for number in files)], within, files)
 
 
 def route(ssh: str, arguments: tuple[str, ...], client: str, within: float) -> Route:

@@ -3,17 +3,20 @@
 import os
 import re
 import stat
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from backuppc_register import programs, resources
-from backuppc_register.backuppc import hosts
+from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.daemon import Daemon
+from backuppc_register.backuppc.effective_config import EffectiveConfig
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 
 _WITHIN = 3.0  # seconds
+_FOR_HOSTS = 10.0  # seconds, for all hosts' own settings
 _ASKED = 5  # hosts that the running BackupPC is asked for
 _HARDEN = "Append packaging/backuppc-hardening.pl to config.pl: backuppc-register-admin init does."
 _HOSTS = "Is [backuppc] hosts right? Else put that file back from a copy; hosts.old beside it may be older."
@@ -141,6 +144,22 @@ def _a_group_writes(status: os.stat_result) -> bool:
     return bool(status.st_mode & stat.S_IWGRP) and status.st_gid not in (0, os.getgid())
 
 
+@otherwise("See [backuppc] config_dir, and who may enter it.")
+def host_settings(situation: Situation) -> Iterator[Answer]:
+    """Look whether BackupPC can read what each host's own .pl changes, as far as the time allows."""
+    places = situation.config.backuppc
+    known = sorted({line.host for line in situation.lines if host_config.exists(places, line.host)})
+    if not known or not situation.known_settings:
+        return  # `backuppc-config` tells
+    start = int(time.time() // 600) % len(known)
+    told = EffectiveConfig(places).each(known[start:] + known[:start], _FOR_HOSTS)
+    problems = [f"{host} ({why})" for host, why in sorted(told.items()) if isinstance(why, str)]
+    if problems:
+        advice = f"Mend their .pl in {places.config_dir}: no backup of them is made until then."
+        yield red(f"BackupPC cannot read the settings of {some(problems, '; ')}", advice)
+    yield green(f"the settings of {len(told)} of {len(known)} hosts looked at")
+
+
 @otherwise("See [backuppc] data_dir: is its disk mounted?")
 def top_dir(situation: Situation) -> Iterator[Answer]:
     """Look whether our data_dir is BackupPC's: else hosts with backups look as if they had none."""
@@ -253,6 +272,7 @@ CHECKS = {
     "lock": lock,
     "backuppc-config": settings,
     "settings-files": perl_files,
+    "host-settings": host_settings,
     "top-dir": top_dir,
     "web-editor": web_editor,
     "admin-users": admin_users,

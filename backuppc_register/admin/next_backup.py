@@ -1,0 +1,47 @@
+"""When BackupPC will make the next backup of a host by itself."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from backuppc_register.admin.context import Context
+from backuppc_register.admin.overview import View, moment
+from backuppc_register.backuppc.backups import Backup
+from backuppc_register.backuppc.effective_config import EffectiveConfig, Settings
+from backuppc_register.errors import RegisterError
+
+_WITHIN = 5.0, 60.0  # seconds for BackupPC's Perl: for one host, for all
+
+
+def of(context: Context, views: Sequence[View]) -> dict[str, str]:
+    """Return for the host of each of *views* in words when its next backup is due (BackupPC_dump's rule)."""
+    asked = [view.host for view in views if view.lines]
+    told: dict[str, Settings | str] = {}
+    if asked:
+        try:
+            told = EffectiveConfig(context.config.backuppc).each(asked, _WITHIN[len(asked) > 1])
+        except RegisterError as error:
+            told = dict.fromkeys(asked, error.detail or error.message())
+    return {view.host: _words(view, told.get(view.host, "it took too long")) for view in views}
+
+
+def _words(view: View, settings: Settings | str) -> str:
+    if not view.lines:
+        return "never: no hosts line"
+    if isinstance(settings, str):
+        return f"BackupPC does not tell its settings: {settings}"
+    if settings.disabled:
+        return "never: its backups are switched off"
+    due = due_at(view.backups, settings)
+    if due is None or due <= datetime.now(due.tzinfo):
+        return "due: when BackupPC wakes up and the host answers"
+    return f"{moment(due)}, or BackupPC's first wakeup after that"
+
+
+def due_at(known: tuple[Backup, ...], settings: Settings) -> datetime | None:
+    """Return from when on the next backup is due, None for at once."""
+    full = [one.started for one in known if one.kind == "full"]
+    any_kind = [one.started for one in known if one.kind in {"full", "incr"}]
+    if not full:
+        return None
+    due = max(full) + timedelta(days=settings.full_period)
+    return min(due, max(any_kind) + timedelta(days=settings.incr_period))
