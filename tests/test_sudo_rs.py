@@ -68,6 +68,21 @@ def test_the_account_may_start_the_helper_and_nothing_else(site: tuple[Server, L
     assert let == []
 
 
+@pytest.mark.parametrize("status", [23, 24, 25])
+def test_rsyncs_exit_status_comes_through_sudo_rs(site: tuple[Server, Laptop], status: int) -> None:
+    dugong, laptop = site
+    config = laptop.read("/etc/bckpciuem.conf")
+    laptop.write("/usr/local/bin/rsync", f"#!/bin/sh\nexit {status}\n", mode=0o755)
+    laptop.write("/etc/bckpciuem.conf", config.replace("/usr/bin/rsync", "/usr/local/bin/rsync"))
+
+    ssh = f"ssh -F /var/lib/backuppc-register/hosts/{laptop.name}/ssh_config {laptop.fqdn}"
+    ended = dugong.run(f"{ssh} rsync --server --sender -re.iLsfxC . /home/", user="backuppc").status
+    laptop.write("/etc/bckpciuem.conf", config)
+    laptop.run(["rm", "/usr/local/bin/rsync"], check=True)
+
+    assert ended == status
+
+
 def test_its_backups_are_whole(site: tuple[Server, Laptop]) -> None:
     dugong, laptop = site
     (full,) = dugong.backups(laptop.name)
