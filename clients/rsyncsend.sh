@@ -395,13 +395,14 @@ without_links() {    # PATH
     printf '%s' "${at:-/}"
 }
 
-# Stand in the folder rather than name it: nobody can put a symbolic link in its place afterwards.
+# Stand in the folder rather than name it: nobody can put another one, or a symbolic link, in its place afterwards.
 enter() {    # FOLDER
+    local rest=${1#"${ROOM%/}"}
     stand_in "$ROOM" || unavailable "$(shown "$ROOM") cannot be opened"
     ROOM_IS=$HERE
     reached "$ROOM"
     ROOM_OWNER=$(owner_here)
-    step "$1"
+    step "./${rest#/}"
 }
 
 # That we stand where PATH leads by itself: who restores through a link of somebody's writes where that one wants.
@@ -411,10 +412,10 @@ reached() {    # PATH
 }
 
 step() {    # FOLDER
-    stand_in "$1" || unavailable "$(shown "$1") is no folder of this computer"
+    stand_in "$1" || unavailable "$(shown "$TARGET") is no folder of this computer"
     case $HERE/ in
         "${ROOM_IS%/}"/*) ;;
-        *) refuse "$(shown "$1") leads out of $(shown "$ROOM")" ;;
+        *) refuse "$(shown "$TARGET") leads out of $(shown "$ROOM")" ;;
     esac
 }
 
@@ -648,7 +649,7 @@ probe() {
     as_reader
     printf '%s\n' "version:$VERSION" "system:$(uname -s)" "user:$ACCOUNT" "rsync:$VERSION_OF_RSYNC"
     for folder in "${SHARES[@]}"; do
-        if ! hidden && (ROOM=$folder; enter "$folder"; shield) && ${PREFIX[@]+"${PREFIX[@]}"} ls -A -- "$folder/" </dev/null >/dev/null 2>&1; then
+        if ! hidden && opens "$folder"; then
             printf 'share:%s\n' "$folder"
         else
             printf 'unreadable:%s\n' "$folder"
@@ -661,6 +662,16 @@ probe() {
     note probe
     exit 0
 }
+
+# Whether a backup of the share would begin. Its failure is told, but the log has one line a run, and that is the probe's.
+opens() (    # FOLDER
+    note() { :; }
+    ROOM=$1
+    TARGET=$1
+    enter "$1"
+    shield
+    ${PREFIX[@]+"${PREFIX[@]}"} ls -A </dev/null >/dev/null 2>&1
+)
 
 # Without Full Disk Access for what sshd starts, a Mac hides folders even from root. It hides this file then too.
 hidden() {

@@ -800,6 +800,8 @@ def test_probe_answers_in_lines_of_keyword_and_value(room: Room) -> None:
         f"restore-dir:{room.restore_dir}",
     ]
     assert (outcome.status, outcome.executed) == (0, None)
+    assert outcome.stderr == "bckpciuem: failed: /nowhere cannot be opened\n"
+    assert outcome.log == f"-t bckpciuem -p auth.info -- probe from={PEER}\n"
 
 
 @pytest.mark.parametrize("granted", [True, False])
