@@ -3,6 +3,7 @@
 import io
 import pwd
 import re
+import shlex
 import sys
 import tomllib
 from pathlib import Path
@@ -197,7 +198,7 @@ def test_where_systemd_runs_each_timer_has_this_servers_program_and_account(plan
     assert list(written) == [f"backuppc-register-{name}" for name in names]
     (command,) = re.findall(r"^ExecStart=(.*)$", written["backuppc-register-purge.service"], re.M)
     escaped = COMMAND.replace("%", "%%").replace("$", "$$")
-    assert command == f"{sys.executable} -I {escaped} purge --due"
+    assert command == f"{shlex.quote(sys.executable)} -I {escaped} purge --due"
     assert "\nUser=daemon\n" in written["backuppc-register-reconcile.service"]
     assert list(timers.next_lines(plan)) == [
         "Next: systemctl daemon-reload; systemctl enable --now"
@@ -226,8 +227,8 @@ def test_where_there_is_cron_alone_it_gets_one_file_and_two_lines(plan, places):
     lines = [line for line in written["backuppc-register"].splitlines() if line and line[0] in "0123456789"]
     escaped = COMMAND.replace("%", "\\%")
     assert [line.split("  ", 1)[1] for line in lines] == [
-        f"daemon  {sys.executable} -I {escaped} reconcile --quiet",
-        f"daemon  {sys.executable} -I {escaped} purge --due",
+        f"daemon  {shlex.quote(sys.executable)} -I {escaped} reconcile --quiet",
+        f"daemon  {shlex.quote(sys.executable)} -I {escaped} purge --due",
     ]
 
 
