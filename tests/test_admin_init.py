@@ -184,7 +184,7 @@ def places(tmp_path, mocker):
     return tmp_path, written
 
 
-COMMAND = f"{CHECKOUT}/bin/backuppc-register-admin --config '/srv/50% $off/config.toml'"
+COMMAND = f"{shlex.quote(f'{CHECKOUT}/bin/backuppc-register-admin')} --config '/srv/50% $off/config.toml'"
 
 
 def test_where_systemd_runs_each_timer_has_this_servers_program_and_account(plan, places):
