@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from lab import Lab
@@ -37,9 +37,8 @@ class Site:
 
     def verify(self, laptop, said=None, *, logon="cmartin", ssh=SSH):
         """Ask as the setup does, with the laptop's own ssh host keys unless something else is *said*."""
-        own = "".join(f"hostkey:{key}\n" for key in laptop.ssh_host_keys)
         command = [*ssh.split(), f"verify:linux:{logon}"]
-        return laptop.run(command, input=own if said is None else said, timeout=40)
+        return laptop.run(command, input=said_by(laptop) if said is None else said, timeout=40)
 
     def kept(self, name):
         """What is known of a host, its record's times left out."""
@@ -66,6 +65,11 @@ def dormeur(site):
     assert site.verify(laptop).stdout.startswith("success\n")
     site.await_first_backup("dormeur")
     return laptop
+
+
+def said_by(laptop):
+    """Return what the setup says of a laptop's own ssh host keys."""
+    return "".join(f"hostkey:{key}\n" for key in laptop.ssh_host_keys).encode()
 
 
 def words(result):
@@ -308,7 +312,7 @@ def test_what_keeps_backups_away_is_told_by_its_step(site, dormeur, change, back
 
 def test_no_sshd_is_told_and_so_is_something_else_on_its_port(site, dormeur):
     program = "import socket; server = socket.create_server(('', 22)); server.accept()[0].send(b'hi')"
-    own = "".join(f"hostkey:{key}\n" for key in dormeur.ssh_host_keys)
+    own = said_by(dormeur)
     dormeur.sshd.stop()
     try:
         nobody = site.verify(dormeur, own)
@@ -352,3 +356,164 @@ def test_a_laptop_that_does_not_answer_a_ping_is_told_so_unless_backuppc_does_no
             answers.append(outcome(site.verify(dormeur)))
 
     assert answers == ["not-reachable ping", "verified"]
+
+
+# How long it takes
+
+# Between the network and sshd: after so many bytes of sshd's, so many come at a time, so many seconds apart.
+DRIPPING = """
+import socket, sys, threading, time
+after, size, pause = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+
+def hand_over(source, target):
+    while data := source.recv(65536):
+        target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
+
+def drip(source, target):
+    left = after
+    while data := source.recv(65536):
+        target.sendall(data[:left])
+        data, left = data[left:], max(left - len(data), 0)
+        for start in range(0, len(data), size):
+            time.sleep(pause)
+            target.sendall(data[start:start + size])
+
+server = socket.create_server(('::', 22), family=socket.AF_INET6, dualstack_ipv6=True)
+while True:
+    network, _ = server.accept()
+    print('connected', flush=True)
+    sshd = socket.create_connection(('127.0.0.1', 2222))
+    threading.Thread(target=hand_over, args=(network, sshd), daemon=True).start()
+    threading.Thread(target=drip, args=(sshd, network), daemon=True).start()
+"""
+LATE_DNS = """
+import socket, threading, time
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(('127.0.0.1', 5353))
+
+def answer(question, client):
+    time.sleep(1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect(('127.0.0.1', 53))
+        asking.send(question)
+        server.sendto(asking.recv(65535), client)
+
+while True:
+    threading.Thread(target=answer, args=server.recvfrom(65535), daemon=True).start()
+"""
+SILENT = """
+import socket, sys, time
+for place in sys.argv[1:]:
+    server = socket.socket(socket.AF_UNIX if '/' in place else socket.AF_INET)
+    server.bind(place if '/' in place else ('127.0.0.1', int(place)))
+    server.listen()
+    globals()[place] = server
+time.sleep(600)
+"""
+PYTHON = ("/usr/bin/python3", "-c")
+VERIFY = [*SSH.split(), "verify:linux:cmartin"]
+
+
+@contextmanager
+def dripping(laptop, after, size, pause):
+    """Let what sshd says come in drops; the way back then seems to come from the laptop itself."""
+    laptop.run(f"sed -i 's/from=\"/&127.0.0.1,/' {KEYS}", check=True)
+    laptop.sshd.stop()
+    behind = laptop.start(["/usr/sbin/sshd", "-D", "-p", "2222"])
+    laptop.wait_for(lambda: laptop.listens(2222), "sshd behind")
+    relay = laptop.start([*PYTHON, DRIPPING, str(after), str(size), str(pause)])
+    laptop.wait_for(lambda: laptop.listens(22), "the relay")
+    try:
+        yield relay
+    finally:
+        relay.stop()
+        behind.stop()
+        laptop.sshd.start()
+        laptop.run(f"sed -i 's/127.0.0.1,//' {KEYS}", check=True)
+
+
+def test_a_laptop_that_drips_at_any_step_is_given_up_in_time_and_keeps_nobody_waiting(site, dormeur):
+    # After so many bytes: in sshd's version, its key exchange, the login, the answer of rsyncsend.sh.
+    steps = {"bonite": 0, "carrelet": 400, "daurade": 1400, "eperlan": 2600}
+    laptops = {name: site.laptop(name, 40 + number) for number, name in enumerate(steps)}
+    before = {name: site.kept(name) for name in laptops}
+
+    with ExitStack() as stack:
+        for name, after in steps.items():
+            stack.enter_context(dripping(laptops[name], after, 1, 0.5))
+        started = time.monotonic()
+        asking = [laptop.start(VERIFY) for laptop in laptops.values()]
+        for process, laptop in zip(asking, laptops.values(), strict=True):
+            process.send(said_by(laptop))
+        for _ in range(16):  # what is said on standard input comes in drops too, and never ends
+            time.sleep(0.5)
+            for process in asking:
+                process.send(b"\n")
+        began = time.monotonic()
+        other = dormeur.run([*SSH.split(), "linux:cmartin"], timeout=40)
+        took = time.monotonic() - began
+        answers = [process.wait(40, leave_open=True) for process in asking]
+        seconds = time.monotonic() - started
+
+    assert other.stdout.startswith("success\n")
+    assert took < 5
+    assert [outcome(answer).partition(" ")[0] for answer in answers] == ["not-reachable"] * 4
+    assert [words(answer)["step"] for answer in answers] == ["negotiation", "negotiation", "silent", "silent"]
+    lines = {re.search(" host=(.*?) ", line)[1]: line for line in site.dugong.syslog()[-4:]}
+    at = {"bonite": "SSH-2.0-", "carrelet": "x00", "daurade": "Authentication", "eperlan": "TimeoutError"}
+    assert {name for name, line in lines.items() if at[name] in line} == set(steps)
+    assert "x00" not in lines["bonite"]
+    assert 12 < seconds < 30
+    assert {name: site.kept(name) for name in laptops} == before
+
+
+@contextmanager
+def all_slow(site):
+    """Let DNS, directory and BackupPC take their time: each alone would do, it is only slow."""
+    dugong, socket = site.dugong, "/run/backuppc/BackupPC.sock"
+    changes = (
+        ('nameservers = ["127.0.0.1"]', 'nameservers = ["127.0.0.1"]\nport = 5353'),
+        ('["ldap://127.0.0.1"]', '["ldap://127.0.0.1:1389", "ldap://127.0.0.1"]\ntimeout = 2'),
+    )
+    dugong.daemon.stop()
+    dugong.run(["rm", "-f", socket], check=True)
+    services = [
+        dugong.start([*PYTHON, LATE_DNS]),
+        dugong.start([*PYTHON, SILENT, "1389", socket], user="backuppc"),
+    ]
+    dugong.wait_for(lambda: dugong.serves(socket), "the silent ones")
+    for old, new in changes:
+        dugong.configure(old, new)
+    try:
+        yield
+    finally:
+        for old, new in changes:
+            dugong.configure(new, old)
+        for service in services:
+            service.stop()
+        dugong.run(["rm", "-f", socket], check=True)
+        dugong.daemon.start()
+
+
+def test_where_everything_is_slow_at_once_a_verify_is_answered_within_30_seconds(site):
+    laptop = site.laptop("flet", 45)
+    with all_slow(site), dripping(laptop, 0, 200, 0.15) as relay:
+        process = laptop.start(VERIFY)
+        site.dugong.wait_for(lambda: "--register-key" in site.dugong.run("ps -eo args").stdout, "it")
+        started = time.monotonic()
+        process.send(said_by(laptop))
+        time.sleep(2)
+        process.close()
+        laptop.wait_for(relay.output, "the way back", 20)
+        # Pinning waits for BackupPC's lock, which nobody gets earlier than 16 seconds after the start.
+        reached = time.monotonic() - started
+        held = site.dugong.start(["flock", "/etc/backuppc/LOCK", "sleep", str(16 - reached)], user="backuppc")
+        answer = process.wait(40)
+        seconds = time.monotonic() - started
+        held.wait()
+
+    assert outcome(answer) == "verified"
+    assert "backup" not in words(answer)
+    assert "passed over ldap://127.0.0.1:1389" in site.dugong.syslog()[-1]
+    assert 20 < seconds < 30
