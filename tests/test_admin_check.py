@@ -36,6 +36,24 @@ def test_a_request_that_would_be_refused_is_told_step_by_step(site, asked, code,
     assert site.logged() == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "detail"),
+    [
+        ("cmartin", "neither OS:LOGON nor VERB:OS:LOGON: cmartin"),
+        ("check:cmartin", "not an OS of this site: check"),
+        ("a:b:c:d", "neither OS:LOGON nor VERB:OS:LOGON: a:b:c:d"),
+        ("beos:cmartin", "not an OS of this site: beos"),
+        ("verify:linux:cmartin", "verify asks the machine itself: replay linux:cmartin"),
+    ],
+)
+def test_what_is_wrong_with_the_form_is_told_as_it_was_typed(site, asked, detail):
+    assert site.told("check", asked, "--from", "10.77.0.11")["verdict"]["detail"] == detail
+
+
+@pytest.mark.parametrize("json", [[], ["--json"]])
 @pytest.mark.parametrize("arguments", [[], ["linux:cmartin"], ["linux:cmartin", "--from", "dormeur"]])
-def test_without_an_address_it_is_a_usage_error(site, arguments):
-    assert site.run("check", *arguments).returncode == 2
+def test_without_an_address_it_is_a_usage_error(site, arguments, json):
+    done = site.run("check", *arguments, *json)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--from" in done.stderr or "OS:LOGON" in done.stderr

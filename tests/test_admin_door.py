@@ -27,6 +27,7 @@ def test_a_usage_error_is_told_on_standard_error_with_status_2(site, arguments):
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "usage:" in done.stderr
+    assert "rest" not in done.stderr
 
 
 def test_help_lists_every_verb_and_ends_with_0(site):

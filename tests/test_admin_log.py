@@ -2,11 +2,12 @@
 
 import gzip
 import os
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from admin_door import admin_site
+from admin_door import NOBODY, PYTHON, admin_site
 
 from backuppc_register import journal
 from backuppc_register.admin import log
@@ -112,11 +113,46 @@ def test_a_broken_configuration_is_told_and_the_log_is_shown_all_the_same(site, 
     assert "dormeur" in done.stdout
 
 
-def test_a_missing_file_is_told(site):
-    done = site.run("log", "--file", site.folder / "missing")
+def test_the_lines_that_diagnose_sends_are_shown_if_asked(site):
+    path = site.folder / "syslog"
+    tests = [row(n / 100, request=f"7{n}", connection="", outcome="diagnose") for n in range(50)]
+    retired = row(0.1, connection="", outcome="retire", host="x")
+    path.write_text("".join([row(1, request="1"), *tests, retired]))
 
-    assert done.returncode == 1
+    assert requests(site, "--file", path) == ["1", "1"]
+    assert len(requests(site, "--file", path, "--all")) == 52
+    assert requests(site, "--file", path, "731") == ["731"]
+
+
+def test_the_line_of_a_real_diagnose_is_one_of_those(site):
+    site.run("diagnose", "--only", "syslog")
+    sent = [line.partition("backuppc-register[")[2].partition("]: ")[2] for line in site.logged()]
+    path = site.folder / "syslog"
+    path.write_text("".join(f"{NOW.isoformat()} dugong backuppc-register[7]: {line}\n" for line in sent))
+
+    assert len(requests(site, "--file", path, "--all")) == len(sent) == 1
+    assert requests(site, "--file", path) == []
+
+
+@pytest.mark.parametrize("missing", ["missing", "missing/too", "."])
+def test_a_file_that_is_none_is_told_as_such(site, missing):
+    done = site.run("log", "--file", f"{site.folder}/{missing}")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"backuppc-register-admin: \[Errno \d+\] (No such file|Is a dir).*\n", done.stderr)
+
+
+@pytest.mark.lab
+def test_a_file_that_is_closed_to_who_asks_takes_sudo(site, file):
+    site.as_the_owner()
+    os.chown(file, 0, 0)
+    file.chmod(0o600)
+
+    done = site.start([PYTHON, "-I", site.program, "log", "--file", file], user=NOBODY)
+
+    assert (done.returncode, done.stdout) == (1, "")
     assert "try sudo" in done.stderr
+    assert "misconfigured" not in done.stderr
 
 
 @pytest.mark.lab

@@ -130,7 +130,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--config", metavar="FILE", help=_CONFIG_HELP)
     made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     made.add_argument("verb", metavar="VERB", choices=VERBS, help="what to do, see below")
-    made.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    rest = made.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    rest.required = False  # or a usage error would ask for it
     return made
 
 

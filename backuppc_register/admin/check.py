@@ -4,7 +4,7 @@ import argparse
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
 from backuppc_register import request
@@ -16,7 +16,7 @@ from backuppc_register.backuppc.daemon import Daemon
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
 from backuppc_register.deadline import Deadline
-from backuppc_register.errors import RegisterError
+from backuppc_register.errors import OsTypeUnknown, RegisterError
 from backuppc_register.person import Person
 from backuppc_register.reply import Success
 from backuppc_register.request import Address
@@ -112,26 +112,29 @@ class _Directory:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.add_argument("request", metavar="OS:LOGON", help="what was asked for")
-    parser.add_argument(
-        "--from", dest="address", metavar="ADDRESS", required=True, help="the machine's address, see the log"
-    )
+    told = "the machine's address, see the log"
+    parser.add_argument("--from", dest="peer", metavar="ADDRESS", type=address, required=True, help=told)
     options.add_json(parser)
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """Replay a request; 1 where it would be refused."""
-    connection = request.connection(f"{options.address} 0 ::1 22")
-    if connection is None:
-        context.say(f"{options.address} is no address.")
-        return 2
     steps = Steps()
-    verdict, error = _replay(context, options.request, connection.peer, steps)
+    verdict, error = _replay(context, options.request, options.peer, steps)
     if options.json:
         done = [asdict(step) for step in steps.done]
         context.json({"accepted": error is None, "verdict": verdict, "steps": done})
     else:
         _print(context, steps, verdict)
     return 0 if error is None else 1
+
+
+def address(text: str) -> Address:
+    """Read the address of a machine, as sshd tells it; raises argparse's error."""
+    connection = request.connection(f"{text} 0 ::1 22")
+    if connection is None:
+        raise argparse.ArgumentTypeError(f"{text} is no address")
+    return connection.peer
 
 
 def _replay(
@@ -160,7 +163,10 @@ def _replay(
 
 
 def _parse(command: str, context: Context) -> request.Request:
-    return request.parse(f"check:{command}", context.config.server.os)
+    asked = request.parse(command, context.config.server.os)
+    if asked.verb == "verify":
+        raise OsTypeUnknown(detail=f"verify asks the machine itself: replay {asked.os}:{asked.logon}")
+    return replace(asked, verb="check")
 
 
 def _facts(context: Context, host: str, steps: Steps) -> None:

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from backuppc_register import programs, request
 from backuppc_register.account import WrongAccount
-from backuppc_register.admin import options
+from backuppc_register.admin import options, server
 from backuppc_register.admin.context import Start, settle
 from backuppc_register.admin.list_hosts import days
 from backuppc_register.admin.overview import moment
@@ -23,6 +23,7 @@ from backuppc_register.admin.table import Columns
 from backuppc_register.errors import Misconfigured
 from backuppc_register.journal import Logged, parse_row
 from backuppc_register.person import same_logon
+from backuppc_register.rules.custody import Refused
 
 SUMMARY = "show the requests of the last days"
 EXAMPLE = "backuppc-register-admin log dormeur --days 30 --refusals"
@@ -44,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "word", nargs="?", metavar="HOST|LOGON|ADDRESS|REQUEST", help="only what concerns this one"
     )
     parser.add_argument("--days", metavar="N", type=days, default=7.0, help="how far back (default: 7)")
+    parser.add_argument("--all", action="store_true", help="the lines that diagnose sends as well")
     parser.add_argument("--refusals", action="store_true", help="show first what was not a success")
     parser.add_argument(
         "--file", metavar="FILE", action="append", help="read this one, plain or .gz; may be repeated"
@@ -62,7 +64,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     since = now - timedelta(days=options.days)
     try:
         sources = _opened(options.file, since)
-    except Misconfigured:
+    except (Misconfigured, Refused):
         if os.geteuid() != 0:
             settle(start)  # a third account is told so, rather than what it could not open
         raise
@@ -73,7 +75,8 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     except Misconfigured as error:
         if not options.json:
             start.say(f"(The configuration is broken: {error.detail})")
-    found = [one for one in _logged(sources, now) if one.when >= since and concerns(one, options.word)]
+    logged = (one for one in _logged(sources, now) if one.when >= since and concerns(one, options.word))
+    found = [one for one in logged if options.all or options.word == one.entry.request or not _is_test(one)]
     found.sort(key=lambda one: (bool(options.refusals and not one.entry.code), one.when))
     if options.json:
         start.json([_json(one) for one in found])
@@ -97,10 +100,15 @@ def concerns(one: Logged, word: str | None) -> bool:
     return False
 
 
+def _is_test(one: Logged) -> bool:
+    """Tell whether `diagnose` sent it to see it arrive: from a timer, those would be the most."""
+    return not one.entry.connection and one.entry.outcome == server.TEST
+
+
 def _opened(names: list[str] | None, since: datetime) -> list[IO[bytes]]:
     """Open the logs that are not older than *since*, or ask the journal where there is none.
 
-    Raises Misconfigured for one that cannot be opened.
+    Raises Refused for one that is closed to us, OSError for one that cannot be opened otherwise.
     """
     folder, pattern = LOGS
     paths = [Path(name) for name in names] if names else sorted(folder.glob(pattern))
@@ -108,8 +116,8 @@ def _opened(names: list[str] | None, since: datetime) -> list[IO[bytes]]:
         recent = [path for path in paths if names or path.stat().st_mtime >= since.timestamp()]
         if paths:
             return [path.open("rb") for path in recent]
-    except OSError as error:
-        raise Misconfigured(detail=f"{error}; the log is root's to read: try sudo") from error
+    except PermissionError as error:
+        raise Refused(reason=f"{error}; the log is root's to read: try sudo") from error
     return _journal(since)
 
 

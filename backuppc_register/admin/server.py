@@ -18,6 +18,8 @@ from backuppc_register.errors import Misconfigured
 from backuppc_register.rules.diagnosis.situation import Situation
 
 LOG = Path("/var/log/backuppc-register.log")
+TEST = "diagnose"
+"""What the line says that is sent to see it arrive."""
 
 _DEBIANS = {"hosts": "/etc/backuppc/hosts", "config_dir": "/etc/backuppc"}
 _STATE = "/var/lib/backuppc-register"
@@ -137,7 +139,7 @@ def _words(told: str) -> dict[str, str]:
 def _sent(settings: Config, administrator: str) -> str:
     """Send a line to syslog; return the number in it."""
     token = f"{secrets.randbelow(10**8):08d}"
-    entry = journal.Entry("", "diagnose", "notice", request=token, detail=f"by {administrator}")
+    entry = journal.Entry("", TEST, "notice", request=token, detail=f"by {administrator}")
     journal.write(entry, settings.syslog)
     return token
 
