@@ -9,6 +9,7 @@ import pytest
 from test_admin_door import options_of
 
 from backuppc_register import admin, errors
+from backuppc_register.rules.news import Kind
 from backuppc_register.steps import Step
 
 CHECKOUT = Path(__file__).parent.parent
@@ -165,6 +166,13 @@ def test_the_guide_says_what_to_do_about_each_refusal_of_a_verb():
             continue  # what a person is answered: the first table
         assert any(part in phrase or phrase in part for part in parts for phrase in phrases), parts
     assert all(len(row[1]) > 3 for row in told)
+
+
+def test_the_guide_explains_each_word_of_a_reconciliation():
+    told = rows(section(GUIDE.read_text(), "What reconcile reports"))
+
+    assert [row[0].strip("`") for row in told] == [kind.value for kind in Kind]
+    assert all(all(row) and len(row) == 3 for row in told)
 
 
 def test_every_message_of_a_verb_that_the_guide_has_is_still_in_the_code():
