@@ -378,6 +378,20 @@ class TestSshd:
 
         assert "no sshd" in bad(way_in.sshd, replace(situation, sshd={"port": str(port)}))[0][1]
 
+    @pytest.mark.parametrize("address", ["127.0.0.1:{}", "[::1]:1 0.0.0.0:{}", "[::]:1 127.0.0.1:{}"])
+    def test_it_is_asked_where_it_listens(self, situation: Situation, listening: Any, address: str) -> None:
+        told = {"port": "1", "listenaddress": address.format(listening[0])}
+
+        assert bad(way_in.sshd, replace(situation, sshd=told)) == []
+
+    def test_where_it_listens_nowhere_is_told(self, situation: Situation) -> None:
+        told = {"listenaddress": "[::1]:1 127.0.0.1:1"}
+
+        ((level, what),) = bad(way_in.sshd, replace(situation, sshd=told))
+
+        assert level is Level.RED
+        assert "does not answer on 127.0.0.1, port 1" in what
+
     def test_its_settings_as_it_tells_them(self) -> None:
         told = "port 22\nport 2222\nallowusers root\nallowusers backuppc\nusepam yes\n"
 

@@ -310,6 +310,10 @@ BROKEN = {
     "authorized_keys is open": (
         f"chmod 666 {KEYS}", f"chmod 600 {KEYS}", "authorized-keys", "red", "sshd ignores",
     ),
+    "sshd listens elsewhere than it is told to": (
+        "echo 'ListenAddress 10.77.0.99' > /etc/ssh/sshd_config.d/x.conf", "rm /etc/ssh/sshd_config.d/x.conf",
+        "sshd", "red", "does not answer on 10.77.0.99, port 22",
+    ),
     "nobody of the base": (
         edit(CONFIG, "s/^base = .*/&\\nfilter = \"(cn={logon})\"/"), back(CONFIG),
         "directory", "yellow", "does not know cmartin",

@@ -90,7 +90,8 @@ def seen(server: Server, *, log: bool) -> Seen:
             send()
         return Seen()
     account = pwd.getpwuid(server.folder.stat().st_uid).pw_name
-    return Seen(_sshd(account), _arrives(send) if log else None)
+    listens = Path(settings.syslog.socket).is_socket()  # else nothing arrives, and `syslog` tells why
+    return Seen(_sshd(account), _arrives(send) if log and listens else None)
 
 
 def _document(path: Path) -> tuple[dict[str, Any], str]:

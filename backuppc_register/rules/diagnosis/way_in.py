@@ -24,14 +24,12 @@ _ADD = "backuppc-register-admin register-key add main"
 def sshd(situation: Situation) -> Iterator[Answer]:
     """Look whether sshd answers, and lets BackupPC's account in with the register-key."""
     told = situation.sshd or {}
-    port = int(told.get("port", "22"))
-    try:
-        words = greeting.first_words("127.0.0.1", port, _WITHIN)
-    except OSError as error:
-        yield red(f"sshd does not answer on port {port}: {error}", "systemctl status ssh")
+    words, where, failure = _first_words(_addresses(told))
+    if failure:
+        yield red(f"sshd does not answer on {where}: {failure}", "systemctl status ssh")
         return
     if not words.startswith("SSH-"):
-        yield red(f"on port {port} answers no sshd: {words[:40]}", "systemctl status ssh")
+        yield red(f"on {where} answers no sshd: {words[:40]}", "systemctl status ssh")
     if situation.sshd is None:
         yield green(f"{words}; only root can ask sshd for its settings (sshd -T)")
         return
@@ -44,6 +42,28 @@ def sshd(situation: Situation) -> Iterator[Answer]:
         if name in told and not _lets_in(name, told[name].split(), situation.account):
             yield red(f"sshd's {name} shuts {situation.account} out: {told[name]}", "See sshd_config(5).")
     yield green(words)
+
+
+def _addresses(told: dict[str, str]) -> list[tuple[str, int]]:
+    """Return where sshd listens by its own settings, seen from here; port 22 where they are not known."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+    parts = [word.rpartition(":") for word in told.get("listenaddress", "").split()]
+    found = [(address.strip("[]"), int(port)) for address, _, port in parts]
+    return [(here.get(address, address), port) for address, port in found] or [
+        ("127.0.0.1", int(told.get("port", "22")))
+    ]
+
+
+def _first_words(addresses: list[tuple[str, int]]) -> tuple[str, str, str]:
+    """Return what the first of *addresses* says that answers, which that is, and why if none does."""
+    where = failure = ""
+    for address, port in addresses:
+        where = f"{address}, port {port}"
+        try:
+            return greeting.first_words(address, port, _WITHIN), where, ""
+        except OSError as error:
+            failure = str(error)
+    return "", where, failure
 
 
 def _lets_in(name: str, words: list[str], account: str) -> bool:
