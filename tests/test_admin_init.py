@@ -232,14 +232,27 @@ def test_where_there_is_cron_alone_it_gets_one_file_and_two_lines(plan, places):
     ]
 
 
-def test_a_file_of_crons_that_is_there_is_the_sites_choice(plan, places):
+def test_a_file_of_crons_that_is_there_is_the_sites_choice(plan, places, mocker):
     folder, _ = places
     (folder / "run").mkdir()
     (folder / "cron.d").mkdir()
     (folder / "cron.d/backuppc-register").touch()
 
+    mocker.patch.object(timers.shutil, "which", return_value="/usr/sbin/cron")
+
     assert list(timers.steps(plan)) == []
     assert list(timers.next_lines(plan)) == []
+
+
+def test_a_file_of_crons_without_a_cron_is_told(plan, places, mocker):
+    folder, _ = places
+    (folder / "cron.d").mkdir()
+    (folder / "cron.d/backuppc-register").touch()
+    mocker.patch.object(timers.shutil, "which", return_value=None)
+
+    (told,) = timers.next_lines(plan)
+
+    assert told.startswith("Next: apt-get install cron")
 
 
 def test_where_nothing_runs_by_itself_what_to_run_is_told(plan, places):

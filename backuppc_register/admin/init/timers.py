@@ -1,10 +1,11 @@
 """What runs `reconcile` and `purge --due` by itself: systemd's timers, or cron."""
 
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from backuppc_register import resources
+from backuppc_register import programs, resources
 from backuppc_register.admin import program
 from backuppc_register.admin.init.as_root import file_step
 from backuppc_register.admin.init.plan import Plan, Step
@@ -37,6 +38,8 @@ def steps(plan: Plan) -> Iterator[Step]:
 def next_lines(plan: Plan) -> Iterator[str]:
     """Yield what is left to do."""
     if CRON.exists():
+        if not any(shutil.which(name, path=programs.PATH_OF_ROOT) for name in ("cron", "crond")):
+            yield f"Next: apt-get install cron, or nobody reads {CRON}"
         return
     if not SYSTEMD_RUNS.is_dir():
         command = shlex.join(program.admin_words(plan.path))
