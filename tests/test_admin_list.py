@@ -5,6 +5,7 @@ import time
 
 import pytest
 from admin_door import admin_site
+from services.slapd import Slapd
 
 NOW = int(time.time())
 DAY = 86400
@@ -35,9 +36,9 @@ def hosts(site, *arguments):
         (["--person", "CMARTIN", "--os", "linux"], ["dormeur", "orphan"]),
         (["--person", "cmar"], []),
         (["--os", "mac"], ["mimosa"]),
-        (["--never-verified"], ["handmade", "mimosa", "orphan", "upper"]),
-        (["--not-backed-up", "30"], ["handmade", "mimosa", "orphan", "upper"]),
-        (["--not-backed-up", "1"], ["dormeur", "handmade", "mimosa", "orphan", "upper"]),
+        (["--never-verified"], ["handmade", "orphan", "upper"]),
+        (["--not-backed-up", "30"], ["handmade", "orphan", "upper"]),
+        (["--not-backed-up", "1"], ["dormeur", "handmade", "orphan", "upper"]),
         (["--not-backed-up", "50"], ["handmade", "orphan", "upper"]),
         (["--key-without-host"], ["orphan"]),
         (["--host-without-key"], ["handmade", "upper"]),
@@ -128,6 +129,29 @@ def test_a_hosts_file_that_cannot_be_read_is_a_fault_and_never_an_empty_list():
 
         assert (done.returncode, done.stdout) == (1, "")
         assert "hosts" in done.stderr
+
+
+def test_each_person_of_a_host_is_looked_for_but_not_backuppcs_account_or_who_left_what_is_retired():
+    other = "entryUUID:11111111-2222-3333-4444-555555555555"
+    with Slapd() as slapd, admin_site() as site:
+        site.config.write_text(site.config.read_text().replace("ldap://127.0.0.1:1", slapd.ldap()))
+        for line in ("localhost 0 backuppc", "doubled 0 adupont", "doubled 0 cmartin", "half 0 cmartin"):
+            site.add_line(line)
+        for line in ("half 0 gone", "nobody 0", "left 0 gone", "there 0 CMARTIN"):
+            site.add_line(line)
+        site.add_host("retired", "gone", retired="2026-04-01T00:00:00+00:00")
+        site.add_host("again", entry=other)
+        site.add_host("readable", entry=other, retired="2026-04-01T00:00:00+00:00")
+
+        gone = {one["host"]: one["person_gone"] for one in site.told("list", "--person-gone")}
+
+    assert gone == {
+        "half": "gone: not in the directory",
+        "nobody": "not in the directory",
+        "left": "not in the directory",
+        "again": "the logon is another person's now",
+        "readable": "the logon is another person's now",
+    }
 
 
 def test_a_directory_that_does_not_answer_has_nobody_gone(site):

@@ -1,8 +1,10 @@
 """Whether the directory still has a host's person."""
 
 from backuppc_register.admin.context import Context
+from backuppc_register.admin.overview import View
 from backuppc_register.errors import BadUser
-from backuppc_register.person import Person, another_entry, possible_logon
+from backuppc_register.person import Person, another_entry, possible_logon, same_logon
+from backuppc_register.rules import policy
 
 _WITHIN = 30.0  # seconds for one person, all servers together
 
@@ -14,6 +16,7 @@ class People:
         from backuppc_register.network.directory import Directory  # its library is slow to import
 
         self._directory = Directory(context.config.directory)
+        self._account = context.account
         self._known: dict[str, Person | None] = {}
 
     def find(self, logon: str) -> Person | None:
@@ -25,16 +28,24 @@ class People:
             self._known[logon] = self._ask(logon)
         return self._known[logon]
 
-    def gone(self, logon: str, entry: str) -> str:
-        """Return in a few words that the person *logon*, whose entry was *entry*, is gone, "" where not.
+    def gone(self, view: View) -> str:
+        """Return in a few words which of a host's persons are gone, "" for none.
 
+        Of what is retired only a logon that was given out again matters: that person reads the backups.
         Raises DirectoryUnavailable.
         """
+        people = [logon for logon in view.persons if not policy.is_own_account(logon, self._account)]
+        said = {logon: self._gone(logon, view) for logon in people}
+        named = len(view.persons) > 1
+        return ", ".join(f"{logon}: {what}" if named else what for logon, what in said.items() if what)
+
+    def _gone(self, logon: str, view: View) -> str:
         person = self.find(logon) if logon else None
         if person is None:
-            return "not in the directory"
-        given_again = another_entry(entry, person.entry)
-        return "the logon is another person's now" if given_again else ""
+            return "" if view.retired else "not in the directory"
+        record = view.record
+        entry = record.entry if record and same_logon(record.person, logon) else ""
+        return "the logon is another person's now" if another_entry(entry, person.entry) else ""
 
     def _ask(self, logon: str) -> Person | None:
         if not possible_logon(logon):

@@ -97,13 +97,13 @@ def days(text: str) -> float:
 
 def _filters(options: argparse.Namespace) -> Iterator[Callable[[View], bool]]:
     if options.person is not None:
-        yield lambda view: any(same_logon(user, options.person) for user in view.person.split(", "))
+        yield lambda view: any(same_logon(user, options.person) for user in view.persons)
     if options.os is not None:
         yield lambda view: view.record is not None and view.record.os == options.os
     if options.never_verified:
-        yield lambda view: view.record is None or not view.record.verified
+        yield lambda view: not view.retired and (view.record is None or not view.record.verified)
     if options.not_backed_up is not None:
-        yield lambda view: _not_backed_up(view, options.not_backed_up)
+        yield lambda view: not view.retired and _not_backed_up(view, options.not_backed_up)
     if options.key_without_host:
         yield lambda view: view.folder and not view.lines
     if options.host_without_key:
@@ -119,7 +119,7 @@ def _gone(context: Context, views: Iterable[View]) -> Iterator[_Row]:
     """Yield the hosts whose person the directory has no more; each person is asked for once."""
     people = directory.People(context)
     for view in views:
-        if said := people.gone(view.person, view.record.entry if view.record else ""):
+        if said := people.gone(view):
             yield _Row(view, said)
 
 

@@ -42,8 +42,18 @@ class View:
     @property
     def person(self) -> str:
         """Whose the host is: the hosts line beats the record."""
-        users = dict.fromkeys(line.user for line in self.lines)
-        return ", ".join(users) if self.lines else (self.record.person if self.record else "")
+        return ", ".join(self.persons)
+
+    @property
+    def persons(self) -> tuple[str, ...]:
+        """Each of them, where the host has several lines; "" is a line's without a user."""
+        recorded = [self.record.person] if self.record else []
+        return tuple(dict.fromkeys([line.user for line in self.lines] if self.lines else recorded))
+
+    @property
+    def retired(self) -> bool:
+        """Tell whether no backups are wanted of it any more: retired by an administrator, or an archive."""
+        return self.record is not None and bool(self.record.retired or self.record.archive_of)
 
     @property
     def kind(self) -> str:

@@ -8,12 +8,17 @@ from backuppc_register.person import same_logon
 _BACKUPPC = "backuppc"
 
 
+def is_own_account(logon: str, account: str) -> bool:
+    """Tell whether *logon* is BackupPC's own *account*, or called like it."""
+    return any(same_logon(logon, own) for own in (_BACKUPPC, account))
+
+
 def refuse_own_account(logon: str, account: str) -> None:
     """Refuse BackupPC's own account, which its web interface takes for an administrator (CgiAdminUsers).
 
     Raises BadUser.
     """
-    if any(same_logon(logon, own) for own in (_BACKUPPC, account)):
+    if is_own_account(logon, account):
         raise BadUser(logon=logon, detail="BackupPC's own account")
 
 
