@@ -171,6 +171,12 @@ def test_an_emptied_or_missing_file_is_whole_again_and_that_is_said_loudly(
     assert outcome.news[0].loud
     assert noted.hosts.read_bytes().endswith(b"".join(LINES))
     assert len(hosts.parse(noted.hosts.read_bytes()).lines) == 4
+    noted.write(LINES[0])
+    noted.reconcile()
+    assert [*noted.ledger.read()] == ["dormeur", "lab_1", "sirene", "orque"]
+    noted.write(*LINES[1:])
+    noted.reconcile()
+    assert [*noted.ledger.read()] == ["lab_1", "sirene", "orque", "dormeur"]  # as the file has them
 
 
 def test_a_lost_header_is_put_back_and_the_host_that_was_taken_for_it_has_one_line(noted: Server) -> None:
@@ -437,6 +443,17 @@ class TestHandedBack:
         assert transferred.reconcile().news == ()
         transferred.write(*LINES[1:], ARCHIVE, back)
         assert kinds(transferred.reconcile()) == [("closed", "dormeur")]
+
+    def test_a_closed_line_that_an_administrator_gives_to_somebody_else_is_decided(
+        self, transferred: Server
+    ) -> None:
+        transferred.write(*LINES, ARCHIVE)
+        transferred.reconcile()
+
+        transferred.write(b"dormeur 0 bdurand\n", *LINES[1:], ARCHIVE)
+
+        assert kinds(transferred.reconcile()) == [("changed", "dormeur")]
+        assert transferred.former.of("dormeur").closed == ""
 
     @pytest.mark.parametrize("record", [None, "cmartin"])
     def test_where_our_record_does_not_agree_it_is_closed_and_not_put_back(

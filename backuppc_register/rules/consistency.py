@@ -75,15 +75,17 @@ def _of_host(
 
 def _of_owner(record: Record, users: list[str], config: Config) -> Iterator[Contradiction]:
     others = [user or "nobody" for user in users if not same_logon(user, record.person)]
-    closed = FormerOwners(config.state.directory).of(record.host).closed
-    if others and closed:
-        what = f"it was {closed}'s when somebody gave it back to whom it was taken from; it waits for you"
-        advice = f"{_ADMIN} transfer {record.host} {closed}, or to whose it is now."
-        yield Contradiction(record.host, ", ".join(others), what, advice)
-    elif others:
-        what = f"the hosts line is of {', '.join(others)}, our record of {record.person}; the line counts"
-        advice = f"{_ADMIN} transfer {record.host} LOGON, or let the line's owner register again."
-        yield Contradiction(record.host, ", ".join(others), what, advice)
+    if not others:
+        return
+    what = f"the hosts line is of {', '.join(others)}, our record of {record.person}; the line counts"
+    advice = f"{_ADMIN} transfer {record.host} LOGON, or let the line's owner register again."
+    try:
+        if closed := FormerOwners(config.state.directory).of(record.host).closed:
+            what = f"it was {closed}'s when somebody gave it back to whom it was taken from; it waits for you"
+            advice = f"{_ADMIN} transfer {record.host} {closed}, or to whose it is now."
+    except NoConfigFile as error:
+        what, advice = f"{what}; whose it was cannot be read: {error.detail}", "Set that right first."
+    yield Contradiction(record.host, ", ".join(others), what, advice)
 
 
 def _of_parts(record: Record, config: Config, folders: HostFolders) -> Iterator[Contradiction]:

@@ -11,9 +11,10 @@ from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
 from backuppc_register.errors import NoConfigFile, NotAllowed
 from backuppc_register.rules import changes, handed_back, losses, missing_data, sightings
+from backuppc_register.rules.changes import Change
 from backuppc_register.rules.handed_back import Desk
 from backuppc_register.rules.news import Kind, News
-from backuppc_register.state.former_owners import FormerOwners
+from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Known, Ledger
 
@@ -82,11 +83,20 @@ def _put_right(
     restored, more = losses.restore(loss.back, current, config, change=change)
     news += [*told, *more, *losses.set_aside(loss.cleaned, config, site.folders, now, change=change)]
     if change:
+        _note_decisions((one for one in changed if one not in back), had, former)
         current = hosts.read(config.backuppc.hosts) if restored else current
+        after = sightings.seen(current, known, config, now) if restored or back else seen
+        lost = {host.host: host for host in loss.back if host.host not in after}
         stays = {one.host: known[one.host] for one in told if one.kind is Kind.GIVEN_BACK}
-        lost = {host.host: host for host in loss.back}
-        news += _note((lost | sightings.seen(current, known, config, now) | stays).values(), site)
+        news += _note((after | lost | stays).values(), site)
     return news, current, restored + [one.now.host for one in back]
+
+
+def _note_decisions(changed: Iterable[Change], had: dict[str, Former], former: FormerOwners) -> None:
+    """Note of lines that were closed in doubt that somebody has changed them, and so decided."""
+    for one in changed:
+        if one.now.host in had and had[one.now.host].closed:
+            former.decided(one.now.host)
 
 
 def _note(hosts: Iterable[Known], site: Site) -> Iterable[News]:
