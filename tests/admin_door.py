@@ -90,6 +90,11 @@ class AdminSite:
             for path in [self.folder, *self.folder.rglob("*")]:
                 os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
 
+    def nobody_logs(self) -> None:
+        """End the syslog."""
+        self._syslog.close()
+        (self.folder / "log").unlink()
+
     def logged(self) -> list[str]:
         lines = []
         try:

@@ -1,4 +1,4 @@
-"""Data is deleted only where a purge was wholly asked for, of what there is, and where nothing is backed up."""
+"""Data is deleted only where a purge was wholly asked for, of what there is, and nothing is backed up."""
 
 import errno
 import os
@@ -19,6 +19,8 @@ from backuppc_register.rules.custody import Refused
 from backuppc_register.state.ledger import Ledger
 
 LATER = NOW + timedelta(days=400)
+NEXT = ROW.replace("0\tfull\t1", "1\tincr\t777")
+GONE_ON = ROW.replace("0\tfull\t1", "0\tfull\t777")
 
 
 @pytest.fixture
@@ -85,10 +87,10 @@ def is_closed(site, host="dormeur"):
     return closed and not (site.folder / f"state/hosts/{host}/key").exists()
 
 
-def back_up(site, host="dormeur", row=ROW.replace("0\tfull\t1", "1\tincr\t777")):
+def back_up(site, host="dormeur"):
     """What BackupPC does of itself to a host that is not closed."""
     with (site.folder / "data/pc" / host / "backups").open("a") as file:
-        file.write(row)
+        file.write(NEXT)
     (site.folder / "data/pc" / host / "1").mkdir(exist_ok=True)
 
 
@@ -330,11 +332,7 @@ def test_what_somebody_opened_again_is_not_purged_and_told_until_an_administrato
     assert has_data(asked)
 
 
-@pytest.mark.parametrize(
-    "row",
-    [ROW.replace("0\tfull\t1", "1\tincr\t777"), ROW.replace("0\tfull\t1", "0\tfull\t777")],
-    ids=["another", "a partial one that went on"],
-)
+@pytest.mark.parametrize("row", [NEXT, GONE_ON], ids=["another", "a partial one that went on"])
 def test_a_backup_made_since_is_not_what_was_asked_for(asked, row):
     (asked.folder / "data/pc/dormeur/backups").write_text(row)
 

@@ -1,5 +1,6 @@
 """Hosts that have lost all their lines: those that come back, and those that an administrator has cleaned."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,9 +8,10 @@ from datetime import datetime
 from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.hosts import HostsFile, Written
 from backuppc_register.config import Config
-from backuppc_register.errors import CouldNotRegister, NoConfigFile
+from backuppc_register.errors import CouldNotRegister, NoConfigFile, NotRegistered
 from backuppc_register.person import same_logon
 from backuppc_register.rules import missing_data, sightings
+from backuppc_register.rules.custody import host_named
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Known
@@ -102,8 +104,16 @@ def _put_back(lost: Sequence[Written], current: HostsFile, config: Config) -> Se
 
 def _restored(host: Known) -> News:
     what = f"the line was gone and is put back, as last seen at {host.seen}: {_shown(host)}"
-    advice = f"If it is to go: backuppc-register-admin purge {host.host}"
+    advice = f"If it is to go: backuppc-register-admin {_way_out(host.host)}"
     return News(Kind.RESTORED, what, advice, host.host, host.users)
+
+
+def _way_out(host: str) -> str:
+    """Return the words that let *host* go: with a blank in its name it can be forgotten and no more."""
+    try:
+        return f"purge {host_named(host)}"
+    except NotRegistered:
+        return f"reconcile --forget {shlex.quote(host)}"
 
 
 def _shown(host: Known) -> str:
