@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.state import register_keys
-from backuppc_register.state.register_keys import Binding, RegisterKey, RegisterKeys
+from backuppc_register.state.authorized_keys import Binding, RegisterKey
+from backuppc_register.state.register_keys import RegisterKeys
 
 BINDING = Binding("/usr/bin/python3 -I /opt/backuppc-register/bin/backuppc-register")
 OTHERS = b"""\

@@ -15,7 +15,8 @@ from backuppc_register.admin.in_account import done_as_owner
 from backuppc_register.admin.register_key import FILE_HELP, default_path, label
 from backuppc_register.errors import Misconfigured, NoConfigFile
 from backuppc_register.state import parts
-from backuppc_register.state.register_keys import RegisterKey, RegisterKeys
+from backuppc_register.state.authorized_keys import RegisterKey
+from backuppc_register.state.register_keys import RegisterKeys
 
 SUMMARY = "make the one file that people download: setup, register-key, server's host keys, wrapper"
 EXAMPLE = "backuppc-register-admin bundle --os linux -o /var/www/html/setup.sh"

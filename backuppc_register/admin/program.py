@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backuppc_register import config, resources
 from backuppc_register.errors import Misconfigured
-from backuppc_register.state.register_keys import PROGRAM
+from backuppc_register.state.authorized_keys import PROGRAM
 
 
 def path(name: str = PROGRAM) -> Path:

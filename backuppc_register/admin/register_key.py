@@ -14,7 +14,8 @@ from backuppc_register.admin.context import Context
 from backuppc_register.admin.overview import LOCK_PATIENCE
 from backuppc_register.admin.table import Columns
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.state.register_keys import Binding, RegisterKeys, possible_label
+from backuppc_register.state.authorized_keys import Binding
+from backuppc_register.state.register_keys import RegisterKeys, possible_label
 
 SUMMARY = "list, add and revoke the keys that client setups carry"
 EXAMPLE = "backuppc-register-admin register-key add autumn-2027 --expires 2028-10-01"

@@ -7,7 +7,8 @@ from backuppc_register.admin import program, register_key
 from backuppc_register.admin.init.plan import Plan, Step
 from backuppc_register.admin.overview import LOCK_PATIENCE
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.state.register_keys import Binding, RegisterKeys
+from backuppc_register.state.authorized_keys import Binding
+from backuppc_register.state.register_keys import RegisterKeys
 
 _LABEL = "main"
 

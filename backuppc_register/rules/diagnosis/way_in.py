@@ -11,7 +11,8 @@ from backuppc_register import resources
 from backuppc_register.network import greeting
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
-from backuppc_register.state.register_keys import RegisterKey, RegisterKeys
+from backuppc_register.state.authorized_keys import RegisterKey
+from backuppc_register.state.register_keys import RegisterKeys
 
 _WITHIN = 5.0  # seconds
 _SOON = timedelta(days=30)

@@ -1,0 +1,185 @@
+"""The lines of sshd's authorized_keys that are of register-keys: what they bind, read and written."""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from backuppc_register import host_key
+from backuppc_register.errors import NoConfigFile
+
+PROGRAM = "backuppc-register"
+
+_PYTHON = re.compile(r"python[0-9.]*", re.ASCII)
+# sshd(8), AUTHORIZED_KEYS FILE FORMAT: no blanks but within double quotes, where \" stands for one.
+_OPTIONS = re.compile(rb'(?:[^ \t"]|"(?:\\"|[^"])*")+')
+_OPTION = re.compile(rb'([A-Za-z0-9-]+)(?:="((?:\\"|[^"])*)")?(?:,|\Z)')
+_MOMENT = re.compile(r"([0-9]{8})([0-9]{4})?([0-9]{2})?(Z|UTC)?", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What sshd lets a register-key do: run *command*, a line for the shell, and nothing else.
+
+    *sources*: addresses or networks that it is good from, all where empty. *expires*: ``YYYYMMDD``, the first
+    day on which it is no longer good, never where empty.
+    """
+
+    command: str
+    sources: tuple[str, ...] = ()
+    expires: str = ""
+
+
+@dataclass(frozen=True)
+class RegisterKey:
+    """A register-key as we find it.
+
+    *line*: whether authorized_keys has it; *restricted*: there with ``restrict``. *held*: the fingerprint of
+    the private half that we hold under this label, "" for none that ssh could use.
+    """
+
+    label: str
+    fingerprint: str = ""
+    line: bool = False
+    restricted: bool = False
+    sources: str = ""
+    expires: str = ""
+    command: str = ""
+    held: str = ""
+
+    @property
+    def private(self) -> bool:
+        """Tell whether we hold the private half of this very key."""
+        return bool(self.held) and self.held == self.fingerprint
+
+    def expired(self, now: datetime) -> bool:
+        """Tell whether sshd refuses it at *now* for its time; one that sshd cannot read is refused too."""
+        try:
+            moment = expiry(self.expires)
+        except ValueError:
+            return True
+        return moment is not None and moment <= now
+
+    def flaw(self, now: datetime) -> str:
+        """Return why nobody should be given this key at *now*, "" where all is well with it."""
+        if not self.line:
+            return "has no line in authorized_keys: it was revoked, or the line is lost"
+        if not self.held:
+            return "has no private half on this server"
+        if not self.private:
+            return f"is {self.fingerprint} in authorized_keys, and the private half here is of {self.held}"
+        if not self.restricted:
+            return "is not restricted: put restrict before command= in authorized_keys"
+        return f"expired on {self.expires}" if self.expired(now) else ""
+
+
+def expiry(told: str) -> datetime | None:
+    """Return from when on sshd refuses a key with the ``expiry-time`` *told*, None for "", which is never.
+
+    Times without a zone are the server's. Raises ValueError for what sshd cannot read (its misc.c,
+    parse_absolute_time): it refuses the key then.
+    """
+    if not told:
+        return None
+    match = _MOMENT.fullmatch(told)
+    if match is None:
+        raise ValueError(f"no time of sshd's: {told}")
+    day, minutes, seconds, utc = match.groups()
+    zone = "+0000" if utc else ""
+    moment = datetime.strptime(
+        f"{day}{minutes or '0000'}{seconds or '00'}{zone}", "%Y%m%d%H%M%S" + "%z" * bool(zone)
+    )
+    return moment.astimezone()
+
+
+def lines(content: bytes) -> Iterator[bytes]:
+    """Yield the lines with their ends; only a newline ends one."""
+    yield from re.findall(rb"[^\n]*\n|[^\n]+", content)
+
+
+def written(label: str, binding: Binding, public: bytes) -> bytes:
+    """Return the line that binds the key *public* as *label*; raises NoConfigFile for what makes none."""
+    if host_key.read(public.decode("ascii", "replace").strip()) is None:
+        raise NoConfigFile(detail=f"the public key of {label} is not one")
+    if "\n" in binding.command:
+        raise NoConfigFile(detail="a command of several lines")
+    command = f"{binding.command} --register-key {label}".replace('"', '\\"')
+    options = ["restrict", f'command="{command}"']
+    options += [f'from="{",".join(binding.sources)}"'] if binding.sources else []
+    options += [f'expiry-time="{binding.expires}"'] if binding.expires else []
+    return ",".join(options).encode("utf-8", "surrogateescape") + b" " + public.strip() + b"\n"
+
+
+def is_labelled(line: bytes, label: str) -> bool:
+    """Tell whether a line is of the register-key *label*."""
+    return _label_of(_options(line).get("command", "")) == label
+
+
+def read(line: bytes, held: Mapping[str, str]) -> RegisterKey | None:
+    """Return the register-key of an authorized_keys line, None where the line is another one's."""
+    options = _options(line)
+    label = _label_of(options.get("command", ""))
+    if label is None:
+        return None
+    return RegisterKey(
+        label=label,
+        fingerprint=fingerprint(line[len(_field(line)) :]),
+        line=True,
+        restricted="restrict" in options,
+        sources=options.get("from", ""),
+        expires=options.get("expiry-time", ""),
+        command=options["command"],
+        held=held.get(label, ""),
+    )
+
+
+def _field(line: bytes) -> bytes:
+    """Return the first field of a line, with the blanks before it: its options, where it begins with any."""
+    start = len(line) - len(line.lstrip(b" \t"))
+    match = _OPTIONS.match(line, start)
+    return line[: match.end()] if match else b""
+
+
+def _options(line: bytes) -> dict[str, str]:
+    """Return the options of a line by name; of one that is there twice the first, as sshd takes it."""
+    field, found, position = _field(line).lstrip(b" \t"), dict[str, str](), 0
+    while position < len(field) and (match := _OPTION.match(field, position)):
+        value = (match[2] or b"").replace(b'\\"', b'"').decode("utf-8", "surrogateescape")
+        found.setdefault(match[1].decode("ascii").lower(), value)
+        position = match.end()
+    return found if position == len(field) else {}
+
+
+def _label_of(command: str) -> str | None:
+    """Return the label in a forced command, "" where it is ours and has none, None where it is another's."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    if words and _PYTHON.fullmatch(PurePosixPath(words[0]).name):
+        words = words[1:]
+    at = next((n for n, word in enumerate(words) if not word.startswith("-")), None)
+    if at is None or PurePosixPath(words[at]).name != PROGRAM:
+        return None
+    rest = words[at + 1 :]
+    for n, word in enumerate(rest):
+        if word.startswith("--register-key="):
+            return word.partition("=")[2]
+        if word == "--register-key":
+            return rest[n + 1] if n + 1 < len(rest) else ""
+    return ""
+
+
+def key_of(line: bytes) -> str:
+    """Return the fingerprint of the key in a line, with options or without, "" where there is none."""
+    if line.lstrip().startswith(b"#"):
+        return ""
+    return fingerprint(line) or fingerprint(line[len(_field(line)) :])
+
+
+def fingerprint(public: bytes) -> str:
+    """Return the fingerprint of a public key, "" where it is none."""
+    key = host_key.read(public.decode("ascii", "replace").strip())
+    return key.fingerprint if key else ""
