@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lab import Host, Lab
 from pytest_mock import MockerFixture
+from test_files import ACL, acl
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile, Line, Written
@@ -618,10 +619,44 @@ def test_every_other_byte_survives_a_gift_and_a_removal(
     assert path.read_bytes() == start + b"Calmar\t1\tcmartin" + end
     assert agrees(perl, path.read_bytes()).lines_for("calmar") == (Line("calmar", "1", "cmartin", ()),)
 
+    was = Written(Line("calmar", "1", "poulpe", ("a", "b")), line + b" # note")
+    hosts.replace_line(path, hosts.read(path), was)
+
+    assert path.read_bytes() == content
+    hosts.give(path, hosts.read(path), "calmar", "cmartin")
+
     remove(path, "CALMAR")
 
     assert path.read_bytes() == start + after
     assert list(agrees(perl, start + after).lines) == rest_of(kept, "calmar")
+
+
+@pytest.mark.parametrize(
+    ("header", "written", "becomes"),
+    [
+        (HEADER, b"LAB1 0 a b,c # note", b"LAB1 0 a b,c # note\n"),
+        (b"host\tdhcp\tuser\tmoreUsers\tx\n", b"LAB1 0 a b,c # note", b"LAB1 0 a b,c # note\n"),
+        (HEADER, b"LAB1 rubbish", b"lab1\t0\ta\tb,c\n"),
+        (HEADER, b"LAB1 0 a b,c\nlab2 0 a", b"lab1\t0\ta\tb,c\n"),
+        (b"host dhcp user\n", b"LAB1 0 a b,c", None),
+        (b"host user dhcp moreUsers\n", b"LAB1 0 a b,c", None),
+    ],
+)
+def test_a_line_is_put_in_the_place_of_another_only_where_it_means_what_it_did(
+    path: Path, header: bytes, written: bytes, becomes: bytes | None
+) -> None:
+    first, last = b"lab0 0 a\n", b"lab2 0 b"
+    path.write_bytes(header + first + b"lab1 0 zz\n" + last)
+    wanted = Written(Line("lab1", "0", "a", ("b", "c")), written)
+
+    if becomes is None:
+        with pytest.raises(CouldNotRegister, match="as we mean it"):
+            hosts.replace_line(path, hosts.read(path), wanted)
+        becomes = b"lab1 0 zz\n"
+    else:
+        hosts.replace_line(path, hosts.read(path), wanted)
+
+    assert path.read_bytes() == header + first + becomes + last
 
 
 @pytest.mark.parametrize("lines", [b"", b"lab10 0 a\n", b"lab1 0 a\nLAB1 0 b\n"])
@@ -658,6 +693,17 @@ def test_a_change_keeps_the_mode_and_has_a_later_second(path: Path, change: str)
 
     status = path.stat()
     assert (status.st_mode & 0o777, int(status.st_mtime)) == (0o604, 2_000_000_001)
+
+
+def test_whoever_may_read_by_an_access_control_list_may_after_a_change(path: Path) -> None:
+    path.write_bytes(HEADER + b"lab1 0 a\n")
+    os.setxattr(path, ACL, acl(user=4, mask=4))
+
+    hosts.append(path, hosts.read(path), "lab2", "b")
+    hosts.give(path, hosts.read(path), "lab1", "b")
+    remove(path, "lab2")
+
+    assert os.getxattr(path, ACL) == acl(user=4, mask=4)
 
 
 def test_a_file_that_changed_since_it_was_read_is_neither_given_nor_shortened(path: Path) -> None:

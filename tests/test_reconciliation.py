@@ -534,6 +534,33 @@ class TestHandedBack:
         assert transferred.hosts.read_bytes() == transferred.after(*LINES)
 
 
+@pytest.mark.parametrize("data", [True, False], ids=["lost", "cleaned"])
+def test_killed_anywhere_the_next_run_puts_lost_lines_back_and_sets_cleaned_hosts_aside(
+    tmp_path: Path, *, data: bool
+) -> None:
+    def prepared(folder: Path) -> Server:
+        folder.mkdir()
+        server = Server(folder)
+        server.register("dormeur", "cmartin")
+        server.reconcile()
+        server.write(*LINES[2:])
+        if not data:
+            server.clean("dormeur")
+        return server
+
+    reference = prepared(tmp_path / "reference")
+    steps = run_and_kill(reference, reference.reconcile, at=None)
+    assert steps > 5
+    for at in range(steps):
+        server = prepared(tmp_path / str(at))
+        run_and_kill(server, server.reconcile, at=at)
+        server.reconcile()
+
+        assert server.hosts.read_bytes() == reference.hosts.read_bytes()
+        assert server.folders.exists("dormeur") == (server.etc / "dormeur.pl").exists() == data
+        assert server.reconcile().news == ()
+
+
 def test_what_backuppc_skips_is_no_line_and_stays_as_it_is(server: Server) -> None:
     skipped = (b" leading 0 a\n", b"a/b 0 c\n", b"# comment\n", b"\n", b"alone\n")
     server.write(*skipped, *LINES)
