@@ -280,6 +280,15 @@ def test_options_that_were_not_looked_at_are_named():
     assert configuration.not_taken(admin.verb_parser("init", init).parse_args([])) == []
 
 
+@pytest.mark.parametrize("bound", [("--expires", "2020-01-01"), ("--from", "dugong"), ("--label", "../x")])
+def test_a_first_key_that_would_be_good_for_nothing_is_a_usage_error(bound, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        admin.verb_parser("init", init).parse_args([*TOLD, *bound])
+
+    assert leaving.value.code == 2
+    assert bound[0] in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("folder", [Path("/etc"), Path("/nowhere")])
 def test_a_backuppc_that_is_roots_or_not_there_is_told(folder):
     with pytest.raises(Misconfigured, match="config_dir"):

@@ -24,7 +24,7 @@ from backuppc_register import config, programs
 from backuppc_register.admin import diagnose, server
 from backuppc_register.admin.context import Start
 from backuppc_register.backuppc import hosts, main_config
-from backuppc_register.errors import Misconfigured, NoConfigFile
+from backuppc_register.errors import BadUser, Misconfigured, NoConfigFile
 from backuppc_register.network import greeting
 from backuppc_register.rules.diagnosis import ours, services, theirs, way_in
 from backuppc_register.rules.diagnosis.finding import (
@@ -414,6 +414,29 @@ def test_pages_that_ask_for_a_login_and_pages_that_do_not(
     mocker.patch.object(greeting, "page", return_value=greeting.Page(status, text))
 
     assert [level for level, _ in bad(services.web, situation)] == levels
+
+
+ANSWERS = {
+    (0.02, True, "cmartin"): (Level.GREEN, "answered in 20 ms, cmartin found"),
+    (1.5, True, "cmartin"): (Level.YELLOW, "took 1.5 s"),
+    (0.02, False, "cmartin"): (Level.YELLOW, "does not know cmartin"),
+    (0.02, False, ""): (Level.GREEN, "nobody was looked for"),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_how_fast_a_directory_finds_a_test_entry(
+    situation: Situation, mocker: MockerFixture, answer: tuple[float, bool, str]
+) -> None:
+    (took, found, logon), (level, words) = answer, ANSWERS[answer]
+    outcome = {"return_value": None} if found else {"side_effect": BadUser(logon="x")}
+    mocker.patch("backuppc_register.network.directory.Directory.find", **outcome)
+    mocker.patch.object(services.time, "monotonic", side_effect=[100.0, 100.0 + took])
+    write_hosts(situation, HEADER)
+
+    ((how, what, _),) = services.directory(replace(situation, logon=logon))
+
+    assert (how, words in what) == (level, True), what
 
 
 class TestClients:
