@@ -99,6 +99,7 @@ def _verify(
     """Answer ``verify``, the only request that says something on standard input."""
     from backuppc_register.backuppc import effective_config
     from backuppc_register.backuppc.daemon import Daemon
+    from backuppc_register.network import first_word
     from backuppc_register.network.connect_back import reached
     from backuppc_register.rules import verification
 
@@ -106,6 +107,8 @@ def _verify(
         backuppc=effective_config.EffectiveConfig(site.config.backuppc),
         route=effective_config.route,
         reached=reached,
+        first_word=first_word.of_rsync,
+        files=first_word.of_files,
         begin_full=Daemon(site.config.backuppc.socket).begin_full,
     )
     said = replace(asked, host_keys=request.host_keys(_said(0)))

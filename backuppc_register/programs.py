@@ -1,15 +1,21 @@
 """The only place that starts a program: away from our terminal and environment, and for so long at most."""
 
 import os
+import select
 import signal
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from backuppc_register.deadline import Deadline
+
 if TYPE_CHECKING:
     from subprocess import Popen
+
+LARGEST_BEGINNING = 1 << 18
+"""Bytes that are listened to for how a program begins, its complaints included."""
 
 PATH = "/usr/bin:/bin"
 PATH_OF_ROOT = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -38,7 +44,7 @@ class TooSlow(TimeoutError):
 
 
 def run(
-    command: Sequence[str],
+    command: Sequence[str | bytes],
     within: float,
     *,
     folder: str | Path = "/",
@@ -51,18 +57,84 @@ def run(
 
     Raises OSError where it cannot be started, TooSlow, ValueError where a NUL is in *command*.
     """
-    from subprocess import PIPE, TimeoutExpired  # slow to import, and most requests need no program
+    from subprocess import DEVNULL, PIPE, TimeoutExpired  # slow to import, and most requests need no program
 
-    with _started(command, folder=folder, path=path, files=files, stderr=PIPE) as process:
+    with _started(
+        command, folder=folder, path=path, files=files, streams=(DEVNULL, PIPE)
+    ) as process:
         try:
             said, complained = process.communicate(timeout=within)
         except TimeoutExpired as late:
-            raise TooSlow(command[0], late.stdout or b"") from late
+            raise TooSlow(os.fsdecode(command[0]), late.stdout or b"") from late
         finally:
-            # The whole group: what it has started would go on without it.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _end_all(process)
     return Ended(process.returncode, said, complained)
+
+
+def beginning(
+    command: Sequence[str | bytes],
+    told: bytes,
+    enough: Callable[[bytes], bool],
+    within: float,
+    *,
+    together: bool = False,
+) -> Ended:
+    """Run *command* with the input *told* until what it has said is *enough*, or it ends.
+
+    Where we end it, one that says or complains of more than LARGEST_BEGINNING bytes too, the status is that
+    of a signal; nothing of it goes on. *together*: what it complains of counts as said.
+
+    Raises OSError where it cannot be started, TooSlow, ValueError where a NUL is in *command*.
+    """
+    from subprocess import PIPE, STDOUT, TimeoutExpired
+
+    deadline, streams = Deadline(within), STDOUT if together else PIPE
+    with _unwritten(told) as given, _started(command, streams=(given, streams)) as process:
+        try:
+            said, complained, ended = _heard(process, enough, deadline)
+            if ended:
+                process.wait(deadline.remaining())
+        except TimeoutExpired as late:
+            raise TooSlow(os.fsdecode(command[0]), b"") from late
+        finally:
+            _end_all(process)
+    return Ended(process.returncode, said, complained)
+
+
+@contextmanager
+def _unwritten(content: bytes) -> Iterator[int]:
+    """Give the number of an open file that holds *content*, at its beginning, and is on no disk."""
+    descriptor = os.memfd_create("told")
+    try:
+        os.write(descriptor, content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _heard(
+    process: "Popen[bytes]", enough: Callable[[bytes], bool], deadline: Deadline
+) -> tuple[bytes, bytes, bool]:
+    """Return what *process* said and complained of, and whether that was all; raises TooSlow."""
+    heard = {stream.fileno(): b"" for stream in (process.stdout, process.stderr) if stream is not None}
+    said, open_ones = next(iter(heard)), list(heard)
+    while open_ones and not enough(heard[said]) and sum(map(len, heard.values())) < LARGEST_BEGINNING:
+        ready, _, _ = select.select(open_ones, [], [], deadline.remaining())
+        if not ready:
+            raise TooSlow("it", heard[said])
+        for descriptor in ready:
+            part = os.read(descriptor, 4096)
+            heard[descriptor] += part
+            if not part:
+                open_ones.remove(descriptor)
+    return heard.pop(said), b"".join(heard.values()), not open_ones
+
+
+def _end_all(process: "Popen[bytes]") -> None:
+    """End a process with its whole group: what it has started would go on without it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def output(command: Sequence[str], *, path: str = PATH) -> IO[bytes]:
@@ -72,24 +144,30 @@ def output(command: Sequence[str], *, path: str = PATH) -> IO[bytes]:
     """
     from subprocess import DEVNULL
 
-    said = _started(command, folder="/", path=path, files=(), stderr=DEVNULL).stdout
+    said = _started(command, path=path, streams=(DEVNULL, DEVNULL)).stdout
     if said is None:
         raise OSError(f"{command[0]} has no standard output")
     return said
 
 
 def _started(
-    command: Sequence[str], *, folder: str | Path, path: str, files: tuple[int, ...], stderr: int
+    command: Sequence[str | bytes],
+    *,
+    streams: tuple[int, int],
+    folder: str | Path = "/",
+    path: str = PATH,
+    files: tuple[int, ...] = (),
 ) -> "Popen[bytes]":
-    from subprocess import DEVNULL, PIPE, Popen
+    """Start *command*; *streams* are its standard input and error, Popen's words."""
+    from subprocess import PIPE, Popen
 
     return Popen(
         command,
         cwd=folder,
         env={"PATH": path, "LC_ALL": "C.UTF-8"},
-        stdin=DEVNULL,
+        stdin=streams[0],
         stdout=PIPE,
-        stderr=stderr,
+        stderr=streams[1],
         pass_fds=files,
         # It may run as BackupPC's account while root is at the terminal: who holds it could type there.
         start_new_session=True,

@@ -83,6 +83,11 @@ class Step(Enum):
         "sudo does not let bckpciuem read the files",
         "Run the setup again; if that does not help, look at /etc/sudoers.d/bckpciuem.",
     )
+    UNCLEAN = (
+        "unclean",
+        "something is printed at the backup server's login, ahead of the backup: {what}",
+        "Let nothing print at a login without a terminal: look at /etc/ssh/sshrc and at .bashrc.",
+    )
     RSYNC = (
         "rsync",
         "rsync cannot be run there",
@@ -92,6 +97,16 @@ class Step(Enum):
         "folder",
         "the folder {what} cannot be read",
         "Make sure that this folder exists and that nothing keeps root from reading it.",
+    )
+    FILE_SYSTEM = (
+        "file-system",
+        "the folder {what} is on another file system, which backups leave out",
+        "Ask for a backup of the computer where its files really are, or set the folder up as a --share.",
+    )
+    EMPTY = (
+        "empty",
+        "in {what} there is no file that BackupPC would save",
+        "Put a file there, or ask the help desk to change what is saved of this machine.",
     )
     SHARE = (
         "share",

@@ -651,6 +651,7 @@ probe() {
     for folder in "${SHARES[@]}"; do
         if ! hidden && opens "$folder"; then
             printf 'share:%s\n' "$folder"
+            below "$folder"
         else
             printf 'unreadable:%s\n' "$folder"
         fi
@@ -672,6 +673,27 @@ opens() (    # FOLDER
     shield
     ${PREFIX[@]+"${PREFIX[@]}"} ls -A </dev/null >/dev/null 2>&1
 )
+
+# The folders at the top of SHARE, as far as some dozens and some seconds reach: those that a backup cannot read
+# (a home on NFS, say), and those on other file systems, which BackupPC leaves out.
+below() {    # SHARE
+    local folder count=0 end=$((SECONDS + 3)) device
+    device=$(device_of "$1")
+    while [ "$count" -lt 64 ] && [ "$SECONDS" -lt "$end" ] && IFS= read -r -d '' folder; do
+        count=$((count + 1))
+        case $folder in
+            *[[:cntrl:]]*) continue ;;
+        esac
+        [ "$(device_of "$folder")" = "$device" ] || printf 'mounted:%s\n' "$folder"
+        ${PREFIX[@]+"${PREFIX[@]}"} ls -f -- "$folder/" </dev/null >/dev/null 2>&1 || printf 'closed:%s\n' "$folder"
+    done < <(${PREFIX[@]+"${PREFIX[@]}"} find "${1%/}/" -mindepth 1 -maxdepth 1 -type d -print0 </dev/null 2>/dev/null)
+    printf 'folders:%s %s\n' "$count" "$1"
+}
+
+# GNU's stat, or else BSD's.
+device_of() {    # FOLDER
+    stat -c %d -- "$1" 2>/dev/null || stat -f %d -- "$1" 2>/dev/null
+}
 
 # Without Full Disk Access for what sshd starts, a Mac hides folders even from root. It hides this file then too.
 hidden() {

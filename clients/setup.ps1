@@ -1325,6 +1325,15 @@ function Show-StepAdvice {
         'share' {
             Complain 'The server wants a folder that this computer does not give. Start the setup with -Force -Share PATH.' 'Le serveur demande un dossier que cet ordinateur ne donne pas. Lancez ce programme avec -Force -Share CHEMIN.'
         }
+        'unclean' {
+            Complain 'Something prints at the login of the server, and breaks backups. Look at .bashrc of bckpciuem.' 'Quelque chose s''affiche à la connexion du serveur et casse les sauvegardes. Voyez le .bashrc de bckpciuem.'
+        }
+        'empty' {
+            Complain 'A folder that is to be backed up has no file in it that the server would save.' 'Un dossier à sauvegarder ne contient aucun fichier que le serveur sauvegarderait.'
+        }
+        'file-system' {
+            Complain 'The folders to be backed up are on another drive. Start the setup with -Force -Share PATH.' 'Les dossiers à sauvegarder sont sur un autre lecteur. Lancez ce programme avec -Force -Share CHEMIN.'
+        }
         'silent' {
             Complain 'This computer or the network was too slow. Please try again later.' 'Cet ordinateur ou le réseau était trop lent. Recommencez plus tard.'
         }

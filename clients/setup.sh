@@ -2209,6 +2209,12 @@ advise_step() {    # STEP
             'Le programme de sauvegarde ne démarre pas comme il faut. Lancez ce programme avec --repair.' ;;
         rsync) warn 'rsync does not work here. Start the setup with --repair.' \
             'rsync ne marche pas ici. Lancez ce programme avec --repair.' ;;
+        unclean) warn 'Something prints at the login of the server, and breaks backups. Look at /etc/ssh/sshrc and at .bashrc of %s.' \
+            'Quelque chose s’affiche à la connexion du serveur et casse les sauvegardes. Voyez /etc/ssh/sshrc et le .bashrc de %s.' "$ACCOUNT" ;;
+        empty) warn 'A folder that is to be backed up has no file in it that the server would save.' \
+            'Un dossier à sauvegarder ne contient aucun fichier que le serveur sauvegarderait.' ;;
+        file-system) warn 'The folders to be backed up are on another file system, a server’s perhaps. Start the setup with --share FOLDER, or have that server backed up.' \
+            'Les dossiers à sauvegarder sont sur un autre système de fichiers, d’un serveur peut-être. Lancez ce programme avec --share DOSSIER, ou faites sauvegarder ce serveur.' ;;
         folder) if [ "$SYSTEM" = Darwin ]; then full_disk_access; else
             warn 'A folder that is to be backed up cannot be read. Is it there?' \
                 'Un dossier à sauvegarder est illisible. Existe-t-il ?'

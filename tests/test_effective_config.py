@@ -152,12 +152,21 @@ def test_the_variables_are_backuppcs_own(site):
         ("$Conf{ClientShareName2Path} = {'*' => '/all'};", "shares", ("/all",)),
         ("use utf8; $Conf{RsyncShareName} = ['/été'];", "shares", ("/été",)),
         ("$Conf{RsyncShareName} = ['/été'];", "shares", ("/été",)),
+        ("", "zero_files_fatal", True),
+        ("$Conf{BackupZeroFilesIsFatal} = 0;", "zero_files_fatal", False),
+        ("$Conf{DumpPreUserCmd} = '/nowhere';", "commands", ()),
+        ("$Conf{DumpPreUserCmd} = '/nowhere'; CHECK", "commands", ("DumpPreUserCmd",)),
+        ("$Conf{DumpPostShareCmd} = ['/bin/true', 'x']; CHECK", "broken", ""),
+        ("$Conf{DumpPreShareCmd} = '$sshPath x'; CHECK", "broken", ""),
+        ("$Conf{DumpPreUserCmd} = '&{sub {1}}()'; CHECK", "broken", ""),
+        ("$Conf{DumpPreShareCmd} = '/bin x'; CHECK", "broken", "DumpPreShareCmd"),
+        ("$Conf{DumpPreShareCmd} = '/etc/passwd'; CHECK", "broken", "DumpPreShareCmd"),
         ("$Conf{SshPath} = '/opt/ssh';", "ssh_path", "/opt/ssh"),
         ("print qq({}\\n); print STDERR 'x'; $Conf{XferMethod} = 'ftp';", "xfer_method", "ftp"),
     ],
 )
 def test_what_people_have_changed_is_what_counts(site, perl, name, value):
-    site.add(perl)
+    site.add(perl.replace("CHECK", "$Conf{UserCmdCheckStatus} = 1;"))
 
     assert getattr(site.read(), name) == value
 
@@ -228,6 +237,126 @@ def test_the_settings_see_nothing_of_our_environment(site, monkeypatch):
     site.add("$Conf{XferMethod} = $ENV{SSH_ORIGINAL_COMMAND} || 'none';")
 
     assert site.read().xfer_method == "none"
+
+
+# how a first full backup would begin
+
+LETTERS = b"-slHogDtprcxe.iLsfxC"
+
+
+def begun(site, perl=""):
+    site.add(perl)
+    return site.effective.plan("dormeur", "d.fr", 10)
+
+
+def test_rsync_itself_says_how_it_would_begin(site):
+    plan = begun(site)
+
+    (transfer,) = plan.transfers
+    assert plan.ssh_args == ("-e", f"/usr/bin/ssh -F {STATE}/ssh_config")
+    assert transfer.path == "/home"
+    assert transfer.words == (b"d.fr", b"rsync", b"--server", b"--sender", LETTERS)
+    told = b"rsync\0--timeout=72000\0--numeric-ids\0.\0/home/\0\0"
+    assert transfer.said == told + b"\x1f\0\0\0"
+    assert (transfer.stays, transfer.goes_deep, transfer.idle) == (True, True, False)
+
+
+def test_the_variables_are_those_of_the_name_that_is_gone_to(site):
+    plan = begun(site, "$Conf{RsyncSshArgs} = ['-e', '$sshPath $client $host $hostIP'];")
+
+    assert plan.ssh_args == ("-e", "/usr/bin/ssh dormeur d.fr d.fr")
+
+
+def test_without_protect_args_all_stands_in_the_command(site):
+    (transfer,) = begun(site, "$Conf{RsyncArgs} = ['-r', '--bwlimit=5']; $Conf{ClientTimeout} = 0;").transfers
+
+    assert transfer.words[1:] == (
+        *(b"rsync", b"--server", b"--sender", b"-rce.iLsfxC"),
+        *(b"--bwlimit=5", b".", b"/home/"),
+    )
+    assert transfer.said == b"\x1f\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("perl", "path", "bytes_of_it"),
+    [
+        ("$Conf{RsyncShareName} = ['/a b/'];", "/a b/", b"/a b/"),
+        ("use utf8; $Conf{RsyncShareName} = ['/été'];", "/été", "/été/".encode()),
+        ("$Conf{RsyncShareName} = ['/é'];", "/Ã©", "/Ã©/".encode()),
+        ("$Conf{RsyncShareName} = ['x']; $Conf{ClientShareName2Path} = {x => '/y'};", "/y", b"/y/"),
+        ("$Conf{RsyncShareName} = ['/q\\'\"$x'];", "/q'\"$x", b"/q'\"$x/"),
+    ],
+)
+def test_the_path_is_what_rsync_sends(site, perl, path, bytes_of_it):
+    (transfer,) = begun(site, perl).transfers
+
+    assert transfer.path == path
+    assert transfer.said.endswith(b"\0.\0" + bytes_of_it + b"\0\0\x1f\0\0\0")
+
+
+def test_each_folder_is_begun_once_and_none_without_a_name(site):
+    transfers = begun(site, "$Conf{RsyncShareName} = ['/a', '', '/b', '/a'];").transfers
+
+    assert [transfer.path for transfer in transfers] == ["/a", "/b"]
+    assert begun(site, "$Conf{RsyncShareName} = '';").transfers == ()
+
+
+@pytest.mark.parametrize(
+    ("perl", "name", "value"),
+    [
+        ("$Conf{RsyncArgsExtra} = ['--dry-run'];", "idle", True),
+        ("$Conf{RsyncArgsExtra} = ['-n'];", "idle", True),
+        ("$Conf{RsyncArgsExtra} = ['--list-only'];", "idle", True),
+        ("$Conf{RsyncArgs} = ['-d'];", "goes_deep", False),
+        ("$Conf{RsyncArgs} = [];", "goes_deep", False),
+        ("$Conf{RsyncArgs} = ['-r', '--protect-args'];", "stays", False),
+        ("$Conf{RsyncArgs} = ['-rxx'];", "stays", True),
+    ],
+)
+def test_what_rsync_would_do_there_shows_in_its_letters(site, perl, name, value):
+    (transfer,) = begun(site, perl).transfers
+
+    assert getattr(transfer, name) is value
+
+
+@pytest.mark.parametrize(
+    "perl",
+    [
+        "$Conf{RsyncArgsExtra} = ['--no-such-option'];",
+        "$Conf{RsyncArgsExtra} = ['--exclude-from=/nowhere'];",
+        "$Conf{BackupFilesOnly} = {'/home' => '/x'};",
+        "$Conf{ClientCharset} = 'no-such-charset'; $Conf{BackupFilesExclude} = ['/x'];",
+        "$Conf{RsyncBackupPCPath} = '/nowhere';",
+        "$Conf{RsyncBackupPCPath} = '/bin/true';",
+        "$Conf{RsyncArgs} = undef; $Conf{RsyncArgsExtra} = ['--daemon', '--config=/nowhere'];",
+    ],
+)
+def test_where_rsync_does_not_begin_it_is_a_failed_step(site, perl):
+    with pytest.raises(NotReachable) as refusal:
+        begun(site, perl)
+
+    assert refusal.value.values["step"] == "elsewhere"
+    assert refusal.value.detail
+
+
+def test_a_rsync_that_never_begins_is_left_in_time_with_all_that_it_started(site):
+    slow = site.folder / "rsync"
+    slow.write_text(f"#!/bin/sh\necho $$ > {site.folder}/pid\nexec sleep 60\n")
+    slow.chmod(0o755)
+    site.add(f"$Conf{{RsyncBackupPCPath}} = '{slow}';")
+    started = time.monotonic()
+
+    with pytest.raises(NotReachable):
+        site.effective.plan("dormeur", "d.fr", 1.5)
+
+    assert time.monotonic() - started < 4
+    assert ends(site.folder / "pid")
+
+
+def test_nothing_stays_and_nothing_is_written_where_backups_are(site):
+    begun(site)
+
+    assert [path.name for path in (site.folder / "data").rglob("*")] == ["pc"]
 
 
 # which address

@@ -104,3 +104,64 @@ def test_one_that_is_not_there_is_an_os_error(tmp_path: Path):
 def test_what_a_long_one_says_is_read_as_it_comes():
     with programs.output(["sh", "-c", "echo first; echo complained >&2; echo second"]) as said:
         assert list(said) == [b"first\n", b"second\n"]
+
+
+# how a program begins
+
+
+def begins(script: str, told: bytes = b"", length: int = 4, within: float = 10) -> programs.Ended:
+    return programs.beginning(["sh", "-c", script], told, lambda said: len(said) >= length, within)
+
+
+def test_it_is_ended_as_soon_as_it_has_said_enough_with_all_that_it_started(tmp_path: Path):
+    started = time.monotonic()
+
+    ended = begins(f"echo $$ > {tmp_path}/pid; printf abcd; sleep 60 & wait")
+
+    assert (ended.said, ended.status) == (b"abcd", -9)
+    assert time.monotonic() - started < 5
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+
+
+def test_it_is_told_what_it_is_to_be_told_byte_by_byte():
+    assert begins("cat", b"\0\xff\n\r", 4).said == b"\0\xff\n\r"
+
+
+def test_what_it_complains_of_counts_as_said_if_that_is_asked_for():
+    ended = programs.beginning(["sh", "-c", "echo x >&2; sleep 60"], b"", bool, 10, together=True)
+
+    assert (ended.said, ended.complained) == (b"x\n", b"")
+
+
+def test_what_ends_before_has_a_status_of_its_own():
+    ended = begins("printf ab; echo no >&2; exit 64")
+
+    assert (ended.status, ended.said, ended.complaint) == (64, b"ab", "no")
+
+
+@pytest.mark.parametrize(
+    "script", ["sleep 60", "while sleep 0.2; do echo x >&2; done", "exec >&- 2>&-; sleep 60"]
+)
+def test_what_says_too_little_too_slowly_is_too_slow(script: str):
+    started = time.monotonic()
+
+    with pytest.raises(programs.TooSlow):
+        begins(script, within=0.5)
+
+    assert time.monotonic() - started < 3
+
+
+def test_what_drips_is_not_waited_for_beyond_its_time():
+    with pytest.raises(programs.TooSlow):
+        begins("while sleep 0.1; do printf x; done", length=1000, within=0.5)
+
+
+@pytest.mark.parametrize("script", ["yes >&2", "yes"])
+def test_what_floods_is_ended_and_not_kept(script: str):
+    started = time.monotonic()
+
+    ended = begins(script, length=1 << 30)
+
+    assert ended.status == -9
+    assert len(ended.said) + len(ended.complained) <= programs.LARGEST_BEGINNING + 8192
+    assert time.monotonic() - started < 5

@@ -795,6 +795,7 @@ def test_probe_answers_in_lines_of_keyword_and_value(room: Room) -> None:
         "user:bckpciuem",
         "rsync:3.5.0",
         f"share:{room.share}",
+        f"folders:1 {room.share}",
         "unreadable:/nowhere",
         "restore:dirs",
         f"restore-dir:{room.restore_dir}",

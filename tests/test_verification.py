@@ -11,8 +11,9 @@ import pytest
 
 from backuppc_register import config
 from backuppc_register.backuppc import host_config
-from backuppc_register.backuppc.effective_config import Route, Settings
+from backuppc_register.backuppc.effective_config import Plan, Route, Settings
 from backuppc_register.backuppc.lock import locked
+from backuppc_register.backuppc.transfer import Transfer
 from backuppc_register.deadline import Deadline
 from backuppc_register.errors import (
     BadUser,
@@ -29,6 +30,7 @@ from backuppc_register.errors import (
 from backuppc_register.host_key import NOBODYS, HostKey
 from backuppc_register.network.connect_back import Answer
 from backuppc_register.person import Person
+from backuppc_register.programs import Ended
 from backuppc_register.request import Request
 from backuppc_register.rules import registration, verification
 from backuppc_register.rules.site import Site
@@ -38,6 +40,10 @@ from backuppc_register.steps import Step, failed
 PEER = ip_address("10.0.0.9")
 PEOPLE = {"cmartin": Person("cmartin", "Christophe Martin", "entry-1"), "adupont": Person("adupont")}
 ROW = "0\tfull\t1700000000\t1700000100\t7\t16513\t0\t0\t0\t0\t0\n"
+GREETING = Ended(-9, b"\x1f\0\0\0", b"")
+A_FOLDER = b"xferPids 1,2\ndrwxr-xr-x         4,096 2026/11/25 23:44:04 .\n"
+A_FILE = Ended(-9, A_FOLDER + b"-rw-------             43 2026/11/25 23:44:04 cmartin/a -rw\n", b"")
+LETTERS = "-slHogDtprcxe.iLsfxC"
 PROBE = "version:1\nsystem:Linux\nuser:bckpciuem\nrsync:3.5.0\nshare:/home\nrestore:off\n"
 
 
@@ -79,7 +85,8 @@ class Machine:
     failure: RegisterError | None = None
     done: list[object] = field(default_factory=list)
     meanwhile: object = None
-    answers: dict[str, Answer] = field(default_factory=dict)
+    first_words: dict[str, Ended] = field(default_factory=dict)
+    listed: dict[str, Ended] = field(default_factory=dict)
 
     @contextmanager
     def reached(self, place, within, preferred=()):
@@ -98,7 +105,16 @@ class Machine:
         self.done.append(command)
         if self.meanwhile:
             self.meanwhile()
-        return self.answers.get(command, self.answer)
+        return self.answer
+
+    def first_word(self, host, key, ssh, transfer, within):
+        assert (key, ssh[:2]) == (self.host_key, ("/usr/bin/ssh", "-F"))
+        assert 0 < within <= 16
+        self.done.append(transfer.path)
+        return self.first_words.get(transfer.path, GREETING)
+
+    def files(self, host, key, ssh, transfer, within):
+        return self.listed.get(transfer.path, A_FILE)
 
 
 class Server:
@@ -114,7 +130,7 @@ class Server:
         self.machine = Machine(folder)
         self.queued, self.queue_says, self.proposed = [], "", []
         self.settings, self.options, self.port, self.user = self.as_we_made_it(), self.our_options(), 22, ""
-        self.pinged = "dormeur.univ-brest.fr"
+        self.pinged, self.options_of_rsync = "dormeur.univ-brest.fr", (LETTERS,)
         self.register()
 
     @property
@@ -140,6 +156,13 @@ class Server:
     def read(self, host, within, proposed=None):
         self.proposed.append(proposed)
         return self.settings
+
+    def plan(self, host, client, within, proposed=None):
+        self.proposed.append(proposed)
+        rsync = client, "rsync", "--server", "--sender", *self.options_of_rsync
+        words = tuple(word.encode() for word in rsync)
+        transfers = (Transfer(share, words, f"{share}/".encode()) for share in self.settings.shares)
+        return Plan(self.settings.ssh_args, tuple(transfers))
 
     def alive(self, host, within, proposed=None):
         self.proposed.append(proposed)
@@ -180,7 +203,8 @@ class Server:
 
     def ask(self, *keys, logon="cmartin", name="dormeur.univ-brest.fr"):
         request = Request("verify", "linux", logon, keys)
-        means = verification.Means(self, self.route, self.machine.reached, self.begin_full)
+        it = self.machine
+        means = verification.Means(self, self.route, it.reached, it.first_word, it.files, self.begin_full)
         return verification.serve(request, PEER, self.site(name), means, Deadline(28))
 
     def record(self):
@@ -227,6 +251,7 @@ def test_a_way_back_that_works_is_pinned_and_the_first_backup_is_queued(server):
         ("port 22 of dormeur.univ-brest.fr", ()),
         ("bckpciuem", server.state / "key"),
         "probe",
+        "/home",
     ]
 
 
@@ -241,7 +266,7 @@ def test_it_can_be_asked_again_and_again_and_asks_for_the_known_type_of_key_firs
     pinned = (server.state / "known_hosts").stat().st_ino
 
     assert server.ask(MINE, ECDSA).status == "verified"
-    assert server.machine.done[-3] == ("port 22 of dormeur.univ-brest.fr", ("ecdsa-sha2-nistp256",))
+    assert server.machine.done[-4] == ("port 22 of dormeur.univ-brest.fr", ("ecdsa-sha2-nistp256",))
     assert (server.state / "known_hosts").stat().st_ino == pinned
 
 
@@ -326,12 +351,12 @@ def test_a_host_that_keeps_its_way_gets_ours_when_that_is_proved(taken_over):
 
     assert answer.status == "verified"
     assert b"sirene.univ-brest.fr" in pl.read_bytes()
-    assert taken_over.proposed == [pl.read_bytes()] * 2
+    assert taken_over.proposed == [pl.read_bytes()] * 3
     record = taken_over.folders.record("sirene")
     assert (record.config, bool(record.verified)) == (host_config.digest(pl.read_bytes()), True)
     taken_over.proposed.clear()
     taken_over.ask(MINE, name="sirene.univ-brest.fr")
-    assert taken_over.proposed == [None, None]
+    assert taken_over.proposed == [None] * 3
 
 
 def test_a_host_whose_new_way_fails_keeps_its_old_one(taken_over):
@@ -351,7 +376,7 @@ def test_a_config_that_somebody_made_is_looked_at_and_never_overwritten(taken_ov
 
     taken_over.ask(MINE, name="sirene.univ-brest.fr")
 
-    assert taken_over.proposed == [None, None]
+    assert taken_over.proposed == [None] * 3
     assert made.read_text() == "$Conf{XferMethod} = 'rsync';\n"
     assert taken_over.folders.record("sirene").config == ""
 
@@ -633,6 +658,7 @@ SSH = "/usr/bin/ssh"
         {"clients": ("",)},
         {"clients": ("-oProxyCommand=id",)},
         {"shares": ()},
+        {"broken": "DumpPreUserCmd"},
     ],
     ids=str,
 )
@@ -666,6 +692,12 @@ def test_settings_that_lead_elsewhere_are_no_success(server, change):
         {"pkcs11provider": ("/usr/lib/x.so",)},
         {"remotecommand": ("id",)},
         {"controlpath": ("/tmp/socket",)},
+        {"stdinnull": ("true",)},
+        {"stdinnull": ("yes",)},
+        {"forkafterauthentication": ("yes",)},
+        {"sessiontype": ("none",)},
+        {"sessiontype": ("subsystem",)},
+        {"permitlocalcommand": ("yes",)},
     ],
     ids=str,
 )
@@ -709,6 +741,10 @@ NO_RSYNC = "bckpciuem: failed: there is no /usr/bin/rsync\n"
         (Answer("", "", 0), "wrapper"),
         (Answer("rsync:\n", "", 0), "wrapper"),
         (Answer(PROBE, "", -1), "wrapper"),
+        (Answer("Welcome\n" + PROBE, "", 0), "unclean"),
+        (Answer("\n" + PROBE, "", 0), "unclean"),
+        (Answer("rsync:3.5.0\nshare:/home\n" + PROBE, "", 0), "unclean"),
+        (Answer("rsync:3.5.0\nshare:/home\n", "", 0), "wrapper"),
         (Answer(PROBE, "", 1), "wrapper"),
         (Answer("rsync 3.5.0\nshare /home\n", "", 0), "wrapper"),
         (Answer("\0" * 65536, "", 0), "wrapper"),
@@ -729,35 +765,174 @@ def test_an_answer_without_which_no_backup_works_is_no_success(server, answer, s
 
 @pytest.mark.parametrize("share", ["/", "/home", "/home/"])
 def test_a_folder_of_what_the_machine_gives_can_be_saved(server, share):
-    server.machine.answer = Answer(f"rsync:openrsync 29\nshare:{share}\nunreadable:/srv\n", "", 0)
+    server.machine.answer = Answer(f"version:1\nrsync:openrsync 29\nshare:{share}\nunreadable:/srv\n", "", 0)
     server.settings = replace(server.settings, shares=("/home/cmartin/", "/home"))
 
     assert server.ask(MINE).status == "verified"
 
 
-def of_a_backup(share):
-    return f"rsync --server --sender -logDtpre.iLsfxC --numeric-ids . {share}/"
+def of_the_wrapper(verdict, text, status):
+    return Ended(status, b"", f"bckpciuem: {verdict}: {text}\n".encode())
 
 
-@pytest.mark.parametrize(("status", "step"), [(64, "share"), (69, "folder")])
-def test_a_folder_that_is_not_there_below_one_that_the_machine_gives_is_no_success(server, status, step):
-    server.settings = replace(server.settings, shares=("/home", "/home/nobody-here/"))
-    answer = Answer("", "bckpciuem: failed: /home/nobody-here is no folder of this computer\n", status)
-    server.machine.answers[of_a_backup("/home/nobody-here")] = answer
+@pytest.mark.parametrize(
+    ("word", "step"),
+    [
+        (of_the_wrapper("refused", "option --copy-unsafe-links", 64), "elsewhere"),
+        (of_the_wrapper("refused", "short options -slHogDtprcE", 64), "elsewhere"),
+        (of_the_wrapper("refused", "not a backup: dormeur rsync --server", 64), "elsewhere"),
+        (of_the_wrapper("refused", "/home/x is not in a folder that is backed up here", 64), "share"),
+        (of_the_wrapper("refused", "/home/x leads out of /home", 64), "share"),
+        (of_the_wrapper("failed", "/home/x is no folder of this computer", 69), "folder"),
+        (of_the_wrapper("misconfigured", "/etc/bckpciuem.conf: no share", 78), "wrapper"),
+        (Ended(1, b"", b"rsync: -x: unknown option\nrsync error: syntax error (code 1)\n"), "rsync"),
+        (Ended(12, b"\x1f\0", b"rsync error: protocol data stream\n"), "rsync"),
+        (Ended(0, b"", b""), "wrapper"),
+        (Ended(-9, b"", b"x" * 70000), "wrapper"),
+        (Ended(255, b"", b"Unable to negotiate with 10.0.0.9: no matching cipher found.\n"), "elsewhere"),
+        (Ended(255, b"", b"kex_exchange_identification: read: Connection reset by peer\n"), "hung-up"),
+        (Ended(-9, b"Welcome\n\x1f\0\0\0", b""), "unclean"),
+        (Ended(-9, b"\n\x1f\0\0\0", b""), "unclean"),
+        (Ended(-9, b"\x1f\0\0\1", b""), "unclean"),
+        (Ended(-9, b"\0\0\0\0", b""), "unclean"),
+        (Ended(-9, b"\xff\0\0\0", b""), "unclean"),
+    ],
+    ids=str,
+)
+def test_a_backup_that_does_not_begin_with_rsyncs_first_word_is_no_success(server, word, step):
+    server.settings = replace(server.settings, shares=("/home", "/home/x"))
+    server.machine.first_words["/home/x"] = word
 
     assert refused(server, MINE) == step
 
 
-def test_a_folder_whose_backup_begins_is_a_success_and_the_named_ones_are_not_tried(server):
-    server.settings = replace(server.settings, shares=("/home", "/home/cmartin"))
-    server.machine.answers[of_a_backup("/home/cmartin")] = Answer("\x1f\0\0\0", "rsync error\n", 12)
+@pytest.mark.parametrize("protocol", [20, 29, 31, 32, 40])
+def test_every_protocol_that_rsync_bpc_takes_is_a_success(server, protocol):
+    server.machine.first_words["/home"] = Ended(-9, bytes((protocol, 0, 0, 0)), b"a word of welcome\n")
 
     assert server.ask(MINE).status == "verified"
-    assert server.machine.done[-2:] == ["probe", of_a_backup("/home/cmartin")]
+
+
+def test_every_folder_is_begun_once(server):
+    server.settings = replace(server.settings, shares=("/home", "/home/a b", "/home/\xe9t\xe9"))
+
+    assert server.ask(MINE).status == "verified"
+    assert server.machine.done[-4:] == ["probe", "/home", "/home/a b", "/home/\xe9t\xe9"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-nslHogDtprcxe.iLsfxC",),
+        ("-slHogDtprcxne.iLsfxC",),
+        ("-lHogDtprcx", "--list-only", ".", "/home/"),
+        ("-slHogDtpdcxe.iLsfxC",),
+        (),
+    ],
+    ids=str,
+)
+def test_a_backup_that_would_save_nothing_is_no_success(server, options):
+    server.options_of_rsync = options
+
+    assert refused(server, MINE) == "elsewhere"
+    assert server.machine.done == []
+
+
+@pytest.mark.parametrize(
+    ("listed", "step"),
+    [
+        (Ended(0, A_FOLDER, b""), "empty"),
+        (Ended(0, A_FOLDER + b"drwxr-xr-x 60 2026/11/25 23:44:04 -rw------- 43\n", b""), "empty"),
+        (Ended(23, A_FOLDER + b'rsync: opendir "/home/x" failed: Permission denied (13)\n', b""), "empty"),
+        (Ended(12, b"rsync error: error in rsync protocol data stream\n", b""), "rsync"),
+        (Ended(0, b"", b""), "empty"),
+        (Ended(-9, b"xferPids 1,2\n", b""), "silent"),
+    ],
+    ids=str,
+)
+def test_a_folder_without_a_file_to_save_is_no_success(server, listed, step):
+    server.settings = replace(server.settings, shares=("/home", "/home/x"))
+    server.machine.listed["/home/x"] = listed
+
+    assert refused(server, MINE) == step
+
+
+def test_where_empty_folders_are_no_failure_one_file_in_all_is_enough(server):
+    server.settings = replace(server.settings, shares=("/home", "/home/x"), zero_files_fatal=False)
+    server.machine.listed["/home/x"] = Ended(0, A_FOLDER, b"")
+
+    assert server.ask(MINE).status == "verified"
+    server.machine.listed["/home"] = Ended(0, A_FOLDER, b"")
+    with pytest.raises(NotReachable):
+        server.ask(MINE)
+
+
+def test_commands_that_can_end_a_backup_are_told_to_the_administrator(server):
+    server.settings = replace(server.settings, commands=("DumpPreUserCmd", "DumpPostUserCmd"))
+
+    assert "not tried: DumpPreUserCmd, DumpPostUserCmd" in server.ask(MINE).note
+
+
+@pytest.mark.parametrize("kind", [b"-rw-r--r--", b"lrwxrwxrwx", b"-rwsr-Sr-t", b"prw-------"])
+def test_any_file_will_do_and_so_does_what_takes_long_to_list(server, kind):
+    server.settings = replace(server.settings, shares=("/home", "/home/x"))
+    file = kind + b"    12,345.67K 2026/11/25 23:44:04 a\n"
+    server.machine.listed |= {"/home": Ended(23, A_FOLDER + file, b""), "/home/x": Ended(-9, A_FOLDER, b"")}
+
+    assert server.ask(MINE).status == "verified"
+
+
+# the folders at the top of a share
+
+
+def test_a_folder_that_cannot_be_read_among_others_is_told_and_no_failure(server):
+    below = "closed:/home/nfs\nmounted:/home/nfs\nmounted:/home/usb\nfolders:5 /home\n"
+    server.machine.answer = Answer(PROBE + below, "", 0)
+
+    answer = server.ask(MINE)
+
+    lacking = "/home/nfs cannot be read, /home/usb is on another file system"
+    assert (answer.status, answer.advice) == ("verified", f"Backups will lack some folders: {lacking}.")
+
+
+def test_other_file_systems_are_no_matter_where_backups_take_them_in(server):
+    server.machine.answer = Answer(PROBE + "mounted:/home/usb\nfolders:1 /home\n", "", 0)
+    server.options_of_rsync = ("-slHogDtprce.iLsfxC",)
+
+    assert server.ask(MINE).advice == ""
+
+
+def test_of_many_folders_some_are_told(server):
+    below = "".join(f"closed:/home/{n}\n" for n in range(60)) + "folders:64 /home\n"
+    server.machine.answer = Answer(PROBE + below, "", 0)
+
+    assert server.ask(MINE).advice.endswith("/home/4 cannot be read, and 55 more.")
+
+
+@pytest.mark.parametrize(
+    ("below", "step"),
+    [
+        ("closed:/home/a\nclosed:/home/b\nfolders:2 /home\n", "folder"),
+        ("closed:/home/a\nmounted:/home/a\nmounted:/home/b\nfolders:2 /home\n", "folder"),
+        ("mounted:/home/a\nfolders:1 /home\n", "file-system"),
+    ],
+    ids=str,
+)
+def test_a_share_of_whose_folders_none_would_be_saved_is_no_success(server, below, step):
+    server.machine.answer = Answer(PROBE + below, "", 0)
+
+    assert refused(server, MINE) == step
+
+
+@pytest.mark.parametrize("below", ["folders:0 /home\n", "folders:x /home\n", f"folders:{'9' * 9999} /home\n"])
+def test_a_share_without_folders_is_a_success(server, below):
+    server.machine.answer = Answer(PROBE + below, "", 0)
+
+    assert server.ask(MINE).status == "verified"
 
 
 def test_what_is_told_to_be_saved_is_what_backuppc_saves_and_not_what_the_machine_gives(server):
-    server.machine.answer = Answer("rsync:3.5.0\nshare:/home\nshare:/srv/data\n", "", 0)
+    server.machine.answer = Answer("version:1\nrsync:3.5.0\nshare:/home\nshare:/srv/data\n", "", 0)
     server.settings = replace(server.settings, shares=("/home", "/srv/data/x y"))
 
     assert server.ask(MINE).shares == ("/home", "/srv/data/x y")
@@ -793,7 +968,7 @@ def test_every_folder_counts(server):
 
 
 def test_a_protected_folder_of_a_mac_is_a_matter_of_full_disk_access(server):
-    server.machine.answer = Answer("system:Darwin\nrsync:openrsync 29\nunreadable:/Users\n", "", 0)
+    server.machine.answer = Answer("version:1\nsystem:Darwin\nrsync:openrsync 29\nunreadable:/Users\n", "", 0)
     server.settings = replace(server.settings, shares=("/Users",))
 
     with pytest.raises(NotReachable) as refusal:

@@ -6,16 +6,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from backuppc_register import config, programs, resources
-from backuppc_register.errors import Misconfigured
+from backuppc_register.backuppc.transfer import NotBegun, Transfer, overheard
+from backuppc_register.deadline import Deadline
+from backuppc_register.errors import Misconfigured, NotReachable
 from backuppc_register.steps import Step, failed
 
 _PROGRAM = "backuppc/effective_config.pl"
 _LONGEST = 1 << 26  # bytes that its programs may say
 _TOO_LONG = "it took too long"
 _FOR_ONE = 2  # seconds of many hosts' time
+_REMOTE_SHELL = "backuppc/remote_shell.pl"
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class Settings:
     *clients*: the names or addresses that it tries, in this order. *ssh_args*: RsyncSshArgs with BackupPC's
     variables filled in for the first of them, None where it is no list. *rsync_args*: all that the rsync of
     a full or an incremental backup gets besides. *shares*: the folders, as the machine calls them.
-    *full_period* and *incr_period*: days from one backup to the next.
+    *full_period* and *incr_period*: days from one backup to the next. *zero_files_fatal*: whether each folder
+    must have a file. *commands*: names of those whose failure ends a backup; *broken*: one that cannot run.
     """
 
     xfer_method: str
@@ -37,6 +42,17 @@ class Settings:
     shares: tuple[str, ...]
     full_period: float = 0.0
     incr_period: float = 0.0
+    zero_files_fatal: bool = True
+    commands: tuple[str, ...] = ()
+    broken: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a first full backup would begin: *ssh_args* as in Settings, a transfer for each folder."""
+
+    ssh_args: tuple[str, ...] | None
+    transfers: tuple[Transfer, ...]
 
 
 @dataclass(frozen=True)
@@ -108,9 +124,33 @@ class EffectiveConfig:
         steps = {"name": Step.NAME, "slow": Step.SLOW, "ping": Step.PING}
         raise failed(steps.get(problem, Step.SETTINGS), host, what=what, detail=said.get("detail", problem))
 
-    def _ask(self, question: str, host: str, within: float, proposed: bytes | None) -> dict[str, Any]:
+    def plan(self, host: str, client: str, within: float, proposed: bytes | None = None) -> Plan:
+        """Return how BackupPC would begin a first full backup of *host*, at its name or address *client*.
+
+        BackupPC's own code says which program it starts, and that program says how it begins.
+
+        Raises NotReachable where no backup begins, Misconfigured.
+        """
+        deadline = Deadline(within)
+        with TemporaryDirectory(prefix="backuppc-register-") as name:
+            scratch = Path(name)
+            said, shell = scratch / "said", os.fspath(resources.find(_REMOTE_SHELL))
+            further = (client, f'perl "{shell}" "{said}"', os.fspath(scratch))
+            told = self._ask("transfers", host, within, proposed, further)
+            if "problem" in told:
+                raise _not_begun(host, str(told["problem"]))
+            try:
+                transfers = tuple(overheard(one, said, deadline.remaining()) for one in told["transfers"])
+            except NotBegun as error:
+                raise _not_begun(host, str(error)) from error
+        arguments = told["ssh_args"]
+        return Plan(None if arguments is None else tuple(map(str, arguments)), transfers)
+
+    def _ask(
+        self, question: str, host: str, within: float, proposed: bytes | None, further: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         """Return the last whole line that the Perl says; it says before each wait what it would wait for."""
-        said, complaint = self._run(question, host, within, proposed)
+        said, complaint = self._run(question, host, within, proposed, further)
         last = said.rpartition(b"\n")[0].rpartition(b"\n")[2]
         if not last and complaint == _TOO_LONG:
             raise failed(Step.SETTINGS, host, detail=f"BackupPC's Perl: {complaint}")
@@ -120,11 +160,14 @@ class EffectiveConfig:
             raise Misconfigured(detail=f"BackupPC's Perl does not tell its settings: {complaint}") from error
         return told if isinstance(told, dict) else {}
 
-    def _run(self, question: str, host: str, within: float, content: bytes | None) -> tuple[bytes, str]:
+    def _run(
+        self, question: str, host: str, within: float, content: bytes | None, further: tuple[str, ...] = ()
+    ) -> tuple[bytes, str]:
         places = (self._places.config_dir, self._places.data_dir, self._library)
         command = ["perl", os.fspath(resources.find(_PROGRAM)), question, host, *map(os.fspath, places)]
         with _unwritten(content) as files:
-            return _run([*command, *(f"/dev/fd/{number}" for number in files)], within, files)
+            unwritten = [f"/dev/fd/{number}" for number in files] or [""]
+            return _run([*command, *unwritten, *further], within, files)
 
 
 def route(ssh: str, arguments: tuple[str, ...], client: str, within: float) -> Route:
@@ -144,6 +187,10 @@ def route(ssh: str, arguments: tuple[str, ...], client: str, within: float) -> R
         raise ValueError(f"ssh does not say where it would go: {complaint}") from error
 
 
+def _not_begun(host: str, detail: str) -> NotReachable:
+    return failed(Step.ELSEWHERE, host, what="rsync does not begin", detail=detail)
+
+
 def _settings(said: dict[str, Any]) -> Settings:
     arguments = said["ssh_args"]
     return Settings(
@@ -156,6 +203,9 @@ def _settings(said: dict[str, Any]) -> Settings:
         shares=tuple(map(str, said["shares"])),
         full_period=float(said["full_period"]),
         incr_period=float(said["incr_period"]),
+        zero_files_fatal=bool(said["zero_files_fatal"]),
+        commands=tuple(map(str, said["commands"])),
+        broken=str(said["broken"]),
     )
 
 

@@ -1,9 +1,12 @@
 """Whether a host's settings, which people may change, still lead the way that we have made; pure."""
 
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from backuppc_register.backuppc.effective_config import Route, Settings
+from backuppc_register.backuppc.transfer import Transfer
 from backuppc_register.errors import NotReachable
 from backuppc_register.state import known_hosts
 from backuppc_register.state.key_pairs import PRIVATE
@@ -26,6 +29,9 @@ _MUST_BE_OFF = {
     "pkcs11provider": "another key",
     "remotecommand": "another command",
     "controlpath": "a connection that is open already",
+    "stdinnull": "a connection that nothing is sent by",
+    "forkafterauthentication": "a connection in the background",
+    "permitlocalcommand": "a command of its own",
 }
 
 
@@ -41,6 +47,8 @@ def ssh_command(host: str, settings: Settings) -> tuple[str, ...]:
     for argument in settings.rsync_args:
         if argument.startswith("--rsync-path") and not _RSYNC_PATH.fullmatch(argument):
             raise _elsewhere(host, "RsyncClientPath is another command than rsync")
+    if settings.broken:
+        raise _elsewhere(host, f"{settings.broken} cannot be run")
     if not settings.shares:
         raise _elsewhere(host, "RsyncShareName names no folder")
     if not settings.clients or any(not name or name.startswith("-") for name in settings.clients):
@@ -53,6 +61,19 @@ def ssh_command(host: str, settings: Settings) -> tuple[str, ...]:
     if not words or words[0] != settings.ssh_path or PurePath(words[0]).name != "ssh":
         raise _elsewhere(host, "RsyncSshArgs uses another program than ssh")
     return words
+
+
+def refuse_idle(host: str, client: str, transfers: Sequence[Transfer]) -> None:
+    """Refuse *transfers* that save nothing however well they go, or go elsewhere; raises NotReachable."""
+    if not transfers:
+        raise _elsewhere(host, "RsyncShareName names no folder")
+    for transfer in transfers:
+        if transfer.words[0] != os.fsencode(client):
+            raise _elsewhere(host, "ClientNameAlias is no name")
+        if transfer.idle:
+            raise _elsewhere(host, "rsync's options save nothing")
+        if not transfer.goes_deep:
+            raise _elsewhere(host, "rsync's options leave out what is in folders")
 
 
 def refuse(host: str, route: Route, folder: Path) -> None:
@@ -74,6 +95,8 @@ def refuse(host: str, route: Route, folder: Path) -> None:
         raise _elsewhere(host, "any ssh host key is taken")
     if told.get("pubkeyauthentication", ("",))[0] in _OFF:
         raise _elsewhere(host, "no login with a key")
+    if told.get("sessiontype", ("default",)) != ("default",):
+        raise _elsewhere(host, "no command is run")
     for name, what in _MUST_BE_OFF.items():
         if any(value not in _OFF for value in told.get(name, ())):
             raise _elsewhere(host, what)

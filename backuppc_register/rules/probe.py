@@ -1,19 +1,30 @@
 """What a machine's rsyncsend.sh answers to the command `probe`, and whether a backup would work; pure."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from backuppc_register.backuppc.transfer import Transfer
 from backuppc_register.network.connect_back import Answer
+from backuppc_register.network.first_word import GREETING, names_a_file, names_a_folder
+from backuppc_register.programs import Ended
 from backuppc_register.steps import Step, failed
 
 COMMAND = "probe"
 
+_FIRST = "version:"  # what rsyncsend.sh's answer begins with
 _LONGEST = 200  # characters of what a machine says that we repeat
+_MOST_TOLD = 5  # folders, in advice
+_DIGITS = 6
 _REFUSED = 64
 _UNAVAILABLE = 69  # sysexits.h: what rsyncsend.sh ends with where something is missing
-_MOST_TRIED = 20
-_PLAIN = re.compile(r"/[\w@%+=:,./~-]*")
+_SSH_FAILED = 255
+_LISTED = {0, 23, 24}  # rsync(1): all, or all but what could not be read or went away meanwhile
+_PROTOCOLS = range(20, 41)
+_HUNG_UP = re.compile(r"kex_exchange_identification|connection (closed|reset|refused|timed out)", re.I)
+_WHO_HANGS_UP = {Step.HUNG_UP: "sshd", Step.ELSEWHERE: "ssh with the options of RsyncSshArgs does not get in"}
+# What rsyncsend.sh refuses a folder with; all else that it refuses is options.
+_ABOUT_THE_FOLDER = re.compile(r"is not in a folder that|leads? (out of|to) |not a plain absolute path")
 _FULL_DISK_ACCESS = (
     "System Settings, General, Sharing, the (i) of Remote Login: switch on Full Disk Access for remote users."
 )
@@ -21,48 +32,95 @@ _FULL_DISK_ACCESS = (
 
 @dataclass(frozen=True)
 class Told:
-    """What a machine tells: its system (uname -s), its rsync's version, folders that can be read or not."""
+    """What a machine tells: its system (uname -s), its rsync's version, folders that can be read or not.
+
+    *closed* and *mounted*: those of the folders in its shares that cannot be read, or are on other file
+    systems; *folders*: how many there are in each share. All three as far as it has looked.
+    """
 
     system: str
     rsync: str
     readable: tuple[str, ...]
     unreadable: tuple[str, ...]
+    closed: tuple[str, ...] = ()
+    mounted: tuple[str, ...] = ()
+    folders: dict[str, int] = field(default_factory=dict)
 
 
-def judge(host: str, answer: Answer, shares: Sequence[str]) -> Told:
-    """Return what the machine tells, where a backup of *shares* (folders) would work.
+def judge(host: str, answer: Answer, transfers: Sequence[Transfer]) -> Told:
+    """Return what the machine tells, where the backups of the *transfers* would work.
 
     Raises NotReachable, with the step that would fail.
     """
     told = _read(answer.output)
-    if answer.status != 0 or not told.rsync:
+    head, mark, _ = answer.output.partition(_FIRST)
+    if answer.status == 0 and mark and head:
+        raise failed(Step.UNCLEAN, host, what=head.strip().partition("\n")[0][:_LONGEST])
+    if answer.status != 0 or not mark or not told.rsync:
         said = answer.complaint.strip() or answer.output.strip()
         detail = f"exit status {answer.status}: {said[-_LONGEST:]}"
         raise failed(_failing_step(answer), host, detail=detail)
     if told.rsync == "?":
         raise failed(Step.RSYNC, host, detail="it does not tell its version")
-    for share in shares:
-        _refuse_closed(host, share, told, answer.complaint.strip()[-_LONGEST:])
+    for transfer in transfers:
+        _refuse_closed(host, transfer.path, told, answer.complaint.strip()[-_LONGEST:])
+        _refuse_empty(host, transfer, told)
     return told
 
 
-def to_try(told: Told, shares: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield those of *shares* that the machine has not named, each with a command that begins its backup.
+def advice(told: Told, transfers: Sequence[Transfer]) -> str:
+    """Return what the owner of a machine should know of the folders below its shares, or ""."""
+    lost = [f"{folder} cannot be read" for folder in told.closed if _saved_by(folder, transfers)]
+    lost += [
+        f"{folder} is on another file system"
+        for folder in told.mounted
+        if folder not in told.closed and any(one.stays for one in _saved_by(folder, transfers))
+    ]
+    more = f", and {len(lost) - _MOST_TOLD} more" if len(lost) > _MOST_TOLD else ""
+    return f"Backups will lack some folders: {', '.join(lost[:_MOST_TOLD])}{more}." if lost else ""
 
-    Without an rsync at our end it sends nothing. What cannot stand in a command is not tried.
-    """
-    named = {folder.rstrip("/") for folder in told.readable}
-    unnamed = [share for share in shares if share.rstrip("/") not in named and _PLAIN.fullmatch(share)]
-    for share in unnamed[:_MOST_TRIED]:
-        yield share, f"rsync --server --sender -logDtpre.iLsfxC --numeric-ids . {share.rstrip('/')}/"
 
-
-def refuse_closed(host: str, share: str, answer: Answer) -> None:
-    """Refuse a *share* whose backup rsyncsend.sh does not begin; raises NotReachable."""
+def refuse_unbegun(host: str, share: str, begun: Ended) -> None:
+    """Refuse a *share* whose backup did not begin with rsync's own first word; raises NotReachable."""
+    said, complaint = begun.said, begun.complaint
+    if _is_protocol(said):
+        return
+    detail = f"{share}: exit status {begun.status}: {complaint[-_LONGEST:]}"
+    if len(said) >= GREETING:
+        what = said[:_LONGEST].decode("utf-8", "replace").strip().partition("\n")[0]
+        raise failed(Step.UNCLEAN, host, what=what, detail=detail)
+    if begun.status == _SSH_FAILED:
+        step = Step.HUNG_UP if _HUNG_UP.search(complaint) else Step.ELSEWHERE
+        raise failed(step, host, what=_WHO_HANGS_UP[step], detail=detail)
+    if begun.status == _REFUSED and not _ABOUT_THE_FOLDER.search(complaint):
+        raise failed(Step.ELSEWHERE, host, what="rsyncsend.sh refuses rsync's options", detail=detail)
     steps = {_REFUSED: Step.SHARE, _UNAVAILABLE: Step.FOLDER}
-    if answer.status in steps:
-        said = answer.complaint.strip()[-_LONGEST:]
-        raise failed(steps[answer.status], host, what=share, detail=f"exit status {answer.status}: {said}")
+    step = steps.get(begun.status, Step.RSYNC if "rsync" in complaint else Step.WRAPPER)
+    raise failed(step, host, what=share, detail=detail)
+
+
+def refuse_nothing(host: str, listed: Mapping[str, Ended], *, each: bool) -> None:
+    """Refuse shares of which rsync, having *listed* them to the end, saves no file.
+
+    *each*: whether one of them is enough for that. What takes longer to list is full of something, if rsync
+    has begun to list it.
+
+    Raises NotReachable.
+    """
+    nothing = {share: ended for share, ended in listed.items() if not names_a_file(ended.said)}
+    empty = [share for share, ended in nothing.items() if ended.status in _LISTED]
+    for share, ended in nothing.items():
+        if share in empty or (ended.status < 0 and names_a_folder(ended.said)):
+            continue
+        detail = f"{share}: exit status {ended.status}: {ended.said[-_LONGEST:].decode('utf-8', 'replace')}"
+        raise failed(Step.SILENT if ended.status < 0 else Step.RSYNC, host, detail=detail)
+    if empty and (each or len(empty) == len(listed)):
+        raise failed(Step.EMPTY, host, what=empty[0])
+
+
+def _is_protocol(said: bytes) -> bool:
+    """Tell whether *said* begins as rsync does: its protocol, four bytes (compat.c; what rsync_bpc takes)."""
+    return len(said) >= GREETING and said[0] in _PROTOCOLS and said[1:GREETING] == b"\0\0\0"
 
 
 def _read(output: str) -> Told:
@@ -76,7 +134,18 @@ def _read(output: str) -> Told:
         rsync=values.get("rsync", [""])[-1],
         readable=tuple(values.get("share", ())),
         unreadable=tuple(values.get("unreadable", ())),
+        closed=tuple(values.get("closed", ())),
+        mounted=tuple(values.get("mounted", ())),
+        folders=dict(_counted(values.get("folders", ()))),
     )
+
+
+def _counted(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield the share and the number of each line "NUMBER SHARE"."""
+    for line in lines:
+        number, _, share = line.partition(" ")
+        if number.isdecimal() and len(number) < _DIGITS:
+            yield share, int(number)
 
 
 def _failing_step(answer: Answer) -> Step:
@@ -92,6 +161,25 @@ def _refuse_closed(host: str, share: str, told: Told, complaint: str) -> None:
     if not any(_is_in(share, folder) for folder in told.readable):
         offered = ", ".join(told.readable) or "nothing"
         raise failed(Step.SHARE, host, what=share, detail=f"it gives {offered}")
+
+
+def _refuse_empty(host: str, transfer: Transfer, told: Told) -> None:
+    """Refuse a share that has folders, of which none would be saved."""
+    share = transfer.path.rstrip("/") or "/"
+    lost = {folder for folder in told.closed if _parent(folder) == share}
+    elsewhere = {folder for folder in told.mounted if _parent(folder) == share and transfer.stays}
+    if not lost | elsewhere or len(lost | elsewhere) < told.folders.get(share, 0):
+        return
+    step = Step.FOLDER if lost else Step.FILE_SYSTEM
+    raise failed(step, host, what=sorted(lost or elsewhere)[0], detail=f"as all that {share} has")
+
+
+def _saved_by(folder: str, transfers: Sequence[Transfer]) -> list[Transfer]:
+    return [transfer for transfer in transfers if _is_in(folder, transfer.path)]
+
+
+def _parent(folder: str) -> str:
+    return folder.rpartition("/")[0] or "/"
 
 
 def _is_in(share: str, folder: str) -> bool:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 from backuppc_register.backuppc import backups, host_config
-from backuppc_register.backuppc.effective_config import Route, Settings
+from backuppc_register.backuppc.effective_config import Plan, Route, Settings
 from backuppc_register.backuppc.lock import locked
+from backuppc_register.backuppc.transfer import Transfer
 from backuppc_register.deadline import Deadline
 from backuppc_register.errors import HostKeyChanged, NotAllowed, NotRegistered, TooManyRequests
 from backuppc_register.host_key import HostKey
 from backuppc_register.network.connect_back import Answer, Place
+from backuppc_register.programs import Ended
 from backuppc_register.reply import Success
 from backuppc_register.request import Address, Request
 from backuppc_register.rules import detour, probe
@@ -39,6 +41,9 @@ class BackupPC(Protocol):
     def alive(self, host: str, within: float, proposed: bytes | None = None) -> str:
         """Return the name or address that BackupPC would go to; raises NotReachable."""
 
+    def plan(self, host: str, client: str, within: float, proposed: bytes | None = None) -> Plan:
+        """Return how a first full backup of *host* at *client* would begin; raises NotReachable."""
+
 
 class Machine(Protocol):
     """An ssh server that has proven which host key it has."""
@@ -56,13 +61,17 @@ class Machine(Protocol):
 class Means:
     """What a verification works with, beside a Site.
 
-    *route* asks ssh where it would go, *reached* connects, *begin_full* asks the running BackupPC for a full
-    backup of a host for its owner and returns "" or why there will be none.
+    *route* asks ssh where it would go, *reached* connects, *first_word* begins a transfer by ssh (host, its
+    key, the program and its options, transfer, seconds), *files* lists what it would save up to a first file,
+    *begin_full* asks the running BackupPC for a full backup of a host for its owner and returns "" or why
+    there will be none.
     """
 
     backuppc: BackupPC
     route: Callable[[str, tuple[str, ...], str, float], Route]
     reached: Callable[[Place, float, Sequence[str]], AbstractContextManager[Machine]]
+    first_word: Callable[[str, HostKey, Sequence[str], Transfer, float], Ended]
+    files: Callable[[str, HostKey, Sequence[str], Transfer, float], Ended]
     begin_full: Callable[[str, str, float], str]
 
 
@@ -89,15 +98,32 @@ class _Registration:
 
 
 @dataclass(frozen=True)
+class _Way:
+    """Where BackupPC would go, by which *ssh* (the program and its options), and with what it would begin."""
+
+    settings: Settings
+    ssh: tuple[str, ...]
+    route: Route
+    transfers: tuple[Transfer, ...]
+
+
+@dataclass(frozen=True)
 class _Proof:
-    """What the way back has shown: the ssh host key, what the machine told of itself, what will be saved."""
+    """What the way back has shown: the ssh host key, what the machine told, and the *way* that was gone."""
 
     key: HostKey
     told: probe.Told
-    shares: tuple[str, ...]
+    way: _Way
+
+    @property
+    def advice(self) -> str:
+        """What the owner of the machine should know."""
+        return probe.advice(self.told, self.way.transfers)
 
     def __str__(self) -> str:
-        return f"{self.key.fingerprint}, rsync {self.told.rsync}"
+        commands = self.way.settings.commands
+        untried = f", not tried: {', '.join(commands)}" if commands else ""
+        return f"{self.key.fingerprint}, rsync {self.told.rsync}{untried}"
 
 
 def serve(request: Request, peer: Address, site: Site, means: Means, deadline: Deadline) -> Success:
@@ -123,8 +149,9 @@ def serve(request: Request, peer: Address, site: Site, means: Means, deadline: D
             person=applicant.person.name,
             status="verified",
             backup=backup,
-            shares=proof.shares,
+            shares=tuple(transfer.path for transfer in proof.way.transfers),
             user=applicant.person.uid,
+            advice=proof.advice,
             note="; ".join(filter(None, (str(proof), note, applicant.person.found))),
         )
 
@@ -184,30 +211,45 @@ def _settle(registration: _Registration, proof: _Proof, site: Site) -> None:
 
 
 def _prove(asking: _Asking, proposed: bytes | None) -> _Proof:
-    """Go the way that a backup goes, up to its first byte."""
+    """Go the way that a backup goes, up to its first bytes, for each folder that it saves."""
     host, site, means = asking.applicant.host, asking.site, asking.means
-    folder = site.folders.path(host)
     time = Deadline(for_questions(asking.deadline))
+    way = _way(asking, proposed, time)
+    preferred = [key.type for key in site.folders.known_keys(host)]
+    with means.reached(Place(host, way.route.host, way.route.port), time.remaining(), preferred) as machine:
+        _recognise(asking, machine.host_key)
+        machine.log_in(CLIENT_ACCOUNT, site.folders.path(host) / PRIVATE)
+        told = probe.judge(host, machine.ask(probe.COMMAND), way.transfers)
+    for transfer in way.transfers:
+        word = means.first_word(host, machine.host_key, way.ssh, transfer, time.remaining())
+        probe.refuse_unbegun(host, transfer.path, word)
+    listed = {
+        transfer.path: means.files(host, machine.host_key, way.ssh, transfer, time.remaining() / 2)
+        for transfer in way.transfers
+    }
+    probe.refuse_nothing(host, listed, each=way.settings.zero_files_fatal)
+    return _Proof(machine.host_key, told, way)
+
+
+def _way(asking: _Asking, proposed: bytes | None, time: Deadline) -> _Way:
+    """Return the way that BackupPC's settings lead, where that is the one that we have made."""
+    host, means = asking.applicant.host, asking.means
     settings = means.backuppc.read(host, time.remaining(), proposed)
     if settings.disabled:
         raise failed(Step.DISABLED, host, detail="BackupsDisable or FullPeriod")
-    ssh = detour.ssh_command(host, settings)
+    detour.ssh_command(host, settings)
     # Half of the time: a ping that nobody answers takes 10 seconds.
     client = means.backuppc.alive(host, time.remaining() / 2, proposed)
+    plan = means.backuppc.plan(host, client, time.remaining() / 2, proposed)
+    detour.refuse_idle(host, client, plan.transfers)
+    ssh = detour.ssh_command(host, replace(settings, ssh_args=plan.ssh_args))
     try:
         route = means.route(ssh[0], ssh[1:], client, time.remaining())
     except ValueError as error:
         what = "ssh does not take RsyncSshArgs"
         raise failed(Step.ELSEWHERE, host, what=what, detail=str(error)) from error
-    detour.refuse(host, route, folder)
-    preferred = [key.type for key in site.folders.known_keys(host)]
-    with means.reached(Place(host, route.host, route.port), time.remaining(), preferred) as machine:
-        _recognise(asking, machine.host_key)
-        machine.log_in(CLIENT_ACCOUNT, folder / PRIVATE)
-        told = probe.judge(host, machine.ask(probe.COMMAND), settings.shares)
-        for share, command in probe.to_try(told, settings.shares):
-            probe.refuse_closed(host, share, machine.ask(command))
-    return _Proof(machine.host_key, told, settings.shares)
+    detour.refuse(host, route, asking.site.folders.path(host))
+    return _Way(settings, ssh, route, plan.transfers)
 
 
 @contextmanager

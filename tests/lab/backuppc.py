@@ -56,8 +56,9 @@ class Backup:
     @classmethod
     def parse(cls, row: str) -> Self:
         """Read one line."""
-        field = row.split("\t")
-        return cls(int(field[0]), field[1], int(field[4]), int(field[5]), int(field[10]))
+        number, kind, *field = row.split("\t")
+        # A backup that goes on, or broke off, has no figures yet.
+        return cls(int(number), kind, *(int(field[n] or 0) for n in (2, 3, 8)))
 
 
 class BackupServer(SshHost):
