@@ -121,6 +121,17 @@ def test_one_host_that_cannot_be_read_does_not_hide_the_others():
         assert "record.json" in site.run("list").stdout
 
 
+def test_what_every_question_stumbles_over_is_told_once():
+    with admin_site() as site:
+        (site.state / "hosts").mkdir()
+        (site.state / "hosts/stray").write_text("")
+
+        (told,) = site.told("list")
+
+        assert len(told["problems"]) == 1
+        assert site.run("list").stdout.count("is not a folder") == 1
+
+
 def test_a_hosts_file_that_cannot_be_read_is_a_fault_and_never_an_empty_list():
     with admin_site() as site:
         site.hosts.unlink()

@@ -19,6 +19,7 @@ import pytest
 from admin_door import admin_site
 from advice import useless
 from pytest_mock import MockerFixture
+from services.slapd import Slapd
 
 from backuppc_register import config, programs
 from backuppc_register.admin import diagnose, server
@@ -196,6 +197,38 @@ class TestThroughTheProgram:
         ("configuration", lambda site: site.config.write_text("[server]")),
         ("top-dir", lambda site: (site.folder / "data/pc").rmdir()),
     )
+
+    @pytest.mark.parametrize(
+        ("users", "level", "words"),
+        [
+            (["aaa-gone", "bbb-gone", "cmartin"], "green", "cmartin found"),
+            (["aaa-gone", "bbb-gone"], "yellow", "does not know aaa-gone nor bbb-gone"),
+            ([], "green", "nobody was looked for"),
+        ],
+    )
+    def test_that_one_person_has_left_is_no_fault_of_the_directory(
+        self, users: list[str], level: str, words: str
+    ) -> None:
+        with Slapd() as slapd, admin_site() as site:
+            site.config.write_text(site.config.read_text().replace("ldap://127.0.0.1:1", slapd.ldap()))
+            for user in users:
+                site.add_line(f"of-{user} 0 {user}")
+
+            (found,) = site.told("diagnose", "--only", "directory")
+
+        assert found["level"] == level
+        assert words in found["what"]
+
+    def test_without_a_host_a_reconcile_that_ran_is_no_alarm_until_it_is_old(self) -> None:
+        with admin_site() as site:
+            site.run("reconcile")
+            now = site.told("diagnose", "--only", "reconcile")
+            os.utime(site.state / "ledger", (1780000000, 1780000000))
+            later = site.told("diagnose", "--only", "reconcile")
+
+        assert [one["level"] for one in now] == ["green"]
+        assert [one["level"] for one in later] == ["yellow"]
+        assert "ran last at 2026-05-28T" in later[0]["what"]
 
     @pytest.mark.parametrize(("check", "ruin"), RUINS)
     def test_no_advice_sends_the_administrator_to_the_administrator(self, check: str, ruin: Any) -> None:

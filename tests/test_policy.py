@@ -30,9 +30,22 @@ def two_of_cmartin(tmp_path):
 @pytest.mark.parametrize("most", [1, 2])
 def test_a_person_with_as_many_hosts_as_the_site_allows_gets_no_further_one(two_of_cmartin, most):
     with pytest.raises(NotAllowed, match=f"refused by this site : {most} machines at the most for a person"):
-        policy.refuse_one_too_many("cmartin", two_of_cmartin, Limits(hosts_per_person=most))
+        ask(two_of_cmartin, most)
 
 
 @pytest.mark.parametrize("most", [0, 3])
 def test_below_the_quota_or_without_one_there_is_no_refusal(two_of_cmartin, most):
-    policy.refuse_one_too_many("cmartin", two_of_cmartin, Limits(hosts_per_person=most))
+    ask(two_of_cmartin, most)
+
+
+def test_what_is_retired_does_not_count_nor_does_the_host_itself(two_of_cmartin):
+    ask(two_of_cmartin, 2, retired={"a"})
+    ask(two_of_cmartin, 2, host="b")
+    with pytest.raises(NotAllowed):
+        ask(two_of_cmartin, 1, host="a", retired={"a"})
+
+
+def ask(known, most, host="d", retired=()):
+    """Ask for a further host for cmartin, where *most* are allowed."""
+    limits = Limits(hosts_per_person=most)
+    policy.refuse_one_too_many("cmartin", host, known, limits, lambda one: one in retired)

@@ -629,6 +629,28 @@ def test_the_quota_counts_where_a_line_is_to_be_written_only(server):
         server.ask(name="autre.univ-brest.fr")
 
 
+def test_a_retired_host_leaves_room_for_another_one_and_comes_back_where_there_is_room(server):
+    server.ask()
+    server.limits = config.Limits(hosts_per_person=1)
+    folders = HostFolders(server.folder / "state")
+    folders.put_record(replace(folders.record("dormeur"), retired="2026-11-22T10:00:00+00:00"))
+
+    assert server.ask(name="autre.univ-brest.fr").status == "new"
+    with pytest.raises(NotAllowed):
+        server.ask()
+    server.limits = config.Limits(hosts_per_person=2)
+    assert server.ask().status == "resumed"
+
+
+def test_a_host_whose_record_cannot_be_read_counts(server):
+    server.ask()
+    server.limits = config.Limits(hosts_per_person=1)
+    (server.state / "record.json").write_text("{")
+
+    with pytest.raises(NotAllowed):
+        server.ask(name="autre.univ-brest.fr")
+
+
 def test_backuppcs_own_account_is_refused_before_the_directory_is_asked(server):
     server.people.asked.clear()
 

@@ -122,7 +122,7 @@ def view(context: Context, host: str, lines: tuple[Line, ...]) -> View:
         host_keys=tuple(key.fingerprint for key in known),
         offered=offered.fingerprint if offered else "",
         backups=told(lambda: backups.backups(context.config.backuppc.data_dir, host), ()),
-        problems=tuple(problems),
+        problems=tuple(dict.fromkeys(problems)),  # what one question stumbles over, others do too
     )
 
 

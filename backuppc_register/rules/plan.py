@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from backuppc_register.backuppc import closed_config, host_config, hosts
-from backuppc_register.errors import Misconfigured
+from backuppc_register.errors import Misconfigured, NoConfigFile
 from backuppc_register.person import same_logon
 from backuppc_register.rules import policy
 from backuppc_register.rules.claim import Applicant, Claim, Standing, judge
@@ -56,11 +57,14 @@ def plan_for(applicant: Applicant, standing: Standing, site: Site) -> Plan:
         from backuppc_register.rules import handed_back
 
         handed_back.refuse_former_owner(applicant, site.config, site.account)
-    if line:
-        policy.refuse_one_too_many(applicant.person.uid, standing.hosts, site.config.limits)
-        hosts.refuse_append(site.config.backuppc.hosts, standing.hosts, applicant.host, applicant.person.uid)
     record = standing.record
-    if record is not None and _is_resumed(applicant, claim, record):
+    resumed = record is not None and _is_resumed(applicant, claim, record)
+    if line or resumed:
+        retired, limits = partial(_is_retired, site), site.config.limits
+        policy.refuse_one_too_many(applicant.person.uid, applicant.host, standing.hosts, limits, retired)
+    if line:
+        hosts.refuse_append(site.config.backuppc.hosts, standing.hosts, applicant.host, applicant.person.uid)
+    if record is not None and resumed:
         return Plan(record, line=line, resumed=True)
     if claim is Claim.KNOWN and record is not None:
         return replace(_plan_known(applicant, record, standing, site), line=line)
@@ -70,6 +74,15 @@ def plan_for(applicant: Applicant, standing: Standing, site: Site) -> Plan:
         ours = replace(_record(applicant, record.config), os=record.os)
         return replace(_plan_known(applicant, ours, standing, site), set_aside=True, folder=True)
     return replace(_plan_new(applicant, claim, standing, site), line=line)
+
+
+def _is_retired(site: Site, host: str) -> bool:
+    """Tell whether we know for sure that *host* is not backed up any more."""
+    try:
+        record = site.folders.record(host)
+    except NoConfigFile:
+        return False
+    return record is not None and bool(record.retired)
 
 
 def _is_resumed(applicant: Applicant, claim: Claim, record: Record) -> bool:

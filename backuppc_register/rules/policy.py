@@ -1,5 +1,7 @@
 """What a site allows beyond the rules that hold everywhere."""
 
+from collections.abc import Callable
+
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.config import Limits
 from backuppc_register.errors import BadUser, NotAllowed
@@ -22,15 +24,20 @@ def refuse_own_account(logon: str, account: str) -> None:
         raise BadUser(logon=logon, detail="BackupPC's own account")
 
 
-def refuse_one_too_many(person: str, hosts: HostsFile, limits: Limits) -> None:
-    """Refuse a further host to a *person* (a uid) who has as many as ``hosts_per_person`` allows.
+def refuse_one_too_many(
+    person: str, host: str, hosts: HostsFile, limits: Limits, retired: Callable[[str], bool]
+) -> None:
+    """Refuse *host* to a *person* (a uid) who has as many others as ``hosts_per_person`` allows.
 
-    Archived backups, by whose names no machine is called, do not count.
+    Archived backups, by whose names no machine is called, do not count, nor does what is *retired*.
 
     Raises NotAllowed.
     """
     most = limits.hosts_per_person
     owned = {line.host for line in hosts.lines if same_logon(line.user, person) and "_" not in line.host}
+    owned.discard(host)
+    if most and len(owned) >= most:
+        owned = {one for one in owned if not retired(one)}
     if most and len(owned) >= most:
         raise NotAllowed(
             reason=f"{most} machines at the most for a person", detail=f"{person} has {len(owned)}"

@@ -112,9 +112,10 @@ def reconciled(situation: Situation) -> Iterator[Answer]:
         yield yellow(f"{_ADMIN} reconcile never ran: nobody would notice a lost hosts line", timer)
         return
     known = ledger.read()
-    last = max((host.seen for host in known.values()), default="")
-    if not last or datetime.now(UTC) - datetime.fromisoformat(last) > _LATE:
-        yield yellow(f"{_ADMIN} reconcile ran last at {last or 'no time'}", timer)
+    seen = [datetime.fromisoformat(host.seen) for host in known.values()]
+    last = max(seen, default=datetime.fromtimestamp(ledger.path.stat().st_mtime, UTC))
+    if datetime.now(UTC) - last > _LATE:
+        yield yellow(f"{_ADMIN} reconcile ran last at {last.isoformat(timespec='seconds')}", timer)
     if lost := sorted(known.keys() - {line.host for line in situation.lines}):
         advice = f"{_ADMIN} reconcile, before BackupPC's next nightly run deletes their backups."
         yield red(f"lost their hosts lines: {some(lost)}", advice)

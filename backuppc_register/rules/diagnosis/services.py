@@ -3,7 +3,7 @@
 import platform
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
@@ -20,11 +20,13 @@ from backuppc_register.state.records import Record
 
 # The checks that need ldap3 or dnspython import them: without them, all others still tell.
 if TYPE_CHECKING:
+    from backuppc_register.network.directory import Directory
     from backuppc_register.network.resolver import Resolver
 
 _WITHIN = 5.0  # seconds for one question
 _SLOW = 1.0  # seconds, after which an answer is worth a word
 _FOR_UIDS = 5.0  # seconds for all persons
+_PERSONS = 5  # of whom one must be there
 _NOBODY = "backuppc-register-test"
 _LIBRARIES = {"ldap3": "python3-ldap3", "dnspython": "python3-dnspython", "paramiko": "python3-paramiko"}
 _PAGES = ("/backuppc/", "/backuppc/index.cgi", "/BackupPC_Admin", "/cgi-bin/BackupPC_Admin")
@@ -37,16 +39,13 @@ def directory(situation: Situation) -> Iterator[Answer]:
     from backuppc_register.network.directory import Directory
 
     settings = situation.config.directory
-    logon = _logon(situation)
+    logons = _logons(situation)
     if not settings.servers:
         yield yellow("not looked at: no [directory] servers are told", "See docs/configuration.md.")
     for url in settings.servers:
         began = time.monotonic()
         try:
-            Directory(replace(settings, servers=(url,))).find(logon or _NOBODY, _WITHIN)
-            found = True
-        except BadUser:
-            found = False
+            found = _found(Directory(replace(settings, servers=(url,))), logons or [_NOBODY])
         except RegisterError as error:
             advice = "See [directory] servers; people are told to try again meanwhile."
             yield red(error.detail or f"{url}: {error.message()}", advice)
@@ -55,18 +54,30 @@ def directory(situation: Situation) -> Iterator[Answer]:
         if took > _SLOW:
             advice = "Put faster ones first in [directory] servers: a request has 28 s for everything."
             yield yellow(f"{url} took {took:.1f} s", advice)
-        elif logon and not found:
+        elif logons and not found:
             advice = "Is [directory] base or filter wrong? --logon names somebody else to look for."
-            yield yellow(f"{url} does not know {logon}", advice)
+            yield yellow(f"{url} does not know {' nor '.join(logons)}", advice)
         else:
-            who = f"{logon} found" if logon else "nobody was looked for: --logon names somebody"
+            who = f"{found} found" if found else "nobody was looked for: --logon names somebody"
             yield green(f"{url} answered in {took * 1000:.0f} ms, {who}")
 
 
-def _logon(situation: Situation) -> str:
+def _logons(situation: Situation) -> list[str]:
+    """Return whom to look for; of several persons with hosts, because the first one may have left."""
     if situation.logon:
-        return situation.logon
-    return next((person for person in situation.persons if possible_logon(person)), "")
+        return [situation.logon]
+    return [person for person in situation.persons if possible_logon(person)][:_PERSONS]
+
+
+def _found(people: "Directory", logons: Iterable[str]) -> str:
+    """Return the first of *logons* whom the directory knows, "" for none of them; raises as `find`."""
+    for logon in logons:
+        try:
+            people.find(logon, _WITHIN)
+        except BadUser:
+            continue
+        return logon
+    return ""
 
 
 @otherwise("See CgiAdminUsers in config.pl.")
