@@ -1,0 +1,161 @@
+"""What a transfer will do, decided and told before the first byte is written."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import chain, count
+
+from backuppc_register.backuppc import closed_config, host_config, hosts
+from backuppc_register.person import Person, another_entry, same_logon
+from backuppc_register.rules.custody import (
+    Custody,
+    Refused,
+    Subject,
+    in_place,
+    lined,
+    recorded,
+    refuse_linked_config,
+    refuse_missing_data,
+)
+from backuppc_register.state import known_hosts
+from backuppc_register.state.records import Record
+
+_TRIES = 100
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a transfer will do.
+
+    *owner*: whose the archived backups will be. *archive*: their name, "" where there are no backups.
+    *purge*: from when these may be deleted, "" for never. *record*: the host's new one, *config* its new .pl.
+    *again*: nothing but its line changes, which `reconcile` had closed.
+    """
+
+    owner: str
+    archive: str
+    purge: str
+    record: Record
+    config: bytes
+    again: bool = False
+
+    def steps(self, subject: Subject) -> tuple[str, ...]:
+        """Say it in words."""
+        host, record = subject.host, self.record
+        if self.again:
+            return (f"{host} is {record.person}'s again, with its backups, key and settings",)
+        steps = []
+        if self.archive:
+            steps.append(f"{subject.extent} of {host} are {self.owner}'s as {self.archive} from now on")
+        if self.archive and self.purge:
+            steps.append(f"the data of {self.archive} may be deleted from {self.purge}")
+        if record.by_hand:
+            steps.append(f"the settings of {host} are set aside, and it is not backed up for now")
+        else:
+            steps.append(f"{host} gets new settings and a new key; the earlier ones are set aside")
+        steps.append(f"{host} is {record.person}'s, who registers it anew from the machine")
+        return tuple(steps)
+
+
+def plan_for(subject: Subject, person: Person, custody: Custody, purge_in: int | None) -> Plan:
+    """Decide how the host becomes *person*'s; write nothing.
+
+    *purge_in*: its backups may be deleted in so many days; None: they stay.
+
+    Raises Refused; CouldNotRegister where the hosts file would not take the lines; Misconfigured.
+    """
+    host, line, record = subject.host, lined(subject), recorded(subject)
+    in_place(subject, custody)
+    refuse_linked_config(subject, custody)
+    if record.archive_of:
+        raise Refused(reason=f"{host} are archived backups: they stay with {subject.owner}")
+    theirs = same_logon(subject.owner, person.uid) and same_logon(record.person, person.uid)
+    if theirs and not another_entry(record.entry, person.entry):
+        if line.user == subject.owner:
+            raise Refused(reason=f"{host} is {person.uid}'s already")
+        hosts.refuse_give(custody.config.backuppc.hosts, subject.hosts, host, person.uid)
+        return Plan(person.uid, "", "", record, b"", again=True)
+    refuse_missing_data(subject, custody)
+    config = _config(record, custody)
+    owner = _earlier_owner(subject, record, person, custody)
+    archive = _archive(subject, owner, custody) if subject.data else ""
+    _refuse_unwritable(archive, owner, person, subject, custody)
+    in_days = (custody.now + timedelta(days=purge_in or 0)).isoformat(timespec="seconds")
+    return Plan(
+        owner=owner,
+        archive=archive,
+        purge=in_days if purge_in is not None else record.purge,
+        record=replace(
+            record,
+            person=person.uid,
+            entry=person.entry,
+            registered="" if record.by_hand else custody.moment,
+            config="" if record.by_hand else host_config.digest(config),
+            verified="",
+            retired=custody.moment if record.by_hand else "",
+            purge="",
+            purge_of="",
+        ),
+        config=config,
+    )
+
+
+def _config(record: Record, custody: Custody) -> bytes:
+    """Return the new .pl: of a host that no machine has registered one that is closed until one does.
+
+    Whether the way that somebody made by hand leads to the new person's machine, and with which key, is not
+    known; what BackupPC does for all hosts is not known either.
+    """
+    host = record.host
+    if record.by_hand:
+        return closed_config.text(host)
+    values = host_config.Values(host, record.full_name, custody.folders.path(host) / known_hosts.SSH_CONFIG)
+    return host_config.render(record.os, values, custody.config.backuppc.templates)
+
+
+def _refuse_unwritable(archive: str, owner: str, person: Person, subject: Subject, custody: Custody) -> None:
+    """Raise CouldNotRegister where the hosts file would not take a line, before anything is written."""
+    path = custody.config.backuppc.hosts
+    hosts.refuse_give(path, subject.hosts, subject.host, person.uid)
+    if archive and not subject.hosts.lines_for(archive):
+        hosts.refuse_append(path, subject.hosts, archive, owner)
+
+
+def _earlier_owner(subject: Subject, record: Record, person: Person, custody: Custody) -> str:
+    """Return who keeps the backups: who has the host, else BackupPC's own account, an administrator's.
+
+    BackupPC compares logons as text: under a uid that was given out again, the second person would read the
+    first one's files.
+    """
+    earlier = (user for user in (subject.owner, record.person) if user and not same_logon(user, person.uid))
+    return next(earlier, custody.account)
+
+
+def _archive(subject: Subject, owner: str, custody: Custody) -> str:
+    """Return the name for the backups: one that an earlier run had begun with, or else a new one."""
+    dated = re.compile(rf"{re.escape(subject.host)}_[0-9]{{8}}(-[0-9]+)?")
+    known = [name for name in custody.folders.names() if dated.fullmatch(name)]
+    names = chain(known, _names(subject, custody))
+    return next(name for name in names if _is_begun(name, subject, owner, custody))
+
+
+def _names(subject: Subject, custody: Custody) -> Iterator[str]:
+    dated = f"{subject.host}_{custody.now:%Y%m%d}"
+    yield dated
+    for n in count(2):
+        if n > _TRIES:
+            raise Refused(reason=f"there are {_TRIES} archives of {subject.host} of this day")
+        yield f"{dated}-{n}"
+
+
+def _is_begun(name: str, subject: Subject, owner: str, custody: Custody) -> bool:
+    """Tell whether nothing stands under *name*, or no more than what a killed run of ours has left."""
+    places, lines = custody.config.backuppc, subject.hosts.lines_for(name)
+    config, theirs = host_config.read(places.config_dir, name), custody.folders.record(name)
+    return (
+        not (places.data_dir / "pc" / name).exists()
+        and config in (None, closed_config.text(name))
+        and (theirs is None or theirs.archive_of == subject.host)
+        and all(line.user == owner for line in lines)
+    )
