@@ -734,7 +734,7 @@ def full_queue() -> Iterator[int]:
 
 
 def test_no_thread_left_is_a_doubt(server: Slapd, mocker: MockerFixture) -> None:
-    mocker.patch.object(directory, "Thread", side_effect=RuntimeError("can't start new thread"))
+    mocker.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread"))
 
     assert "thread" in why(server.ldap())
 

@@ -5,14 +5,15 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread, Timer
+from threading import Timer
 from typing import TYPE_CHECKING, Any, cast
 
 from backuppc_register.deadline import Deadline
 from backuppc_register.errors import Internal, NotReachable
 from backuppc_register.host_key import HostKey
+from backuppc_register.network.in_time import in_time
 from backuppc_register.steps import Step, failed
 
 if TYPE_CHECKING:
@@ -207,22 +208,13 @@ def _no_connection(place: Place, error: OSError) -> NotReachable:
 
 def _addresses(place: Place, deadline: Deadline) -> list[tuple[int, Any]]:
     """Ask the system for the addresses; getaddrinfo(3) has no timeout of its own."""
-    answers: SimpleQueue[list[tuple[int, Any]] | OSError] = SimpleQueue()
-    Thread(target=lambda: answers.put(_looked_up(place)), daemon=True).start()
+    ask = partial(socket.getaddrinfo, place.name, place.port, type=socket.SOCK_STREAM)
     try:
-        found = answers.get(timeout=deadline.remaining())
-    except Empty:
-        found = OSError("the DNS did not answer in time")
-    if isinstance(found, OSError) or not found:
-        raise failed(Step.NAME, place.host, what=place.name, detail=str(found))
-    return found
-
-
-def _looked_up(place: Place) -> list[tuple[int, Any]] | OSError:
-    try:
-        found = socket.getaddrinfo(place.name, place.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        return error if isinstance(error, OSError) else OSError(str(error))
+        found = in_time(deadline.remaining(), ask)
+    except (OSError, UnicodeError) as error:  # TimeoutError is one of the first
+        raise failed(Step.NAME, place.host, what=place.name, detail=str(error)) from error
+    if not found:
+        raise failed(Step.NAME, place.host, what=place.name, detail="no address")
     return [(family, address) for family, _, _, _, address in found]
 
 

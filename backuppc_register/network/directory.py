@@ -1,13 +1,11 @@
 """The question to the directory, LDAP: who is the person of a logon."""
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from queue import Empty, SimpleQueue
 from socket import socket
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -20,6 +18,7 @@ from ldap3.utils.conv import escape_filter_chars
 from backuppc_register import config
 from backuppc_register.deadline import Deadline
 from backuppc_register.errors import BadUser, DirectoryUnavailable, Misconfigured
+from backuppc_register.network.in_time import in_time
 from backuppc_register.person import Person, possible_logon, same_logon
 
 LARGEST_ANSWER = 1 << 20
@@ -63,21 +62,23 @@ class Directory:
         for position, url in enumerate(servers):
             fair = deadline.remaining() / (len(servers) - position)
             try:
-                return _in_time(min(self._settings.timeout, fair), partial(self._outcome, url, logon))
+                return self._entries(url, logon, min(self._settings.timeout, fair))
             except _Failed as failure:
                 failures.append(f"{url}: {failure}")
         raise DirectoryUnavailable(detail="; ".join(failures))
 
-    def _outcome(self, url: str, logon: str, deadline: Deadline) -> "_Outcome":
-        """Return what the server at *url* said, or what went wrong; nothing is raised out of a thread."""
+    def _entries(self, url: str, logon: str, seconds: float) -> list["_Entry"]:
+        """Return what the server at *url* says within *seconds*; raises _Failed and Misconfigured."""
+        deadline = Deadline(seconds)
         try:
-            return self._ask(url, logon, deadline)
-        except Misconfigured as error:
-            return error
+            return in_time(seconds, partial(self._ask, url, logon, deadline))
+        except (_Failed, Misconfigured):
+            raise
         except (LDAPInvalidFilterError, LDAPInvalidDNSyntaxResult) as error:
-            return Misconfigured(detail=f"[directory] filter, base or bind_dn: {url}: {self._reason(error)}")
+            detail = f"[directory] filter, base or bind_dn: {url}: {self._reason(error)}"
+            raise Misconfigured(detail=detail) from None
         except Exception as error:  # ldap3 lets KeyError, struct.error and more out on malformed answers
-            return _Failed(self._reason(error))
+            raise _Failed(self._reason(error)) from None
 
     def _ask(self, url: str, logon: str, deadline: Deadline) -> list["_Entry"]:
         settings = self._settings
@@ -203,9 +204,6 @@ class _Entry:
         return self.attributes.get(attribute) or []
 
 
-_Outcome = list[_Entry] | Misconfigured | _Failed
-
-
 class _VerifiedTls(Tls):
     """TLS whose names OpenSSL checks, IP addresses too: ldap3's own check needs what Python 3.12 dropped."""
 
@@ -246,26 +244,6 @@ class _Metered:
 
     def close(self) -> None:
         self.plain.close()
-
-
-def _in_time(seconds: float, work: Callable[[Deadline], _Outcome]) -> list[_Entry]:
-    """Return what *work* returns, or raise it; after *seconds* go on without it.
-
-    A daemon thread, because nothing interrupts getaddrinfo: the process does not wait for it when it ends.
-    """
-    answers: SimpleQueue[_Outcome] = SimpleQueue()
-    deadline = Deadline(seconds)
-    answer: _Outcome
-    try:
-        Thread(target=lambda: answers.put(work(deadline)), daemon=True).start()
-        answer = answers.get(timeout=deadline.remaining())
-    except Empty:
-        answer = _Failed(f"no answer within {seconds:.1f} s")
-    except RuntimeError as error:  # the system has no thread left
-        answer = _Failed(str(error))
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
 
 
 def _time_left(deadline: Deadline) -> float:
