@@ -151,6 +151,58 @@ def test_the_web_editor_is_left_alone_if_asked_and_the_first_key_is_bound_as_ask
     assert "every owner of a host can run commands" not in told
 
 
+def without_our_block(server):
+    """Give BackupPC's config.pl as it is then: other tests of init leave the lines around our settings."""
+    server.run(f"{PRISTINE}sed -i '/^# \\(BEGIN\\|END\\) backuppc-register/d' {CONFIG_PL}", check=True)
+    return server.read(CONFIG_PL)
+
+
+UNDONE = {
+    "__END__ before them": ("", "__END__\n$Conf{X} = 1;\n"),
+    "another setting behind them": ("block", "$Conf{CgiUserConfigEdit}{RsyncSshArgs} = 1;\n"),
+    "they stand behind __END__": ("behind", ""),
+}
+
+
+@pytest.mark.parametrize(("where", "more"), UNDONE.values(), ids=UNDONE)
+def test_the_web_editor_is_closed_by_what_backuppc_reads_and_not_by_what_stands_there(pristine, where, more):
+    editor = without_our_block(pristine)
+    admin(pristine, "init", *TOLD, "--no-harden", check=True)
+    if where:
+        admin(pristine, "init", check=True)
+    text = pristine.read(CONFIG_PL)
+    if where == "behind":
+        text = f"{editor}__END__\n{text.removeprefix(editor)}"
+    pristine.run(f"cat > {CONFIG_PL}", input=text + more, check=True)
+
+    first = admin(pristine, "init", check=True).stdout
+    second = admin(pristine, "init", check=True).stdout
+    found = json.loads(admin(pristine, "diagnose", "--only", "web-editor", "--json").stdout)
+    left = pristine.read(CONFIG_PL)
+    pristine.run(f"cat > {CONFIG_PL}", input=editor, check=True)
+    pristine.run(PRISTINE, check=True)
+
+    step = f"{CONFIG_PL} closes the web editor's dangerous settings to owners"
+    assert f"  done             {step}" in first
+    assert f"  as it should be  {step}" in second
+    assert [one["level"] for one in found] == ["green"]
+    assert left.count("# BEGIN backuppc-register") == 1
+    assert more in left
+
+
+def test_what_init_cannot_close_is_told(pristine):
+    before = without_our_block(pristine)
+    stop = "$Conf{CgiUserConfigEdit}{RsyncSshArgs} = 1; return 1;\n"
+    pristine.run(f"cat > {CONFIG_PL}", input=before + stop, check=True)
+
+    done = admin(pristine, "init", *TOLD)
+    pristine.run(f"cat > {CONFIG_PL}", input=before, check=True)
+    pristine.run(PRISTINE, check=True)
+
+    assert done.status == 1
+    assert "undoes what init has put there: every owner of a host can run programs here" in done.stderr
+
+
 def test_a_server_is_made_ready_and_the_second_time_nothing_is_left_to_do(pristine):
     pristine.run(f"install -D -o backuppc -g backuppc -m 600 /dev/stdin {KEYS}", input=FOREIGN, check=True)
     owners = pristine.run("stat -c '%U:%G %a' /etc/backuppc/config.pl", check=True).stdout

@@ -97,4 +97,5 @@ def _next(plan: Plan, done: list[str]) -> Iterator[str]:
     yield "Next: backuppc-register-admin bundle --os linux -o setup.sh, and on a machine: sudo sh setup.sh"
     if plan.options.no_harden and web_editor.is_open(plan):
         yield "The web editor was left as it is: every owner of a host can run commands on this server."
+        yield "init without --no-harden closes it."
     yield "See that every way to BackupPC's pages asks for a login: who has none is an administrator there."

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from backuppc_register import programs, resources
 from backuppc_register.backuppc import host_config, hosts
@@ -176,7 +177,11 @@ def top_dir(situation: Situation) -> Iterator[Answer]:
 @otherwise(_HARDEN)
 def web_editor(situation: Situation) -> Iterator[Answer]:
     """Look at what owners may edit: some settings run programs on this server, some stop the backups."""
-    told = situation.known_settings
+    yield from open_to_owners(situation.known_settings)
+
+
+def open_to_owners(told: dict[str, Any]) -> Iterator[Answer]:
+    """Yield what owners may edit to somebody's harm, by what config.pl has set, *told*."""
     editable = told.get("CgiUserConfigEdit", {})
     if not told or not told.get("CgiUserConfigEditEnable", True) or not isinstance(editable, dict):
         return
