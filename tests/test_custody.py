@@ -834,6 +834,16 @@ def test_a_host_that_went_back_on_purpose_is_transferred_and_nobody_reads_the_ot
     assert gone_back.ask().key != gone_back.key
 
 
+def test_a_host_that_went_back_and_goes_to_a_third_leaves_each_their_own_backups(gone_back):
+    third = Person("bdurand", "Bernard Durand", "entryUUID:3")
+
+    transfer.transfer("dormeur", third, gone_back.custody(now=NOW + timedelta(days=1)))
+
+    assert gone_back.users()["dormeur"] == "bdurand"
+    assert (readers_of(gone_back, "adupont"), readers_of(gone_back, "cmartin")) == ({"adupont"}, {"cmartin"})
+    assert gone_back.reconcile() == []
+
+
 def test_who_had_the_host_before_cannot_register_it_because_a_line_went_back(gone_back):
     before = gone_back.texts()
 
