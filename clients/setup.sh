@@ -30,7 +30,7 @@ sudo sh setup.sh [OPTION]...
                         Which of them it saves is chosen on its web page
   --restore off|dirs|full   where the server may restore files: nowhere; below --restore-dir;
                         everywhere that is backed up, as root (otherwise: dirs)
-  --restore-dir DIR     a folder for restored files (otherwise: /var/lib/bckpciuem-restore, which is made)
+  --restore-dir DIR     a folder for restored files, may be repeated (otherwise: /var/lib/bckpciuem-restore, which is made)
   --register-key FILE   the key that registers (otherwise: the one inside this file)
   --known-hosts FILE    the backup server's ssh host keys (otherwise: those inside this file)
   --wrapper FILE        rsyncsend.sh (otherwise: the one inside this file, or beside it)
@@ -56,7 +56,7 @@ Exit status:
   8    registered, but the server could not come back here yet
   9    registered, but macOS hides folders from the server: Full Disk Access
   77   this system is not known
-  130, 143   interrupted
+  130, 131, 141, 143   interrupted
 END
 }
 
@@ -79,7 +79,7 @@ sudo sh setup.sh [OPTION]...
                         Lesquels il sauvegarde se choisit sur sa page web
   --restore off|dirs|full   où le serveur peut restaurer des fichiers : nulle part ; sous --restore-dir ;
                         partout où il sauvegarde, en tant que root (sinon : dirs)
-  --restore-dir DOSSIER un dossier pour les fichiers restaurés (sinon : /var/lib/bckpciuem-restore, qui est créé)
+  --restore-dir DOSSIER un dossier pour les fichiers restaurés, répétable (sinon : /var/lib/bckpciuem-restore, qui est créé)
   --register-key FICHIER  la clef d’enregistrement (sinon : celle contenue dans ce fichier)
   --known-hosts FICHIER les clefs d’hôte ssh du serveur (sinon : celles contenues dans ce fichier)
   --wrapper FICHIER     rsyncsend.sh (sinon : celui contenu dans ce fichier, ou placé à côté)
@@ -105,7 +105,7 @@ Code de retour :
   8    enregistré, mais le serveur n’a pas encore pu revenir ici
   9    enregistré, mais macOS cache des dossiers au serveur : accès complet au disque
   77   ce système n’est pas connu
-  130, 143   interrompu
+  130, 131, 141, 143   interrompu
 END
 }
 
@@ -121,6 +121,9 @@ HELPER=/usr/local/libexec/bckpciuem/rsync-helper
 CONFIG=/etc/bckpciuem.conf
 SUDOERS=/etc/sudoers.d/bckpciuem
 RESTORE_PLACE=/var/lib/bckpciuem-restore
+# Seconds for whatever the account is asked to do; a server answers within 30.
+PATIENCE=150
+LOCK=/var/run/bckpciuem.lock
 SERVER_ACCOUNT=backuppc
 OS_RELEASE=/etc/os-release
 OSTREE=/run/ostree-booted
@@ -365,17 +368,41 @@ put_file() {    # FILE TARGET OWNER GROUP MODE
         die 1 '%s is not a plain file; please move it away.' \
             '%s n’est pas un fichier ordinaire ; déplacez-le, s’il vous plaît.' "$2"
     fi
+    claim_file "$2"
     if [ -f "$2" ] && cmp -s "$1" "$2" && [ "$(identity "$2")" = "$3 $4 $5" ]; then
         return 0
     fi
     say '  writing %s' '  écriture de %s' "$2"
-    [ -e "$2" ] || remember "file $2"
     case $2 in
         "$WRAPPER" | "$HELPER" | "$CONFIG" | "$SUDOERS")
             forget 'verified '      # that was with the old one
             TRY_AGAIN=yes ;;
     esac
     change replace "$@"
+}
+
+# A file is ours to take away again if it was not there, or bears our mark. What is another's is not written over; but
+# keys and the configuration are others' too, whose lines stay.
+claim_file() {    # TARGET
+    if [ ! -e "$1" ] || bears_our_mark "$1" || [ "$1" = "$PLACE/known_hosts" ]; then
+        remember "file $1"
+    fi
+}
+
+# Before anything is made. An older one of ours bears our mark too; a damaged one stands in the receipt.
+refuse_others_files() {
+    for target in "$WRAPPER" "$HELPER" "$SUDOERS"; do
+        if [ -f "$target" ] && ! bears_our_mark "$target" && ! grep -qsxF -- "file $target" "$RECEIPT"; then
+            head -n 20 -- "$target" | printable >&2
+            die 1 'There is a file %s already, which this setup has not made; see above. Please move it away.' \
+                'Il existe déjà un fichier %s, que ce programme n’a pas fait ; voyez ci-dessus. Déplacez-le, s’il vous plaît.' \
+                "$target"
+        fi
+    done
+}
+
+bears_our_mark() {    # FILE
+    head -n 2 -- "$1" 2>/dev/null | grep -q -e '^# Made by setup\.sh' -e '^# rsyncsend\.sh - '
 }
 
 # Where PATH is made before it goes to its place. The name has a dot, so that sudo does not read it.
@@ -406,6 +433,7 @@ put_folder() {    # FOLDER OWNER GROUP MODE
         return 0
     else
         say '  setting the permissions of %s' '  réglage des droits de %s' "$1"
+        remembers "was $1 " || grep -qsxF -- "folder $1" "$RECEIPT" || remember "was $1 $(identity "$1")"
     fi
     change chown "$2:$3" "$1"
     change chmod "$4" "$1"
@@ -461,16 +489,25 @@ option_with_value() {
         --logon) LOGON=$2 ;;
         --logon-file) LOGON=$(logon_in "$2") || exit 2 ;;
         --lang) TONGUE=$2 ;;
-        --share) SHARES="$SHARES$2
+        --share) SHARES="$SHARES$(without_slash "$2")
 " ;;
         --restore) RESTORE=$2 ;;
-        --restore-dir) RESTORE_DIR=$2 ;;
+        --restore-dir) RESTORE_DIR="$RESTORE_DIR$(without_slash "$2")
+" ;;
         --register-key) REGISTER_KEY_FILE=$2 ;;
         --known-hosts) KNOWN_HOSTS_FILE=$2 ;;
         --wrapper) WRAPPER_FILE=$2 ;;
         --from) FROM=$2 ;;
         --port) PORT=$2 ;;
         --log) LOG=$2 ;;
+    esac
+}
+
+# As Tab completes the name of a folder.
+without_slash() {    # FOLDER
+    case $1 in
+        ?*/) printf '%s' "${1%/}" ;;
+        *) printf '%s' "$1" ;;
     esac
 }
 
@@ -494,9 +531,12 @@ check_options() {
         '' | off | dirs | full) ;;
         *) die 2 '--restore is off, dirs or full.' '--restore vaut off, dirs ou full.' ;;
     esac
+    PORT=${PORT:-$(remembered port)}
+    PORT=${PORT:-22}
     case $PORT in
         *[!0-9]* | ??????*) die 2 '%s is no port.' '%s n’est pas un port.' "$PORT" ;;
     esac
+    FROM=${FROM:-$(remembered from)}
     case $FROM in
         '' | none) ;;
         *) address_list "$FROM" || die 2 '--from is a list of addresses: %s' '--from est une liste d’adresses : %s' "$FROM" ;;
@@ -523,21 +563,19 @@ will_ask_logon() {
 }
 
 check_folders() {
-    printf '%s' "$SHARES" | while IFS= read -r folder; do
+    printf '%s' "$SHARES$RESTORE_DIR" | while IFS= read -r folder; do
         plain_folder "$folder"
     done || exit 2
-    if [ -n "$RESTORE_DIR" ]; then
-        plain_folder "$RESTORE_DIR"
-    fi
 }
 
 plain_folder() {
     case $1/ in
-        *//* | */../* | */./*) ;;
+        *//* | */../* | */./* | *[[:cntrl:]]*) ;;
         /*) if [ -d "$1" ]; then return 0; fi ;;
     esac
     [ "$1" != / ] || return 0
-    die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' "$1"
+    die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' \
+        "$(printf '%s' "$1" | tr '[:cntrl:]' '?')"
 }
 
 # Opened once, and only where nobody else can put a link in its place.
@@ -606,7 +644,7 @@ logon_in() {    # FILE
     if ! { IFS= read -r line || [ -n "$line" ]; } <"$1"; then
         die 2 'There is no logon in %s.' 'Il n’y a pas d’identifiant dans %s.' "$1"
     fi
-    printf '%s' "$line"
+    printf '%s' "$line" | tr -d '\r'
 }
 
 # As the server tests it, before the directory is asked.
@@ -738,7 +776,26 @@ open_work() {
     WORK=$(mktemp -d "/tmp/bckpciuem.$$.XXXXXXXXXX")
     trap tidy EXIT
     trap 'exit 130' INT
+    trap 'exit 131' QUIT
+    trap 'exit 141' PIPE
     trap 'exit 143' TERM HUP
+}
+
+# A link to our number, which is made at once or not at all; that of a run that was killed counts for nothing.
+take_lock() {
+    if ln -s "$$" "$LOCK" 2>/dev/null; then
+        LOCKED=yes
+        return 0
+    fi
+    holder=$(readlink "$LOCK") || holder=''
+    case $holder in
+        '' | *[!0-9]*) ;;
+        *) ! kill -0 "$holder" 2>/dev/null ||
+            die 1 'Another setup is at work here (process %s); please wait until it is done.' \
+                'Une autre exécution de ce programme est en cours (processus %s) ; attendez qu’elle soit finie.' "$holder" ;;
+    esac
+    rm -f -- "$LOCK"
+    ln -s "$$" "$LOCK" && LOCKED=yes
 }
 
 # WORK/NAME from a file that was named, or else from inside this one.
@@ -790,8 +847,8 @@ ours_alone() {
 
 tidy() {
     rm -rf -- "$WORK"
-    if [ "$DRY_RUN" = no ] && [ -d "$PLACE" ]; then
-        rm -f -- "$PLACE/register-key"
+    if [ "$LOCKED" = yes ]; then
+        rm -f -- "$PLACE/register-key" "$LOCK"
     fi
 }
 
@@ -930,6 +987,7 @@ open_receipt() {
         die 1 '%s is a link; please move it away.' '%s est un lien ; déplacez-le, s’il vous plaît.' "$RECEIPT"
     fi
     if [ -e "$PLACE" ] || [ -L "$PLACE" ]; then
+        take_over
         put_folder "$PLACE" root "$(group_or_root)" 750
         return 0
     fi
@@ -937,6 +995,17 @@ open_receipt() {
     [ "$top" = "$PLACE" ] || say '  making the folder %s' '  création du dossier %s' "$top"
     say '  making the folder %s' '  création du dossier %s' "$PLACE"
     change make_place "$top"
+}
+
+# A receipt that was lost: what bears our mark is ours, and what goes with it.
+take_over() {
+    if [ -e "$RECEIPT" ] || ! bears_our_mark "$HELPER"; then
+        return 0
+    fi
+    for line in "folder $PLACE" "group $ACCOUNT" "account $ACCOUNT" "folder $PLACE/.ssh" "folder ${HELPER%/*}" \
+        "file $PLACE/.ssh/authorized_keys" "folder $RESTORE_PLACE"; do
+        remember "$line"
+    done
 }
 
 # A Mac has no /var/lib.
@@ -1312,7 +1381,7 @@ allow_helper() {
         visudo -cqf "$WORK/sudoers" >/dev/null 2>&1 ||
             die 1 'sudo does not understand our line; nothing was given to it.' \
                 'sudo ne comprend pas notre ligne ; elle n’a pas été installée.'
-        grep -Eqs '^[@#]includedir[[:space:]]+(/private)?/etc/sudoers\.d/?[[:space:]]*$' "$SUDOERS_MAIN" ||
+        grep -Eqs '^[@#]includedir[[:space:]]+((/private)?/etc/)?sudoers\.d/?[[:space:]]*$' "$SUDOERS_MAIN" ||
             die 7 '/etc/sudoers does not read /etc/sudoers.d; please add the line "@includedir /etc/sudoers.d".' \
                 '/etc/sudoers ne lit pas /etc/sudoers.d ; ajoutez-y la ligne « @includedir /etc/sudoers.d ».'
     fi
@@ -1327,6 +1396,7 @@ try_wrapper() {
         die 1 'The account %s cannot start the backup program; see above.' \
             'Le compte %s ne peut pas lancer le programme de sauvegarde ; voyez ci-dessus.' "$ACCOUNT"
     fi
+    try_restore_folders
     # What a Mac hides from this Terminal it may show to sshd, or the other way round: the server will see.
     [ "$SYSTEM" != Darwin ] || return 0
     sed -n 's/^unreadable://p' "$WORK/probe" | printable | while IFS= read -r folder; do
@@ -1334,8 +1404,37 @@ try_wrapper() {
     done
 }
 
+# What is restored to a folder of root's is written by the account itself.
+try_restore_folders() {
+    [ "$RESTORING" = dirs ] || return 0
+    configured restore-dir >"$WORK/folders"
+    while IFS= read -r folder; do
+        if [ -d "$folder" ] && [ "$(identity "$folder" | cut -d ' ' -f 1)" = root ] && ! FOLDER=$folder as_account "test -w \"\$FOLDER\""; then
+            todo 'The account %s cannot write in %s: nothing can be restored there. Please do: chgrp %s %s; chmod g+rwx %s' \
+                'Le compte %s ne peut pas écrire dans %s : rien ne pourra y être restauré. Faites : chgrp %s %s; chmod g+rwx %s' \
+                "$ACCOUNT" "$folder" "$ACCOUNT" "$folder" "$folder"
+        fi
+    done <"$WORK/folders"
+}
+
 as_account() {    # COMMAND-LINE [STANDARD-INPUT]
-    (cd / && exec su "$ACCOUNT" -c "$1") <"${2:-/dev/null}" 3>&-
+    (cd / && within "$PATIENCE" su "$ACCOUNT" -c "$1") <"${2:-/dev/null}" 3>&-
+}
+
+# A Mac has no timeout(1). Status 124 or 137, or 142: it took too long.
+within() {    # SECONDS COMMAND...
+    if command -v timeout >/dev/null; then
+        timeout --foreground -k 5 "$@"
+    else
+        perl -e 'alarm shift; exec @ARGV or die' "$@"
+    fi
+}
+
+took_too_long() {
+    case $REPLY_STATUS in
+        124 | 137 | 142) return 0 ;;
+    esac
+    return 1
 }
 
 # ---------------------------------------------------------------- step: sshd
@@ -1354,10 +1453,8 @@ check_sshd() {
 
 # sshd's own view of what holds for our account when the server calls.
 sshd_settings() {
-    program=$(command -v sshd) || program=/usr/sbin/sshd
     address=$(addresses_of "${SERVER:-localhost}" | head -n 1)
-    if "$program" -T -C "user=$ACCOUNT,host=${SERVER:-localhost},addr=${address:-127.0.0.1}" \
-        >"$WORK/sshd" 2>"$WORK/sshd-errors"; then
+    if sshd_tells "user=$ACCOUNT,host=${SERVER:-localhost},addr=${address:-127.0.0.1}" >"$WORK/sshd"; then
         return 0
     fi
     [ "$DRY_RUN" = no ] || return 1
@@ -1383,12 +1480,15 @@ start_sshd() {
         return 0
     fi
     say '  starting sshd' '  démarrage de sshd'
+    say '  it lets other accounts of this computer in as well, if its settings do' \
+        '  il laisse aussi entrer d’autres comptes de cet ordinateur, si ses réglages le permettent'
     if [ "$SYSTEM" = Darwin ]; then
-        remember 'enabled remote-login'
+        launchctl print system/com.openssh.sshd >/dev/null 2>&1 || remember 'enabled remote-login'
         change switch_remote_login_on >/dev/null 2>&1
     elif [ -d "$SYSTEMD" ]; then
         unit=$(sshd_unit)
-        remember "enabled $unit"
+        systemctl is-enabled "$unit" >/dev/null 2>&1 || systemctl is-active "$unit" >/dev/null 2>&1 ||
+            remember "enabled $unit"
         change systemctl --quiet enable --now "$unit" >/dev/null 2>&1 || true
     elif command -v service >/dev/null; then
         change service ssh start >/dev/null 2>&1 || true
@@ -1435,9 +1535,38 @@ join_mac_group() {
     change dseditgroup -o edit -a "$ACCOUNT" -t user "$MAC_GROUP"
 }
 
-# A connection tells more than any list of services; a fresh sshd needs a moment.
+# A connection tells more than any list of services. Each where sshd says that it listens.
 sshd_answers() {
-    ssh-keyscan -T 3 -p "$(sshd_port)" 127.0.0.1 2>/dev/null | grep -q . || sshd_shuts_us_out
+    sshd_doors | while read -r address port; do
+        ! ssh-keyscan -T 3 -p "$port" "$address" 2>/dev/null | grep -q . || printf 'yes\n'
+    done | grep -q . || sshd_shuts_us_out
+}
+
+sshd_doors() {
+    sshd_tells user=root,host=localhost,addr=127.0.0.1 2>/dev/null | awk '
+        $1 == "listenaddress" {
+            port = address = $2
+            sub(/.*:/, "", port)
+            sub(/:[0-9]+$/, "", address)
+            gsub(/[][]/, "", address)
+            if (address == "0.0.0.0") address = "127.0.0.1"
+            if (address == "::") address = "::1"
+            print address, port
+            found = 1
+        }
+        END { if (!found) print "127.0.0.1 22" }'
+}
+
+# What holds for a connection, as "keyword value" lines. Where the settings ask for the near end too, it has to be told.
+sshd_tells() {    # user=...,host=...,addr=...
+    sshd -T -C "$1" 2>"$WORK/sshd-errors" ||
+        sshd -T -C "$1,laddr=$(own_address "${1##*addr=}"),lport=22" 2>>"$WORK/sshd-errors"
+}
+
+# The address under which this computer meets PEER.
+own_address() {    # PEER
+    near=$(ip -o route get "$1" 2>/dev/null | sed -n 's/.* src \([^ ]*\).*/\1/p') || near=''
+    printf '%s' "${near:-127.0.0.1}"
 }
 
 # From OpenSSH 9.8 on it shuts out for a while who looks too often without logging in, and says so.
@@ -1448,9 +1577,7 @@ sshd_shuts_us_out() {
 }
 
 sshd_port() {
-    { sshd -T -C user=root,host=localhost,addr=127.0.0.1 2>/dev/null || true; } | awk '
-        $1 == "port" { print $2; found = 1; exit }
-        END { if (!found) print 22 }'
+    sshd_doors | awk 'NR == 1 { print $2 }'
 }
 
 check_access() {
@@ -1473,10 +1600,25 @@ check_access() {
     if setting denygroups | names_one_of $groups; then
         todo 'sshd keeps the group %s out (DenyGroups).' 'sshd refuse le groupe %s (DenyGroups).' "$ACCOUNT"
     fi
+    { setting authenticationmethods | grep . || printf any; } | tr ' ' '\n' | grep -qxE 'any|publickey' ||
+        todo 'sshd wants more than a key (AuthenticationMethods).' 'sshd exige plus qu’une clef (AuthenticationMethods).'
+    check_algorithms
     case $(setting forcecommand) in
         '' | none) ;;
         *) todo 'sshd starts another command than ours (ForceCommand).' \
             'sshd lance une autre commande que la nôtre (ForceCommand).' ;;
+    esac
+}
+
+# Whether sshd takes the kind of key that the server has, once we know it.
+check_algorithms() {
+    list=,$(setting pubkeyacceptedalgorithms),
+    kind=$(remembered key | grep -oE '(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp[0-9]+) AAAA' | sed 's/ AAAA//') || return 0
+    [ "$kind" != ssh-rsa ] || kind=rsa-sha2-
+    case $list in
+        ,, | *",$kind"*) ;;
+        *) todo 'sshd does not take keys of the server’s kind, %s (PubkeyAcceptedAlgorithms).' \
+            'sshd n’accepte pas les clefs du genre de celle du serveur, %s (PubkeyAcceptedAlgorithms).' "$kind" ;;
     esac
 }
 
@@ -1592,6 +1734,8 @@ register() {
         *) remember_one host "$REPLY_HOST" ;;
     esac
     [ -z "$REPLY_URL" ] || remember_one url "$REPLY_URL"
+    [ -z "$FROM" ] || remember_one from "$FROM"
+    remember_one port "$PORT"
 }
 
 # The key is worth what the server's own is: that came with us, or from who started us.
@@ -1617,6 +1761,7 @@ already_registered() {
     earlier=$(registered_as) || return 1
     [ "$FORCE" = no ] || return 1
     [ -z "$LOGON" ] || [ "$LOGON" = "$earlier" ] || return 1
+    [ "$FROM" = "$(remembered from)" ] || return 1
     key_in_place || return 1
     LOGON=$earlier
 }
@@ -1633,12 +1778,14 @@ prepare_call() {
 # Standard input is empty or a file: ssh must not eat ours. Sets REPLY_STATUS; the answer is in WORK/reply. What ssh says goes elsewhere, or a warning of its own would stand
 # before "success".
 call() {    # REQUEST [STANDARD-INPUT]
-    line="env SSH_AUTH_SOCK= ssh -x -a -T $IP_VERSION -F /dev/null -i $PLACE/register-key -l $SERVER_ACCOUNT"
+    line="exec env SSH_AUTH_SOCK= ssh -x -a -T $IP_VERSION -F /dev/null -i $PLACE/register-key -l $SERVER_ACCOUNT"
     line="$line -p $PORT -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes"
     line="$line -o UserKnownHostsFile=$PLACE/known_hosts -o GlobalKnownHostsFile=/dev/null"
     line="$line -o ConnectTimeout=15 -o ServerAliveInterval=15 -o LogLevel=ERROR $SERVER $1"
-    { as_account "$line" "${2:-}" 2>"$WORK/ssh-errors" && status=0 || status=$?
-        printf '%s' "$status" >"$WORK/status"; } | head -c 65536 | tr -d '\r' >"$WORK/reply"
+    {
+        { as_account "$line" "${2:-}" 2>&4 && status=0 || status=$?
+            printf '%s' "$status" >"$WORK/status"; } | head -c 65536 | tr -d '\r' >"$WORK/reply"
+    } 4>&1 | head -c 65536 >"$WORK/ssh-errors"
     REPLY_STATUS=$(cat "$WORK/status")
     if [ "$REPLY_STATUS" -eq 255 ] && [ ! -s "$WORK/reply" ]; then
         not_connected
@@ -1731,7 +1878,7 @@ understand() {    # FILE check|register|verify
     done <"$1"
     if [ "$first" = yes ]; then
         PROBLEM=empty
-    elif [ "$REPLY_STATUS" -eq 255 ]; then
+    elif [ "$REPLY_STATUS" -eq 255 ] || took_too_long; then
         PROBLEM='cut off'
     elif [ "$2" = register ]; then
         judge_registration
@@ -1863,6 +2010,8 @@ error_code() {
 }
 
 give_up() {
+    ! took_too_long ||
+        die 5 '%s has not answered within %s seconds.' '%s n’a pas répondu en %s secondes.' "$SERVER" "$PATIENCE"
     if [ -n "$PROBLEM" ] || [ ! -s "$WORK/reply" ]; then
         printable <"$WORK/ssh-errors" >&2
         printable <"$WORK/reply" >&2
@@ -1935,7 +2084,15 @@ keys_of_others() {    # FILE
 key_in_place() {
     keys=$(keys_file) && [ -f "$keys" ] && [ -f "$RECEIPT" ] || return 1
     sed -n 's/^key //p' "$RECEIPT" >"$WORK/key-line"
-    [ -s "$WORK/key-line" ] && grep -F "command=\"$WRAPPER\"" "$keys" | grep -v '^[[:blank:]]*#' | cmp -s - "$WORK/key-line"
+    [ -s "$WORK/key-line" ] && [ "$(identity "$keys")" = "$(keys_identity "$keys")" ] && grep -F "command=\"$WRAPPER\"" "$keys" | grep -v '^[[:blank:]]*#' | cmp -s - "$WORK/key-line"
+}
+
+# Whose the file of the keys is to be.
+keys_identity() {    # FILE
+    case $1 in
+        "$PLACE"/*) printf 'root %s 640' "$ACCOUNT" ;;
+        *) printf 'root %s 644' "$ROOT_GROUP" ;;
+    esac
 }
 
 install_key() {
@@ -1960,10 +2117,8 @@ install_key() {
     key_line=$(printf 'restrict%s,command="%s" %s' "${allowed:+,from=\"$allowed\"}" "$WRAPPER" "$KEY")
     printf '%s\n' "$key_line" >>"$WORK/keys"
     remember_one key "$key_line"
-    case $keys in
-        "$PLACE"/*) put_file "$WORK/keys" "$keys" root "$ACCOUNT" 640 ;;
-        *) put_file "$WORK/keys" "$keys" root "$ROOT_GROUP" 644 ;;
-    esac
+    # shellcheck disable=SC2046  # three words
+    put_file "$WORK/keys" "$keys" $(keys_identity "$keys")
     if [ "$(grep -c '^[^#]' "$WORK/keys")" -gt 1 ]; then
         say '  %s holds other keys too; they were left as they are' \
             '  %s contient aussi d’autres clefs ; elles sont restées telles quelles' "$keys"
@@ -2091,6 +2246,7 @@ verify() {
     call "verify:$OSTYPE_WORD:$LOGON" "$WORK/host-keys"
     if understand "$WORK/reply" verify; then
         remember "verified $SERVER $LOGON"
+        LEFT_TO_DO=no       # whatever seemed to be in its way
         say '  it came in and could read: backups will work' '  il est entré et a pu lire : les sauvegardes marcheront'
         [ -z "$REPLY_BACKUP" ] || say '  the first backup begins soon' '  la première sauvegarde va commencer'
         case $REPLY_SHARES in
@@ -2289,6 +2445,7 @@ look_at_files() {
     [ -z "$weak" ] ||
         todo '%s can be changed by others than root, and so can the backup program.' \
             '%s peut être modifié par d’autres que root, et donc le programme de sauvegarde aussi.' "$weak"
+    look_at_permissions
     if [ ! -x "$WRAPPER" ] || [ ! -x "$HELPER" ] || [ ! -f "$CONFIG" ]; then
         todo 'The backup program is not complete (%s, %s, %s).' \
             'Le programme de sauvegarde est incomplet (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
@@ -2300,6 +2457,25 @@ look_at_files() {
     else
         say '  the backup program' '  le programme de sauvegarde'
     fi
+}
+
+look_at_permissions() {
+    while read -r path owner group mode; do
+        if [ -e "$path" ] && [ "$(identity "$path")" != "$owner $group $mode" ]; then
+            todo '%s has other permissions than it should (%s instead of %s).' \
+                '%s n’a pas les droits qu’il devrait (%s au lieu de %s).' \
+                "$path" "$(identity "$path")" "$owner $group $mode"
+        fi
+    done <<END
+$PLACE root $ACCOUNT 750
+$PLACE/.ssh root $ACCOUNT 750
+$PLACE/.ssh/authorized_keys root $ACCOUNT 640
+$PLACE/known_hosts root $ACCOUNT 640
+$WRAPPER root $ROOT_GROUP 755
+$HELPER root $ROOT_GROUP 755
+$CONFIG root $ROOT_GROUP 644
+$SUDOERS root $ROOT_GROUP 440
+END
 }
 
 # As in a backup: wrapper, sudo, rsync, folders.
@@ -2425,6 +2601,7 @@ uninstall() {
             plan clear_rests
             [ "$DRY_RUN" = yes ] || clear_rests
         fi
+        refuse_without_receipt
         say 'Nothing of this setup is on this computer.' 'Il n’y a rien de ce programme sur cet ordinateur.'
         return 0
     fi
@@ -2439,6 +2616,17 @@ uninstall() {
     else
         say 'Done.' 'C’est fait.'
     fi
+}
+
+refuse_without_receipt() {
+    marked=''
+    for path in "$WRAPPER" "$HELPER" "$SUDOERS" "$CONFIG"; do
+        ! bears_our_mark "$path" || marked="$marked $path"
+    done
+    [ -z "$marked" ] ||
+        die 1 'The receipt %s is lost, and these are still there:%s. Please start the setup once more, which finds them again, and then --uninstall.' \
+            'Le reçu %s est perdu, et ceci est encore là :%s. Relancez le programme, qui les retrouvera, puis --uninstall.' \
+            "$RECEIPT" "$marked"
 }
 
 # The receipt backwards; what is gone already is no trouble.
@@ -2477,9 +2665,10 @@ know_our_keys() {
 
 undo() {    # KIND WHAT
     case $1 in
-        registered | verified | key | host | url | shares) ;;
+        registered | verified | key | host | url | shares | from | port) ;;
         file) [ "$2" = "$OTHERS_KEYS" ] || remove_file "$2" ;;
         folder) undo_folder "$2" ;;
+        was) undo_permissions "$2" ;;
         account) undo_account ;;
         group) if [ "$KEEP_USER" = no ] && was_made Groups && { [ "$DRY_RUN" = no ] || [ "$SYSTEM" = Darwin ]; }; then
             change remove_group
@@ -2511,8 +2700,40 @@ undo_folder() {
         change bury_place
         return 0
     fi
-    change rmdir -- "$1" 2>/dev/null ||
+    change rmdir -- "$1" 2>/dev/null || leave_folder "$1"
+}
+
+# The number of the account may be given to somebody else: what was restored must not be theirs then.
+leave_folder() {    # FOLDER
+    if [ "$1" = "$RESTORE_PLACE" ] && [ "$KEEP_USER" = no ]; then
+        warn '  %s is not empty: it stays, for root alone' '  %s n’est pas vide : il reste, pour root seul' "$1"
+        change give_to_root "$1"
+    else
         warn '  %s is not empty: it stays' '  %s n’est pas vide : il reste' "$1"
+    fi
+}
+
+give_to_root() {    # FOLDER
+    chown "root:$ROOT_GROUP" "$1"
+    chmod 700 "$1"
+    ! was_made Users || find "$1" -xdev -user "$ACCOUNT" -exec chown -h "root:$ROOT_GROUP" '{}' +
+}
+
+undo_permissions() {    # "FOLDER OWNER GROUP MODE"
+    mode=${1##* }
+    rest=${1% *}
+    group=${rest##* }
+    rest=${rest% *}
+    folder=${rest% *}
+    if [ ! -d "$folder" ] || [ "$KEEP_USER" = yes ]; then
+        return 0
+    elif [ "$folder" = "$RESTORE_PLACE" ] && [ -n "$(ls -A "$folder")" ]; then
+        leave_folder "$folder"
+        return 0
+    fi
+    say '  setting the permissions of %s' '  réglage des droits de %s' "$folder"
+    change chown "${rest##* }:$group" "$folder"
+    change chmod "$mode" "$folder"
 }
 
 # The reverse of make_place: killed in between, clear_rests goes on.
@@ -2540,8 +2761,19 @@ undo_account() {
     fi
     was_made Users || return 0
     say '  removing the account %s' '  suppression du compte %s' "$ACCOUNT"
+    change end_its_processes
     change remove_account || die 1 'The account could not be removed: %s' 'Le compte n’a pas pu être supprimé : %s' \
         "$(tail -n 1 "$WORK/account" | printable)"
+}
+
+# A backup that is under way.
+end_its_processes() {
+    for signal in TERM TERM KILL; do
+        pids=$(ps -u "$ACCOUNT" -o pid= 2>/dev/null) || return 0
+        # shellcheck disable=SC2086  # several words
+        kill -s "$signal" $pids 2>/dev/null || true
+        sleep 1
+    done
 }
 
 remove_account() {
@@ -2638,9 +2870,9 @@ farewell() {
 defaults() {
     LOGON='' UNATTENDED=no YES=no DRY_RUN=no FORCE=no COLOUR=yes TASK=setup
     KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEWLY_FULL=no AGREED=no TRY_AGAIN=no
-    SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT=22 LOG='' LOGGING=no
+    SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT='' LOG='' LOGGING=no
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
-    CHANGES=0 LEFT_TO_DO=no HIDDEN=no UNSAVED=no RESTORING='' IP_VERSION='' REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' PROBLEM='' BOLD='' PLAIN=''
+    CHANGES=0 LEFT_TO_DO=no HIDDEN=no UNSAVED=no LOCKED=no RESTORING='' IP_VERSION='' REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' PROBLEM='' BOLD='' PLAIN=''
     SYSTEM=Linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get
     choose_language
 }
@@ -2649,6 +2881,7 @@ defaults() {
 plan() {    # FUNCTION
     if [ "$UNATTENDED" = yes ] && [ "$DRY_RUN" = no ]; then
         AGREED=yes      # nobody is there to agree; each deed is told as it is done
+        take_lock
         return 0
     fi
     really=$DRY_RUN
@@ -2660,6 +2893,7 @@ plan() {    # FUNCTION
         say 'Nothing was changed (--dry-run).' 'Rien n’a été modifié (--dry-run).'
     elif [ "$CHANGES" -gt 0 ]; then
         agree_on_plan
+        take_lock
         AGREED=yes CHANGES=0 LEFT_TO_DO=no
         say 'It is being done:' 'C’est en train de se faire :'
     fi
@@ -2699,6 +2933,7 @@ set_up() {
     gather_files
     [ -n "$LOGON" ] || LOGON=$(registered_as) || LOGON=''
     judge_account
+    refuse_others_files
     plan steps
     [ "$DRY_RUN" = no ] || return 0
     [ "$AGREED" = no ] || steps
@@ -2730,6 +2965,7 @@ main() {
 verify_again() {
     gather_files
     LOGON=$(registered_as)
+    take_lock
     sshd_settings || true
     step verify 'The way back' 'Le chemin du retour'
     farewell

@@ -672,17 +672,24 @@ def test_a_laptop_without_an_ipv6_name_registers_over_ipv4(site: Site) -> None:
     ]  # fmt: skip
 
 
+def another_server(site: Site, laptop: Laptop, program: str) -> Laptop:
+    """Give a host where the register-key, which is now *laptop*'s, starts *program*."""
+    server = site.laptop()
+    folders = "install -d -m 755 -o backuppc /var/lib/backuppc /var/lib/backuppc/.ssh"
+    server.run(f"ssh-keygen -q -t ed25519 -N '' -f /srv/key && chmod 755 /srv && {folders}", check=True)
+    server.write("/usr/local/bin/answer", program, mode=0o755)
+    line = f'command="/usr/local/bin/answer" {server.read("/srv/key.pub")}'
+    server.write("/var/lib/backuppc/.ssh/authorized_keys", line, owner="backuppc", mode=0o600)
+    laptop.write("/root/register-key", server.read("/srv/key"), mode=0o600)
+    laptop.write("/root/known_hosts", server.known_hosts)
+    return server
+
+
 def test_the_original_server_is_still_understood(site: Site) -> None:
     laptop = site.laptop()
-    old = site.laptop()
-    old.run("ssh-keygen -q -t rsa -b 2048 -N '' -C 'backuppc server to client dormeur ssh key' -f /srv/host "
-            "&& ssh-keygen -q -t ed25519 -N '' -f /srv/key && chmod 755 /srv && chmod 644 /srv/host.pub && "
-            "install -d -m 755 -o backuppc /var/lib/backuppc /var/lib/backuppc/.ssh", check=True)  # fmt: skip
-    old.write("/usr/local/bin/old", ORIGINAL_SERVER, mode=0o755)
-    line = f'command="/usr/local/bin/old" {old.read("/srv/key.pub")}'
-    old.write("/var/lib/backuppc/.ssh/authorized_keys", line, owner="backuppc", mode=0o600)
-    laptop.write("/root/register-key", old.read("/srv/key"), mode=0o600)
-    laptop.write("/root/known_hosts", old.known_hosts)
+    old = another_server(site, laptop, ORIGINAL_SERVER)
+    comment = "backuppc server to client dormeur ssh key"
+    old.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-C", comment, "-f", "/srv/host"])
 
     asking = f"sh {SETUP} {GIVEN} --no-verify --server {old.fqdn} --no-from"
     with laptop.terminal(asking, env={"LANG": "C"}) as terminal:
@@ -732,6 +739,31 @@ def test_an_sshd_that_keeps_the_server_out_is_told_and_left_alone(site: Site) ->
     assert done.status == LEFT_TO_DO
     assert "AllowUsers" in done.stderr
     assert contents(laptop, "/etc/ssh") == before
+
+
+def test_an_sshd_that_listens_on_another_address_is_let_be(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.write("/etc/ssh/sshd_config.d/site.conf", f"ListenAddress {laptop.addresses[0]}\n")
+    laptop.sshd.restart()
+    laptop.run("mkdir -p /run/systemd/system", check=True)
+    laptop.write("/usr/local/sbin/systemctl", "#!/bin/sh\necho $* >>/run/asked\n", mode=0o755)
+
+    done = set_up(laptop, verify=True)
+    gone = laptop.run(f"sh {SETUP} --uninstall --yes")
+
+    assert (done.status, gone.status) == (OK, OK), done
+    assert "starting sshd" not in done.stdout
+    assert not laptop.exists("/run/asked")
+
+
+def test_settings_of_sshd_that_ask_for_its_own_address_are_read(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.write("/etc/ssh/sshd_config.d/site.conf", "Match LocalPort 22\n    DenyUsers bckpciuem\n")
+
+    done = set_up(laptop)
+
+    assert done.status == LEFT_TO_DO
+    assert "DenyUsers" in done.stderr
 
 
 def test_an_sshd_that_is_not_running_is_started(site: Site) -> None:
@@ -872,6 +904,118 @@ def test_a_link_where_a_file_should_be_is_not_followed(site: Site, path: str) ->
     assert done.status == ERROR
     assert path in done.stderr
     assert laptop.read("/home/cmartin/victim") == "mine\n"
+
+
+def test_what_an_administrator_has_put_in_our_place_is_shown_and_left(site: Site) -> None:
+    laptop = site.laptop()
+    rule = "backup ALL=(root) NOPASSWD: /usr/bin/rsync\n"
+    laptop.write("/etc/sudoers.d/bckpciuem", rule, mode=0o440)
+    stamp(laptop)
+
+    done = set_up(laptop)
+    undone = laptop.run(f"sh {SETUP} --uninstall --yes")
+
+    assert (done.status, undone.status) == (ERROR, OK)
+    assert rule in done.stderr
+    assert touched(laptop) == []
+
+
+def test_a_lost_receipt_is_told_and_found_again_by_another_run(site: Site) -> None:
+    laptop = site.laptop()
+    before = without_accounts_files(laptop)
+    set_up(laptop)
+    laptop.run(f"rm {PLACE}/receipt", check=True)
+
+    told = laptop.run(f"sh {SETUP} --uninstall --yes")
+    again = set_up(laptop)
+    undone = laptop.run(f"sh {SETUP} --uninstall --yes")
+    after = without_accounts_files(laptop)
+
+    assert (told.status, again.status, undone.status) == (ERROR, OK, OK)
+    assert "/etc/sudoers.d/bckpciuem" in told.stderr
+    assert laptop.run("getent passwd bckpciuem; getent group bckpciuem").stdout == ""
+    assert {path for path, what in after.items() if what.startswith("f ")} == {
+        path for path, what in before.items() if what.startswith("f ")
+    }
+    assert not laptop.exists(PLACE)
+
+
+def test_addresses_that_were_given_are_kept_until_others_are(site: Site) -> None:
+    laptop = site.laptop()
+    keys = f"{PLACE}/.ssh/authorized_keys"
+    set_up(laptop)
+    named = laptop.read(keys)
+
+    narrower = set_up(laptop, "--logon cmartin --unattended --from 10.77.0.1")
+    given = laptop.read(keys)
+    second = set_up(laptop)
+    repaired = set_up(laptop, "--repair --unattended")
+    after_repair = laptop.read(keys)
+    anywhere = set_up(laptop, "--logon cmartin --unattended --no-from")
+
+    assert [run.status for run in (narrower, second, repaired, anywhere)] == [OK, OK, ERROR, OK], repaired
+    assert 'from="10.77.0.1,fd77::1"' in named
+    assert 'from="10.77.0.1",' in given
+    assert after_repair == given
+    assert "nothing was changed" in second.stdout
+    assert "from=" not in laptop.read(keys)
+
+
+def test_a_folder_that_the_account_cannot_write_in_is_no_folder_for_restores(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run("mkdir '/srv/re stored' /srv/good && chgrp 0 /srv/good", check=True)
+    options = "--logon cmartin --unattended --restore-dir '/srv/re stored' --restore-dir /srv/good/"
+
+    refused = set_up(laptop, options)
+    laptop.run("chgrp bckpciuem /srv/*; chmod 770 /srv/*", check=True)
+    taken = set_up(laptop, options)
+
+    assert (refused.status, taken.status) == (LEFT_TO_DO, OK)
+    assert "cannot write in /srv/re stored" in refused.stderr
+    assert "restore-dir=/srv/re stored\nrestore-dir=/srv/good\n" in laptop.read("/etc/bckpciuem.conf")
+
+
+def test_two_setups_at_once_do_not_meet(site: Site) -> None:
+    laptop = site.laptop()
+
+    with sit_down(laptop) as first:
+        first.expect("Your logon")
+        second = set_up(laptop)
+        doctor = set_up(laptop, "--doctor")
+        first.type("cmartin")
+        first.answer("yes/no", "yes")
+        status = first.wait()
+
+    assert (second.status, doctor.status, status) == (ERROR, ERROR, OK)
+    assert "at work here" in second.stderr
+
+
+def test_a_server_that_never_ends_its_answer_is_left(site: Site) -> None:
+    laptop = site.laptop()
+    hung = another_server(site, laptop, "#!/bin/sh\nyes >&2 &\nexec sleep 1000\n")
+    text = (CHECKOUT / "clients/setup.sh").read_text()
+    laptop.write("/root/setup.sh", text.replace("PATIENCE=150", "PATIENCE=3"))
+    given = GIVEN.replace("dugong.univ-brest.fr", hung.fqdn)
+
+    done = laptop.run(
+        f"sh /root/setup.sh {given} --wrapper /opt/backuppc-register/clients/rsyncsend.sh "
+        "--logon cmartin --unattended", timeout=60,
+    )  # fmt: skip
+
+    assert done.status == UNREACHABLE, done
+    assert "within 3 seconds" in done.stderr
+    assert len(done.stderr) < 200_000
+    assert laptop.run("pgrep -u bckpciuem").stdout == ""
+
+
+def test_a_closed_pipe_ends_it_and_leaves_no_key(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+
+    laptop.run(f"sh {SETUP} {GIVEN} --no-verify --repair --unattended | head -n 1")
+
+    assert not laptop.exists(f"{PLACE}/register-key")
+    assert laptop.run("ls -A /tmp").stdout == ""
 
 
 MADE_BY_HAND = """# Of the site, not to be lost.
@@ -1173,6 +1317,29 @@ def test_an_sshd_that_shuts_out_who_looks_too_often_is_no_sshd_that_is_down(site
     assert "sshd does not answer" not in doctor.stderr
 
 
+WRONG_RIGHTS = {
+    f"chmod 777 {PLACE}/.ssh": f"{PLACE}/.ssh has other permissions",
+    f"chmod 666 {PLACE}/.ssh/authorized_keys": f"{PLACE}/.ssh/authorized_keys has other permissions",
+    f"chown cmartin {PLACE}/.ssh/authorized_keys": f"{PLACE}/.ssh/authorized_keys has other permissions",
+    "chmod 666 /etc/bckpciuem.conf": "/etc/bckpciuem.conf has other permissions",
+}
+
+
+@pytest.mark.parametrize("how", WRONG_RIGHTS)
+def test_wrong_permissions_are_told_by_the_doctor_and_mended_by_a_second_run(site: Site, how: str) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+    right = contents(laptop, PLACE, "/etc/bckpciuem.conf")
+    laptop.run(how, check=True)
+
+    ill = set_up(laptop, "--doctor")
+    set_up(laptop)
+
+    assert ill.status == ERROR
+    assert WRONG_RIGHTS[how] in ill.stderr
+    assert contents(laptop, PLACE, "/etc/bckpciuem.conf") == right
+
+
 def test_the_doctor_tells_a_server_that_is_another_one_or_not_there(site: Site) -> None:
     laptop = site.laptop()
     set_up(laptop)
@@ -1373,6 +1540,36 @@ def test_an_uninstall_leaves_what_others_have_put_there(site: Site) -> None:
     assert laptop.read(f"{PLACE}-restore/found.txt") == "a restored file\n"
     assert laptop.run("getent passwd bckpciuem").status == 0
     assert not laptop.exists("/etc/sudoers.d/bckpciuem")
+
+
+def test_what_was_restored_is_nobody_elses_after_an_uninstall(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop)
+    uid = laptop.run("id -u bckpciuem").stdout.strip()
+    restored = f"{PLACE}-restore/secret"
+    laptop.write(restored, "mine\n", owner="bckpciuem", mode=0o600)
+    backup = laptop.start("sleep 1000", user="bckpciuem")
+
+    done = laptop.run(f"sh {SETUP} --uninstall --yes")
+    laptop.run(f"useradd --system --uid {uid} newsvc", check=True)
+
+    assert done.status == OK, done
+    assert "for root alone" in done.stderr
+    assert not backup.alive()
+    assert laptop.run(["cat", restored], user="newsvc").status != 0
+    stat = laptop.run(f"stat -c '%U:%G %a' {PLACE}-restore {restored}").lines
+    assert stat == ["root:root 700", "root:root 600"]
+
+
+def test_a_folder_for_restores_that_was_there_before_is_given_back(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run(f"install -d -m 755 {PLACE}-restore", check=True)
+
+    set_up(laptop)
+    set_up(laptop, "--logon cmartin --unattended --force")
+    laptop.run(f"sh {SETUP} --uninstall --yes", check=True)
+
+    assert laptop.run(f"stat -c '%U:%G %a' {PLACE}-restore").stdout == "root:root 755\n"
 
 
 def test_an_uninstall_can_keep_the_account_and_undo_it_later(site: Site) -> None:

@@ -223,12 +223,13 @@ def test_sshd_is_started_by_the_unit_that_the_system_has(
     place.shim("ssh-keyscan")
     place.shim("sshd")
     answers = f"is-enabled) [ $2 = '{enabled}' ];; list-unit-files) [ $2 = {units} ] && echo $2 enabled;;"
+    answers += " is-active) exit 3;;"
     place.shim("systemctl", f"case $1 in {answers} esac")
 
     done = place.run('start_sshd; printf "%s" "$LEFT_TO_DO"')
 
     assert f"systemctl --quiet enable --now {started}" in place.asked("systemctl")
-    assert place.receipt == [f"enabled {started}"]
+    assert place.receipt == ([] if enabled else [f"enabled {started}"])
     assert done.stdout.endswith("yes")
 
 
@@ -395,6 +396,15 @@ def test_a_group_of_a_macs_directory_is_not_taken(mac: Place) -> None:
     assert (done.returncode, "directory" in done.stderr) == (1, True)
 
 
+def test_an_account_of_a_directory_is_not_adopted_on_linux_either(place: Place) -> None:
+    entry = "bckpciuem:x:300:300::$PLACE:/bin/sh"
+    place.shim("getent", f'case "$*" in "passwd bckpciuem") echo "{entry}" ;; *) exit 2 ;; esac')
+
+    done = place.run("judge_account")
+
+    assert (done.returncode, "directory" in done.stderr) == (1, True)
+
+
 def test_a_group_of_a_directory_is_not_taken(place: Place) -> None:
     place.shim("getent", 'case "$*" in "group bckpciuem") echo "bckpciuem:*:300:" ;; *) exit 2 ;; esac')
 
@@ -453,7 +463,7 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_remote_login_is_switched_on_by_what_works_and_judged_by_the_port(mac: Place, way: str) -> None:
     mac.shim("ssh-keyscan", KEYSCAN.replace("FOLDER", str(mac.folder)))
-    mac.shim("launchctl", WAYS[way].replace("FOLDER", str(mac.folder)))
+    mac.shim("launchctl", '[ "$1" != print ] || exit 113\n' + WAYS[way].replace("FOLDER", str(mac.folder)))
     mac.shim("systemsetup", f"[ {way} = none ] || touch {mac.folder}/listening")
 
     done = mac.run('know_system; start_sshd; printf "%s" "$LEFT_TO_DO"', system="Darwin")
@@ -463,6 +473,52 @@ def test_remote_login_is_switched_on_by_what_works_and_judged_by_the_port(mac: P
     assert bool(mac.asked("systemsetup")) is (way in {"systemsetup", "none"})
     assert mac.receipt == ["enabled remote-login"]
     assert ("Remote Login" in done.stderr) is (way == "none")
+
+
+def test_remote_login_that_was_on_and_does_not_answer_is_not_switched_off_again(mac: Place) -> None:
+    mac.shim("ssh-keyscan", "exit 1")
+    mac.shim("launchctl", "exit 0")
+    mac.shim("systemsetup")
+
+    mac.run("know_system; start_sshd", system="Darwin")
+
+    assert mac.receipt == []
+
+
+def test_an_sshd_that_was_running_and_does_not_answer_is_not_switched_off_again(place: Place) -> None:
+    (place.folder / "systemd").mkdir()
+    place.shim("ssh-keyscan", "exit 1")
+    place.shim("sshd")
+    place.shim("systemctl", "case $1 in is-enabled) exit 1;; esac")
+
+    place.run("start_sshd")
+
+    assert place.receipt == []
+
+
+@pytest.mark.parametrize(
+    ("told", "doors"),
+    [
+        ("listenaddress 0.0.0.0:2222\nlistenaddress [::]:2222", ["127.0.0.1 2222", "::1 2222"]),
+        ("listenaddress 10.77.0.24:22", ["10.77.0.24 22"]),
+        ("listenaddress [fd77::1]:22", ["fd77::1 22"]),
+        ("port 22", ["127.0.0.1 22"]),
+    ],
+)
+def test_sshd_is_looked_for_where_it_says_that_it_listens(place: Place, told: str, doors: list[str]) -> None:
+    place.shim("sshd", f"printf '{told}\\n'")
+
+    assert place.run("sshd_doors").stdout.splitlines() == doors
+
+
+def test_an_sshd_that_asks_for_the_near_end_too_is_told_it(place: Place) -> None:
+    near = '*,laddr=10.77.0.24,lport=22) echo "forcecommand none";;'
+    place.shim("sshd", f"case $3 in {near} *) exit 255;; esac")
+    place.shim("ip", "echo '10.77.0.1 dev eth0 src 10.77.0.24 uid 0'")
+
+    done = place.run("sshd_tells user=bckpciuem,host=dugong,addr=10.77.0.1")
+
+    assert (done.stdout, done.returncode) == ("forcecommand none\n", 0)
 
 
 def test_remote_login_that_is_on_is_left_alone(mac: Place) -> None:
