@@ -746,8 +746,10 @@ immutable_instructions() {
         'Le système de cet ordinateur est en lecture seule, et ce programme n’y touche pas. Il faudrait ces paquets :'
     if command -v transactional-update >/dev/null; then
         printf '\n  transactional-update pkg install openssh sudo rsync util-linux\n\n' >&2
-    else
+    elif [ -e "$OSTREE" ]; then
         printf '\n  rpm-ostree install openssh-server sudo rsync util-linux\n\n' >&2
+    else
+        printf '\n  openssh sudo rsync util-linux\n\n' >&2
     fi
     warn 'How the rest is done by hand, the backup administrator can tell you.' \
         'Pour le reste, à faire à la main, demandez à l’administrateur des sauvegardes.'
@@ -1587,7 +1589,8 @@ check_access() {
         todo 'sshd lets in only those of AllowUsers; please add %s there.' \
             'sshd n’admet que ceux d’AllowUsers ; ajoutez-y %s.' "$ACCOUNT"
     fi
-    if setting denyusers | names_one_of "$ACCOUNT"; then
+    # Who is kept out from one place alone is let in from the server, as far as we can tell; the way back will show.
+    if setting denyusers | { grep -v '@' || true; } | names_one_of "$ACCOUNT"; then
         todo 'sshd keeps %s out (DenyUsers).' 'sshd refuse %s (DenyUsers).' "$ACCOUNT"
     fi
     groups=$(id -Gn "$ACCOUNT" 2>/dev/null) || groups=$ACCOUNT
@@ -2062,17 +2065,19 @@ advise() {    # CODE
 
 # ---------------------------------------------------------------- step: the server's key
 
-# Where sshd looks for our account's keys.
+# Where sshd looks for our account's keys: of several places the first whose folder is there.
 keys_file() {
-    pattern=$(setting authorizedkeysfile | head -n 1)
-    pattern=${pattern%% *}
-    pattern=${pattern:-.ssh/authorized_keys}
-    [ "$pattern" != none ] || return 1
-    pattern=$(printf '%s' "$pattern" | sed "s|%h|$PLACE|g; s|%u|$ACCOUNT|g; s|%%|%|g")
-    case $pattern in
-        /*) printf '%s' "$pattern" ;;
-        *) printf '%s' "$PLACE/$pattern" ;;
-    esac
+    patterns=$(setting authorizedkeysfile | head -n 1)
+    [ "$patterns" != none ] || return 1
+    printf '%s\n' "${patterns:-.ssh/authorized_keys}" | tr ' ' '\n' |
+        sed "s|%h|$PLACE|g; s|%u|$ACCOUNT|g; s|%%|%|g; s|^[^/]|$PLACE/&|" >"$WORK/keys-files"
+    while IFS= read -r path; do
+        if [ -d "${path%/*}" ]; then
+            printf '%s' "$path"
+            return 0
+        fi
+    done <"$WORK/keys-files"
+    head -n 1 "$WORK/keys-files" | tr -d '\n'
 }
 
 # awk ends the last line, so that it cannot swallow ours.

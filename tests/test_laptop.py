@@ -253,6 +253,16 @@ def test_a_dry_run_leaves_the_file_system_as_it_is(site: Site) -> None:
     assert "making" not in second.stdout
 
 
+@pytest.mark.parametrize(("env", "bold"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_no_color_leaves_the_text_plain(site: Site, env: dict[str, str], bold: bool) -> None:
+    laptop = site.laptop()
+
+    with laptop.terminal(f"sh {SETUP} {GIVEN} --dry-run", env=env) as terminal:
+        assert terminal.wait() == OK
+
+    assert ("\x1b[1m" in terminal.shown) is bold
+
+
 def test_a_dry_run_tells_what_the_real_run_then_does(site: Site) -> None:
     laptop = site.laptop()
 

@@ -226,6 +226,40 @@ def test_what_else_is_left_to_do_comes_before_full_disk_access(work: Path) -> No
     assert done.returncode == LEFT_TO_DO
 
 
+CALL = """
+    as_account() { printf '%s' "$1" >"$WORK/line"; head -c "$BYTES" /dev/zero | tr '\\0' x; }
+    SERVER=dugong BYTES=$1 PORT=22; call check:linux:cmartin; wc -c <"$WORK/reply"
+"""
+
+
+def test_the_call_goes_by_no_settings_of_this_computers_and_to_no_unknown_server(work: Path) -> None:
+    shell(work, CALL, "10")
+
+    words = (work / "line").read_text().split()
+    assert words[-2:] == ["dugong", "check:linux:cmartin"]
+    options = set(words[words.index("ssh") :])
+    assert {"-F", "/dev/null", "IdentitiesOnly=yes", "BatchMode=yes", "StrictHostKeyChecking=yes",
+            "GlobalKnownHostsFile=/dev/null", "LogLevel=ERROR", "-x", "-a", "-T"} <= options  # fmt: skip
+    assert words[words.index("-F") + 1] == "/dev/null"
+
+
+@pytest.mark.parametrize(("sent", "kept"), [(100, 100), (65536, 65536), (100_000, 65536)])
+def test_a_reply_is_cut_at_64_kib(work: Path, sent: int, kept: int) -> None:
+    assert int(shell(work, CALL, str(sent)).stdout) == kept
+
+
+@pytest.mark.parametrize(
+    ("version", "old"),
+    [("3.1.3", True), ("3.2.7", True), ("v3.3.0", True), ("2.6.9", True), ("3.4.0", False), ("3.5.0", False),
+     ("3.10.1", False), ("4.0.0", False), ("openrsync 29", False)],
+)  # fmt: skip
+def test_an_rsync_with_known_holes_is_told(work: Path, version: str, old: bool) -> None:
+    done = shell(work, 'look_at_rsync "$1"', version)
+
+    assert ("before 3.4" in done.stderr) is old
+    assert version in (done.stderr if old else done.stdout)
+
+
 def test_what_the_server_shall_compare_is_what_sshd_has(work: Path) -> None:
     (work / "sshd").write_text(f"hostkey {work}/ed25519\nhostkey {work}/alone\nhostkey {work}/missing\n")
     shutil.copy(work / "ecdsa", work / "alone")
@@ -404,6 +438,7 @@ def test_sshds_lists_of_users_are_read_as_sshd_reads_them(
         ("pubkeyacceptedalgorithms ssh-ed25519-cert-v01@openssh.com,ssh-ed25519", ""),
         ("pubkeyacceptedalgorithms rsa-sha2-512,rsa-sha2-256", "PubkeyAcceptedAlgorithms"),
         ("denyusers bck*", "DenyUsers"),
+        ("denyusers *@192.0.2.66", ""),
         ("allowgroups ssh-users", "AllowGroups"),
         ("denygroups bckpciuem", "DenyGroups"),
         ("forcecommand /bin/false", "ForceCommand"),
@@ -429,6 +464,7 @@ def test_what_keeps_the_server_out_of_sshd_is_told_and_left_alone(
     [
         (".ssh/authorized_keys .ssh/authorized_keys2", "/var/lib/bckpciuem/.ssh/authorized_keys"),
         ("/etc/ssh/keys/%u", "/etc/ssh/keys/bckpciuem"),
+        ("/not/there/%u /etc/ssh/keys", "/etc/ssh/keys"),
         ("%h/keys", "/var/lib/bckpciuem/keys"),
         ("/etc/100%%/%u", "/etc/100%/bckpciuem"),
         ("", "/var/lib/bckpciuem/.ssh/authorized_keys"),

@@ -119,6 +119,16 @@ def test_a_system_made_by_ostree_is_read_only(place: Place) -> None:
     assert "rpm-ostree install" in done.stderr
 
 
+def test_steamos_is_read_only_and_has_no_ostree(place: Place) -> None:
+    (place.folder / "os-release").write_text(OS_RELEASE["steamos"])
+
+    done = place.run("check_system")
+
+    assert done.returncode == UNSUPPORTED
+    assert "openssh" in done.stderr
+    assert "rpm-ostree" not in done.stderr
+
+
 @pytest.mark.parametrize("tongue", ["en", "fr"])
 def test_nixos_gets_lines_for_its_configuration(place: Place, tongue: str) -> None:
     (place.folder / "os-release").write_text(OS_RELEASE["nixos"])
@@ -403,6 +413,17 @@ def test_an_account_of_a_directory_is_not_adopted_on_linux_either(place: Place) 
     done = place.run("judge_account")
 
     assert (done.returncode, "directory" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(("uid", "gid", "taken"), [(999, 999, True), (1000, 999, False), (999, 1000, False)])
+def test_a_number_of_a_person_is_not_taken(place: Place, uid: int, gid: int, taken: bool) -> None:
+    """UID_MIN and GID_MIN are 1000 in Debian's /etc/login.defs, and everywhere where that file is silent."""
+    account = f"bckpciuem:x:{uid}:{gid}:BackupPC:{place.folder}/place:/bin/sh"
+    shim = f'case "$*" in *passwd*) echo "{account}" ;; *group*) echo "bckpciuem:x:{gid}:" ;; esac'
+    place.shim("getent", shim)
+    place.shim("id", "echo bckpciuem")
+
+    assert place.run("judge_account").returncode == (0 if taken else 1)
 
 
 def test_a_group_of_a_directory_is_not_taken(place: Place) -> None:
