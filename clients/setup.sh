@@ -34,7 +34,7 @@ sudo sh setup.sh [OPTION]...
   --register-key FILE   the key that registers (otherwise: the one inside this file)
   --known-hosts FILE    the backup server's ssh host keys (otherwise: those inside this file)
   --wrapper FILE        rsyncsend.sh (otherwise: the one inside this file, or beside it)
-  --from LIST           addresses that the server may come from (otherwise: those that it names)
+  --from LIST           addresses that the server may come from; "server": those that it names (so it is at first)
   --no-from             it may come from anywhere
   --port PORT           ssh port of the backup server (otherwise: 22)
   --no-sshd             leave sshd as it is, even if it does not run
@@ -83,7 +83,7 @@ sudo sh setup.sh [OPTION]...
   --register-key FICHIER  la clef d’enregistrement (sinon : celle contenue dans ce fichier)
   --known-hosts FICHIER les clefs d’hôte ssh du serveur (sinon : celles contenues dans ce fichier)
   --wrapper FICHIER     rsyncsend.sh (sinon : celui contenu dans ce fichier, ou placé à côté)
-  --from LISTE          les adresses d’où le serveur peut venir (sinon : celles qu’il indique)
+  --from LISTE          les adresses d’où le serveur peut venir ; « server » : celles qu’il indique (ainsi au début)
   --no-from             il peut venir de partout
   --port PORT           port ssh du serveur de sauvegarde (sinon : 22)
   --no-sshd             laisser sshd tel quel, même s’il ne tourne pas
@@ -537,6 +537,7 @@ check_options() {
         *[!0-9]* | ??????*) die 2 '%s is no port.' '%s n’est pas un port.' "$PORT" ;;
     esac
     FROM=${FROM:-$(remembered from)}
+    [ "$FROM" != server ] || FROM=''
     case $FROM in
         '' | none) ;;
         *) address_list "$FROM" || die 2 '--from is a list of addresses: %s' '--from est une liste d’adresses : %s' "$FROM" ;;
@@ -1737,7 +1738,11 @@ register() {
         *) remember_one host "$REPLY_HOST" ;;
     esac
     [ -z "$REPLY_URL" ] || remember_one url "$REPLY_URL"
-    [ -z "$FROM" ] || remember_one from "$FROM"
+    if [ -n "$FROM" ]; then
+        remember_one from "$FROM"
+    else
+        forget 'from '
+    fi
     remember_one port "$PORT"
 }
 

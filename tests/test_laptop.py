@@ -962,13 +962,17 @@ def test_addresses_that_were_given_are_kept_until_others_are(site: Site) -> None
     repaired = set_up(laptop, "--repair --unattended")
     after_repair = laptop.read(keys)
     anywhere = set_up(laptop, "--logon cmartin --unattended --no-from")
+    open_to_all = laptop.read(keys)
+    as_at_first = set_up(laptop, "--logon cmartin --unattended --from server")
 
-    assert [run.status for run in (narrower, second, repaired, anywhere)] == [OK, OK, ERROR, OK], repaired
+    runs = (narrower, second, repaired, anywhere, as_at_first)
+    assert [run.status for run in runs] == [OK, OK, ERROR, OK, OK], repaired
     assert 'from="10.77.0.1,fd77::1"' in named
     assert 'from="10.77.0.1",' in given
     assert after_repair == given
     assert "nothing was changed" in second.stdout
-    assert "from=" not in laptop.read(keys)
+    assert "from=" not in open_to_all
+    assert laptop.read(keys) == named
 
 
 def test_a_folder_that_the_account_cannot_write_in_is_no_folder_for_restores(site: Site) -> None:
@@ -1208,7 +1212,7 @@ def test_a_server_that_cannot_come_back_is_told_and_can_try_again(site: Site) ->
 
     failed = set_up(laptop, f"{unattended} --from 10.77.0.99", verify=True)
     again = set_up(laptop, "--verify", verify=True)
-    moved = set_up(laptop, f"{unattended} --force", verify=True)
+    moved = set_up(laptop, f"{unattended} --from server", verify=True)
     last = set_up(laptop, unattended, verify=True)
 
     assert [done.status for done in (failed, again, moved, last)] == [NOT_VERIFIED, NOT_VERIFIED, OK, OK]
