@@ -89,7 +89,7 @@ def made_due(site, host):
     """Let a purge that was asked be due, as if its days had passed."""
     path = site.state / f"hosts/{host}/record.json"
     past = (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="seconds")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"purge": past}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"purge": past, "purge_wait": ""}))
 
 
 @pytest.mark.parametrize("verb", ["retire dormeur", "resume dormeur", "purge dormeur --yes dormeur"])

@@ -12,11 +12,13 @@ from test_custody import ADUPONT, ARCHIVE, NOW, ROW, Site, kill_everywhere
 from test_custody_by_hand import ByHand
 from test_registration import HEADER, STEPS, counted, run_and_kill
 
+from backuppc_register import uptime
 from backuppc_register.backuppc import closed_config
 from backuppc_register.errors import NotRegistered, RegisterError
 from backuppc_register.rules import purge, retirement, transfer
 from backuppc_register.rules.custody import Refused
 from backuppc_register.state.ledger import Ledger
+from backuppc_register.uptime import Uptime
 
 LATER = NOW + timedelta(days=400)
 NEXT = ROW.replace("0\tfull\t1", "1\tincr\t777")
@@ -405,6 +407,70 @@ def test_a_purge_by_a_clock_that_was_put_back_waits(asked):
     assert has_data(asked)
     assert carry_out(asked, NOW + timedelta(days=13)) == ""
     assert has_data(asked)
+
+
+HOUR, DAY = 3600.0, 86400.0
+
+
+@pytest.mark.parametrize("work", [purge.ask, "transfer"])
+def test_a_clock_that_is_set_forward_shortens_no_wait(site, work):
+    host = "dormeur" if work is purge.ask else ARCHIVE
+    custody = replace(site.custody(), uptime=Uptime("a", HOUR))
+    if work is purge.ask:
+        purge.ask("dormeur", 14, custody)
+    else:
+        transfer.transfer("dormeur", ADUPONT, custody, purge_in=14)
+    jumped = replace(site.custody(now=LATER), uptime=Uptime("a", HOUR + 13 * DAY))
+
+    assert purge.due(jumped) == [host]
+    with pytest.raises(Refused, match="have not passed since"):
+        purge.carry_out(host, jumped)
+    assert has_data(site, host)
+
+    purge.carry_out(host, replace(jumped, uptime=Uptime("a", HOUR + 14 * DAY)))
+    assert not has_data(site, host)
+
+
+def test_a_wait_that_began_by_a_clock_of_long_ago_is_as_long(site):
+    """A server whose battery is empty starts in 2000, and the network tells it the year a little later."""
+    wrong = site.custody(now=NOW - timedelta(days=9000))
+    purge.ask("dormeur", 14, replace(wrong, uptime=Uptime("a", 5.0)))
+
+    with pytest.raises(Refused, match="have not passed since"):
+        purge.carry_out("dormeur", replace(site.custody(), uptime=Uptime("a", DAY)))
+
+    assert has_data(site)
+
+
+def test_after_another_start_of_the_machine_the_date_counts(asked):
+    custody = replace(asked.custody(now=LATER), uptime=Uptime("b", 1.0))
+    asked.custody().folders.put_record(replace(asked.record(), purge_wait="a@99999999"))
+
+    purge.carry_out("dormeur", custody)
+
+    assert not has_data(asked)
+
+
+def test_what_was_to_be_purged_at_once_can_be_at_once(site):
+    custody = replace(site.custody(), uptime=Uptime("a", 5.9))
+
+    purge.ask("dormeur", 0, custody)
+    purge.carry_out("dormeur", custody)
+
+    assert not has_data(site)
+
+
+@pytest.mark.parametrize("moment", ["", "a", "a@", "@9", "a@-9", "a@soon", "b@9"])
+def test_a_moment_that_says_nothing_of_this_start_holds_nothing_up(moment):
+    assert not Uptime("a", 1.0).is_before(moment)
+    assert Uptime("a", 1.0).is_before("a@9")
+
+
+def test_the_machine_tells_how_long_it_has_been_running():
+    first, second = uptime.read(), uptime.read()
+
+    assert first.boot == second.boot
+    assert 0 < first.seconds <= second.seconds
 
 
 def test_an_old_page_that_takes_the_line_out_does_not_hasten_a_purge(asked):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from backuppc_register import uptime
 from backuppc_register.admin.context import Context
 from backuppc_register.backuppc.host_data import Swept
 from backuppc_register.backuppc.jobs import Busy, Jobs
@@ -27,6 +28,7 @@ def work(context: Context, *, dry_run: bool) -> Custody:
         jobs=Jobs(context.config.backuppc.socket),
         now=datetime.now(UTC),
         dry_run=dry_run,
+        uptime=uptime.read(),
     )
 
 

@@ -19,6 +19,7 @@ from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Known, Ledger
 from backuppc_register.state.records import Record
+from backuppc_register.uptime import Uptime
 
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 _LOCK_PATIENCE = 10.0  # seconds, design section 4
@@ -55,6 +56,7 @@ class Custody:
 
     *account* is the one we work as, *administrator* who asks; *now* has a time zone. *dry_run*: only say what
     would be done. *confirmed*: the steps that the administrator has said yes to, None where nobody was asked.
+    *uptime*: by which to wait as well, None where that cannot be told.
     """
 
     config: Config
@@ -65,6 +67,7 @@ class Custody:
     now: datetime
     dry_run: bool = False
     confirmed: tuple[str, ...] | None = None
+    uptime: Uptime | None = None
 
     @property
     def ledger(self) -> Ledger:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from backuppc_register.backuppc import host_config, host_data, hosts
-from backuppc_register.backuppc.host_data import Extent, Swept
+from backuppc_register.backuppc.host_data import Swept
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.person import same_logon
 from backuppc_register.rules import retirement
@@ -104,9 +104,18 @@ def sweep(custody: Custody) -> Swept:
     return Swept() if custody.dry_run else host_data.sweep(custody.config.backuppc.data_dir)
 
 
-def asked(record: Record, when: str, owner: str, extent: Extent) -> Record:
-    """Return *record* with a purge from *when* on that is asked of *owner*'s data, which is *extent*."""
-    return replace(record, purge=when, purge_of=" ".join((owner, *extent.made)))
+def asked(record: Record, when: str, subject: Subject, custody: Custody) -> Record:
+    """Return *record* with a purge from *when* on, asked of the owner and the backups that *subject* tells.
+
+    A clock that is set forward meanwhile makes the wait no shorter.
+    """
+    wait = (datetime.fromisoformat(when) - custody.now).total_seconds()
+    return replace(
+        record,
+        purge=when,
+        purge_of=" ".join((subject.owner, *subject.extent.made)),
+        purge_wait=custody.uptime.after(wait) if custody.uptime else "",
+    )
 
 
 def of_another_owner(purge_of: str, owner: str) -> str:
@@ -141,7 +150,7 @@ def _ask(subject: Subject, record: Record, days: int | None, custody: Custody) -
     refuse_unconfirmed(steps, custody)
     if not custody.dry_run:
         closed = retirement.close(subject, record, custody)
-        custody.folders.put_record(asked(closed, when, subject.owner, subject.extent))
+        custody.folders.put_record(asked(closed, when, subject, custody))
     return steps
 
 
@@ -183,6 +192,9 @@ def _refuse_unasked(subject: Subject, now: datetime | None, custody: Custody) ->
     asked = not subject.data if now is None else record is not None and is_due(record, now)
     if not asked:
         raise Refused(reason=f"the data of {host} is not to be deleted yet")
+    if now and record and custody.uptime and custody.uptime.is_before(record.purge_wait):
+        reason = f"the days that {host} was to wait have not passed since, whatever the date is: was it set?"
+        raise Refused(reason=reason)
     if now and record and (reason := objection(subject, record, custody.folders)):
         raise Refused(reason=f"{reason}: look at it, then backuppc-register-admin purge {host}")
 

@@ -78,7 +78,7 @@ def has_key(host: str, folders: HostFolders) -> bool:
 
 def unpurged(record: Record) -> Record:
     """Return *record* without the purge that was asked."""
-    return replace(record, purge="", purge_of="")
+    return replace(record, purge="", purge_of="", purge_wait="")
 
 
 def close(subject: Subject, record: Record, custody: Custody) -> Record:

@@ -20,7 +20,6 @@ from backuppc_register.rules.purge import asked, of_another_owner
 from backuppc_register.rules.site import Directory
 from backuppc_register.rules.transfer_plan import Plan, plan_for
 from backuppc_register.state import key_pairs, retirement
-from backuppc_register.state.host_folder import HostFolders
 
 _WITHIN = 30.0  # seconds for the directory
 
@@ -81,17 +80,17 @@ def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
         raise NoConfigFile(detail=f"{host} has no key pair after all")
     _give(plan, subject, custody, data=False)
     if plan.archive:
-        _ask_purge(plan, subject, folders)
+        _ask_purge(plan, subject, custody)
 
 
-def _ask_purge(plan: Plan, subject: Subject, folders: HostFolders) -> None:
+def _ask_purge(plan: Plan, subject: Subject, custody: Custody) -> None:
     """Let the archive be purged where that is asked for: the last step, without which it is not.
 
     Until then the host may be its earlier owner's still, and be backed up.
     """
-    archive = folders.record(plan.archive)
+    archive = custody.folders.record(plan.archive)
     if archive and archive.purge != plan.purge:
-        folders.put_record(asked(archive, plan.purge, plan.owner, subject.extent))
+        custody.folders.put_record(asked(archive, plan.purge, replace(subject, owner=plan.owner), custody))
 
 
 def _give(plan: Plan, subject: Subject, custody: Custody, *, data: bool) -> None:

@@ -96,6 +96,7 @@ def plan_for(subject: Subject, person: Person, custody: Custody, purge_in: int |
             retired=custody.moment if record.by_hand else "",
             purge="",
             purge_of="",
+            purge_wait="",
         ),
         config=config,
     )

@@ -11,7 +11,7 @@ from backuppc_register.state import parts
 NAME = "record.json"
 FORMAT = 1
 _NEVER_EMPTY = ("host",)
-_MAY_BE_ABSENT = ("verified", "retired", "purge", "purge_of", "rsync", "archive_of")
+_MAY_BE_ABSENT = ("verified", "retired", "purge", "purge_of", "purge_wait", "rsync", "archive_of")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Record:
     *address* is the peer's at the time *registered* (UTC, ISO 8601, whole seconds). *config* is the SHA-256,
     in hex, of the per-host .pl as we wrote it; empty where the .pl is not ours. *verified* and *retired* say
     when the way back was last proved and backups were stopped, *purge* from when the data may be deleted;
-    each is empty for never. *purge_of* is what that was asked of (`rules.purge`). *rsync* is the machine's
+    each is empty for never. *purge_of* is what that was asked of (`rules.purge`), *purge_wait* the
+    same moment by `uptime`. *rsync* is the machine's
     version, as it told when it was verified. *archive_of* is the host whose earlier backups these are, by a
     name that no machine has; empty for a host.
     """
@@ -40,6 +41,7 @@ class Record:
     retired: str = ""
     purge: str = ""
     purge_of: str = ""
+    purge_wait: str = ""
     rsync: str = ""
     archive_of: str = ""
 
