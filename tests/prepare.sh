@@ -145,7 +145,9 @@ install_packages() {
             fail 'apt-get could not install what is missing.'
         start_nothing_at_boot
     fi
-    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$PYTHON is older than 3.11: this needs Debian 12."
+    # Ctrl-C waits for it: Python would say where it was.
+    env --block-signal=INT "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "$PYTHON is older than 3.11: this needs Debian 12."
 }
 
 apt_get() {
