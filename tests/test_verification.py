@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
@@ -817,7 +818,33 @@ def test_every_folder_is_begun_once(server):
     server.settings = replace(server.settings, shares=("/home", "/home/a b", "/home/\xe9t\xe9"))
 
     assert server.ask(MINE).status == "verified"
-    assert server.machine.done[-4:] == ["probe", "/home", "/home/a b", "/home/\xe9t\xe9"]
+    assert server.machine.done[-4] == "probe"
+    assert sorted(server.machine.done[-3:]) == ["/home", "/home/a b", "/home/\xe9t\xe9"]
+
+
+def test_some_folders_are_begun_at_a_time_and_after_a_failure_no_more(server, mocker):
+    shares = tuple(f"/home/{n}" for n in range(40))
+    server.settings = replace(server.settings, shares=shares)
+    busy, most = set(), []
+    first_word = server.machine.first_word
+
+    def slow(host, key, ssh, transfer, within):
+        busy.add(transfer.path)
+        most.append(len(busy))
+        time.sleep(0.05)
+        busy.discard(transfer.path)
+        return first_word(host, key, ssh, transfer, within)
+
+    mocker.patch.object(server.machine, "first_word", slow)
+    assert server.ask(MINE).status == "verified"
+    assert 1 < max(most) <= 4
+    server.machine.first_words["/home/1"] = Ended(-9, b"Welcome\n", b"")
+    server.machine.done.clear()
+
+    with pytest.raises(NotReachable):
+        server.ask(MINE)
+
+    assert len([path for path in shares if path in server.machine.done]) < 12
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ from backuppc_register.state.known_hosts import CLIENT_ACCOUNT, SSH_CONFIG
 from backuppc_register.state.records import Record
 from backuppc_register.steps import Step, failed
 
+_AT_ONCE = 4  # connections; sshd begins to drop new ones at ten (MaxStartups)
+
 
 class BackupPC(Protocol):
     """BackupPC's own settings, and its own ping; *proposed* is a host's config that is not written yet."""
@@ -220,15 +222,28 @@ def _prove(asking: _Asking, proposed: bytes | None) -> _Proof:
         _recognise(asking, machine.host_key)
         machine.log_in(CLIENT_ACCOUNT, site.folders.path(host) / PRIVATE)
         told = probe.judge(host, machine.ask(probe.COMMAND), way.transfers)
-    for transfer in way.transfers:
-        word = means.first_word(host, machine.host_key, way.ssh, transfer, time.remaining())
-        probe.refuse_unbegun(host, transfer.path, word)
-    listed = {
-        transfer.path: means.files(host, machine.host_key, way.ssh, transfer, time.remaining() / 2)
-        for transfer in way.transfers
-    }
-    probe.refuse_nothing(host, listed, each=way.settings.zero_files_fatal)
+    _begin(asking, way, machine.host_key, time)
     return _Proof(machine.host_key, told, way)
+
+
+def _begin(asking: _Asking, way: _Way, key: HostKey, time: Deadline) -> None:
+    """Begin the backup of each folder, some at a time, and look at what each would save."""
+    from concurrent.futures import ThreadPoolExecutor  # slow to import, and no other verb needs it
+
+    host, means = asking.applicant.host, asking.means
+
+    def begun(transfer: Transfer) -> Ended:
+        word = means.first_word(host, key, way.ssh, transfer, time.remaining())
+        probe.refuse_unbegun(host, transfer.path, word)
+        return means.files(host, key, way.ssh, transfer, time.remaining() / 2)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            paths = [transfer.path for transfer in way.transfers]
+            listed = dict(zip(paths, pool.map(begun, way.transfers), strict=True))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    probe.refuse_nothing(host, listed, each=way.settings.zero_files_fatal)
 
 
 def _way(asking: _Asking, proposed: bytes | None, time: Deadline) -> _Way:
