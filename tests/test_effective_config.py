@@ -151,7 +151,7 @@ def test_the_variables_are_backuppcs_own(site):
         ("$Conf{ClientShareName2Path} = {'/home' => '/vol/home'};", "shares", ("/vol/home",)),
         ("$Conf{ClientShareName2Path} = {'*' => '/all'};", "shares", ("/all",)),
         ("use utf8; $Conf{RsyncShareName} = ['/été'];", "shares", ("/été",)),
-        ("$Conf{RsyncShareName} = ['/été'];", "shares", ("/été",)),
+        ('$Conf{RsyncShareName} = ["/\\x{e9}t\\x{e9}"];', "shares", ("/été",)),  # as its editor writes it
         ("", "zero_files_fatal", True),
         ("$Conf{BackupZeroFilesIsFatal} = 0;", "zero_files_fatal", False),
         ("$Conf{DumpPreUserCmd} = '/nowhere';", "commands", ()),

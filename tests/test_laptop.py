@@ -1232,7 +1232,8 @@ def test_a_folder_that_the_server_does_not_save_is_told_until_it_does(site: Site
     first = set_up(laptop, options, verify=True)
     doctor = set_up(laptop, "--doctor", verify=True)
     pl = site.dugong.read(f"/etc/backuppc/{laptop.name}.pl")
-    wider = pl.replace("RsyncShareName} = ['/home']", "RsyncShareName} = ['/home', '/srv/lé data/']")
+    as_the_editor = "RsyncShareName} = ['/home', \"/srv/l\\x{e9} data/\"]"
+    wider = pl.replace("RsyncShareName} = ['/home']", as_the_editor)
     site.dugong.write(f"/etc/backuppc/{laptop.name}.pl", wider, owner="backuppc:backuppc", mode=0o640)
     second = set_up(laptop, options, verify=True)
     third = set_up(laptop, options, verify=True)

@@ -34,9 +34,6 @@ if ( defined($proposed) && $proposed ne '' && $question ne 'each' ) {
 }
 my ( %Conf, @clients );
 
-# BackupPC hands the bytes of its files on as they are; JSON is made of characters.
-sub characters { my ($bytes) = @_; utf8::decode($bytes); $bytes }
-
 sub list { my ($value) = @_; ref($value) eq 'ARRAY' ? @$value : () }
 
 # Takes the settings, which are read, as those of $client.
@@ -77,7 +74,7 @@ sub settings {
         ssh_path    => "$Conf{SshPath}",
         ssh_args    => ssh_args($clients[0]),
         rsync_args  => [map({ "$_" } @more)],
-        shares      => [map({ characters("$_") } @shares)],
+        shares      => [map({ "$_" } @shares)],
         full_period => $Conf{FullPeriod} + 0,
         incr_period => $Conf{IncrPeriod} + 0,
         commands    => \@commands,
