@@ -629,6 +629,17 @@ def test_the_quota_counts_where_a_line_is_to_be_written_only(server):
         server.ask(name="autre.univ-brest.fr")
 
 
+def test_a_line_that_no_machine_could_have_counts_in_the_quota_like_any_other(server):
+    server.hosts.write_text(server.hosts.read_text() + "old\\ laptop\t0\tcmartin\n")
+    server.limits = config.Limits(hosts_per_person=1)
+    before = server.bytes()
+
+    with pytest.raises(NotAllowed):
+        server.ask()
+
+    assert server.bytes() == before
+
+
 def test_a_retired_host_leaves_room_for_another_one_and_comes_back_where_there_is_room(server):
     server.ask()
     server.limits = config.Limits(hosts_per_person=1)

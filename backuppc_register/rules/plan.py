@@ -80,7 +80,7 @@ def _is_retired(site: Site, host: str) -> bool:
     """Tell whether we know for sure that *host* is not backed up any more."""
     try:
         record = site.folders.record(host)
-    except NoConfigFile:
+    except (NoConfigFile, ValueError):  # or a line that never was a machine's
         return False
     return record is not None and bool(record.retired)
 
