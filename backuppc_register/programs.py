@@ -3,12 +3,13 @@
 import os
 import select
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from backuppc_register import scratch
 from backuppc_register.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -59,9 +60,7 @@ def run(
     """
     from subprocess import DEVNULL, PIPE, TimeoutExpired  # slow to import, and most requests need no program
 
-    with _started(
-        command, folder=folder, path=path, files=files, streams=(DEVNULL, PIPE)
-    ) as process:
+    with _started(command, folder=folder, path=path, files=files, streams=(DEVNULL, PIPE)) as process:
         try:
             said, complained = process.communicate(timeout=within)
         except TimeoutExpired as late:
@@ -89,7 +88,7 @@ def beginning(
     from subprocess import PIPE, STDOUT, TimeoutExpired
 
     deadline, streams = Deadline(within), STDOUT if together else PIPE
-    with _unwritten(told) as given, _started(command, streams=(given, streams)) as process:
+    with scratch.file(told) as given, _started(command, streams=(given, streams)) as process:
         try:
             said, complained, ended = _heard(process, enough, deadline)
             if ended:
@@ -99,18 +98,6 @@ def beginning(
         finally:
             _end_all(process)
     return Ended(process.returncode, said, complained)
-
-
-@contextmanager
-def _unwritten(content: bytes) -> Iterator[int]:
-    """Give the number of an open file that holds *content*, at its beginning, and is on no disk."""
-    descriptor = os.memfd_create("told")
-    try:
-        os.write(descriptor, content)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _heard(

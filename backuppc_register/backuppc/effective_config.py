@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from backuppc_register import config, programs, resources
+from backuppc_register import config, programs, resources, scratch
 from backuppc_register.backuppc.transfer import NotBegun, Transfer, overheard
 from backuppc_register.deadline import Deadline
 from backuppc_register.errors import Misconfigured, NotReachable
@@ -129,13 +128,12 @@ class EffectiveConfig:
 
         BackupPC's own code says which program it starts, and that program says how it begins.
 
-        Raises NotReachable where no backup begins, Misconfigured.
+        Raises NotReachable where no backup begins, Misconfigured, CouldNotRegister where there is no room.
         """
         deadline = Deadline(within)
-        with TemporaryDirectory(prefix="backuppc-register-") as name:
-            scratch = Path(name)
-            said, shell = scratch / "said", os.fspath(resources.find(_REMOTE_SHELL))
-            further = (client, f'perl "{shell}" "{said}"', os.fspath(scratch))
+        with scratch.folder() as folder:
+            said, shell = folder / "said", os.fspath(resources.find(_REMOTE_SHELL))
+            further = (client, f'perl "{shell}" "{said}"', os.fspath(folder))
             told = self._ask("transfers", host, within, proposed, further)
             if "problem" in told:
                 raise _not_begun(host, str(told["problem"]))
@@ -215,13 +213,8 @@ def _unwritten(content: bytes | None) -> Iterator[tuple[int, ...]]:
     if content is None:
         yield ()
         return
-    descriptor = os.memfd_create("proposed.pl")
-    try:
-        while content:
-            content = content[os.write(descriptor, content) :]
-        yield (descriptor,)
-    finally:
-        os.close(descriptor)
+    with scratch.file(content) as number:
+        yield (number,)
 
 
 def _run(command: list[str], within: float, files: tuple[int, ...] = ()) -> tuple[bytes, str]:

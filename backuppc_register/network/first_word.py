@@ -5,11 +5,10 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from backuppc_register import files, programs
-from backuppc_register.errors import Misconfigured
+from backuppc_register import files, programs, scratch
+from backuppc_register.errors import CouldNotRegister, Misconfigured
 from backuppc_register.host_key import HostKey
 from backuppc_register.steps import Step, failed
 
@@ -45,7 +44,8 @@ def of_rsync(
     *ssh*: the program and its options as BackupPC has them. No ssh host key but *key*, which has been proved
     to be that of *host*, is taken, and none is kept.
 
-    Raises NotReachable where it takes too long, Misconfigured where ssh cannot be started.
+    Raises NotReachable where it takes too long, Misconfigured where ssh cannot be started, CouldNotRegister
+    where there is no room for what it needs.
     """
     with _trusting(host, key, ssh) as (words, _):
         try:
@@ -63,7 +63,7 @@ def of_files(
     Where neither a file nor its end came in some seconds the status is that of a signal. What it complains of
     is in what it said.
 
-    Raises Misconfigured where rsync cannot be started.
+    Raises Misconfigured where rsync cannot be started, CouldNotRegister as `of_rsync`.
     """
     with _trusting(host, key, ssh) as (words, folder):
         command = transfer.listing(" ".join(words), folder)
@@ -97,9 +97,12 @@ def _began(
 @contextmanager
 def _trusting(host: str, key: HostKey, ssh: Sequence[str]) -> Iterator[tuple[list[str], Path]]:
     """Give the words of an *ssh* that takes no other host key, and a folder for a while."""
-    with TemporaryDirectory(prefix="backuppc-register-") as name:
-        known = Path(name) / "known_hosts"
-        files.write(known, f"{host} {key}\n".encode("ascii"), 0o600)
+    with scratch.folder() as folder:
+        known = folder / "known_hosts"
+        try:
+            files.write(known, f"{host} {key}\n".encode("ascii"), 0o600)
+        except OSError as error:
+            raise CouldNotRegister(detail=f"no room for a temporary file: {error}") from error
         # What stands first wins with ssh.
         ours = ["-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes"]
-        yield [ssh[0], *ours, *ssh[1:]], Path(name)
+        yield [ssh[0], *ours, *ssh[1:]], folder
