@@ -41,5 +41,10 @@ def another_entry(one: str, other: str) -> bool:
     return any(first[name] != second[name] for name in first.keys() & second.keys())
 
 
+def same_entry(one: str, other: str) -> bool:
+    """Tell whether two marks of entries are certainly of one entry."""
+    return bool(_marks(one).keys() & _marks(other).keys()) and not another_entry(one, other)
+
+
 def _marks(entry: str) -> dict[str, str]:
     return dict(mark.split(":", 1) for mark in entry.split(" ") if ":" in mark)

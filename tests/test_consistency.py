@@ -6,7 +6,8 @@ import pytest
 
 from backuppc_register import config
 from backuppc_register.backuppc import closed_config, hosts
-from backuppc_register.rules.consistency import Contradiction, contradictions
+from backuppc_register.rules.consistency import contradictions
+from backuppc_register.rules.contradiction import Contradiction, Sight
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
@@ -54,7 +55,8 @@ class Server:
         (self.top / "pc" / host / "0").mkdir(parents=True)
 
     def found(self) -> list[Contradiction]:
-        return [*contradictions(self.config, self.folders, hosts.parse(HEADER + self.lines), NOW)]
+        sight = Sight(self.config, self.folders, hosts.parse(HEADER + self.lines), NOW, "backuppc")
+        return [*contradictions(sight)]
 
     def told(self) -> list[tuple[str, str]]:
         found = self.found()

@@ -21,6 +21,7 @@ from backuppc_register.errors import (
 from backuppc_register.person import Person
 from backuppc_register.rules import purge, reconciliation, retirement, transfer
 from backuppc_register.rules.consistency import contradictions
+from backuppc_register.rules.contradiction import Sight
 from backuppc_register.rules.custody import Custody, Refused, host_named
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Ledger
@@ -116,7 +117,8 @@ class Site(Server):
     def contradictions(self):
         """What reconcile would have to leave undecided."""
         folders, file = HostFolders(self.folder / "state"), hosts.read(self.hosts)
-        return [(one.host, one.what) for one in contradictions(self.config(), folders, file, NOW)]
+        found = contradictions(Sight(self.config(), folders, file, NOW, "backuppc"))
+        return [(one.host, one.what) for one in found]
 
     def texts(self):
         """Every file's content, without the locks."""
@@ -808,7 +810,7 @@ def test_a_host_that_went_back_is_given_to_whose_it_was_again_with_key_backups_a
 
     done = transfer.transfer("dormeur", ADUPONT, gone_back.custody())
 
-    assert done.steps == ("dormeur is adupont's again, with its backups, key and settings",)
+    assert done.steps[0] == "dormeur is adupont's again, with its backups, key and settings"
     assert gone_back.users() == {"dormeur": "adupont", "calmar": "bdurand", ARCHIVE: "cmartin"}
     assert "friend" not in gone_back.hosts.read_text()
     assert (readers_of(gone_back, "adupont"), readers_of(gone_back, "cmartin")) == ({"adupont"}, {"cmartin"})

@@ -12,7 +12,7 @@ from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon import Daemon
 from backuppc_register.reply import escape_words
 from backuppc_register.rules import consistency, reconciliation
-from backuppc_register.rules.consistency import Contradiction
+from backuppc_register.rules.contradiction import Contradiction, Sight
 from backuppc_register.rules.news import News
 from backuppc_register.rules.reconciliation import Outcome, Site
 from backuppc_register.state.ledger import Ledger
@@ -62,7 +62,8 @@ def run(context: Context, options: argparse.Namespace) -> int:
 
 
 def _undecided(context: Context, outcome: Outcome, now: datetime) -> list[Contradiction]:
-    return [*consistency.contradictions(context.config, context.folders, outcome.hosts, now)]
+    sight = Sight(context.config, context.folders, outcome.hosts, now, context.account)
+    return [*consistency.contradictions(sight)]
 
 
 def _as_keyed(name: str) -> str:

@@ -1,34 +1,36 @@
 """The verb `transfer`: a laptop changes hands."""
 
 import argparse
+from collections.abc import Callable
 
 from backuppc_register.admin import custody, options
 from backuppc_register.admin.context import Context
-from backuppc_register.rules import transfer
-from backuppc_register.rules.custody import host_named
+from backuppc_register.rules import transfer, withdrawal
+from backuppc_register.rules.custody import Custody, Done, host_named
 
 SUMMARY = "give a host to another person, who cannot read what was backed up before"
-EXAMPLE = "backuppc-register-admin transfer dormeur adupont"
+EXAMPLE = """backuppc-register-admin transfer dormeur adupont
+  backuppc-register-admin transfer dormeur_20261126 backuppc    (a logon was given out again)"""
+
+_WHOSE = "whose it will be, in the directory; or BackupPC's own account, for administrators alone"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     custody.add_host(parser)
-    parser.add_argument("logon", metavar="LOGON", help="whose it will be, in the directory")
+    parser.add_argument("logon", metavar="LOGON", help=_WHOSE)
     text = "delete the earlier owner's backups in so many days, instead of keeping them"
     parser.add_argument("--purge", metavar="DAYS", type=custody.days, help=text)
     options.add_yes(parser)
     options.add_dry_run(parser)
+    parser.set_defaults(wrong=parser.error)
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """Transfer a host."""
-    from backuppc_register.network.directory import Directory  # its library is slow to import
-
     work, host = custody.work(context, dry_run=options.dry_run), host_named(options.host)
-    person = transfer.person_of(options.logon, Directory(context.config.directory), context.account)
-    planned = transfer.transfer(host, person, custody.planned(work), purge_in=options.purge)
-    context.say(f"{person.uid} is {person.name or 'a person without a name'}.")
+    transferred = _to_whom(context, host, options)
+    planned = transferred(custody.planned(work))
     custody.tell(context, planned, dry_run=True)
     if options.dry_run:
         return 0
@@ -36,11 +38,19 @@ def run(context: Context, options: argparse.Namespace) -> int:
         context.say("That is not its name: nothing was changed.")
         return 1
     confirmed = custody.confirmed(work, planned)
-    custody.do(
-        context,
-        "transfer",
-        host,
-        lambda: transfer.transfer(host, person, confirmed, purge_in=options.purge),
-    )
+    custody.do(context, "transfer", host, lambda: transferred(confirmed))
     custody.sweep(context, work)
     return 0
+
+
+def _to_whom(context: Context, host: str, options: argparse.Namespace) -> Callable[[Custody], Done]:
+    """Return the work: give the host to a person, or take it from everybody."""
+    from backuppc_register.network.directory import Directory  # its library is slow to import
+
+    if options.logon == context.account:
+        if options.purge is not None:
+            options.wrong("--purge goes with a person; then backuppc-register-admin purge HOST")
+        return lambda work: withdrawal.withdraw(host, work)
+    person = transfer.person_of(options.logon, Directory(context.config.directory), context.account)
+    context.say(f"{person.uid} is {person.name or 'a person without a name'}.")
+    return lambda work: transfer.transfer(host, person, work, purge_in=options.purge)

@@ -213,6 +213,25 @@ def users(subject: Subject, custody: Custody) -> tuple[str, ...]:
     return tuple(user for user in every if not same_logon(user, custody.account))
 
 
+def no_longer_readers(subject: Subject) -> tuple[str, ...]:
+    """Say, as a step, who is in the line besides and will not be: who owns it then, chooses anew."""
+    more = ", ".join(subject.line.more_users) if subject.line else ""
+    return (f"{more} could read {subject.host} too, and cannot any more",) if more else ()
+
+
+def give_line(subject: Subject, person: str, custody: Custody, *, data: bool) -> None:
+    """Make the line *person*'s alone, and note that no old page is to give it back; under the lock.
+
+    *data*: whether the host has any then. Raises CouldNotRegister, NoConfigFile.
+    """
+    host, path = subject.host, custody.config.backuppc.hosts
+    custody.former.take(host, users(subject, custody), person=person)
+    custody.ledger.forget(host)
+    hosts.give(path, hosts.read(path), host, person)
+    custody.former.decided(host)
+    note_line(host, custody, data=data)
+
+
 def stop_jobs(host: str, custody: Custody) -> str:
     """Stop what runs on *host*, which has been closed to new jobs; return what became of it."""
     if custody.dry_run:

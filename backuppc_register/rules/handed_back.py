@@ -5,6 +5,7 @@ it was then. Whoever is in the line again can read what was backed up since, whi
 
 - Where the earlier backups have lost their line in the same moment, the file is older than the transfer: that
   page is the only thing that does both, and the line is put back as it was.
+- A host that was taken from everybody is put back as well: nobody can have made backups meanwhile.
 - Else an administrator may have meant it. But nobody becomes a host's owner again by that, with what was
   backed up meanwhile: the line is closed, which keeps data, key and settings, and `transfer` decides.
 """
@@ -86,11 +87,11 @@ def undo(
     """
     news = []
     for one in back:
-        old_page = _is_of_an_old_page(one, lost, desk)
+        old_page = _is_of_an_old_page(one, lost, desk) or _was_nobodys(one, desk)
         try:
             if change:
                 current = _put_back(one, current, desk) if old_page else _close(one, current, desk)
-            news.append(_taken_back(one) if old_page else _closed(one))
+            news.append(_taken_back(one, desk) if old_page else _closed(one, _owner_before(one, desk)))
         except (CouldNotRegister, NoConfigFile) as error:
             news.append(_given_back(one, str(error.detail)))
     return current, news
@@ -107,6 +108,12 @@ def _is_of_an_old_page(change: Change, lost: Sequence[Known], desk: Desk) -> boo
         and any(same_logon(change.now.lines[0].user, user) for user in theirs)
         and _is_recorded(change, desk)
     )
+
+
+def _was_nobodys(change: Change, desk: Desk) -> bool:
+    """Tell whether only administrators could read the host, because it was taken from everybody."""
+    before = [same_logon(line.user, desk.account) for line in change.before.lines]
+    return before == [True] and len(change.now.lines) == 1 and not desk.former.of(change.now.host).closed
 
 
 def _is_recorded(change: Change, desk: Desk) -> bool:
@@ -127,22 +134,28 @@ def _put_back(change: Change, current: HostsFile, desk: Desk) -> HostsFile:
 
 def _close(change: Change, current: HostsFile, desk: Desk) -> HostsFile:
     path, host = desk.config.backuppc.hosts, change.now.host
-    desk.former.close(host, change.before.lines[0].user)
+    desk.former.close(host, _owner_before(change, desk))
     hosts.give(path, current, host, desk.account)
     return hosts.read(path)
 
 
-def _taken_back(change: Change) -> News:
+def _owner_before(change: Change, desk: Desk) -> str:
+    """Return whose the host was, also where the line was closed already and somebody gives it back again."""
+    return desk.former.of(change.now.host).closed or change.before.lines[0].user
+
+
+def _taken_back(change: Change, desk: Desk) -> News:
     host, now = change.now.host, change.now.users
+    since = "" if same_logon(change.before.users, desk.account) else " since the transfer"
     what = (
         f"{_WENT_BACK}, as in an old page of the web editor: {change}. It is put back as it was;"
-        f" until now {now} could read what was backed up since the transfer"
+        f" until now {now} could read what was backed up{since}"
     )
     return News(Kind.TAKEN_BACK, what, "Load that page again before you save it.", host, change.before.users)
 
 
-def _closed(change: Change) -> News:
-    host, person = change.now.host, change.before.users
+def _closed(change: Change, person: str) -> News:
+    host = change.now.host
     what = f"{_WENT_BACK}: {change}. It is closed: until you decide, only administrators can read the host"
     advice = f"{_TRANSFER} {host} {person}, or to whose it is now: each keeps what was backed up as theirs."
     return News(Kind.CLOSED, what, advice, host, person)

@@ -9,9 +9,10 @@ from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
-from backuppc_register.errors import NoConfigFile, NotAllowed
+from backuppc_register.errors import NoConfigFile
 from backuppc_register.rules import changes, handed_back, losses, missing_data, sightings
 from backuppc_register.rules.changes import Change
+from backuppc_register.rules.custody import Refused
 from backuppc_register.rules.handed_back import Desk
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.state.former_owners import Former, FormerOwners
@@ -109,14 +110,14 @@ def _note(hosts: Iterable[Known], site: Site) -> Iterable[News]:
 def forget(host: str, site: Site, *, change: bool) -> bool:
     """Let the lost line of *host* go for good, or, of a host with a line, the data that is missing.
 
-    Tell whether it was known. Raises NotAllowed while the host has a line and no data is missing;
+    Tell whether it was known. Raises Refused while the host has a line and no data is missing;
     CouldNotRegister and NoConfigFile as `reconcile`.
     """
     places = site.config.backuppc
     with locked(places.config_dir, _LOCK_PATIENCE):
         if hosts.read(places.hosts).lines_for(host):
             if not missing_data.why_missing(site.ledger.read().get(host), site.config):
-                raise NotAllowed(reason=f"{host} has a line; take it out of {places.hosts} first")
+                raise Refused(reason=f"{host} has a line; take it out of {places.hosts} first")
             if change:
                 _forget_data(host, site)
             return True

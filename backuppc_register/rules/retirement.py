@@ -65,7 +65,8 @@ def missing_steps(subject: Subject, record: Record, folders: HostFolders) -> tup
     host = subject.host
     steps = [] if record.retired else [f"{host} is recorded as retired"]
     if subject.config != closed_config.text(host):
-        steps.append(f"{host}.pl stops the backups and is closed to its owner; the one that is there is kept")
+        kept = "; the one that is there is kept" if subject.config is not None else ""
+        steps.append(f"{host}.pl stops the backups and is closed to its owner{kept}")
     if has_key(host, folders):
         steps.append(f"the key of {host} is put away")
     return tuple(steps)

@@ -11,10 +11,10 @@ from backuppc_register.rules.custody import (
     Done,
     Subject,
     examined,
+    give_line,
     note_line,
     recorded,
     refuse_unconfirmed,
-    users,
 )
 from backuppc_register.rules.purge import asked, of_another_owner
 from backuppc_register.rules.site import Directory
@@ -67,18 +67,21 @@ def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
     """
     host, places, folders = subject.host, custody.config.backuppc, custody.folders
     if plan.again:
-        _give(plan, subject, custody, data=subject.data)
+        if plan.record.archive_of:
+            folders.put_record(plan.record)
+        give_line(subject, plan.record.person, custody, data=subject.data)
         return
     if plan.archive:
         _make_archive(plan, subject, custody)
         custody.ledger.note_no_data(host)
         host_data.archive(places.data_dir, host, plan.archive)
+        note_line(plan.archive, custody, data=True)
     elif host_data.exists(places.data_dir, host):
         host_data.doom(places.data_dir, host, custody.now)  # the log of what never became a backup
     _rotate(plan, subject, custody)
     if not plan.record.by_hand and folders.public_key(host) is None:
         raise NoConfigFile(detail=f"{host} has no key pair after all")
-    _give(plan, subject, custody, data=False)
+    give_line(subject, plan.record.person, custody, data=False)
     if plan.archive:
         _ask_purge(plan, subject, custody)
 
@@ -93,16 +96,6 @@ def _ask_purge(plan: Plan, subject: Subject, custody: Custody) -> None:
         custody.folders.put_record(asked(archive, plan.purge, replace(subject, owner=plan.owner), custody))
 
 
-def _give(plan: Plan, subject: Subject, custody: Custody, *, data: bool) -> None:
-    host, path, person = subject.host, custody.config.backuppc.hosts, plan.record.person
-    current = hosts.read(path)
-    custody.former.take(host, users(subject, custody), person=person)
-    custody.ledger.forget(host)
-    hosts.give(path, current, host, person)
-    custody.former.decided(host)
-    note_line(host, custody, data=data)
-
-
 def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
     archive, places = plan.archive, custody.config.backuppc
     closed = closed_config.text(archive)
@@ -110,6 +103,7 @@ def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
         recorded(subject),
         host=archive,
         person=plan.owner,
+        entry=plan.entry,
         config=host_config.digest(closed),
         retired=recorded(subject).retired or custody.moment,
         archive_of=subject.host,
@@ -119,7 +113,7 @@ def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
     closed_config.put(places.config_dir, archive, closed)
     if not subject.hosts.lines_for(archive):
         hosts.append(places.hosts, subject.hosts, archive, plan.owner)
-    note_line(archive, custody, data=True)
+    note_line(archive, custody, data=False)  # as long as the data may refuse to move
 
 
 def _rotate(plan: Plan, subject: Subject, custody: Custody) -> None:

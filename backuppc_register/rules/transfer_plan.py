@@ -8,12 +8,14 @@ from itertools import chain, count
 
 from backuppc_register.backuppc import closed_config, host_config, hosts
 from backuppc_register.person import Person, another_entry, same_logon
+from backuppc_register.rules import withdrawal
 from backuppc_register.rules.custody import (
     Custody,
     Refused,
     Subject,
     in_place,
     lined,
+    no_longer_readers,
     recorded,
     refuse_linked_config,
     refuse_missing_data,
@@ -28,9 +30,10 @@ _TRIES = 100
 class Plan:
     """What a transfer will do.
 
-    *owner*: whose the archived backups will be. *archive*: their name, "" where there are no backups.
+    *owner*: whose the archived backups will be, *entry* the mark of whom they are of, "" where that is not
+    known. *archive*: their name, "" where there are no backups; *unknown*: why they are nobody's.
     *purge*: from when these may be deleted, "" for never. *record*: the host's new one, *config* its new .pl.
-    *again*: nothing but its line changes, which `reconcile` had closed.
+    *again*: nothing changes but whose it is, which only administrators could read.
     """
 
     owner: str
@@ -38,16 +41,21 @@ class Plan:
     purge: str
     record: Record
     config: bytes
+    entry: str = ""
+    unknown: str = ""
     again: bool = False
 
     def steps(self, subject: Subject) -> tuple[str, ...]:
         """Say it in words."""
-        host, record = subject.host, self.record
+        host, record, losing = subject.host, self.record, no_longer_readers(subject)
         if self.again:
-            return (f"{host} is {record.person}'s again, with its backups, key and settings",)
+            what = "" if record.archive_of else ", with its backups, key and settings"
+            return (f"{host} is {record.person}'s again{what}", *losing)
         steps = []
         if self.archive:
             steps.append(f"{subject.extent} of {host} are {self.owner}'s as {self.archive} from now on")
+        if self.archive and self.unknown:
+            steps.append(f"only administrators read {self.archive}: {self.unknown}")
         if self.archive and self.purge:
             steps.append(f"the data of {self.archive} may be deleted from {self.purge}")
         if record.by_hand:
@@ -55,7 +63,7 @@ class Plan:
         else:
             steps.append(f"{host} gets new settings and a new key; the earlier ones are set aside")
         steps.append(f"{host} is {record.person}'s, who registers it anew from the machine")
-        return tuple(steps)
+        return (*steps, *losing)
 
 
 def plan_for(subject: Subject, person: Person, custody: Custody, purge_in: int | None) -> Plan:
@@ -69,16 +77,19 @@ def plan_for(subject: Subject, person: Person, custody: Custody, purge_in: int |
     in_place(subject, custody)
     refuse_linked_config(subject, custody)
     if record.archive_of:
-        raise Refused(reason=f"{host} are archived backups: they stay with {subject.owner}")
+        withdrawal.refuse_stranger(subject, record, person, custody.account)
+        back = withdrawal.of_another(record, person.uid)
+        hosts.refuse_give(custody.config.backuppc.hosts, subject.hosts, host, person.uid)
+        return Plan(person.uid, "", "", back, b"", again=True)
+    refuse_missing_data(subject, custody)
     theirs = same_logon(subject.owner, person.uid) and same_logon(record.person, person.uid)
     if theirs and not another_entry(record.entry, person.entry):
         if line.user == subject.owner:
             raise Refused(reason=f"{host} is {person.uid}'s already")
         hosts.refuse_give(custody.config.backuppc.hosts, subject.hosts, host, person.uid)
         return Plan(person.uid, "", "", record, b"", again=True)
-    refuse_missing_data(subject, custody)
     config = _config(record, custody)
-    owner = _earlier_owner(subject, record, person, custody)
+    owner, unknown = _earlier_owner(subject, record, person, custody)
     archive = _archive(subject, owner, custody) if subject.data else ""
     _refuse_unwritable(archive, owner, person, subject, custody)
     in_days = (custody.now + timedelta(days=purge_in or 0)).isoformat(timespec="seconds")
@@ -99,6 +110,8 @@ def plan_for(subject: Subject, person: Person, custody: Custody, purge_in: int |
             purge_wait="",
         ),
         config=config,
+        entry=record.entry if owner in (record.person, custody.account) else "",
+        unknown=unknown,
     )
 
 
@@ -123,14 +136,19 @@ def _refuse_unwritable(archive: str, owner: str, person: Person, subject: Subjec
         hosts.refuse_append(path, subject.hosts, archive, owner)
 
 
-def _earlier_owner(subject: Subject, record: Record, person: Person, custody: Custody) -> str:
-    """Return who keeps the backups: who has the host, else BackupPC's own account, an administrator's.
+def _earlier_owner(subject: Subject, record: Record, person: Person, custody: Custody) -> tuple[str, str]:
+    """Return who keeps the backups, and why it is only BackupPC's own account, an administrator's, if it is.
 
     BackupPC compares logons as text: under a uid that was given out again, the second person would read the
-    first one's files.
+    first one's files. Where a hand has put another's name into the line of *person*'s machine, some backups
+    may be of the one and some of the other.
     """
+    if same_logon(record.person, person.uid):
+        if another_entry(record.entry, person.entry):
+            return custody.account, f"they are of another {record.person}"
+        return custody.account, f"they may be {record.person}'s or {subject.owner or 'nobody'}'s"
     earlier = (user for user in (subject.owner, record.person) if user and not same_logon(user, person.uid))
-    return next(earlier, custody.account)
+    return next(earlier, custody.account), ""
 
 
 def _archive(subject: Subject, owner: str, custody: Custody) -> str:

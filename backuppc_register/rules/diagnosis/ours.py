@@ -10,6 +10,7 @@ from pathlib import Path
 from backuppc_register import programs
 from backuppc_register.errors import RegisterError
 from backuppc_register.rules import consistency
+from backuppc_register.rules.contradiction import Sight
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state import key_pairs
@@ -124,9 +125,8 @@ def reconciled(situation: Situation) -> Iterator[Answer]:
 @otherwise(f"See hosts-file and state; then {_ADMIN} reconcile --dry-run")
 def undecided(situation: Situation) -> Iterator[Answer]:
     """Look for what does not fit together."""
-    wrong = consistency.contradictions(
-        situation.config, situation.folders, situation.hosts, datetime.now(UTC)
-    )
+    sight = Sight(situation.config, situation.folders, situation.hosts, datetime.now(UTC), situation.account)
+    wrong = consistency.contradictions(sight)
     told = [f"{one.host}: {one.what}" if one.host else one.what for one in wrong]
     if told:
         yield yellow(some(told, "; "), f"{_ADMIN} reconcile --dry-run tells all of it, with advice.")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from backuppc_register import __version__
 from backuppc_register.errors import BadUser, InvalidDnsName, NoConfigFile, RegisterError
 from backuppc_register.network import greeting
-from backuppc_register.person import another_entry, possible_logon
+from backuppc_register.person import another_entry, possible_logon, same_logon
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.records import Record
@@ -102,7 +102,12 @@ def persons(situation: Situation) -> Iterator[Answer]:
     from backuppc_register.network.directory import Directory
 
     # Retired hosts and archives too: whoever gets the uid of somebody who left could read their backups.
-    records = [record for record in _records(situation) if record.entry]
+    # The account's are nobody's, and keep the mark of whom they were taken from.
+    records = [
+        record
+        for record in _records(situation)
+        if record.entry and not same_logon(record.person, situation.account)
+    ]
     if not records or not situation.config.directory.servers:
         return
     start = int(time.time() // 600) % len(records)
@@ -123,7 +128,10 @@ def persons(situation: Situation) -> Iterator[Answer]:
         except RegisterError:
             return  # `directory` tells
     if again:
-        advice = "backuppc-register-admin transfer, or the newcomer of that logon reads the old backups."
+        advice = (
+            f"backuppc-register-admin transfer HOST {situation.account}, for each: until then the newcomer of"
+            " that logon reads the old backups. Has the newcomer got the machine: transfer HOST LOGON."
+        )
         yield red(f"a uid was given out again: {some(again)}", advice)
     if gone:
         yield yellow(f"people who are gone: {some(gone)}", "backuppc-register-admin retire or purge.")

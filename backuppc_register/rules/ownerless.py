@@ -1,0 +1,44 @@
+"""Backups and per-host configs of hosts that have neither a line nor a record."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from backuppc_register.backuppc import backups, host_config
+from backuppc_register.config import Config
+from backuppc_register.errors import CouldNotRegister, NoConfigFile
+from backuppc_register.rules import missing_data
+from backuppc_register.rules.contradiction import Contradiction
+
+
+def of_data(known: set[str], config: Config) -> Iterator[Contradiction]:
+    """Yield the backups of hosts that are not *known*."""
+    try:
+        names = backups.hosts_with_folder(config.backuppc.data_dir)
+    except CouldNotRegister as error:
+        yield Contradiction("", "", str(error.detail), "Is the disk mounted, and open to BackupPC's account?")
+        return
+    for host in names:
+        if host not in known and missing_data.has_data(host, config):
+            what = "there are backups of it, but no line and no record"
+            advice = f"Add its line to the hosts file, or delete {config.backuppc.data_dir}/pc/{host}."
+            yield Contradiction(host, "", what, advice)
+
+
+def of_configs(known: set[str], config: Config) -> Iterator[Contradiction]:
+    """Yield the .pl files that lead to a key of ours without being of a *known* host."""
+    ours = str(config.state.directory / "hosts").encode()
+    for path in _configs(config.backuppc.config_dir):
+        try:
+            content = host_config.read(config.backuppc.config_dir, path.stem)
+        except NoConfigFile:
+            continue
+        if path.stem not in known and ours in (content or b""):
+            what = f"{path} is of a host without line and record; the name is refused to everybody"
+            yield Contradiction(path.stem, "", what, "Move it away.")
+
+
+def _configs(config_dir: Path) -> list[Path]:
+    try:
+        return sorted(path for path in config_dir.iterdir() if path.suffix == ".pl")
+    except OSError:
+        return []

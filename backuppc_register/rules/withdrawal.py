@@ -1,0 +1,83 @@
+"""What nobody but the administrators is to read any more: a host, or archived backups."""
+
+from dataclasses import replace
+
+from backuppc_register.backuppc import hosts
+from backuppc_register.backuppc.hosts import Line
+from backuppc_register.person import Person, same_entry, same_logon
+from backuppc_register.rules import retirement
+from backuppc_register.rules.custody import (
+    Custody,
+    Done,
+    Refused,
+    Subject,
+    examined,
+    give_line,
+    lined,
+    no_longer_readers,
+    recorded,
+    refuse_linked_config,
+    refuse_missing_data,
+    refuse_unconfirmed,
+    stop_jobs,
+)
+from backuppc_register.rules.purge import of_another_owner
+from backuppc_register.state.records import Record
+
+
+def withdraw(host: str, custody: Custody) -> Done:
+    """Make *host* BackupPC's own account's, whose pages only administrators read; it is not backed up then.
+
+    For what somebody could read whose logon was another's before. Whatever killed it, the same again
+    finishes it.
+
+    Raises what `examined` does; Refused; CouldNotRegister, also where the hosts file would not take the line.
+    """
+    with examined(host, custody) as subject:
+        line, record = lined(subject), recorded(subject)
+        refuse_linked_config(subject, custody)
+        refuse_missing_data(subject, custody)
+        if _is_withdrawn(line, record, custody.account):
+            raise Refused(reason=f"{host} is {custody.account}'s already")
+        hosts.refuse_give(custody.config.backuppc.hosts, subject.hosts, host, custody.account)
+        closing = retirement.missing_steps(subject, record, custody.folders)
+        steps = (*_steps(subject, record, closing, custody), *no_longer_readers(subject))
+        refuse_unconfirmed(steps, custody)
+        if not custody.dry_run:
+            closed = retirement.close(subject, record, custody) if closing else record
+            # The line first: who registers in between finds one that is not theirs.
+            give_line(subject, custody.account, custody, data=subject.data)
+            custody.folders.put_record(of_another(closed, custody.account))
+    return Done(host, custody.account, steps, "" if record.archive_of else stop_jobs(host, custody))
+
+
+def refuse_stranger(subject: Subject, record: Record, person: Person, account: str) -> None:
+    """Raise Refused where the archived backups are not to become *person*'s.
+
+    They stay with whose they are. Those that only administrators read go back to the entry of the directory
+    that had registered the machine, and to no other of the same logon.
+    """
+    host = subject.host
+    if not same_logon(subject.owner, account):
+        reason = f"{host} are archived backups: they stay with {subject.owner}"
+        raise Refused(reason=f"{reason}, or become {account}'s")
+    if not same_entry(record.entry, person.entry):
+        reason = f"{host} are archived backups, and not known to be of {person.uid}'s machine"
+        raise Refused(reason=f"{reason}: they stay with {account}")
+
+
+def of_another(record: Record, person: str) -> Record:
+    """Return *record* as *person*'s; its mark stays that of whoever had registered the machine."""
+    return replace(record, person=person, purge_of=of_another_owner(record.purge_of, person))
+
+
+def _is_withdrawn(line: Line, record: Record, account: str) -> bool:
+    theirs = record.person and not same_logon(record.person, account)
+    return same_logon(line.user, account) and not line.more_users and not theirs
+
+
+def _steps(subject: Subject, record: Record, closing: tuple[str, ...], custody: Custody) -> list[str]:
+    steps = [*closing]
+    if closing and record.purge:
+        steps.append(f"the purge planned for {record.purge} is cancelled: ask for it again")
+    return [*steps, f"{subject.host} is {custody.account}'s: only administrators read its backups"]

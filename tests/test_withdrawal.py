@@ -1,0 +1,294 @@
+"""What is taken from everybody, what a hand has changed, and a transfer whose data does not move."""
+
+from datetime import timedelta
+
+import pytest
+from test_custody import ARCHIVE, NOW, Jobs, Site, kill_everywhere, readers_of
+from test_registration import ADUPONT, CMARTIN
+
+from backuppc_register.errors import CouldNotRegister, OtherOwner
+from backuppc_register.person import Person
+from backuppc_register.rules import purge, retirement, transfer, withdrawal
+from backuppc_register.rules.consistency import contradictions
+from backuppc_register.rules.contradiction import Sight
+from backuppc_register.rules.custody import Refused
+from backuppc_register.state.former_owners import FormerOwners
+from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.ledger import Ledger
+
+NEWCOMER = Person("cmartin", "Camille Martin", "entryUUID:9")
+TOMORROW = NOW + timedelta(days=1)
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+def archived_in(folder):
+    """Give a site whose dormeur was cmartin's, whose backups are an archive, and is adupont's."""
+    site = Site(folder)
+    transfer.transfer("dormeur", ADUPONT, site.custody())
+    site.reconcile()
+    return site
+
+
+@pytest.fixture
+def archived(tmp_path):
+    return archived_in(tmp_path)
+
+
+def advice(site):
+    """What is advised, by host."""
+    from backuppc_register.backuppc import hosts  # the tests' own `hosts` is a path
+
+    folders = HostFolders(site.folder / "state")
+    sight = Sight(site.config(), folders, hosts.read(site.hosts), NOW, "backuppc")
+    return {one.host: one.advice for one in contradictions(sight)}
+
+
+def change_line(site, host, old, new):
+    text = site.hosts.read_text()
+    assert f"{host}\t0\t{old}" in text
+    site.hosts.write_text(text.replace(f"{host}\t0\t{old}", f"{host}\t0\t{new}"))
+
+
+def settled(site):
+    """Whether nothing is news, and nothing undecided."""
+    return (site.reconcile(), site.contradictions()) == ([], [])
+
+
+# taken from everybody
+
+
+def test_archived_backups_are_taken_from_whoever_has_the_logon_now(archived):
+    done = withdrawal.withdraw(ARCHIVE, archived.custody())
+
+    assert done.steps == (f"{ARCHIVE} is backuppc's: only administrators read its backups",)
+    assert archived.readers() == {"backuppc"}
+    assert archived.record(ARCHIVE).person == "backuppc"
+    assert settled(archived)
+    with pytest.raises(Refused, match="backuppc's already"):
+        withdrawal.withdraw(ARCHIVE, archived.custody())
+
+
+def test_a_plan_of_it_changes_nothing(archived):
+    before = archived.texts()
+
+    assert withdrawal.withdraw(ARCHIVE, archived.custody(dry_run=True)).steps
+
+    assert archived.texts() == before
+
+
+def test_a_purge_that_was_asked_stays_asked(archived):
+    purge.ask(ARCHIVE, 3, archived.custody())
+
+    withdrawal.withdraw(ARCHIVE, archived.custody())
+
+    assert settled(archived)
+    later = archived.custody(now=NOW + timedelta(days=4))
+    purge.carry_out(ARCHIVE, later)
+    assert archived.users() == {"dormeur": "adupont"}
+
+
+def test_killed_anywhere_it_is_finished_by_the_next_run(tmp_path):
+    for site in kill_everywhere(
+        tmp_path, archived_in, lambda site: withdrawal.withdraw(ARCHIVE, site.custody())
+    ):
+        site.reconcile()
+        if site.contradictions() or site.readers() != {"backuppc"}:
+            withdrawal.withdraw(ARCHIVE, site.custody())
+        assert site.readers() == {"backuppc"}
+        assert settled(site)
+
+
+def test_an_archive_goes_back_to_the_person_whose_machine_it_is_of_and_to_nobody_else(archived):
+    withdrawal.withdraw(ARCHIVE, archived.custody())
+    unmarked = Person("cmartin", "Somebody", "")
+    for stranger in (NEWCOMER, ADUPONT, unmarked):
+        with pytest.raises(Refused, match="stay with backuppc"):
+            transfer.transfer(ARCHIVE, stranger, archived.custody())
+
+    done = transfer.transfer(ARCHIVE, CMARTIN, archived.custody())
+
+    assert done.steps == (f"{ARCHIVE} is cmartin's again",)
+    assert archived.readers() == {"cmartin"}
+    assert settled(archived)
+
+
+def test_killed_anywhere_an_archive_is_given_back_by_the_next_run(tmp_path):
+    def prepared(folder):
+        site = archived_in(folder)
+        withdrawal.withdraw(ARCHIVE, site.custody())
+        return site
+
+    for site in kill_everywhere(
+        tmp_path, prepared, lambda site: transfer.transfer(ARCHIVE, CMARTIN, site.custody())
+    ):
+        if site.readers() != {"cmartin"}:
+            transfer.transfer(ARCHIVE, CMARTIN, site.custody())
+        assert site.readers() == {"cmartin"}
+        assert settled(site)
+
+
+def test_an_old_page_gives_nothing_back_of_it(archived):
+    page = archived.hosts.read_text()
+    withdrawal.withdraw(ARCHIVE, archived.custody())
+    archived.reconcile()
+
+    archived.hosts.write_text(page)
+
+    assert archived.reconcile() == [("taken-back", ARCHIVE)]
+    assert archived.readers() == {"backuppc"}
+    assert settled(archived)
+
+
+def test_a_line_that_a_hand_gave_to_the_account_is_finished_by_the_verb_that_is_advised(archived):
+    change_line(archived, ARCHIVE, "cmartin", "backuppc")
+
+    assert f"transfer {ARCHIVE} backuppc" in advice(archived)[ARCHIVE]
+    archived.reconcile()
+    withdrawal.withdraw(ARCHIVE, archived.custody())
+
+    assert settled(archived)
+
+
+def test_a_host_is_taken_from_everybody_and_not_backed_up_until_it_is_transferred(site):
+    site.hosts.write_text(site.hosts.read_text().replace("\tcmartin", "\tcmartin\tfriend"))
+
+    done = withdrawal.withdraw("dormeur", site.custody())
+
+    assert site.readers() == {"backuppc"}
+    assert "friend" not in site.hosts.read_text()
+    assert any("friend could read dormeur too" in step for step in done.steps)
+    assert retirement.has_key("dormeur", HostFolders(site.folder / "state")) is False
+    assert settled(site)
+    with pytest.raises(OtherOwner):
+        site.ask()
+    transfer.transfer("dormeur", ADUPONT, site.custody())
+    assert site.users() == {"dormeur": "adupont", ARCHIVE: "backuppc"}
+    assert site.ask("adupont").key != site.key
+    assert settled(site)
+
+
+def test_killed_anywhere_nobody_registers_a_host_that_is_taken_from_them(tmp_path):
+    for site in kill_everywhere(
+        tmp_path, Site, lambda site: withdrawal.withdraw("dormeur", site.custody())
+    ):
+        if site.users()["dormeur"] == "backuppc":
+            with pytest.raises(OtherOwner):
+                site.ask()
+        if site.contradictions() or site.users()["dormeur"] != "backuppc":
+            withdrawal.withdraw("dormeur", site.custody())
+        assert site.readers() == {"backuppc"}
+        site.reconcile()
+        assert settled(site)
+
+
+# a line that a hand has changed
+
+
+def test_what_a_wrong_hand_edit_put_in_doubt_is_nobodys_but_the_administrators(site):
+    change_line(site, "dormeur", "cmartin", "adupont")
+    site.reconcile()
+
+    done = transfer.transfer("dormeur", CMARTIN, site.custody())
+
+    assert site.users() == {"dormeur": "cmartin", ARCHIVE: "backuppc"}
+    assert any("may be cmartin's or adupont's" in step for step in done.steps)
+    assert settled(site)
+    transfer.transfer(ARCHIVE, CMARTIN, site.custody())
+    assert site.readers() == {"cmartin"}
+    assert settled(site)
+
+
+def test_the_verb_that_is_advised_keeps_the_backups_from_whom_a_hand_has_put_into_the_line(site):
+    change_line(site, "dormeur", "cmartin", "adupont")
+
+    told = advice(site)["dormeur"]
+
+    assert "transfer dormeur adupont leaves the backups to cmartin" in told
+    assert "register" not in told.replace("backuppc-register-admin", "")
+    transfer.transfer("dormeur", ADUPONT, site.custody())
+    assert site.readers() == {"cmartin"}
+    assert site.record(ARCHIVE).entry == CMARTIN.entry
+    assert settled(site)
+
+
+def test_an_archive_is_not_recorded_as_of_another_entry_than_its_owners(site):
+    change_line(site, "dormeur", "cmartin", "adupont")
+    third = Person("bdurand", "Bernard Durand", "entryUUID:3")
+
+    transfer.transfer("dormeur", third, site.custody())
+
+    assert (site.record(ARCHIVE).person, site.record(ARCHIVE).entry) == ("adupont", "")
+
+
+def test_a_closed_line_that_is_given_back_once_more_is_still_its_owners(archived):
+    archived.add_data()
+    (archived.folder / "data/pc/dormeur/0/secret").write_text("adupont's")
+    archived.ask("adupont")
+    archived.reconcile()
+    for _ in range(2):
+        text = archived.hosts.read_text()
+        user = archived.users()["dormeur"]
+        archived.hosts.write_text(text.replace(f"dormeur\t0\t{user}", "dormeur\t0\tcmartin"))
+        assert archived.reconcile() == [("closed", "dormeur")]
+
+    assert FormerOwners(archived.folder / "state").of("dormeur").closed == "adupont"
+    transfer.transfer("dormeur", ADUPONT, archived.custody(now=TOMORROW))
+    assert readers_of(archived, "adupont") == {"adupont"}
+
+
+def test_who_could_read_the_host_besides_is_told_when_the_line_loses_them(site):
+    site.hosts.write_text(site.hosts.read_text().replace("\tcmartin", "\tcmartin\tfriend,other"))
+
+    planned = transfer.transfer("dormeur", ADUPONT, site.custody(dry_run=True))
+
+    assert "friend, other could read dormeur too, and cannot any more" in planned.steps
+
+
+# data that does not move
+
+
+@pytest.fixture
+def failed(site, mocker):
+    site.noted()
+    fails = mocker.patch(
+        "backuppc_register.backuppc.host_data.archive", side_effect=CouldNotRegister(detail="read-only")
+    )
+    with pytest.raises(CouldNotRegister):
+        transfer.transfer("dormeur", ADUPONT, site.custody())
+    mocker.stop(fails)
+    return site
+
+
+def test_a_transfer_whose_data_does_not_move_leaves_nothing_that_alarms(failed):
+    assert failed.readers() == {"cmartin"}
+    assert settled(failed)
+    assert Ledger(failed.folder / "state").read()[ARCHIVE].data is False
+
+
+def test_the_archive_that_never_was_can_be_purged(failed):
+    purge.ask(ARCHIVE, None, failed.custody())
+
+    assert failed.users() == {"dormeur": "cmartin"}
+    assert failed.readers() == {"cmartin"}
+    assert settled(failed)
+
+
+def test_the_same_transfer_again_finishes_it(failed):
+    transfer.transfer("dormeur", ADUPONT, failed.custody(now=TOMORROW))
+
+    assert failed.users() == {"dormeur": "adupont", ARCHIVE: "cmartin"}
+    assert failed.readers() == {"cmartin"}
+    assert Ledger(failed.folder / "state").read()[ARCHIVE].data is True
+    assert settled(failed)
+
+
+def test_a_job_that_runs_is_stopped_and_keeps_nobody_from_taking_a_host(site):
+    site.jobs = Jobs(busy=True)
+
+    withdrawal.withdraw("dormeur", site.custody())
+
+    assert site.jobs.stopped == [("dormeur", "chef")]
