@@ -32,6 +32,10 @@ class Refused(NotAllowed):
     text = "{reason}"
     advice = ""
 
+    def __str__(self) -> str:
+        """Return it with what can be done: who reads it is an administrator."""
+        return ". ".join(filter(None, (super().__str__(), self.advice)))
+
 
 class Kept(Protocol):
     """A host that no job touches."""

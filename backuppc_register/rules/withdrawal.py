@@ -57,13 +57,11 @@ def refuse_stranger(subject: Subject, record: Record, person: Person, account: s
     They stay with whose they are. Those that only administrators read go back to the entry of the directory
     that had registered the machine, and to no other of the same logon.
     """
-    host = subject.host
-    if not same_logon(subject.owner, account):
-        reason = f"{host} are archived backups: they stay with {subject.owner}"
-        raise Refused(reason=f"{reason}, or become {account}'s")
+    host, owner = subject.host, subject.owner
+    if not same_logon(owner, account):
+        raise Refused(reason=f"{host} are archived backups: they stay with {owner}, or go to {account}")
     if not same_entry(record.entry, person.entry):
-        reason = f"{host} are archived backups, and not known to be of {person.uid}'s machine"
-        raise Refused(reason=f"{reason}: they stay with {account}")
+        raise Refused(reason=f"{host} are archived backups that are not known to be {person.uid}'s")
 
 
 def of_another(record: Record, person: str) -> Record:
