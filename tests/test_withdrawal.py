@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from test_custody import ARCHIVE, NOW, Jobs, Site, kill_everywhere, readers_of
-from test_registration import ADUPONT, CMARTIN
+from test_registration import ADUPONT, CMARTIN, People
 
 from backuppc_register.errors import CouldNotRegister, OtherOwner
 from backuppc_register.person import Person
@@ -175,9 +175,9 @@ def test_killed_anywhere_nobody_registers_a_host_that_is_taken_from_them(tmp_pat
     for site in kill_everywhere(
         tmp_path, Site, lambda site: withdrawal.withdraw("dormeur", site.custody())
     ):
-        if site.users()["dormeur"] == "backuppc":
-            with pytest.raises(OtherOwner):
-                site.ask()
+        site.people = People(NEWCOMER)
+        with pytest.raises(OtherOwner):
+            site.ask()
         if site.contradictions() or site.users()["dormeur"] != "backuppc":
             withdrawal.withdraw("dormeur", site.custody())
         assert site.readers() == {"backuppc"}
