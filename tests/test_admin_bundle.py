@@ -236,6 +236,8 @@ def test_the_setup_for_windows_holds_the_same_in_its_own_way(with_key):
 
     assert done.returncode == 0, done.stderr
     text = output.read_bytes().decode("utf-8")
+    assert "experimental" in done.stdout
+    assert "-CygwinSha256" in done.stdout
     assert text.startswith("\ufeff")  # PowerShell 5.1 would take it for Windows-1252
     assert "\n    [string]$Server = 'dugong.univ-brest.fr',\n" in text
     private = (with_key.state / "register-keys/main/key").read_text()

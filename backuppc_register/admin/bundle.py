@@ -24,6 +24,10 @@ EXAMPLE = "backuppc-register-admin bundle --os linux -o /var/www/html/setup.sh"
 SSH_FOLDER = Path("/etc/ssh")
 _SETUPS = {"linux": "clients/setup.sh", "mac": "clients/setup.sh", "windows": "clients/setup.ps1"}
 _WRAPPER = "clients/rsyncsend.sh"
+_WINDOWS = (
+    "It is experimental, and takes no Cygwin on trust: whoever starts it needs setup-x86_64.exe from "
+    "cygwin.com as well, and gives its SHA256 (-CygwinSha256)."
+)
 # It is made to be handed out: the register-key in it is as good as public, and 0600 would only be undone.
 _MODE = 0o644
 # How each of our setups begins, of whatever version.
@@ -71,6 +75,8 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     detail = f"by {start.administrator} {what}"
     write_log(journal.Entry("", "bundle", "notice", detail=detail), config.syslog(document))
     start.say(what)
+    if options.os == "windows":
+        start.say(_WINDOWS)
     return 0
 
 
