@@ -274,3 +274,39 @@ def test_what_no_host_is_called_is_not_forgotten(site, name):
 
     assert done.returncode == 1
     assert site.picture() == before
+
+
+def test_a_host_is_given_to_backuppcs_account_without_asking_the_directory(site):
+    site.add_host("dormeur")
+    site.as_the_owner()
+    account = site.hosts.owner()
+
+    both = site.run("transfer", "dormeur", account, "--purge", "3", "--yes", "dormeur")
+    planned = site.run("transfer", "dormeur", account, "--dry-run")
+    wrong = site.run("transfer", "dormeur", account, "--yes", "sirene")
+
+    assert (both.returncode, "--purge goes with a person" in both.stderr) == (2, True)
+    assert f"would: dormeur is {account}'s: only administrators read its backups" in planned.stdout
+    assert (wrong.returncode, "nothing was changed" in wrong.stdout) == (1, True)
+    assert "dormeur 0 cmartin" in re.sub(r"\s+", " ", site.hosts.read_text())
+    done = site.run("transfer", "dormeur", account, "--yes", "dormeur")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"dormeur 0 {account}" in re.sub(r"\s+", " ", site.hosts.read_text())
+    assert any(" transfer request=" in line and f"user={account}" in line for line in site.logged())
+    assert re.search(f"dormeur +{account} .* retired\n", site.run("list").stdout)
+    assert "no key pair" not in site.run("list", "--person", account).stdout
+    again = site.run("transfer", "dormeur", account, "--yes", "dormeur")
+    assert (again.returncode, f"is {account}'s already" in again.stderr) == (1, True)
+
+
+def test_what_is_refused_because_backups_are_missing_says_what_to_do(site):
+    site.add_host("dormeur")
+    site.add_backups("dormeur", ("full", 1, 5, 0))
+    site.run("reconcile")
+    (site.folder / "data/pc/dormeur").rename(site.folder / "elsewhere")
+
+    done = site.run("purge", "dormeur", "--yes", "dormeur")
+
+    assert done.returncode == 1
+    assert "they are missing. Is the disk of" in done.stderr
+    assert "reconcile --forget dormeur" in done.stderr

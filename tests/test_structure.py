@@ -49,6 +49,7 @@ OUTSIDE = {
 WRITERS = {
     "files.py": "the one place",
     "state/host_folder.py": "renames whole folders, which are not files",
+    "state/aside.py": "renames whole folders, which are not files",
     "backuppc/host_data.py": "renames whole folders of backups, which are not files",
     "state/key_pairs.py": "ssh-keygen makes a pair in a folder of its own, from where it is renamed",
     "state/register_keys.py": "likewise, and renames the folder of a whole pair",

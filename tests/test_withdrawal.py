@@ -6,6 +6,7 @@ import pytest
 from test_custody import ARCHIVE, NOW, Jobs, Site, kill_everywhere, readers_of
 from test_registration import ADUPONT, CMARTIN, People
 
+from backuppc_register.backuppc import closed_config
 from backuppc_register.errors import CouldNotRegister, OtherOwner
 from backuppc_register.person import Person
 from backuppc_register.rules import purge, retirement, transfer, withdrawal
@@ -185,6 +186,23 @@ def test_killed_anywhere_nobody_registers_a_host_that_is_taken_from_them(tmp_pat
         assert settled(site)
 
 
+def test_a_host_that_was_made_by_hand_is_taken_and_resumed_as_the_accounts(site):
+    site.hosts.write_text(site.hosts.read_text() + "labpc 0 bdurand friend\n")
+    site.add_data("labpc")
+    made = site.folder / "etc/labpc.pl"
+    made.write_text("$Conf{XferMethod} = 'smb';\n")
+
+    withdrawal.withdraw("labpc", site.custody())
+
+    assert site.users()["labpc"] == "backuppc"
+    assert made.read_bytes() == closed_config.text("labpc")
+    assert settled(site)
+    retirement.resume("labpc", site.custody())
+    assert made.read_text() == "$Conf{XferMethod} = 'smb';\n"
+    assert site.users()["labpc"] == "backuppc"
+    assert settled(site)
+
+
 # a line that a hand has changed
 
 
@@ -246,6 +264,15 @@ def test_who_could_read_the_host_besides_is_told_when_the_line_loses_them(site):
     planned = transfer.transfer("dormeur", ADUPONT, site.custody(dry_run=True))
 
     assert "friend, other could read dormeur too, and cannot any more" in planned.steps
+
+
+def test_a_purge_that_is_asked_of_a_host_without_backups_is_told_to_be_none(tmp_path):
+    site = Site(tmp_path, data=False)
+
+    done = transfer.transfer("dormeur", ADUPONT, site.custody(), purge_in=0)
+
+    assert "dormeur has no backups, so there is nothing to purge" in done.steps
+    assert site.record().purge == ""
 
 
 # data that does not move

@@ -76,7 +76,9 @@ def note(view: View) -> str:
     """Return in a few words what is unusual about a host, "" for nothing."""
     notes = ["no hosts line"] if not view.lines else []
     notes += ["several hosts lines"] if len(view.lines) > 1 else []
-    notes += [view.kind or "no key pair"] if not view.key else []
+    put_away = view.record is not None and bool(view.record.retired)
+    missing = view.kind or ("" if put_away else "no key pair")
+    notes += [missing] if missing and not view.key else []
     if view.record:
         notes += ["retired"] if view.record.retired else []
         notes += ["to be purged"] if view.record.purge else []

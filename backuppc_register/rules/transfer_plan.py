@@ -56,6 +56,8 @@ class Plan:
             steps.append(f"{subject.extent} of {host} are {self.owner}'s as {self.archive} from now on")
         if self.archive and self.unknown:
             steps.append(f"only administrators read {self.archive}: {self.unknown}")
+        if self.purge and not self.archive:
+            steps.append(f"{host} has no backups, so there is nothing to purge")
         if self.archive and self.purge:
             steps.append(f"the data of {self.archive} may be deleted from {self.purge}")
         if record.by_hand:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from backuppc_register import files
 from backuppc_register.errors import NoConfigFile
 
 # O_NONBLOCK: a FIFO in a file's place must not make us wait.
@@ -59,3 +60,27 @@ def remove_folder(path: Path) -> None:
         import shutil  # slow to import, and there seldom is anything to remove
 
         shutil.rmtree(path)
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder *path*, open to our account and its group whatever the umask; raises OSError."""
+    path.mkdir(0o750)
+    path.chmod(0o750)
+
+
+@faults()
+def add(path: Path, new: bytes) -> bool:
+    """Write *new* to *path* where there is nothing; tell whether it was. Raises NoConfigFile."""
+    if content(path) is not None:
+        return False
+    files.write(path, new, 0o640)
+    return True
+
+
+@faults()
+def put(path: Path, new: bytes) -> bool:
+    """Write *new* to *path* where it holds something else; tell whether it did. Raises NoConfigFile."""
+    if content(path) == new:
+        return False
+    files.write(path, new, 0o640)
+    return True

@@ -1,0 +1,75 @@
+"""What we had made for an earlier person is moved aside, by the day, and never deleted."""
+
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backuppc_register import files
+from backuppc_register.errors import NoConfigFile
+from backuppc_register.state import parts
+from backuppc_register.state.state_format import ASIDE
+
+
+@parts.faults()
+def move_folder(state: Path, folder: Path, config: Path | None, now: datetime) -> Path:
+    """Move a host's *folder* aside as a whole; return where it is now.
+
+    *config*, its .pl, is in the folder before it leaves its place, so that the same call finishes what a
+    killed one began. *now* has a time zone.
+
+    Raises NoConfigFile.
+    """
+    if not parts.is_folder(folder):
+        raise NoConfigFile(detail=f"{folder} is not there")
+    if config is not None:
+        _move_into(folder, config)
+    place = _free_place(state, folder.name, now)
+    folder.rename(place)
+    files.sync_folder(place.parent)
+    files.sync_folder(folder.parent)
+    return place
+
+
+@parts.faults()
+def move_files(state: Path, folder: Path, names: Iterable[str], config: Path | None, now: datetime) -> None:
+    """Move the files *names* of a host's *folder* aside, and a copy of *config*, its .pl, with them.
+
+    Each is in the other place before it leaves its own. Raises NoConfigFile.
+    """
+    going = [path for name in names if parts.content(path := folder / name) is not None]
+    copied = going + ([config] if config is not None else [])
+    if not copied:
+        return
+    place = _free_place(state, folder.name, now)
+    parts.make_folder(place)
+    for path in copied:
+        files.write(place / path.name, parts.content(path) or b"", 0o600)
+    files.sync_folder(place.parent)
+    for path in going:
+        path.unlink()
+    if going:
+        files.sync_folder(folder)
+
+
+def _free_place(state: Path, host: str, now: datetime) -> Path:
+    """Return where nothing is yet; make the folder that all of it is in."""
+    aside = state / ASIDE
+    if not parts.is_folder(aside):
+        parts.make_folder(aside)
+        files.sync_folder(state)
+    dated = f"{host}.{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    place, n = aside / dated, 1
+    while os.path.lexists(place):  # a rename would replace an empty folder
+        n += 1
+        place = aside / f"{dated}-{n}"
+    return place
+
+
+def _move_into(folder: Path, config: Path) -> None:
+    content = parts.content(config)
+    if content is None:
+        return
+    files.write(folder / config.name, content, 0o640)
+    config.unlink()
+    files.sync_folder(config.parent)
