@@ -53,7 +53,7 @@ class View:
     @property
     def retired(self) -> bool:
         """Tell whether no backups are wanted of it any more: retired by an administrator, or an archive."""
-        return self.record is not None and bool(self.record.retired or self.record.archive_of)
+        return self.record is not None and self.record.is_closed
 
     @property
     def kind(self) -> str:

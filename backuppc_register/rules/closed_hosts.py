@@ -7,7 +7,7 @@ from backuppc_register.backuppc import closed_config, host_config, host_data
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.errors import CouldNotRegister, NoConfigFile
 from backuppc_register.rules import missing_data, purge, retirement
-from backuppc_register.rules.contradiction import ADMIN, Contradiction, Sight, is_closed
+from backuppc_register.rules.contradiction import ADMIN, Contradiction, Sight
 from backuppc_register.rules.custody import Subject
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
@@ -32,7 +32,7 @@ def _of_closed(host: str, sight: Sight) -> Contradiction | None:
         record = sight.folders.record(host)
     except NoConfigFile:  # `consistency` tells
         return None
-    if record is None or not is_closed(record) or not sight.hosts.lines_for(host):
+    if record is None or not record.is_closed or not sight.hosts.lines_for(host):
         return None
     try:
         what, advice = _told(_subject(record, sight), record, sight.folders)

@@ -8,7 +8,7 @@ from backuppc_register.errors import NoConfigFile
 from backuppc_register.rules import missing_data, ownerless
 from backuppc_register.rules.changed_owner import of_owner
 from backuppc_register.rules.closed_hosts import of_closed_hosts
-from backuppc_register.rules.contradiction import ADMIN, Contradiction, Sight, is_closed
+from backuppc_register.rules.contradiction import ADMIN, Contradiction, Sight
 from backuppc_register.state.records import Record
 
 _UNFINISHED = timedelta(hours=1)  # a registration may be at work meanwhile
@@ -47,7 +47,7 @@ def _of_host(host: str, users: list[str], sight: Sight) -> Iterator[Contradictio
         yield from _without_line(record, sight)
         return
     yield from of_owner(record, users, sight)
-    if not is_closed(record):
+    if not record.is_closed:
         yield from _of_parts(record, sight)
 
 

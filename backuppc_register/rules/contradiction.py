@@ -7,7 +7,6 @@ from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.config import Config
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.records import Record
 
 ADMIN = "backuppc-register-admin"
 
@@ -36,8 +35,3 @@ class Sight:
     def former(self) -> FormerOwners:
         """Return from whom hosts were taken."""
         return FormerOwners(self.config.state.directory)
-
-
-def is_closed(record: Record) -> bool:
-    """Tell whether the host is not to be backed up: it is retired, or archived backups."""
-    return bool(record.retired or record.archive_of)

@@ -50,6 +50,11 @@ class Record:
         """Tell whether no machine has ever registered so."""
         return not self.full_name
 
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether the host is not to be backed up: it is retired, or archived backups."""
+        return bool(self.retired or self.archive_of)
+
 
 def to_bytes(record: Record) -> bytes:
     """Return the record as its file holds it."""
