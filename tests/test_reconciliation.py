@@ -498,6 +498,29 @@ class TestHandedBack:
         assert "purge calmar" in outcome.news[0].advice
         assert noted.reconcile().news == ()
 
+    def test_an_old_page_gives_nobody_a_host_that_was_cleaned_up_and_is_somebody_elses_since(
+        self, noted: Server
+    ) -> None:
+        noted.write(*LINES[1:])
+        noted.clean("dormeur")
+        assert kinds(noted.reconcile()) == [("cleaned", "dormeur")]
+        noted.write(THEIRS, *LINES[1:])
+        noted.back_up("dormeur")
+        assert noted.reconcile().news == ()
+
+        noted.write(*LINES)
+
+        assert kinds(noted.reconcile()) == [("closed", "dormeur")]
+        assert b"dormeur\t0\tbackuppc\n" in noted.hosts.read_bytes()
+
+    def test_a_dry_run_notes_nobody_as_a_former_owner(self, noted: Server) -> None:
+        noted.write(*LINES[1:])
+        noted.clean("dormeur")
+
+        assert kinds(noted.reconcile(change=False)) == [("cleaned", "dormeur")]
+
+        assert noted.former.read() == {}
+
     @pytest.mark.parametrize("lines", [LINES, (*LINES, ARCHIVE)], ids=["put back", "closed"])
     def test_killed_anywhere_the_next_run_ends_where_it_would_have(
         self, tmp_path: Path, lines: Sequence[bytes]

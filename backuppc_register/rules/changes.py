@@ -35,11 +35,11 @@ def told(changes: Iterable[Change]) -> Iterable[News]:
 def again(
     known: dict[str, Known], seen: dict[str, Known], former: dict[str, Former], ours: Container[str]
 ) -> Iterable[News]:
-    """Tell of hosts that were purged, of which nothing is *ours* any more, and that have a line again."""
+    """Tell of hosts that were purged or cleaned up, with nothing of them *ours*, that have a line again."""
     for host, now in seen.items():
-        purged = host in former and host not in known and host not in ours
-        if purged and any(former[host].had(line.user) for line in now.lines):
-            what = "it was purged, and its line is there again, as in an old page of the web editor"
+        gone = host in former and host not in known and host not in ours
+        if gone and any(former[host].had(line.user) for line in now.lines):
+            what = "it was purged or cleaned up, and its line is there again, as in an old page of the editor"
             advice = f"If nobody put it there on purpose: backuppc-register-admin purge {host}"
             yield News(Kind.CHANGED, what, advice, host, now.users)
 

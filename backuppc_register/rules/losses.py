@@ -13,6 +13,7 @@ from backuppc_register.person import same_logon
 from backuppc_register.rules import missing_data, sightings
 from backuppc_register.rules.custody import host_named
 from backuppc_register.rules.news import Kind, News
+from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Known
 
@@ -131,8 +132,13 @@ def set_aside(
 
 
 def _aside(host: Known, config: Config, folders: HostFolders, now: datetime, *, change: bool) -> str:
-    """Set aside what we have of a cleaned host, unless it is of somebody who came later; say so."""
+    """Set aside what we have of a cleaned host, unless it is of somebody who came later; say so.
+
+    Who had it does not get it back by an old page of the web editor either, when it is somebody else's.
+    """
     try:
+        if change:
+            FormerOwners(config.state.directory).take(host.host, _readers(host))
         record = folders.record(host.host)
         if record is None or not any(same_logon(line.user, record.person) for line in host.lines):
             return ""
@@ -146,3 +152,7 @@ def _aside(host: Known, config: Config, folders: HostFolders, now: datetime, *, 
         return f", but our record could not be set aside ({error.detail})"
     except ValueError:  # a line that never was a machine's: nothing of ours has such a name
         return ""
+
+
+def _readers(host: Known) -> Iterable[str]:
+    return (user for line in host.lines for user in (line.user, *line.more_users))
