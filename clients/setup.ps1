@@ -278,6 +278,16 @@ function Read-File {
     return $Latin1.GetString([System.IO.File]::ReadAllBytes($Path))
 }
 
+# To the byte. -ceq goes by the rules of a language, for which a soft hyphen (byte 0xAD) or a control character is
+# nothing.
+function Test-Same {
+    param(
+        [string]$One,
+        [string]$Other
+    )
+    return $One.Equals($Other, [StringComparison]::Ordinal)
+}
+
 function Read-Lines {
     param(
         [string]$Path
@@ -406,7 +416,7 @@ function Join-Words {
     )
     $quoted = @()
     foreach ($word in $Words) {
-        if ($word.Contains('"') -or $word.EndsWith('\')) {
+        if ($word.Contains('"') -or $word.EndsWith('\', [StringComparison]::Ordinal)) {
             throw "not a plain argument: $word"
         }
         if ($word -match '\s' -or $word -eq '') {
@@ -643,7 +653,7 @@ function Get-ForeignWriter {
         return $owner
     }
     $trusted += $CreatorOwner
-    $trusted += @($Others | Where-Object { $_.EndsWith('=M') } | ForEach-Object { $_.Split('=')[0] })
+    $trusted += @($Others | Where-Object { $_.EndsWith('=M', [StringComparison]::Ordinal) } | ForEach-Object { $_.Split('=')[0] })
     foreach ($line in @(Get-Access $security)) {
         $kind, $name, $mask, $passedOn = $line.Split(' ')
         if ($kind -ceq 'Allow' -and ([int]$mask -band $Writing) -ne 0 -and $trusted -cnotcontains $name) {
@@ -721,7 +731,7 @@ function Set-File {
         [string[]]$Others = @()
     )
     Test-Safe $Path
-    if ((Test-Path -LiteralPath $Path) -and (Read-File $Path) -ceq $Text) {
+    if ((Test-Path -LiteralPath $Path) -and (Test-Same (Read-File $Path) $Text)) {
         Set-Access $Path $Others
         return
     }
@@ -1240,7 +1250,7 @@ function Add-SshdBlock {
         return
     }
     $text = Remove-SshdBlock $text
-    if ($text -cne '' -and -not $text.EndsWith("`n")) {
+    if ($text -cne '' -and -not $text.EndsWith("`n", [StringComparison]::Ordinal)) {
         Add-Receipt 'line-end'
         $text += "`r`n"
     }
@@ -1404,7 +1414,8 @@ function Invoke-Ssh {
     return (Invoke-Program (Join-Path $OpenSsh 'ssh.exe') $words $StandardInput $Patience)
 }
 
-# Sets Reply. A name is often missing for a laptop's IPv6 address where there is one for its IPv4 address.
+# Sets Reply, in which every control character is a question mark: for -ceq it would be nothing. A name is often missing
+# for a laptop's IPv6 address where there is one for its IPv4 address.
 function Send-Request {
     param(
         [string]$Request,
@@ -1412,7 +1423,7 @@ function Send-Request {
         [int]$Patience
     )
     $script:Reply = Invoke-Ssh @('-i', $KeyFile) $Request $StandardInput $Patience
-    $text = $script:Reply.Output.Replace("`r", '')
+    $text = [regex]::Replace($script:Reply.Output.Replace("`r", ''), '[^\n\t -~]', '?')
     $script:Reply.Output = $text
     if ($script:Reply.TimedOut) {
         Stop-Setup 5 '{0} took too long to answer. Please try again later.' '{0} a mis trop longtemps à répondre. Recommencez plus tard.' @($script:Server)
@@ -1763,7 +1774,7 @@ function Get-KeyLines {
 # Whether the line for the server is there as we wrote it, and no other that starts our program.
 function Test-KeyInPlace {
     $ours = @(Get-KeyLines | Where-Object { Test-OurKey $_ })
-    return ($ours.Count -eq 1 -and $ours[0] -ceq (Get-Receipt 'key'))
+    return ($ours.Count -eq 1 -and (Test-Same $ours[0] (Get-Receipt 'key')))
 }
 
 # Keys of others in the file are left as they are; there should be none.
@@ -1913,7 +1924,8 @@ function Test-InOneOf {
         [string]$Folders
     )
     foreach ($whole in @($Folders -split ' ' | Where-Object { $_ -cne '' })) {
-        if ("$Folder/".StartsWith($whole.TrimEnd('/') + '/', [StringComparison]::Ordinal)) {
+        $above = $whole.TrimEnd('/') + '/'
+        if ("$Folder/".StartsWith($above, [StringComparison]::Ordinal)) {
             return $true
         }
     }
@@ -2153,10 +2165,10 @@ function Remove-Match {
     Test-Safe $SshdConfig
     $text = Read-File $SshdConfig
     $rest = Remove-SshdBlock $text
-    if ($rest -ceq $text) {
+    if (Test-Same $rest $text) {
         return
     }
-    if ((Test-Receipt 'line-end') -and $text.EndsWith((Get-SshdBlock)) -and $rest.EndsWith("`r`n")) {
+    if ((Test-Receipt 'line-end') -and $text.EndsWith((Get-SshdBlock), [StringComparison]::Ordinal) -and $rest.EndsWith("`r`n", [StringComparison]::Ordinal)) {
         $rest = $rest.Substring(0, $rest.Length - 2)
     }
     Invoke-Change '  taking our lines out of {0}' '  retrait de nos lignes de {0}' @($SshdConfig) {
@@ -2494,7 +2506,7 @@ function Write-Farewell {
 
 function Show-Help {
     foreach ($line in [System.IO.File]::ReadAllLines($PSCommandPath)) {
-        if (-not $line.StartsWith('#')) {
+        if (-not $line.StartsWith('#', [StringComparison]::Ordinal)) {
             return
         }
         Write-Host ($line -replace '\A# ?', '')

@@ -585,6 +585,19 @@ def test_files_of_others_keep_their_bytes() -> None:
     assert "Trim" not in body("Add-SshdBlock") + body("Remove-SshdBlock")
 
 
+def test_bytes_are_compared_as_bytes() -> None:
+    # -ceq, StartsWith and EndsWith pass over what a language passes over: soft hyphens, control characters.
+    bare = "\n".join(line for line in TEXT.splitlines() if not line.startswith("#"))
+    ends = re.findall(r"\.(?:Starts|Ends)With\((.*?)\)(?= |\)|$)", bare, re.M)
+    assert len(ends) > 12
+    assert [end for end in ends if not end.endswith("[StringComparison]::Ordinal")] == []
+    for name in ("Set-File", "Remove-Match", "Test-KeyInPlace"):
+        assert "Test-Same" in body(name)
+        assert not re.search(r"-c(?:eq|ne) (?:\$text|\$rest|\(Get-Receipt 'key')", body(name), re.I), name
+    cleaned = body("Send-Request")
+    assert cleaned.index("'[^\\n\\t -~]', '?'") < cleaned.index("$script:Reply.Output = $text")
+
+
 @pytest.mark.parametrize(
     "before",
     [b"", b"Port 22\r\n", b"# caf\xe9\n\n\nPort 22\n \n", b"Port 22", b"\xef\xbb\xbfPort 2\x80\r\n\t"],
