@@ -1,5 +1,6 @@
 """What is taken from everybody, what a hand has changed, and a transfer whose data does not move."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -117,6 +118,22 @@ def test_an_archive_goes_back_to_the_person_whose_machine_it_is_of_and_to_nobody
     assert settled(archived)
 
 
+@pytest.mark.parametrize("entry", [CMARTIN.entry, ""])
+def test_an_archive_that_was_closed_in_doubt_is_given_back_as_is_advised(archived, entry):
+    FormerOwners(archived.folder / "state").take(ARCHIVE, ["adupont"])
+    change_line(archived, ARCHIVE, "cmartin", "adupont")
+    assert archived.reconcile() == [("closed", ARCHIVE)]
+    assert f"transfer {ARCHIVE} cmartin" in advice(archived)[ARCHIVE]
+    for stranger in (ADUPONT, NEWCOMER):
+        with pytest.raises(Refused, match="not known to be"):
+            transfer.transfer(ARCHIVE, stranger, archived.custody())
+
+    transfer.transfer(ARCHIVE, replace(CMARTIN, entry=entry), archived.custody())
+
+    assert archived.readers() == {"cmartin"}
+    assert settled(archived)
+
+
 def test_killed_anywhere_an_archive_is_given_back_by_the_next_run(tmp_path):
     def prepared(folder):
         site = archived_in(folder)
@@ -225,7 +242,8 @@ def test_the_verb_that_is_advised_keeps_the_backups_from_whom_a_hand_has_put_int
 
     told = advice(site)["dormeur"]
 
-    assert "transfer dormeur adupont leaves the backups to cmartin" in told
+    assert "transfer dormeur adupont, and the backups stay cmartin's" in told
+    assert "put cmartin into the line again" in told
     assert "register" not in told.replace("backuppc-register-admin", "")
     transfer.transfer("dormeur", ADUPONT, site.custody())
     assert site.readers() == {"cmartin"}

@@ -27,10 +27,10 @@ def of_owner(record: Record, users: list[str], sight: Sight) -> Iterator[Contrad
 def _of_changed_line(record: Record, users: list[str], account: str) -> str:
     """Say which verb keeps the backups from whom they are not of."""
     host, person = record.host, record.person
-    mistake = f"was it a mistake, put {person} into the line again." if person else "or leave one line of it."
-    if len(users) == 1 and same_logon(users[0], account):
-        return f"{ADMIN} transfer {host} {account} makes all of it {account}'s; {mistake}"
-    if record.archive_of:
-        return f"{ADMIN} transfer {host} {account} lets only administrators read it; {mistake}"
-    whose = users[0] if len(users) == 1 and users[0] else "LOGON"
-    return f"{ADMIN} transfer {host} {whose} leaves the backups to {person or account}; {mistake}"
+    if len(users) > 1:
+        return f"Leave one line of {host} in the hosts file."
+    hidden = record.archive_of or same_logon(users[0], account)
+    whose = account if hidden else users[0] or "LOGON"
+    then = "only administrators read it" if hidden else f"the backups stay {person or account}'s"
+    mistake = f" A mistake: put {person} into the line again." if person else ""
+    return f"Meant: {ADMIN} transfer {host} {whose}, and {then}.{mistake}"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import Line
-from backuppc_register.person import Person, same_entry, same_logon
+from backuppc_register.person import Person, another_entry, same_entry, same_logon
 from backuppc_register.rules import retirement
 from backuppc_register.rules.custody import (
     Custody,
@@ -54,13 +54,14 @@ def withdraw(host: str, custody: Custody) -> Done:
 def refuse_stranger(subject: Subject, record: Record, person: Person, account: str) -> None:
     """Raise Refused where the archived backups are not to become *person*'s.
 
-    They stay with whose they are. Those that only administrators read go back to the entry of the directory
-    that had registered the machine, and to no other of the same logon.
+    They stay with whose they are. Those that only administrators read go back to whom reconcile has closed
+    them for, or to the entry of the directory that had registered the machine, never to another of its logon.
     """
     host, owner = subject.host, subject.owner
-    if not same_logon(owner, account):
+    if not same_logon(lined(subject).user, account):
         raise Refused(reason=f"{host} are archived backups: they stay with {owner}, or go to {account}")
-    if not same_entry(record.entry, person.entry):
+    waits = same_logon(owner, person.uid) and not another_entry(record.entry, person.entry)
+    if not waits and not same_entry(record.entry, person.entry):
         raise Refused(reason=f"{host} are archived backups that are not known to be {person.uid}'s")
 
 
