@@ -11,10 +11,10 @@ from test_registration import run_and_kill
 from backuppc_register import config
 from backuppc_register.backuppc import hosts
 from backuppc_register.errors import CouldNotRegister, NoConfigFile, NotAllowed
-from backuppc_register.rules import noting, reconciliation
+from backuppc_register.rules import handed_back, noting, reconciliation
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.rules.reconciliation import Outcome, Site
-from backuppc_register.state.former_owners import FormerOwners
+from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Ledger
 from backuppc_register.state.records import Record
@@ -512,6 +512,24 @@ class TestHandedBack:
 
         assert kinds(noted.reconcile()) == [("closed", "dormeur")]
         assert b"dormeur\t0\tbackuppc\n" in noted.hosts.read_bytes()
+
+    def test_whose_a_line_was_before_it_was_decided_counts_no_more(self, transferred: Server) -> None:
+        transferred.former.close("dormeur", "bdurand")  # killed before it noted that adupont has it now
+
+        transferred.write(*LINES, ARCHIVE)
+        outcome = transferred.reconcile()
+
+        assert "transfer dormeur adupont" in outcome.news[0].advice
+        assert transferred.former.of("dormeur").closed == "adupont"
+
+    def test_whose_a_host_is_that_only_administrators_read(self, transferred: Server) -> None:
+        former, known = Former("dormeur", ("cmartin",), "bdurand"), transferred.ledger.read()["dormeur"]
+        closed = replace(known, lines=(replace(known.lines[0], user="backuppc"),))
+        was_theirs = replace(known, lines=(replace(known.lines[0], user="bdurand"),))
+
+        whose = [handed_back.owner("backuppc", former, one, "backuppc") for one in (None, closed, was_theirs)]
+        assert whose == ["bdurand"] * 3
+        assert handed_back.owner("backuppc", former, known, "backuppc") == "backuppc"
 
     def test_a_dry_run_notes_nobody_as_a_former_owner(self, noted: Server) -> None:
         noted.write(*LINES[1:])

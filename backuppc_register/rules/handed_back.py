@@ -46,9 +46,10 @@ def owner(user: str, former: Former, known: Known | None, account: str) -> str:
 
     *known* is what the ledger has of it.
     """
-    if former.closed and same_logon(user, account):
-        return former.closed
     before = [line.user for line in known.lines] if known else [user]
+    # A run that was killed may have left word of a line that somebody has decided about since.
+    if same_logon(user, account) and any(same_logon(one, account) or one == former.closed for one in before):
+        return former.closed or user
     unseen = former.had(user) and not any(same_logon(user, one) for one in before)
     return before[0] if unseen else user
 
@@ -141,7 +142,9 @@ def _close(change: Change, current: HostsFile, desk: Desk) -> HostsFile:
 
 def _owner_before(change: Change, desk: Desk) -> str:
     """Return whose the host was, also where the line was closed already and somebody gives it back again."""
-    return desk.former.of(change.now.host).closed or change.before.lines[0].user
+    before = change.before.lines[0].user
+    closed = desk.former.of(change.now.host).closed if same_logon(before, desk.account) else ""
+    return closed or before
 
 
 def _taken_back(change: Change, desk: Desk) -> News:
