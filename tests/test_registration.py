@@ -25,6 +25,7 @@ from backuppc_register.person import Person
 from backuppc_register.request import Request
 from backuppc_register.rules import registration
 from backuppc_register.rules.site import Site
+from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Ledger
 
@@ -362,6 +363,47 @@ def test_a_line_made_by_hand_is_taken_over_as_it_is(server):
     assert server.hosts.read_text() == HEADER + "DORMEUR 0 CMartin adupont # by hand\n"
     assert server.pl.exists()
     assert server.ask().status == "unchanged"
+
+
+def test_who_has_a_line_again_since_an_old_page_alone_gets_neither_the_host_nor_its_key(server):
+    taken_from_cmartin(server)
+    before = server.bytes()
+
+    for verb in ("register", "check"):
+        with pytest.raises(OtherOwner) as refused:
+            server.ask(verb=verb)
+        assert "adupont's" in refused.value.detail
+        assert "adupont" not in refused.value.message()
+
+    assert server.bytes() == before
+
+
+def test_in_doubt_from_whom_a_host_was_taken_nobody_gets_it(server):
+    taken_from_cmartin(server)
+    (server.folder / "state/former_owners").write_text("rubbish")
+    before = server.bytes()
+
+    with pytest.raises(NoConfigFile):
+        server.ask()
+
+    assert server.bytes() == before
+
+
+def test_a_line_that_reconcile_has_seen_since_it_went_to_its_person_is_theirs(server):
+    known = taken_from_cmartin(server)
+    ledger = Ledger(server.folder / "state")
+    ledger.note(replace(known, lines=(replace(known.lines[0], user="cmartin"),)))
+
+    assert server.ask().status == "new"
+
+
+def taken_from_cmartin(server):
+    """Let dormeur, adupont's since a transfer, have cmartin's line again; return what the ledger knows."""
+    server.ask("adupont")
+    known = Ledger(server.folder / "state").read()["dormeur"]
+    FormerOwners(server.folder / "state").take("dormeur", ["cmartin"], person="adupont")
+    server.hosts.write_text(server.hosts.read_text().replace("dormeur\t0\tadupont", "dormeur\t0\tcmartin"))
+    return known
 
 
 def test_a_host_made_by_hand_that_is_backed_up_keeps_its_way(server):
