@@ -120,13 +120,18 @@ WRAPPER=$PLACE/rsyncsend.sh
 HELPER=/usr/local/libexec/bckpciuem/rsync-helper
 CONFIG=/etc/bckpciuem.conf
 SUDOERS=/etc/sudoers.d/bckpciuem
+# Read after the files of an administrator, who has the first word; only where there was no sshd before us.
+SSHD_DROP_IN=/etc/ssh/sshd_config.d/90-bckpciuem.conf
 RESTORE_PLACE=/var/lib/bckpciuem-restore
 # Seconds for whatever the account is asked to do; a server answers within 30.
 PATIENCE=150
 LOCK=/var/run/bckpciuem.lock
+# Bytes that a run may take in /tmp.
+ROOM=1048576
 SERVER_ACCOUNT=backuppc
 OS_RELEASE=/etc/os-release
 OSTREE=/run/ostree-booted
+MOUNTS=/proc/mounts
 SYSTEMD=/run/systemd/system
 SUDOERS_MAIN=/etc/sudoers
 MAC_GROUP=com.apple.access_ssh
@@ -298,7 +303,7 @@ remember() {    # LINE
     if [ "$DRY_RUN" = yes ] || grep -qxF -- "$1" "$RECEIPT" 2>/dev/null; then
         return 0
     fi
-    printf '%s\n' "$1" >>"$RECEIPT"
+    (printf '%s\n' "$1" >>"$RECEIPT") 2>/dev/null || cannot_write "$RECEIPT"
 }
 
 # What was true before, of whatever begins so, is not any more.
@@ -413,7 +418,10 @@ fresh_of() {    # PATH
 replace() {    # FILE TARGET OWNER GROUP MODE
     fresh=$(fresh_of "$2")
     rm -f -- "$fresh"
-    cat <"$1" >"$fresh"
+    cat <"$1" 2>/dev/null >"$fresh" || {
+        rm -f -- "$fresh"
+        cannot_write "$2"
+    }
     chown "$3:$4" "$fresh"
     chmod "$5" "$fresh"
     sync -f "$fresh" 2>/dev/null || true
@@ -505,10 +513,11 @@ option_with_value() {
 
 # As Tab completes the name of a folder.
 without_slash() {    # FOLDER
-    case $1 in
-        ?*/) printf '%s' "${1%/}" ;;
-        *) printf '%s' "$1" ;;
-    esac
+    folder=$1
+    while [ "$folder" != / ] && [ "$folder" != "${folder%/}" ]; do
+        folder=${folder%/}
+    done
+    printf '%s' "$folder"
 }
 
 # Everything that ends in an ssh command line or in a file of root's is checked before anything else is done.
@@ -571,12 +580,15 @@ check_folders() {
 
 plain_folder() {
     case $1/ in
-        *//* | */../* | */./* | *[[:cntrl:]]*) ;;
+        *[[:cntrl:]]*)
+            die 2 'There is a tab or another control character in the name of the folder %s.' \
+                'Il y a une tabulation ou un autre caractère de contrôle dans le nom du dossier %s.' \
+                "$(printf '%s' "$1" | tr '[:cntrl:]' '?')" ;;
+        *//* | */../* | */./*) ;;
         /*) if [ -d "$1" ]; then return 0; fi ;;
     esac
     [ "$1" != / ] || return 0
-    die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' \
-        "$(printf '%s' "$1" | tr '[:cntrl:]' '?')"
+    die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' "$1"
 }
 
 # Opened once, and only where nobody else can put a link in its place.
@@ -645,7 +657,7 @@ logon_in() {    # FILE
     if ! { IFS= read -r line || [ -n "$line" ]; } <"$1"; then
         die 2 'There is no logon in %s.' 'Il n’y a pas d’identifiant dans %s.' "$1"
     fi
-    printf '%s' "$line" | tr -d '\r'
+    printf '%s' "$line" | tr -d '\r' | sed "s/^$(printf '\357\273\277')//"     # as Windows writes a file
 }
 
 # As the server tests it, before the directory is asked.
@@ -698,7 +710,7 @@ know_linux() {
         *' nixos '*) FAMILY=nixos; return 0 ;;
         *' steamos '*) FAMILY=immutable; return 0 ;;
     esac
-    if [ -e "$OSTREE" ] || command -v transactional-update >/dev/null; then
+    if [ -e "$OSTREE" ] || root_is_read_only; then
         FAMILY=immutable
         return 0
     fi
@@ -722,6 +734,11 @@ know_linux() {
     done
 }
 
+# transactional-update alone says nothing: it can be installed on a plain Tumbleweed too.
+root_is_read_only() {
+    awk '$2 == "/" { options = "," $4 "," } END { exit options !~ /,ro,/ }' "$MOUNTS" 2>/dev/null
+}
+
 os_release() {    # NAME
     sed -n "s/^$1=//p" "$OS_RELEASE" 2>/dev/null | tr -d "\"'" | head -n 1
 }
@@ -731,15 +748,30 @@ nixos_instructions() {
         'NixOS se règle par sa configuration et non par ce programme. Ajoutez-y :'
     cat >&2 <<END
 
-  services.openssh.enable = true;
+  services.openssh = { enable = true; settings.PasswordAuthentication = false; settings.KbdInteractiveAuthentication = false; };
+  environment.systemPackages = with pkgs; [ bash util-linux ];
   users.groups.$ACCOUNT = {};
-  users.users.$ACCOUNT = { isSystemUser = true; group = "$ACCOUNT"; home = "$PLACE"; shell = "/bin/sh"; };
+  users.users.$ACCOUNT = { isSystemUser = true; group = "$ACCOUNT"; home = "$PLACE"; shell = "/bin/sh"; hashedPassword = "*"; };
   security.sudo.extraRules = [ { users = [ "$ACCOUNT" ];
     commands = [ { command = "$HELPER"; options = [ "NOPASSWD" ]; } ]; } ];
 
 END
-    warn 'rsyncsend.sh, bash, rsync and setpriv have to be put where that says; please ask the backup administrator.' \
-        'Il reste à y placer rsyncsend.sh, bash, rsync et setpriv ; parlez-en à l’administrateur des sauvegardes.'
+    warn 'Then, as root, put rsyncsend.sh where that says, with the paths that NixOS has. It starts no rsync below /nix/store, where the group nixbld may write, so that gets a copy:' \
+        'Puis, en tant que root, placez rsyncsend.sh là où c’est dit, avec les chemins de NixOS. Il ne lance aucun rsync de /nix/store, où le groupe nixbld peut écrire ; il lui en faut une copie :'
+    cat >&2 <<END
+
+  mkdir -p $PLACE ${HELPER%/*}
+  sed -e '1s|/bin/bash|/run/current-system/sw/bin/bash|' \\
+    -e 's|^PATH=/.*|PATH=/run/wrappers/bin:/run/current-system/sw/bin|' rsyncsend.sh >$WRAPPER
+  install -m 755 $WRAPPER $HELPER
+  install -m 755 "\$(nix-build '<nixpkgs>' -A pkgsStatic.rsync --no-out-link)/bin/rsync" ${HELPER%/*}/rsync
+  printf '%s\\n' share=/home restore=off rsync=${HELPER%/*}/rsync >$CONFIG
+  chmod 755 $PLACE $WRAPPER
+  chmod 644 $CONFIG
+
+END
+    warn 'None of this was tried on NixOS; the rest, the registration too, please ask the backup administrator.' \
+        'Rien de cela n’a été essayé sous NixOS ; pour le reste, enregistrement compris, demandez à l’administrateur des sauvegardes.'
 }
 
 immutable_instructions() {
@@ -776,12 +808,18 @@ gather_files() {
 
 open_work() {
     # Not TMPDIR: su and "sudo -E" keep the person's own, where what we unpack could be exchanged.
-    WORK=$(mktemp -d "/tmp/bckpciuem.$$.XXXXXXXXXX")
+    WORK=$(mktemp -d "/tmp/bckpciuem.$$.XXXXXXXXXX" 2>/dev/null) || cannot_write /tmp
     trap tidy EXIT
     trap 'exit 130' INT
     trap 'exit 131' QUIT
     trap 'exit 141' PIPE
     trap 'exit 143' TERM HUP
+    head -c "$ROOM" /dev/zero 2>/dev/null >"$WORK/room" || cannot_write /tmp
+    rm -f -- "$WORK/room"
+}
+
+cannot_write() {    # PATH
+    die 1 '%s cannot be written. Is the disk full?' 'Impossible d’écrire %s. Le disque est-il plein ?' "$1"
 }
 
 # A link to our number, which is made at once or not at all; that of a run that was killed counts for nothing.
@@ -797,8 +835,18 @@ take_lock() {
             die 1 'Another setup is at work here (process %s); please wait until it is done.' \
                 'Une autre exécution de ce programme est en cours (processus %s) ; attendez qu’elle soit finie.' "$holder" ;;
     esac
-    rm -f -- "$LOCK"
-    ln -s "$$" "$LOCK" && LOCKED=yes
+    drop_lock_of "$holder"
+    ln -s "$$" "$LOCK" 2>/dev/null ||
+        die 1 'Another setup has just begun here; please wait until it is done.' \
+            'Une autre exécution de ce programme vient de commencer ; attendez qu’elle soit finie.'
+    LOCKED=yes
+}
+
+# Moved away first: had another run been quicker to take it, we hold that run's, and put it back.
+drop_lock_of() {    # NUMBER
+    mv -f -- "$LOCK" "$LOCK.$$" 2>/dev/null || return 0
+    [ "$(readlink "$LOCK.$$")" = "$1" ] || ln -s "$(readlink "$LOCK.$$")" "$LOCK" 2>/dev/null || true
+    rm -f -- "$LOCK.$$"
 }
 
 # WORK/NAME from a file that was named, or else from inside this one.
@@ -872,8 +920,29 @@ get_tools() {
     for package in $packages; do
         remember "package $package"
     done
+    command -v sshd >/dev/null || keep_passwords_out
     # shellcheck disable=SC2086  # several words
     change install_packages $packages
+}
+
+# Nobody here has asked for an sshd yet, so nobody's password is opened to the network. That stands there before the
+# package comes, because Debian starts sshd at once.
+keep_passwords_out() {
+    if [ -e "$SSHD_DROP_IN" ] && ! bears_our_mark "$SSHD_DROP_IN"; then
+        return 0        # an administrator's
+    fi
+    say '  sshd is new on this computer: it is to let nobody in by password, only by key' \
+        '  sshd est nouveau sur cet ordinateur : il ne laissera entrer personne par mot de passe, seulement par clef'
+    cat >"$WORK/drop-in" <<END
+# Made by setup.sh: there was no sshd on this computer before, and the backup server comes with a key.
+# To let people in by password, put other settings into a file that is read before this one, or remove this one.
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+END
+    for folder in "${SSHD_DROP_IN%/*/*}" "${SSHD_DROP_IN%/*}"; do
+        [ -d "$folder" ] || put_folder "$folder" root "$ROOT_GROUP" 755
+    done
+    put_file "$WORK/drop-in" "$SSHD_DROP_IN" root "$ROOT_GROUP" 644
 }
 
 tools() {
@@ -1045,8 +1114,8 @@ clear_rests() {
 }
 
 rests() {
-    for target in "$PLACE" "${PLACE%/*}" "$RECEIPT" "$WRAPPER" "$HELPER" "$CONFIG" "$SUDOERS" "$PLACE/known_hosts" \
-        "$PLACE/register-key" "$(keys_file)"; do
+    for target in "$PLACE" "${PLACE%/*}" "$RECEIPT" "$WRAPPER" "$HELPER" "$CONFIG" "$SUDOERS" "$SSHD_DROP_IN" \
+        "$PLACE/known_hosts" "$PLACE/register-key" "$(keys_file)"; do
         rest=$(fresh_of "$target")
         if [ -e "$rest" ] || [ -L "$rest" ]; then
             printf '%s\n' "$rest"
@@ -1304,7 +1373,7 @@ compose_config() {
     binary=$(configured rsync | tail -n 1)
     if [ "$new" = yes ] || [ ! -x "${binary:-/usr/bin/rsync}" ]; then
         binary=$(rsync_to_use)
-        settle rsync "$(readlink -f "$binary" || printf '%s' "$binary")"
+        settle rsync "$(readlink -f "$binary" 2>/dev/null || printf '%s' "$binary")"     # not before macOS 12.3
     fi
 }
 
@@ -1407,12 +1476,23 @@ try_wrapper() {
     done
 }
 
-# What is restored to a folder of root's is written by the account itself.
+# What is restored to a folder of root's is written by the account itself: said before anything is registered.
 try_restore_folders() {
-    [ "$RESTORING" = dirs ] || return 0
-    configured restore-dir >"$WORK/folders"
+    look_at_restore_folders
+    [ "$BARRED" = no ] || exit 7
+}
+
+# Sets BARRED.
+look_at_restore_folders() {
+    BARRED=no
+    [ "$(sed -n 's/^restore=//p' "$CONFIG" 2>/dev/null | tail -n 1)" = dirs ] || return 0
+    sed -n 's/^restore-dir=//p' "$CONFIG" >"$WORK/folders"
     while IFS= read -r folder; do
-        if [ -d "$folder" ] && [ "$(identity "$folder" | cut -d ' ' -f 1)" = root ] && ! FOLDER=$folder as_account "test -w \"\$FOLDER\""; then
+        if [ ! -d "$folder" ]; then
+            BARRED=yes
+            todo '%s is not there: nothing can be restored to it.' '%s n’existe pas : rien ne pourra y être restauré.' "$folder"
+        elif [ "$(identity "$folder" | cut -d ' ' -f 1)" = root ] && ! FOLDER=$folder as_account "test -w \"\$FOLDER\""; then
+            BARRED=yes
             todo 'The account %s cannot write in %s: nothing can be restored there. Please do: chgrp %s %s; chmod g+rwx %s' \
                 'Le compte %s ne peut pas écrire dans %s : rien ne pourra y être restauré. Faites : chgrp %s %s; chmod g+rwx %s' \
                 "$ACCOUNT" "$folder" "$ACCOUNT" "$folder" "$folder"
@@ -1452,6 +1532,7 @@ check_sshd() {
         return 0
     fi
     check_access
+    look_at_passwords
 }
 
 # sshd's own view of what holds for our account when the server calls.
@@ -1479,12 +1560,16 @@ setting() {    # KEYWORD: its values, one a line
 }
 
 start_sshd() {
+    if is_our_sshd && [ -d "$SYSTEMD" ]; then
+        remember "enabled $(sshd_unit)"
+    fi
     if sshd_answers; then
         return 0
     fi
     say '  starting sshd' '  démarrage de sshd'
-    say '  it lets other accounts of this computer in as well, if its settings do' \
-        '  il laisse aussi entrer d’autres comptes de cet ordinateur, si ses réglages le permettent'
+    is_our_sshd ||
+        say '  it lets other accounts of this computer in as well, by password too, if its settings do' \
+            '  il laisse aussi entrer d’autres comptes de cet ordinateur, par mot de passe aussi, si ses réglages le permettent'
     if [ "$SYSTEM" = Darwin ]; then
         launchctl print system/com.openssh.sshd >/dev/null 2>&1 || remember 'enabled remote-login'
         change switch_remote_login_on >/dev/null 2>&1
@@ -1504,6 +1589,20 @@ start_sshd() {
             todo 'sshd is not running; please start it, and have it start with the computer.' \
                 'sshd ne tourne pas ; démarrez-le, et faites-le démarrer avec l’ordinateur.'
         fi
+    fi
+}
+
+# There was none before the setup brought it.
+is_our_sshd() {
+    grep -qsxF "file $SSHD_DROP_IN" "$RECEIPT"
+}
+
+# Before OpenSSH 8.2 sshd reads no such file; elsewhere a setting that comes first holds.
+look_at_passwords() {
+    if is_our_sshd && [ -f "$SSHD_DROP_IN" ] && [ "$(setting passwordauthentication)" != no ]; then
+        warn '  sshd lets the accounts of this computer in by password from the network, whatever %s says.' \
+            '  sshd laisse entrer les comptes de cet ordinateur par mot de passe depuis le réseau, quoi qu’en dise %s.' \
+            "$SSHD_DROP_IN"
     fi
 }
 
@@ -2423,6 +2522,7 @@ doctor() {
     look_at_account
     look_at_files
     look_at_sudo
+    look_at_restore_folders
     look_at_sshd
     look_at_key
     look_at_firewall
@@ -2676,7 +2776,11 @@ know_our_keys() {
 undo() {    # KIND WHAT
     case $1 in
         registered | verified | key | host | url | shares | from | port) ;;
-        file) [ "$2" = "$OTHERS_KEYS" ] || remove_file "$2" ;;
+        file) case $2 in
+            "$OTHERS_KEYS") ;;
+            "$SSHD_DROP_IN") undo_drop_in ;;
+            *) remove_file "$2" ;;
+            esac ;;
         folder) undo_folder "$2" ;;
         was) undo_permissions "$2" ;;
         account) undo_account ;;
@@ -2700,8 +2804,21 @@ remove_file() {
     fi
 }
 
-# A folder with something of somebody else's in it stays.
+# Where sshd goes on, it stays: without it people could come in by password.
+undo_drop_in() {
+    if { [ "$DRY_RUN" = yes ] && remembers 'enabled '; } || ! sshd_answers; then
+        remove_file "$SSHD_DROP_IN"
+    elif [ -f "$SSHD_DROP_IN" ]; then
+        say '  sshd still runs: %s stays, which lets nobody in by password' \
+            '  sshd tourne encore : %s reste, qui ne laisse entrer personne par mot de passe' "$SSHD_DROP_IN"
+    fi
+}
+
+# A folder with something of somebody else's in it stays; sshd's own too, which came with its package.
 undo_folder() {
+    case $1 in
+        "${SSHD_DROP_IN%/*}" | "${SSHD_DROP_IN%/*/*}") if command -v sshd >/dev/null; then return 0; fi ;;
+    esac
     if [ ! -d "$1" ] || { [ "$KEEP_USER" = yes ] && { [ "$1" = "$PLACE" ] || [ "$1" = "$PLACE/.ssh" ]; }; }; then
         return 0
     fi
@@ -2771,15 +2888,21 @@ undo_account() {
     fi
     was_made Users || return 0
     say '  removing the account %s' '  suppression du compte %s' "$ACCOUNT"
-    change end_its_processes
+    if its_processes >/dev/null; then
+        say '  ending what runs as %s, a backup perhaps' '  arrêt de ce qui tourne sous %s, peut-être une sauvegarde' "$ACCOUNT"
+        change end_its_processes
+    fi
     change remove_account || die 1 'The account could not be removed: %s' 'Le compte n’a pas pu être supprimé : %s' \
         "$(tail -n 1 "$WORK/account" | printable)"
 }
 
-# A backup that is under way.
+its_processes() {
+    was_made Users && ps -u "$ACCOUNT" -o pid= 2>/dev/null
+}
+
 end_its_processes() {
     for signal in TERM TERM KILL; do
-        pids=$(ps -u "$ACCOUNT" -o pid= 2>/dev/null) || return 0
+        pids=$(its_processes) || return 0
         # shellcheck disable=SC2086  # several words
         kill -s "$signal" $pids 2>/dev/null || true
         sleep 1
@@ -2813,6 +2936,7 @@ undo_enabled() {    # UNIT
     say '  sshd was switched on for it: switching it off' '  sshd avait été activé pour lui : désactivation'
     case $1 in
         remote-login) change switch_remote_login_off ;;
+        ssh.socket) change systemctl --quiet disable --now ssh.socket ssh.service ;;
         *) change systemctl --quiet disable --now "$1" ;;
     esac >/dev/null 2>&1 || true
 }

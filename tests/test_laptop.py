@@ -797,6 +797,47 @@ esac
 """
 
 
+# Debian's package starts sshd as soon as it is there.
+APT_WITH_SSHD = """#!/bin/sh
+ls /etc/ssh/sshd_config.d >/run/seen
+mv /usr/sbin/hidden /usr/sbin/sshd
+exec service ssh start
+"""
+DROP_IN = "/etc/ssh/sshd_config.d/90-bckpciuem.conf"
+
+
+def ways_in(laptop: Laptop) -> str:
+    """Give what sshd answers to a person who has nothing to show: the ways in that it offers."""
+    options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o PreferredAuthentications=none"
+    return laptop.run(f"ssh {options} -o BatchMode=yes cmartin@127.0.0.1").stderr
+
+
+def test_an_sshd_that_comes_for_the_backups_lets_nobody_in_by_password(site: Site) -> None:
+    laptop = site.laptop()
+    before = ways_in(laptop)
+    laptop.sshd.stop()
+    laptop.run("mv /usr/sbin/sshd /usr/sbin/hidden", check=True)
+    laptop.write("/usr/local/sbin/apt-get", APT_WITH_SSHD, mode=0o755)
+
+    planned = set_up(laptop, "--dry-run")
+    done = set_up(laptop)
+    after = ways_in(laptop)
+    gone = laptop.run(f"sh {SETUP} --uninstall --yes")
+    left = laptop.exists(DROP_IN), ways_in(laptop)
+    laptop.run("service ssh stop", check=True)
+
+    assert (planned.status, done.status, gone.status) == (OK, OK, OK), done
+    for said in (planned.stdout, done.stdout):
+        assert "let nobody in by password" in said
+        assert f"writing {DROP_IN}" in said
+    assert DROP_IN.rsplit("/", 1)[1] in laptop.read("/run/seen")
+    assert "Permission denied (publickey,password" in before
+    assert "Permission denied (publickey)." in after
+    assert left[0]
+    assert "Permission denied (publickey)." in left[1]
+    assert "stays, which lets nobody in by password" in gone.stdout
+
+
 def test_a_missing_tool_is_installed_without_a_question(site: Site) -> None:
     laptop = site.laptop()
     laptop.run("mv /usr/bin/rsync /usr/bin/hidden", check=True)
@@ -980,12 +1021,18 @@ def test_a_folder_that_the_account_cannot_write_in_is_no_folder_for_restores(sit
     laptop.run("mkdir '/srv/re stored' /srv/good && chgrp 0 /srv/good", check=True)
     options = "--logon cmartin --unattended --restore-dir '/srv/re stored' --restore-dir /srv/good/"
 
-    refused = set_up(laptop, options)
+    refused, registered = set_up(laptop, options, verify=True), site.is_registered(laptop)
     laptop.run("chgrp bckpciuem /srv/*; chmod 770 /srv/*", check=True)
     taken = set_up(laptop, options)
 
-    assert (refused.status, taken.status) == (LEFT_TO_DO, OK)
-    assert "cannot write in /srv/re stored" in refused.stderr
+    laptop.run("chmod 750 /srv/good", check=True)
+    ill = set_up(laptop, "--doctor")
+
+    assert (refused.status, registered, taken.status, ill.status) == (LEFT_TO_DO, False, OK, ERROR)
+    for folder in ("/srv/re stored", "/srv/good"):
+        assert f"cannot write in {folder}" in refused.stderr
+    assert "cannot write in /srv/good" in ill.stderr
+    assert "/srv/re stored" not in ill.stderr
     assert "restore-dir=/srv/re stored\nrestore-dir=/srv/good\n" in laptop.read("/etc/bckpciuem.conf")
 
 
@@ -1002,6 +1049,33 @@ def test_two_setups_at_once_do_not_meet(site: Site) -> None:
 
     assert (second.status, doctor.status, status) == (ERROR, ERROR, OK)
     assert "at work here" in second.stderr
+
+
+def test_the_lock_of_a_run_that_is_gone_counts_for_nothing(site: Site) -> None:
+    laptop = site.laptop()
+    laptop.run("ln -s 99999999 /var/run/bckpciuem.lock", check=True)
+
+    done = set_up(laptop)
+
+    assert done.status == OK, done
+    assert laptop.run("ls -d /var/run/bckpciuem*").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("lang", "told"), [("C", "/tmp cannot be written"), ("fr_FR.UTF-8", "Impossible d\u2019\u00e9crire /tmp")]
+)
+@pytest.mark.parametrize("options", ["--logon cmartin --unattended", "--doctor", "--uninstall --yes"])
+def test_a_full_tmp_is_told_before_anything_is_done(site: Site, options: str, lang: str, told: str) -> None:
+    laptop = site.laptop()
+    laptop.run("mount -t tmpfs -o size=64k tmpfs /tmp", check=True)
+    stamp(laptop)
+
+    done = set_up(laptop, options, lang)
+
+    assert done.status == ERROR
+    assert done.stderr.startswith(told)
+    assert done.stderr.count("\n") == 1
+    assert touched(laptop) == []
 
 
 def test_a_server_that_never_ends_its_answer_is_left(site: Site) -> None:
@@ -1118,15 +1192,16 @@ def test_killed_again_and_again_it_ends_where_an_undisturbed_run_ends(site: Site
     assert disturbed.run(f"find {PLACE} /etc /usr/local -name '*.setup'").stdout == ""
 
 
-def test_ctrl_c_at_a_question_leaves_no_key_behind(site: Site) -> None:
+@pytest.mark.parametrize(("key", "statuses"), [("\x03", {130, -2}), ("\x1c", {131, -3})])
+def test_an_interrupt_at_a_question_leaves_no_key_behind(site: Site, key: str, statuses: set[int]) -> None:
     laptop = site.laptop()
 
     with sit_down(laptop) as terminal:
         terminal.expect("Your logon")
-        terminal.press("\x03")
+        terminal.press(key)
         status = terminal.wait()
 
-    assert status in {130, -2}
+    assert status in statuses
     assert not laptop.exists(f"{PLACE}/register-key")
     assert laptop.run("ls -A /tmp").stdout == ""
 
@@ -1197,7 +1272,7 @@ def test_full_restore_is_asked_for_in_words(site: Site, options: str) -> None:
 
 def test_an_unattended_run_takes_the_logon_from_a_file_and_restores_to_its_own_folder(site: Site) -> None:
     laptop = site.laptop()
-    laptop.write("/root/logon", "cmartin\n")
+    laptop.write("/root/logon", b"\xef\xbb\xbfcmartin\r\n")
 
     done = set_up(laptop, "--logon-file /root/logon --unattended")
 
@@ -1514,6 +1589,26 @@ def test_a_run_that_was_killed_leaves_nothing_to_the_next(site: Site) -> None:
     assert laptop.run(f"ls /tmp; find / -xdev -name '*.setup'; ls {PLACE}/register-key").stdout == ""
 
 
+def test_killed_while_the_server_comes_back_nothing_is_called_verified_and_the_next_run_goes_on(
+    site: Site,
+) -> None:
+    laptop = site.laptop()
+    process = laptop.start(f"sh {SETUP} {GIVEN} --logon cmartin --unattended")
+    process.close()
+    while process.alive() and "comes back here" not in process.output():
+        time.sleep(0.002)
+    process.kill()
+    noted = receipt(laptop)
+
+    done = set_up(laptop, verify=True)
+
+    assert not [line for line in noted if line.startswith("verified")]
+    assert done.status == OK, done
+    assert "backups will work" in done.stdout
+    assert "verified dugong.univ-brest.fr cmartin" in receipt(laptop)
+    assert laptop.run(f"ls /tmp; ls {PLACE}/register-key").stdout == ""
+
+
 def test_what_another_setup_works_with_and_what_is_anothers_in_tmp_stays(site: Site) -> None:
     laptop = site.laptop()
     folders = "/tmp/bckpciuem.1.mine /tmp/bckpciuem.99999999.theirs"
@@ -1569,6 +1664,7 @@ def test_what_was_restored_is_nobody_elses_after_an_uninstall(site: Site) -> Non
     laptop.run(f"useradd --system --uid {uid} newsvc", check=True)
 
     assert done.status == OK, done
+    assert "ending what runs as bckpciuem" in done.stdout
     assert "for root alone" in done.stderr
     assert not backup.alive()
     assert laptop.run(["cat", restored], user="newsvc").status != 0

@@ -250,8 +250,8 @@ def test_a_reply_is_cut_at_64_kib(work: Path, sent: int, kept: int) -> None:
 
 @pytest.mark.parametrize(
     ("version", "old"),
-    [("3.1.3", True), ("3.2.7", True), ("v3.3.0", True), ("2.6.9", True), ("3.4.0", False), ("3.5.0", False),
-     ("3.10.1", False), ("4.0.0", False), ("openrsync 29", False)],
+    [("3.1.3", True), ("3.2.7", True), ("v3.3.0", True), ("3.3.0", True), ("2.6.9", True),
+     ("3.4.0", False), ("3.5.0", False), ("3.10.1", False), ("4.0.0", False), ("openrsync 29", False)],
 )  # fmt: skip
 def test_an_rsync_with_known_holes_is_told(work: Path, version: str, old: bool) -> None:
     done = shell(work, 'look_at_rsync "$1"', version)
@@ -549,6 +549,8 @@ WRONG = [
     ("--server dugong --share /home/../etc", "/home/../etc"),
     ("--server dugong --share /not/there", "/not/there"),
     ("--server dugong --share /tmp\t", "/tmp?"),
+    ("--server dugong --share /tmp\t", "tab"),
+    ("--server dugong --restore-dir /tmp\x7f", "/tmp?"),
     ("--server dugong --share /tmp//x", "/tmp//x"),
     ("--server dugong --share /home\nrestore=full", "--share"),
     ("--server dugong --restore-dir /not/there", "/not/there"),
@@ -571,6 +573,45 @@ def test_a_wrong_option_is_told_and_nothing_is_done(line: str, told: str, lang: 
     assert (done.returncode, done.stdout) == (USAGE, "")
     assert done.stderr.count("\n") == 1
     assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("/srv/data/", "/srv/data"), ("/srv//", "/srv"), ("/srv", "/srv"), ("/", "/"), ("//", "/")],
+)
+def test_a_folder_is_taken_as_tab_completes_it(work: Path, given: str, taken: str) -> None:
+    done = shell(work, 'option_with_value --share "$1"; printf "%s" "$SHARES"', given)
+
+    assert done.stdout == f"{taken}\n"
+
+
+@pytest.mark.parametrize("text", [b"cmartin\n", b"cmartin", b"cmartin\r\nx\r\n", b"\xef\xbb\xbfcmartin\r\n"])
+def test_a_file_with_the_logon_may_come_from_windows(work: Path, text: bytes) -> None:
+    (work / "logon").write_bytes(text)
+
+    assert shell(work, 'logon_in "$WORK/logon"').stdout == "cmartin"
+
+
+@pytest.mark.parametrize("tongue", ["en", "fr"])
+def test_what_cannot_be_written_is_told_in_words(work: Path, tongue: str) -> None:
+    refused = {"en": "/dev/full cannot be written", "fr": "Impossible d\u2019écrire /dev/full"}
+
+    done = shell(work, f"TONGUE={tongue}; RECEIPT=/dev/full; grep() {{ false; }}; remember x")
+
+    assert done.returncode == 1
+    assert refused[tongue] in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("stale", "left"), [("99999999", ""), ("123", "99999999")])
+def test_a_lock_that_a_quicker_run_has_taken_meanwhile_is_put_back(work: Path, stale: str, left: str) -> None:
+    lock = work / "lock"
+    lock.unlink(missing_ok=True)
+    lock.symlink_to("99999999")
+
+    shell(work, f'LOCK={lock}; drop_lock_of "$1"', stale)
+
+    assert [str(path.readlink()) for path in work.glob("lock*")] == [left] * bool(left)
 
 
 @pytest.mark.parametrize("line", ["--nonsense --lang fr", "--server --lang=fr --port", "--port x --lang fr"])
@@ -640,7 +681,8 @@ def test_the_version_is_told() -> None:
 
 
 def code_lines() -> list[str]:
-    return [line for line in TEXT.splitlines() if not line.lstrip().startswith("#")]
+    code = re.sub(r"<<END\n.*?^END$", "<<END", TEXT, flags=re.MULTILINE | re.DOTALL)  # what is only said
+    return [line for line in code.splitlines() if not line.lstrip().startswith("#")]
 
 
 BASHISMS = [r"^\s*local\b", r"\[\[ ", r"^\s*echo\b", r"\bfunction\s+\w+\s*\{", r"<<<", r"&>", r"[\s=]\$'",
@@ -674,7 +716,8 @@ WITHIN_DEEDS = {
     "add_linux_account", "add_mac_account", "apt_get", "ufw_rule", "no_ufw_rule", "firewalld_rule",
     "no_firewalld_rule", "clear_rest", "remove_linux_account",
 }  # fmt: skip
-OF_THE_RUN = {"tidy", "open_new_log", "take_lock"}  # what a run has for itself, and takes away again
+# What a run has for itself, and takes away again.
+OF_THE_RUN = {"tidy", "open_work", "open_new_log", "take_lock", "drop_lock_of"}
 CHANGING = (
     r"useradd|userdel|groupadd|groupdel|usermod|mkdir|rmdir|chown|chmod|mv|rm|apt_get|service"
     r"|systemctl .*(?:en|dis)able"

@@ -35,6 +35,7 @@ OS_RELEASE = {
     "microos": 'ID="opensuse-microos"\nID_LIKE="suse opensuse"\n',
     "slackware": "ID=slackware\n",
 }
+MOUNTS = "/dev/sda2 / btrfs HOW,relatime,errors=remount-ro 0 0\nproc /proc proc ro 0 0\n"
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Place:
         prelude = (
             f". {self.folder}/functions; defaults; WORK={self.folder}/work; PLACE={self.folder}/place\n"
             f"RECEIPT=$PLACE/receipt; OS_RELEASE={self.folder}/os-release; OSTREE={self.folder}/ostree\n"
+            f"MOUNTS={self.folder}/mounts; SSHD_DROP_IN={self.folder}/sshd_config.d/90-bckpciuem.conf\n"
             f"SYSTEMD={self.folder}/systemd; SUDOERS_MAIN={self.folder}/sudoers; VERIFY=no; SERVER=dugong\n"
         )
         return subprocess.run(
@@ -92,7 +94,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
         ("debian", "apt-get", "debian"), ("ubuntu", "apt-get", "debian"),
         ("a derivative", "apt-get", "debian"),
         ("fedora", "dnf", "redhat"), ("rocky", "dnf yum", "redhat"), ("centos 7", "yum", "redhat"),
-        ("tumbleweed", "zypper", "suse"), ("arch", "pacman", "arch"), ("manjaro", "pacman", "arch"),
+        ("tumbleweed", "zypper", "suse"), ("tumbleweed", "zypper transactional-update", "suse"),
+        ("arch", "pacman", "arch"), ("manjaro", "pacman", "arch"),
         ("nameless", "zypper", "suse"), ("debian with dnf", "dnf apt-get zypper", "debian"),
         ("slackware", "", "unknown"), ("nixos", "", "nixos"), ("steamos", "pacman", "immutable"),
         ("microos", "zypper transactional-update", "immutable"),
@@ -102,6 +105,7 @@ def test_a_system_is_known_by_what_it_is_like_and_by_its_package_manager(
     place: Place, name: str, managers: str, family: str
 ) -> None:
     (place.folder / "os-release").write_text(OS_RELEASE[name])
+    (place.folder / "mounts").write_text(MOUNTS.replace("HOW", "ro" if name == "microos" else "rw"))
     for manager in managers.split():
         place.shim(manager)
 
@@ -137,6 +141,24 @@ def test_nixos_gets_lines_for_its_configuration(place: Place, tongue: str) -> No
 
     assert done.returncode == UNSUPPORTED
     assert "users.users.bckpciuem" in done.stderr
+    assert "PasswordAuthentication = false" in done.stderr
+
+
+def test_the_wrapper_for_nixos_finds_bash_and_sudo_where_nixos_has_them(place: Place) -> None:
+    (place.folder / "os-release").write_text(OS_RELEASE["nixos"])
+    wrapper = SCRIPT.with_name("rsyncsend.sh")
+
+    told = place.run("check_system").stderr
+    changing = told[told.index("  sed -e") : told.index(" >", told.index("rsyncsend.sh >"))]
+    changed = subprocess.run(
+        ["sh", "-c", changing], cwd=wrapper.parent, capture_output=True, text=True, check=True
+    ).stdout  # fmt: skip
+
+    before, after = wrapper.read_text().splitlines(), changed.splitlines()
+    differing = [line for line, old in zip(after, before, strict=True) if line != old]
+    assert differing == [
+        "#!/run/current-system/sw/bin/bash -p", "PATH=/run/wrappers/bin:/run/current-system/sw/bin",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -172,18 +194,95 @@ def test_what_is_missing_is_installed_by_the_names_of_the_family(place: Place, n
     manager = INSTALLED[name][0].split()[0]
     place.shim(manager)
     place.shim("bash")
+    place.shim("chown")
 
     done = place.run("know_system; open_receipt() { :; }; get_tools")
 
     assert done.returncode == 0, done.stderr
     assert place.asked(manager) == INSTALLED[name]
-    assert [f"package {word}" for word in INSTALLED[name][0].split()[-4:]] == place.receipt[-4:]
+    packages = [line for line in place.receipt if line.startswith("package ")]
+    assert [f"package {word}" for word in INSTALLED[name][0].split()[-4:]] == packages[-4:]
+
+
+DROP_IN = "sshd_config.d/90-bckpciuem.conf"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_an_sshd_that_comes_for_the_backups_takes_no_passwords_and_another_is_left_as_it_is(
+    place: Place, there: bool
+) -> None:
+    (place.folder / "os-release").write_text(OS_RELEASE["fedora"])
+    place.shim("dnf", f"cat {place.folder}/{DROP_IN} >{place.folder}/seen")
+    place.shim("chown")
+    if there:
+        place.shim("sshd")
+
+    place.run("know_system; open_receipt() { :; }; get_tools")
+
+    seen = (place.folder / "seen").read_text().splitlines()
+    expected = [] if there else ["PasswordAuthentication no", "KbdInteractiveAuthentication no"]
+    assert [line for line in seen if not line.startswith("#")] == expected
+    assert (f"file {place.folder}/{DROP_IN}" in place.receipt) is not there
+
+
+def test_an_administrators_file_of_that_name_is_left_as_it_is(place: Place) -> None:
+    (place.folder / "os-release").write_text(OS_RELEASE["fedora"])
+    (place.folder / DROP_IN).parent.mkdir()
+    (place.folder / DROP_IN).write_text("PasswordAuthentication yes\n")
+    place.shim("dnf")
+    place.shim("chown")
+
+    place.run("know_system; open_receipt() { :; }; get_tools")
+
+    assert (place.folder / DROP_IN).read_text() == "PasswordAuthentication yes\n"
+    assert f"file {place.folder}/{DROP_IN}" not in place.receipt
+
+
+@pytest.mark.parametrize(("goes_on", "left"), [(True, True), (False, False)])
+def test_an_sshd_that_came_for_the_backups_is_switched_off_and_takes_no_passwords_where_it_goes_on(
+    place: Place, goes_on: bool, left: bool
+) -> None:
+    drop_in = place.folder / DROP_IN
+    drop_in.parent.mkdir()
+    drop_in.touch()
+    (place.folder / "systemd").mkdir()
+    (place.folder / "place/receipt").write_text(f"file {drop_in}\n")
+    place.shim("sshd")
+    off = "" if goes_on else f"case $* in *disable*) touch {place.folder}/off;; esac"
+    units = "case $1 in is-enabled) exit 1;; list-unit-files) echo ssh.service enabled;; esac"
+    place.shim("systemctl", f"{off}\n{units}")
+    place.shim("ssh-keyscan", f"[ -e {place.folder}/off ] || echo 127.0.0.1 ssh-ed25519 AAAA")
+
+    place.run("start_sshd")
+    remembered = place.receipt
+    done = place.run(f"undo enabled ssh.service; undo file {drop_in}; undo folder {drop_in.parent}")
+
+    assert remembered == [f"file {drop_in}", "enabled ssh.service"]
+    assert drop_in.exists() is left
+    assert drop_in.parent.exists()
+    assert ("still runs" in done.stdout) is left
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [("@includedir /etc/sudoers.d", True), ("#includedir /etc/sudoers.d/", True),
+     ("@includedir sudoers.d", True), ("@includedir /private/etc/sudoers.d", True),
+     ("# includedir /etc/sudoers.d", False), ("@includedir /etc/other.d", False), ("", False)],
+)  # fmt: skip
+def test_whether_sudo_reads_our_file_is_judged_as_sudo_does(place: Place, line: str, read: bool) -> None:
+    (place.folder / "sudoers").write_text(f"root ALL=(ALL) ALL\n{line}\n")
+    place.shim("visudo")
+
+    done = place.run("put_file() { :; }; allow_helper")
+
+    assert done.returncode == (0 if read else 7)
 
 
 def test_where_selinux_enforces_its_tools_are_installed_too(place: Place) -> None:
     (place.folder / "os-release").write_text(OS_RELEASE["fedora"])
     place.shim("dnf")
     place.shim("getenforce", "echo Enforcing")
+    place.shim("chown")
 
     place.run("know_system; open_receipt() { :; }; get_tools")
 
@@ -241,6 +340,33 @@ def test_sshd_is_started_by_the_unit_that_the_system_has(
     assert f"systemctl --quiet enable --now {started}" in place.asked("systemctl")
     assert place.receipt == ([] if enabled else [f"enabled {started}"])
     assert done.stdout.endswith("yes")
+
+
+def test_ubuntus_socket_is_switched_off_with_what_it_has_started(place: Place) -> None:
+    place.shim("systemctl")
+
+    place.run("undo enabled ssh.socket")
+
+    assert place.asked("systemctl") == ["systemctl --quiet disable --now ssh.socket ssh.service"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "password", "told"),
+    [(True, "yes", True), (True, "no", False), (False, "yes", False)],
+)  # fmt: skip
+def test_an_sshd_of_ours_that_takes_passwords_all_the_same_is_told(
+    place: Place, ours: bool, password: str, told: bool
+) -> None:
+    """As before OpenSSH 8.2, which has no Include."""
+    drop_in = place.folder / DROP_IN
+    drop_in.parent.mkdir()
+    drop_in.touch()
+    (place.folder / "place/receipt").write_text(f"file {drop_in}\n" if ours else "")
+    (place.folder / "work/sshd").write_text(f"passwordauthentication {password}\n")
+
+    done = place.run("look_at_passwords")
+
+    assert ("by password from the network" in done.stderr) is told
 
 
 UFW = "Status: active\n\nTo                         Action      From\n--                         ------\n"
@@ -424,6 +550,13 @@ def test_a_number_of_a_person_is_not_taken(place: Place, uid: int, gid: int, tak
     place.shim("id", "echo bckpciuem")
 
     assert place.run("judge_account").returncode == (0 if taken else 1)
+
+
+def test_where_login_defs_is_silent_people_begin_at_1000(place: Place) -> None:
+    (place.folder / "bin/sed").unlink()
+    place.shim("sed")
+
+    assert place.run("first_of_people UID_MIN").stdout == "1000"
 
 
 def test_a_group_of_a_directory_is_not_taken(place: Place) -> None:
