@@ -257,7 +257,7 @@ def test_a_host_with_a_blank_in_its_name_is_forgotten_as_it_is_advised(site, typ
     assert words == ["reconcile", "--forget", "my host"]
 
     name = words[-1] if typed == "advised" else typed
-    done = site.run("reconcile", "--forget", name, "--yes", "my host")
+    done = site.run("reconcile", "--forget", name, "--yes", name)
 
     assert done.returncode == 0, done
     assert site.run("reconcile").returncode == 0

@@ -293,3 +293,42 @@ def test_a_first_key_that_would_be_good_for_nothing_is_a_usage_error(bound, caps
 def test_a_backuppc_that_is_roots_or_not_there_is_told(folder):
     with pytest.raises(Misconfigured, match="config_dir"):
         owner_of(folder)
+
+
+class Step:
+    """A step of `init` that is to be done."""
+
+    def __init__(self, what, problem=None):
+        self.what, self.problem, self.made = what, problem, False
+
+    def missing(self):
+        return "it is not there"
+
+    def make(self):
+        if self.problem:
+            raise self.problem
+        self.made = True
+
+
+class Gone(io.StringIO):
+    """A terminal that went away."""
+
+    def write(self, text):
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("out", [Gone(), io.StringIO()], ids=["nobody watches", "a step fails"])
+def test_what_init_has_done_is_logged_whatever_ends_it(mocker, tmp_path, out):
+    (tmp_path / "c").touch()
+    steps = [Step("the first"), Step("the second", CouldNotRegister(detail="full"))]
+    mocker.patch.object(init.os, "geteuid", return_value=0)
+    mocker.patch.object(init, "_plan")
+    mocker.patch.object(init, "_steps", return_value=steps)
+    log = mocker.patch.object(init, "write_log")
+    options = admin.verb_parser("init", init).parse_args([])
+
+    with pytest.raises((CouldNotRegister, BrokenPipeError)):
+        init.run_alone(Start(tmp_path / "c", "jdoe", out, io.StringIO()), options)
+
+    assert steps[0].made
+    assert log.call_args.args[0].detail == "by jdoe the first"

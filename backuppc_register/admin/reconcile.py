@@ -79,7 +79,7 @@ def _forget(context: Context, host: str, site: Site, options: argparse.Namespace
     context.say("Where backups are missing, mount their disk first: they would be the next person's to read.")
     if options.dry_run:
         return 0
-    if not context.confirmed(host, options.yes):
+    if not context.confirmed(host, None if options.yes is None else _as_keyed(options.yes)):
         context.say("That is not its name: nothing was changed.")
         return 1
     reconciliation.forget(host, site, change=True)

@@ -37,30 +37,34 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     if not known and not text:
         return 2
     plan = _plan(path, text, options)
-    done = [step.what for step in _steps(plan) if _carried_out(step, start, dry_run=options.dry_run)]
+    done: list[str] = []
+    try:
+        for step in _steps(plan):
+            _carry_out(step, start, done, dry_run=options.dry_run)
+    finally:  # who watches may be gone, and a step may have failed: what was done is logged
+        if done and not options.dry_run:
+            detail = f"by {start.administrator} {'; '.join(done)}"
+            write_log(journal.Entry("", "init", "notice", detail=detail), plan.settings.syslog)
     for line in _not_taken(plan, done):
         start.say(line)
     if options.dry_run:
         start.say("Nothing was changed.")
         return 0
-    if done:
-        detail = f"by {start.administrator} {'; '.join(done)}"
-        write_log(journal.Entry("", "init", "notice", detail=detail), plan.settings.syslog)
     for line in _next(plan, done):
         start.say(line)
     return 0
 
 
-def _carried_out(step: Step, start: Start, *, dry_run: bool) -> bool:
-    """Do one step where it is needed and say so; tell whether it was, or would be."""
+def _carry_out(step: Step, start: Start, done: list[str], *, dry_run: bool) -> None:
+    """Do one step where it is needed, note it as *done*, or as what would be, and say so."""
     missing = step.missing()
     if not missing:
         start.say(f"  as it should be  {step.what}")
-        return False
+        return
     if not dry_run:
         step.make()
+    done.append(step.what)
     start.say(f"  {'would be done  ' if dry_run else 'done           '}  {step.what} ({missing})")
-    return True
 
 
 def _plan(path: Path, text: str, options: argparse.Namespace) -> Plan:
