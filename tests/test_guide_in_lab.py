@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ HERE = {
     # There is no systemd here: `init` has made cron's file, and nobody runs it.
     r"(backuppc-register-admin diagnose)$": r"\1 --only configuration --only hosts-file",
     r"/var/lib/prometheus/node-exporter/": "/root/",
+    r"dormeur_20261126": f"dormeur_{datetime.now(UTC):%Y%m%d}",
 }
 
 
@@ -116,6 +118,7 @@ def test_the_guide_can_be_followed_from_its_first_command_to_its_last(story: Sto
     leave_and_come_back(story)
     lose_a_line(story)
     change_hands(story)
+    logon_again(story)
     several_keys(story)
     diagnose(story)
 
@@ -223,6 +226,15 @@ def change_hands(story: Story) -> None:
     (command,) = story.on_the_laptop("A laptop changes hands")
     status, shown = story.set_up("adupont", command.removeprefix("sudo sh setup.sh "))
     assert (status, "backups will work" in shown) == (0, True), shown
+
+
+def logon_again(story: Story) -> None:
+    archive = re.findall(r"^(dormeur_[0-9]{8})\s", story.dugong.hosts(), re.MULTILINE)[0]
+
+    story.follow("A logon that was given out again", typed=archive)
+
+    assert story.dugong.owner_of(archive) == "backuppc"
+    assert story.dugong.owner_of("dormeur") == "adupont"
 
 
 def several_keys(story: Story) -> None:
