@@ -468,6 +468,12 @@ class TestHandedBack:
         assert kinds(transferred.reconcile()) == [("closed", "dormeur"), ("restored", "dormeur_20261101")]
         assert b"dormeur\t0\tbackuppc\n" in transferred.hosts.read_bytes()
 
+    def test_who_has_no_archived_backups_had_no_such_page_and_it_is_closed(self, transferred: Server) -> None:
+        transferred.write(b"dormeur 0 friend\n", *LINES[1:])
+
+        assert kinds(transferred.reconcile()) == [("closed", "dormeur"), ("restored", "dormeur_20261101")]
+        assert b"dormeur\t0\tbackuppc\n" in transferred.hosts.read_bytes()
+
     def test_another_user_and_a_helper_are_an_administrators_word(self, transferred: Server) -> None:
         for line in (b"dormeur 0 bdurand\n", b"dormeur 0 bdurand cmartin\n"):
             transferred.write(line, *LINES[1:], ARCHIVE)
