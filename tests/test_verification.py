@@ -865,6 +865,15 @@ def test_a_backup_that_would_save_nothing_is_no_success(server, options):
     assert server.machine.done == []
 
 
+@pytest.mark.parametrize("name", [b"sirene.univ-brest.fr", b"-oProxyCommand=id", b"bckpciuem@dormeur"])
+def test_a_backup_that_would_go_to_another_name_than_was_looked_at_is_no_success(server, mocker, name):
+    elsewhere = Transfer("/home", (name, b"rsync", b"--server", LETTERS.encode()), b"/home/")
+    mocker.patch.object(server, "plan", return_value=Plan(server.settings.ssh_args, (elsewhere,)))
+
+    assert refused(server, MINE) == "elsewhere"
+    assert server.machine.done == []
+
+
 @pytest.mark.parametrize(
     ("listed", "step"),
     [
