@@ -897,6 +897,7 @@ ours_alone() {
 }
 
 tidy() {
+    trap '' INT QUIT PIPE TERM HUP      # a second one, a closed window's after Ctrl-C, would end it half-way
     rm -rf -- "$WORK"
     if [ "$LOCKED" = yes ]; then
         rm -f -- "$PLACE/register-key" "$LOCK"

@@ -1202,6 +1202,8 @@ def test_an_interrupt_at_a_question_leaves_no_key_behind(site: Site, key: str, s
         status = terminal.wait()
 
     assert status in statuses
+    # What holds the terminal may be gone before the setup is.
+    laptop.wait_for(lambda: laptop.run("pgrep -f setup[.]sh").stdout == "", "the end of the setup")
     assert not laptop.exists(f"{PLACE}/register-key")
     assert laptop.run("ls -A /tmp").stdout == ""
 
