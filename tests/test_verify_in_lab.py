@@ -498,7 +498,7 @@ def all_slow(site):
 
 def test_where_everything_is_slow_at_once_a_verify_is_answered_within_30_seconds(site):
     laptop = site.laptop("flet", 45)
-    with all_slow(site), dripping(laptop, 0, 200, 0.15) as relay:
+    with all_slow(site), dripping(laptop, 0, 200, 0.05) as relay:
         process = laptop.start(VERIFY)
         site.dugong.wait_for(lambda: "--register-key" in site.dugong.run("ps -eo args").stdout, "it")
         started = time.monotonic()
