@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from lab import Lab, NotGiven, System, available, unpack
+from laptops import Site
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,6 +21,13 @@ def lab() -> Iterator[Lab]:
     """Give a lab of the test's own, with no hosts yet."""
     with Lab() as lab:
         yield lab
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """Give the server of the stories of laptops, and laptops one after the other."""
+    with Lab() as lab:
+        yield Site(lab)
 
 
 @pytest.fixture(scope="module")
