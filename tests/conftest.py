@@ -9,7 +9,11 @@ from laptops import Site
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked `lab` where the machine cannot hold one, and say why."""
+    """Put first what takes long; skip what is marked `lab` where the machine cannot hold one, and say why.
+
+    Each file is run in one process: the short ones fill what is left of the time.
+    """
+    items.sort(key=lambda item: (not item.get_closest_marker("long"), not item.get_closest_marker("lab")))
     in_lab = [item for item in items if item.get_closest_marker("lab")]
     if in_lab and (reason := available()):
         for item in in_lab:

@@ -4,7 +4,6 @@ import itertools
 import re
 from pathlib import Path
 
-import pytest
 from lab import Lab, Laptop, Result, Server, Terminal
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -107,16 +106,3 @@ def without_accounts_files(laptop: Laptop) -> dict[str, str]:
     """
     own = re.compile(rf"{ACCOUNTS_FILES}|/etc/\.pwd\.lock|/etc|/etc/ssh/.*")
     return {path: what for path, what in contents(laptop).items() if not own.fullmatch(path)}
-
-
-@pytest.fixture(scope="module")
-def registered(site: Site) -> Laptop:
-    """A laptop with a folder for restored files that is a person's own, beside the usual one."""
-    laptop = site.laptop()
-    laptop.run("install -d -o cmartin -g cmartin /home/cmartin/restored", check=True)
-    done = set_up(laptop, "--logon cmartin --unattended --restore-dir /home/cmartin/restored")
-    assert done.status == OK
-    config = laptop.read("/etc/bckpciuem.conf") + f"restore-dir={PLACE}-restore\n"
-    laptop.write("/etc/bckpciuem.conf", config)
-    laptop.run(f"install -d -m 770 -g bckpciuem {PLACE}-restore", check=True)
-    return laptop

@@ -26,7 +26,7 @@ from laptops import (
     without_accounts_files,
 )
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 # The server of before `check` and `error:`, as the original describes its replies.
 ORIGINAL_SERVER = """#!/bin/sh

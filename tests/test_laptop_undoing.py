@@ -18,7 +18,7 @@ from laptops import (
     without_accounts_files,
 )
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 
 def test_uninstalled_the_laptop_is_as_before_and_can_register_again(site: Site) -> None:

@@ -4,9 +4,22 @@ import shlex
 
 import pytest
 from lab import Laptop, Result
-from laptops import PLACE, Site, contents, set_up
+from laptops import OK, PLACE, Site, contents, set_up
 
 pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def registered(site: Site) -> Laptop:
+    """A laptop with a folder for restored files that is a person's own, beside the usual one."""
+    laptop = site.laptop()
+    laptop.run("install -d -o cmartin -g cmartin /home/cmartin/restored", check=True)
+    done = set_up(laptop, "--logon cmartin --unattended --restore-dir /home/cmartin/restored")
+    assert done.status == OK
+    config = laptop.read("/etc/bckpciuem.conf") + f"restore-dir={PLACE}-restore\n"
+    laptop.write("/etc/bckpciuem.conf", config)
+    laptop.run(f"install -d -m 770 -g bckpciuem {PLACE}-restore", check=True)
+    return laptop
 
 
 def rsync(site: Site, laptop: Laptop, words: str) -> Result:

@@ -11,7 +11,7 @@ from lab.backuppc import TOP_DIR
 from lab.parts import LabError
 from test_verify_in_lab import STATE, Site, changed, outcome, words
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 PL = "/etc/backuppc/pollux.pl"
 
