@@ -45,6 +45,7 @@ packages_for_test() {
     cat <<'LIST'
 python3-venv                the two Python environments
 ca-certificates             pip's connections
+git                         what README's installation begins with
 shellcheck                  the shell files are checked
 mmdebstrap                  makes a laptop's Debian 13, from the mirror that apt uses here
 LIST
