@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from backuppc_register import config
-from backuppc_register.backuppc import closed_config, hosts
+from backuppc_register.backuppc import closed_config, host_config, hosts
 from backuppc_register.rules.consistency import contradictions
 from backuppc_register.rules.contradiction import Contradiction, Sight
 from backuppc_register.state.former_owners import FormerOwners
@@ -99,6 +99,48 @@ def test_one_of_several_lines_is_somebody_elses(server: Server) -> None:
     server.lines += b"dormeur 0 adupont\n"
 
     assert only(server.told(), "dormeur", "adupont")
+
+
+def archived(server: Server) -> str:
+    """Record an archive of cmartin's earlier backups of dormeur, without a line yet; give its name."""
+    name, digest = "dormeur_20261121", host_config.digest(closed_config.text("dormeur_20261121"))
+    dormeur = server.folders.record("dormeur")
+    assert dormeur is not None
+    archive = replace(dormeur, host=name, config=digest, retired=YESTERDAY, archive_of="dormeur")
+    server.folders.put_record(archive)
+    server.back_up("dormeur")
+    return name
+
+
+def test_an_archive_that_lost_its_line_is_nothing_that_a_machine_could_mend(server: Server) -> None:
+    name = archived(server)
+    server.back_up(name)
+
+    (found,) = server.found()
+
+    assert (found.host, found.person) == (name, "cmartin")
+    assert "no line; BackupPC deletes" in found.what
+    assert found.advice == f"add the line by hand: {name} 0 cmartin"
+
+
+def test_the_archive_of_a_transfer_that_was_never_finished_is_told_with_both_ways_out(server: Server) -> None:
+    name = archived(server)
+
+    (found,) = server.found()
+
+    assert found.what.startswith("a transfer that was never finished")
+    assert f"purge {name}, or transfer dormeur again" in found.advice
+
+
+def test_an_archive_that_was_opened_again_is_closed_by_retiring_and_never_resumed(server: Server) -> None:
+    name = archived(server)
+    server.lines += f"{name}\t0\tcmartin\n".encode()
+    server.pl(name).write_text("1;\n")
+
+    (found,) = server.found()
+
+    assert f"{name}.pl is not the one that stops backups" in found.what
+    assert found.advice.endswith(f"retire {name}")
 
 
 def test_a_record_and_backups_without_a_line_are_about_to_be_deleted(server: Server) -> None:
