@@ -93,9 +93,7 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
         return registration.serve(call.asked, connection.peer, site, deadline)
 
 
-def _verify(
-    asked: request.Request, peer: request.Address, site: "Site", deadline: Deadline
-) -> reply.Success:
+def _verify(asked: request.Request, peer: request.Address, site: "Site", deadline: Deadline) -> reply.Success:
     """Answer ``verify``, the only request that says something on standard input."""
     from backuppc_register.backuppc import effective_config
     from backuppc_register.backuppc.daemon import Daemon

@@ -170,7 +170,7 @@ def test_without_a_log_file_the_journal_is_asked(tmp_path, mocker):
     mocker.patch.object(log, "LOGS", (tmp_path, "backuppc-register.log*"))
     mocker.patch.object(log, "_PATH", f"{tmp_path}:/usr/bin:/bin")
     tool = tmp_path / "journalctl"
-    tool.write_text(f"#!/bin/sh\necho \"$@\" >{tmp_path}/asked\ncat {tmp_path}/says\n")
+    tool.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/asked\ncat {tmp_path}/says\n')
     tool.chmod(0o755)
     (tmp_path / "says").write_text(row(1, request="7"))
 

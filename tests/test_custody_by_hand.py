@@ -15,7 +15,7 @@ from backuppc_register.rules import purge, retirement, transfer
 from backuppc_register.rules.custody import Refused
 from backuppc_register.state.ledger import Ledger
 
-MADE = b"# by hand\n$Conf{XferMethod} = 'smb'; $Conf{SmbSharePasswd} = 'cmartin\'s';\n1;\n"
+MADE = b"# by hand\n$Conf{XferMethod} = 'smb'; $Conf{SmbSharePasswd} = 'cmartin's';\n1;\n"
 LINE = "dormeur 0 cmartin friend  # room 12"
 
 

@@ -191,5 +191,3 @@ def test_the_statuses_of_the_administrators_program_are_told_alike_everywhere(ca
     admin.parser().print_help()
     assert "Exit status: 0 done, 1 no or findings, 2 usage." in capsys.readouterr().out
     assert list(told) == re.findall(r"^\.B ([0-9])$", manual, re.MULTILINE) == ["0", "1", "2"]
-
-

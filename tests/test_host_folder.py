@@ -33,9 +33,7 @@ DORMEUR = Record(
     registered="2026-11-22T20:30:00+00:00",
     config="9f" * 32,
 )
-KEY, OTHER_KEY = (
-    HostKey("ssh-ed25519", f"AAAAC3NzaC1lZDI1NTE5AAAAI{letter * 43}") for letter in ("A", "E")
-)
+KEY, OTHER_KEY = (HostKey("ssh-ed25519", f"AAAAC3NzaC1lZDI1NTE5AAAAI{letter * 43}") for letter in ("A", "E"))
 PARTS = {"key", "key.pub", "known_hosts", "ssh_config", "record.json"}
 NO_HOST = ["", ".", "..", "../x", ".new", "-x", "a/b", "DORMEUR", "a b", "d\u00f6rmeur", "a\n", "a\0"]
 

@@ -27,8 +27,7 @@ SUBSTITUTES = {
     r"editor (\S+)": r"""sed -i 's|^servers = .*|servers = ["ldap://127.0.0.1"]|' \1""",
     # No host of the lab has a systemd: what runs there is started again by the test.
     r"systemctl restart rsyslog": "true",
-    r"systemctl enable --now (\S+)-reconcile.timer .*":
-        r"sed -n 's/^ExecStart=//p' /etc/systemd/system/\1-reconcile.service | su backuppc -s /bin/sh",
+    r"systemctl enable --now (\S+)-reconcile.timer .*": r"sed -n 's/^ExecStart=//p' /etc/systemd/system/\1-reconcile.service | su backuppc -s /bin/sh",
 }
 # What the server's own diagnosis may still say, and why.
 LACKING = {

@@ -77,9 +77,7 @@ def test_the_originals_own_command_line_registers_with_its_standard_input_open(s
 
     assert reply[0] == "success"
     words = dict(line.split(": ", 1) for line in reply[1:])
-    assert re.fullmatch(
-        r"ssh-ed25519 [A-Za-z0-9+/=]+ backuppc server to client mimosa ssh key", words["key"]
-    )
+    assert re.fullmatch(r"ssh-ed25519 [A-Za-z0-9+/=]+ backuppc server to client mimosa ssh key", words["key"])
     assert words["url"] == "https://dugong.univ-brest.fr/backuppc/index.cgi?host=mimosa"
     assert site.dugong.owner_of("mimosa") == "cmartin"
     assert "Status_idle" in site.dugong.message("status host(mimosa)")

@@ -75,12 +75,10 @@ def test_arguments_on_the_command_line_get_the_same_checks(room: Room) -> None:
 def test_a_charset_may_follow_the_short_options(room: Room) -> None:
     outcome = room.helper(FULL + " --iconv=iso-8859-15", backup_list(room))
 
-    assert outcome.executed == room.backup_argv(
-        "-lHogDtprcxe.iLsfxC", "--iconv=iso-8859-15", *BACKUP_OPTIONS
-    )
+    assert outcome.executed == room.backup_argv("-lHogDtprcxe.iLsfxC", "--iconv=iso-8859-15", *BACKUP_OPTIONS)
 
 
-@pytest.mark.parametrize("name", ["deux mots", "été", "it's \"x\" $HOME", "-dash", "a*b", "a\\b", "\udce9"])
+@pytest.mark.parametrize("name", ["deux mots", "été", 'it\'s "x" $HOME', "-dash", "a*b", "a\\b", "\udce9"])
 def test_a_folder_may_have_any_printable_name(room: Room, name: str) -> None:
     (room.share / name).mkdir()
 

@@ -290,9 +290,7 @@ class RealRoom(Room):
         usual = ["--bpc-top-dir", str(self.top), "--bpc-host-name", "dormeur", "--bpc-share-name", "/home",
                  "--bpc-bkup-comp", "3", "--bpc-log-level", "1", "--bpc-attrib-new",
                  "-e", str(self.folder / "ssh")]  # fmt: skip
-        return subprocess.run(
-            [RSYNC_BPC, *usual, *arguments], capture_output=True, check=False, timeout=60
-        )
+        return subprocess.run([RSYNC_BPC, *usual, *arguments], capture_output=True, check=False, timeout=60)
 
     def backup(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         return self.bpc(
@@ -310,7 +308,7 @@ class RealRoom(Room):
         )  # fmt: skip
 
 
-NAMES = ["rapport 2024.txt", "été à la mer", "it's \"quoted\" $HOME", "-dash", "a*b?[c]", "deux\nlignes"]
+NAMES = ["rapport 2024.txt", "été à la mer", 'it\'s "quoted" $HOME', "-dash", "a*b?[c]", "deux\nlignes"]
 
 
 def test_rsync_bpc_backs_up_and_restores_through_the_wrapper(tmp_path: Path) -> None:

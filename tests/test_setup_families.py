@@ -295,7 +295,7 @@ def test_where_selinux_enforces_its_tools_are_installed_too(place: Place) -> Non
 def test_selinux_is_told_what_the_key_is_and_only_once(place: Place) -> None:
     place.shim("getenforce", "echo Enforcing")
     known = f"{place.folder}/known"
-    place.shim("semanage", f"case $2 in -l) cat {known};; -a) echo \"$5\" >{known};; esac")
+    place.shim("semanage", f'case $2 in -l) cat {known};; -a) echo "$5" >{known};; esac')
     place.shim("restorecon", f"case $1 in -RFnv) [ -e {place.folder}/done ] || echo Would relabel;; "
                f"*) touch {place.folder}/done; esac")  # fmt: skip
     (place.folder / "known").touch()

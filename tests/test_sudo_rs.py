@@ -118,7 +118,7 @@ def test_the_doctor_finds_nothing_and_a_second_run_changes_nothing(site: tuple[S
 
 
 def test_an_sshd_that_shuts_out_who_looks_too_often_is_no_sshd_that_is_down(
-    site: tuple[Server, Laptop]
+    site: tuple[Server, Laptop],
 ) -> None:
     _, laptop = site
     laptop.wait_for(lambda: not laptop.run("ssh-keyscan -T 3 127.0.0.1").stdout, "being shut out")

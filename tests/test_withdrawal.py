@@ -190,9 +190,7 @@ def test_a_host_is_taken_from_everybody_and_not_backed_up_until_it_is_transferre
 
 
 def test_killed_anywhere_nobody_registers_a_host_that_is_taken_from_them(tmp_path):
-    for site in kill_everywhere(
-        tmp_path, Site, lambda site: withdrawal.withdraw("dormeur", site.custody())
-    ):
+    for site in kill_everywhere(tmp_path, Site, lambda site: withdrawal.withdraw("dormeur", site.custody())):
         site.people = People(NEWCOMER)
         with pytest.raises(OtherOwner):
             site.ask()

@@ -39,7 +39,7 @@ STUBS = {
     "rsync": RECORDER,
     "setpriv": RECORDER,
     "sudo": RECORDER,
-    "id": '#!/bin/sh\n'
+    "id": "#!/bin/sh\n"
     f'case $2 in bckpciuem) echo {ACCOUNT_ID} ;; 1234) echo 1235 ;; *) exec /usr/bin/id "$@" ;; esac\n',
     "logger": "#!/bin/sh\ncat\nprintf '%s\\n' \"$*\" >>FOLDER/log\n",
 }

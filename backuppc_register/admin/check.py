@@ -50,9 +50,7 @@ class Steps:
 
     done: list[Step] = field(default_factory=list)
 
-    def take(
-        self, question: tuple[str, str, str], do: Callable[[], T], told: Callable[[T], str] = str
-    ) -> T:
+    def take(self, question: tuple[str, str, str], do: Callable[[], T], told: Callable[[T], str] = str) -> T:
         """Do one step, *question* being its name, what is asked and of whom; note how it went.
 
         Raises what *do* raises.
