@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backuppc_register import config, journal, reply, request
-from backuppc_register.account import WrongAccount, become_owner
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import Internal, Misconfigured, RegisterError
+from backuppc_register.system.account import WrongAccount, become_owner
+from backuppc_register.system.deadline import Deadline
 
 if TYPE_CHECKING:
     from backuppc_register.rules.site import Directory, Resolver, Site

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register.account import WrongAccount, become_owner
 from backuppc_register.errors import Misconfigured
+from backuppc_register.system.account import WrongAccount, become_owner
 
 NOBODY = 65534
 NO_ONES = 54321  # a uid without an account

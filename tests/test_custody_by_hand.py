@@ -8,12 +8,12 @@ import pytest
 from test_custody import ADUPONT, ARCHIVE, NOW, ROW, Jobs, Site, kill_everywhere
 from test_registration import HEADER, Server
 
-from backuppc_register import files
 from backuppc_register.backuppc import closed_config
 from backuppc_register.errors import OtherOwner
 from backuppc_register.rules import purge, retirement, transfer
 from backuppc_register.rules.custody import Refused
 from backuppc_register.state.ledger import Ledger
+from backuppc_register.system import atomic_files
 
 MADE = b"# by hand\n$Conf{XferMethod} = 'smb'; $Conf{SmbSharePasswd} = 'cmartin's';\n1;\n"
 LINE = "dormeur 0 cmartin friend  # room 12"
@@ -87,7 +87,11 @@ def test_the_file_of_another_owner_comes_back_with_its_mode_and_its_lists(site):
     closed = site.pl.stat()
     retirement.resume("dormeur", site.custody())
 
-    assert files.ownership(closed) == files.ownership(site.pl.stat()) == files.ownership(before)
+    assert (
+        atomic_files.ownership(closed)
+        == atomic_files.ownership(site.pl.stat())
+        == atomic_files.ownership(before)
+    )
 
 
 def test_its_owner_who_registers_resumes_it_and_takes_it_over_with_its_settings(site):

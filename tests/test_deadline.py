@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from backuppc_register.deadline import Deadline
+from backuppc_register.system.deadline import Deadline
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from advice import useless
 from pytest_mock import MockerFixture
 from services.slapd import Slapd
 
-from backuppc_register import config, programs
+from backuppc_register import config
 from backuppc_register.admin import diagnose, server
 from backuppc_register.admin.context import Start
 from backuppc_register.backuppc import hosts, main_config
@@ -41,6 +41,7 @@ from backuppc_register.rules.diagnosis.finding import (
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
+from backuppc_register.system import processes
 
 HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
 
@@ -579,7 +580,7 @@ def test_a_clock_that_nothing_keeps_right(
 
 
 def test_a_systemd_that_is_not_there_says_nothing_about_the_clock(mocker: MockerFixture) -> None:
-    mocker.patch.object(programs, "run", side_effect=FileNotFoundError)
+    mocker.patch.object(processes, "run", side_effect=FileNotFoundError)
 
     assert ours._synchronized() == ""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register import files
+from backuppc_register.system import atomic_files
 
 CHECKOUT = Path(__file__).parent.parent
 OLD = b"host dhcp user moreUsers\nlab1 0 adupont\n"
@@ -65,7 +65,7 @@ def in_child(work):
 def test_the_mode_is_the_one_that_was_asked_for_whatever_the_umask(hosts, mode, umask):
     before = os.umask(umask)
     try:
-        files.write(hosts, NEW, mode)
+        atomic_files.write(hosts, NEW, mode)
     finally:
         os.umask(before)
 
@@ -78,11 +78,11 @@ def test_owner_group_and_mode_are_kept(hosts):
     if IS_ROOT:
         os.chown(hosts, NOBODY, 1)
     hosts.chmod(0o604)
-    kept = files.ownership(hosts.stat())
+    kept = atomic_files.ownership(hosts.stat())
 
-    files.write(hosts, NEW, kept)
+    atomic_files.write(hosts, NEW, kept)
 
-    assert files.ownership(hosts.stat()) == kept
+    assert atomic_files.ownership(hosts.stat()) == kept
     assert hosts.read_bytes() == NEW
 
 
@@ -96,9 +96,12 @@ def test_an_owner_who_cannot_be_kept_is_a_failure_that_changes_nothing(folder, h
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
-        for keep in (files.Ownership(0, os.getgid(), 0o640), files.Ownership(os.getuid(), 0, 0o640)):
+        for keep in (
+            atomic_files.Ownership(0, os.getgid(), 0o640),
+            atomic_files.Ownership(os.getuid(), 0, 0o640),
+        ):
             with pytest.raises(PermissionError):
-                files.write(hosts, NEW, keep)
+                atomic_files.write(hosts, NEW, keep)
 
     assert in_child(work) == 0
     assert hosts.read_bytes() == OLD
@@ -117,19 +120,19 @@ def acl(*, user, mask, group=4):
 
 def test_who_else_may_read_by_an_access_control_list_may_still_and_nobody_gets_the_groups_bits(hosts):
     os.setxattr(hosts, ACL, acl(user=6, mask=6))
-    kept = files.ownership(hosts.stat())
+    kept = atomic_files.ownership(hosts.stat())
 
-    files.write(hosts, NEW, kept)
+    atomic_files.write(hosts, NEW, kept)
 
     assert hosts.read_bytes() == NEW
     assert os.getxattr(hosts, ACL) == acl(user=6, mask=6)
-    assert files.ownership(hosts.stat()) == kept
+    assert atomic_files.ownership(hosts.stat()) == kept
 
 
 def test_a_list_that_the_folder_gives_to_new_files_is_not_put_on_one_that_had_none(folder, hosts):
     os.setxattr(folder, DEFAULT_ACL, acl(user=7, mask=7))
 
-    files.write(hosts, NEW, files.ownership(hosts.stat()))
+    atomic_files.write(hosts, NEW, atomic_files.ownership(hosts.stat()))
 
     assert ACL not in os.listxattr(hosts)
     assert stat.S_IMODE(hosts.stat().st_mode) == 0o640
@@ -140,16 +143,16 @@ def test_a_list_that_cannot_be_kept_is_a_failure_that_changes_nothing(folder, ho
     mocker.patch("os.setxattr", side_effect=OSError(28, "No space left on device"))
 
     with pytest.raises(OSError, match="No space"):
-        files.write(hosts, NEW, files.ownership(hosts.stat()))
+        atomic_files.write(hosts, NEW, atomic_files.ownership(hosts.stat()))
 
     assert (hosts.read_bytes(), names(folder)) == (OLD, ["hosts"])
 
 
 def test_a_file_that_was_not_there_is_made(folder):
-    files.write(folder / "record.json", NEW, 0o640)
+    atomic_files.write(folder / "record.json", NEW, 0o640)
 
     assert (folder / "record.json").read_bytes() == NEW
-    assert files.ownership((folder / "record.json").stat()) == files.Ownership(
+    assert atomic_files.ownership((folder / "record.json").stat()) == atomic_files.Ownership(
         os.getuid(), os.getgid(), 0o640
     )
 
@@ -161,7 +164,7 @@ def test_nobody_else_can_read_it_before_it_has_its_mode(hosts, mocker):
         "os.fchmod", lambda fd, mode: (seen.append(stat.S_IMODE(os.fstat(fd).st_mode)), fchmod(fd, mode))
     )
 
-    files.write(hosts, NEW, 0o644)
+    atomic_files.write(hosts, NEW, 0o644)
 
     assert seen == [0o600]
 
@@ -169,7 +172,7 @@ def test_nobody_else_can_read_it_before_it_has_its_mode(hosts, mocker):
 def test_who_has_it_open_reads_the_old_one_to_its_end(hosts):
     with hosts.open("rb") as reader:
         begin = reader.read(10)
-        files.write(hosts, NEW, 0o640)
+        atomic_files.write(hosts, NEW, 0o640)
 
         assert begin + reader.read() == OLD
 
@@ -177,9 +180,9 @@ def test_who_has_it_open_reads_the_old_one_to_its_end(hosts):
 def test_no_descriptor_is_left_open(hosts):
     before = os.listdir("/proc/self/fd")  # noqa: PTH208
 
-    files.write(hosts, NEW, 0o640)
+    atomic_files.write(hosts, NEW, 0o640)
     with contextlib.suppress(OSError):
-        files.write(hosts / "below a file", NEW, 0o640)
+        atomic_files.write(hosts / "below a file", NEW, 0o640)
 
     assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
 
@@ -197,7 +200,7 @@ def seconds(path):
 def test_the_time_is_a_later_second_than_the_one_told(hosts):
     soon = seconds(hosts) + 1000
 
-    files.write(hosts, NEW, 0o640, later_than=soon)
+    atomic_files.write(hosts, NEW, 0o640, later_than=soon)
 
     assert hosts.stat().st_mtime == soon + 1
 
@@ -212,7 +215,7 @@ def test_the_last_moment_of_a_second_is_not_taken_for_the_next_one(hosts, mocker
 
     mocker.patch("os.fchmod", late)
 
-    files.write(hosts, NEW, 0o640, later_than=now)
+    atomic_files.write(hosts, NEW, 0o640, later_than=now)
 
     assert seconds(hosts) == now + 1
 
@@ -220,11 +223,11 @@ def test_the_last_moment_of_a_second_is_not_taken_for_the_next_one(hosts, mocker
 def test_the_second_of_a_file_is_the_one_that_has_begun(hosts):
     os.utime(hosts, ns=(0, 1_800_000_000 * 10**9 + LAST_NS))
 
-    assert files.second(hosts.stat()) == 1_800_000_000
+    assert atomic_files.second(hosts.stat()) == 1_800_000_000
 
 
 def test_a_time_that_is_later_anyhow_is_left_alone(hosts):
-    files.write(hosts, NEW, 0o640, later_than=seconds(hosts) - 1000)
+    atomic_files.write(hosts, NEW, 0o640, later_than=seconds(hosts) - 1000)
 
     assert abs(hosts.stat().st_mtime - time.time()) < 5
 
@@ -232,7 +235,7 @@ def test_a_time_that_is_later_anyhow_is_left_alone(hosts):
 def test_every_one_of_many_quick_versions_has_a_second_of_its_own(hosts):
     times = [seconds(hosts)]
     for number in range(20):
-        files.write(hosts, OLD + b"%d" % number, 0o640, later_than=times[-1])
+        atomic_files.write(hosts, OLD + b"%d" % number, 0o640, later_than=times[-1])
         times.append(seconds(hosts))
 
     assert times == sorted(set(times))
@@ -265,7 +268,7 @@ def test_what_is_no_regular_file_is_never_replaced(folder, make):
     before = {name: (folder / name).lstat() for name in names(folder)}
 
     with pytest.raises(OSError, match="is not a regular file"):
-        files.write(folder / "hosts", NEW, 0o640)
+        atomic_files.write(folder / "hosts", NEW, 0o640)
 
     assert {name: (folder / name).lstat().st_ino for name in names(folder)} == {
         name: status.st_ino for name, status in before.items()
@@ -275,7 +278,7 @@ def test_what_is_no_regular_file_is_never_replaced(folder, make):
 
 def test_a_folder_that_is_not_there_is_not_made(folder):
     with pytest.raises(FileNotFoundError):
-        files.write(folder / "missing" / "hosts", NEW, 0o640)
+        atomic_files.write(folder / "missing" / "hosts", NEW, 0o640)
 
     assert names(folder) == []
 
@@ -288,7 +291,7 @@ def left_by_a_killed_writer(path, content):
 
     def work():
         os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
-        files.write(path, content, 0o640)
+        atomic_files.write(path, content, 0o640)
 
     assert in_child(work) == -signal.SIGKILL
     (left,) = set(path.parent.iterdir()) - {path}
@@ -300,7 +303,7 @@ def test_what_a_killed_writer_left_is_replaced_and_does_not_add_up(hosts):
     second = left_by_a_killed_writer(hosts, b"another half")
     assert first == second
 
-    files.write(hosts, NEW, 0o640)
+    atomic_files.write(hosts, NEW, 0o640)
 
     assert hosts.read_bytes() == NEW
     assert names(hosts.parent) == ["hosts"]
@@ -319,7 +322,7 @@ def test_a_link_in_the_place_of_what_is_left_is_not_followed(hosts, folder):
     (folder / "precious").write_bytes(b"precious")
     left.symlink_to("precious")
 
-    files.write(hosts, NEW, 0o640)
+    atomic_files.write(hosts, NEW, 0o640)
 
     assert (folder / "precious").read_bytes() == b"precious"
     assert not hosts.is_symlink()
@@ -342,7 +345,9 @@ def test_whenever_the_writer_is_killed_the_file_is_the_old_one_or_the_new_one(fo
                 os.kill(os.getpid(), signal.SIGKILL)
 
         sys.setprofile(count)
-        files.write(path, NEW, files.Ownership(os.getuid(), os.getgid(), 0o640), later_than=2**31)
+        atomic_files.write(
+            path, NEW, atomic_files.Ownership(os.getuid(), os.getgid(), 0o640), later_than=2**31
+        )
         sys.setprofile(None)
 
     seen = []
@@ -361,7 +366,7 @@ def test_whenever_the_writer_is_killed_the_file_is_the_old_one_or_the_new_one(fo
     assert seen[-1] == (NEW, 0o640)
     assert set(seen) == allowed
     assert seen.count((NEW, 0o640)) < len(seen) // 2
-    files.write(path, OLD, 0o600)
+    atomic_files.write(path, OLD, 0o600)
     assert names(folder) == ["hosts"]
 
 
@@ -386,7 +391,7 @@ def test_whatever_fails_before_the_rename_leaves_the_file_as_it_was(hosts, mocke
     mocker.patch(call, side_effect=OSError(5, "Input/output error"))
 
     with pytest.raises(OSError, match="Input/output error"):
-        files.write(hosts, NEW, files.ownership(before), later_than=2**31)
+        atomic_files.write(hosts, NEW, atomic_files.ownership(before), later_than=2**31)
 
     mocker.stopall()
     assert hosts.stat() == before  # before it is read, which sets a time
@@ -409,7 +414,7 @@ def test_the_content_is_on_disk_before_the_rename_and_the_rename_afterwards(host
 
     mocker.patch("os.fsync", note_fsync)
     mocker.patch("pathlib.Path.rename", note_rename)
-    files.write(hosts, NEW, 0o640)
+    atomic_files.write(hosts, NEW, 0o640)
 
     assert [step[:2] for step in order] == [("fsync file", False), ("rename", False), ("fsync folder", True)]
     assert order[0][2]
@@ -421,7 +426,7 @@ def test_a_file_that_grows_too_large_is_no_half_file(hosts):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
         with pytest.raises(OSError, match="File too large"):
-            files.write(hosts, NEW, 0o640)
+            atomic_files.write(hosts, NEW, 0o640)
 
     assert in_child(work) == 0
     assert hosts.read_bytes() == OLD
@@ -436,13 +441,13 @@ def test_a_full_disk_leaves_the_file_as_it_was():
         import errno, sys
         from pathlib import Path
         sys.path.insert(0, sys.argv[1])
-        from backuppc_register import files
+        from backuppc_register.system import atomic_files
 
         hosts = Path("/mnt/hosts")
-        files.write(hosts, b"old", 0o640)
+        atomic_files.write(hosts, b"old", 0o640)
         for size in (4096, 20_000, 10_000_000):
             try:
-                files.write(hosts, b"x" * size, 0o640)
+                atomic_files.write(hosts, b"x" * size, 0o640)
             except OSError as error:
                 print(errno.errorcode[error.errno])
             else:

@@ -10,7 +10,7 @@ from services.sshd import Sshd, make_key
 from backuppc_register import host_key
 from backuppc_register.errors import Misconfigured, NotReachable
 from backuppc_register.network import first_word
-from backuppc_register.programs import Ended
+from backuppc_register.system.processes import Ended
 
 WORD = bytes((31, 0, 0, 0))
 OCTAL = r"printf '\037\000\000\000'"

@@ -20,9 +20,9 @@ from services.nsd import Nsd
 from services.slapd import Slapd
 
 from backuppc_register import forced_command, journal
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import Internal
 from backuppc_register.rules.site import for_questions
+from backuppc_register.system.deadline import Deadline
 
 CHECKOUT = Path(__file__).parent.parent
 PYTHON = "/usr/bin/python3"  # what authorized_keys names; every account may run it

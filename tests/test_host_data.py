@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from backuppc_register import files
 from backuppc_register.backuppc import host_data
 from backuppc_register.backuppc.host_data import Swept
 from backuppc_register.errors import CouldNotRegister
+from backuppc_register.system import atomic_files
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -69,13 +69,13 @@ def test_a_sweep_that_ends_just_before_a_host_is_doomed_takes_nothing_from_under
 
 
 def test_a_host_that_is_swept_as_soon_as_it_is_doomed_is_doomed_all_the_same(data, mocker):
-    synced, swept = files.sync_folder, []
+    synced, swept = atomic_files.sync_folder, []
 
     def swept_before(folder):
         swept.append(host_data.sweep(data).deleted)
         synced(folder)
 
-    mocker.patch.object(files, "sync_folder", side_effect=swept_before)
+    mocker.patch.object(atomic_files, "sync_folder", side_effect=swept_before)
 
     host_data.doom(data, "dormeur", NOW)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register.account import WrongAccount
 from backuppc_register.admin.in_account import done_as_owner
 from backuppc_register.errors import Internal, NoConfigFile, OtherOwner
+from backuppc_register.system.account import WrongAccount
 
 NOBODY = 65534
 

@@ -10,9 +10,9 @@ from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 import pytest
 from pytest_mock import MockerFixture
 
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.state import key_pairs
+from backuppc_register.system.deadline import Deadline
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from pytest_mock import MockerFixture
 
 from backuppc_register import config
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import CouldNotRegister, TooManyRequests
 from backuppc_register.request import Address
 from backuppc_register.state import limits
 from backuppc_register.state.limits import Limits
+from backuppc_register.system.deadline import Deadline
 
 PEER = ipaddress.ip_address("192.0.2.17")
 OTHER = ipaddress.ip_address("2001:db8::17")

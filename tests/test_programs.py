@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register import programs
+from backuppc_register.system import processes
 
 
-def sh(script: str, within: float = 10, **how: object) -> programs.Ended:
-    return programs.run(["sh", "-c", script], within, **how)  # type: ignore[arg-type]
+def sh(script: str, within: float = 10, **how: object) -> processes.Ended:
+    return processes.run(["sh", "-c", script], within, **how)  # type: ignore[arg-type]
 
 
 def test_it_tells_both_outputs_and_the_status():
@@ -25,7 +25,7 @@ def test_a_signal_is_a_negative_status():
 
 
 def test_of_a_long_complaint_the_end_is_shown():
-    ended = programs.Ended(1, b"", b"x" * 1000 + b" the end \xff\n")
+    ended = processes.Ended(1, b"", b"x" * 1000 + b" the end \xff\n")
 
     assert len(ended.complaint) == 300
     assert ended.complaint.endswith("x the end \ufffd")
@@ -37,7 +37,7 @@ def test_it_has_no_input_no_terminal_and_nothing_of_our_environment(monkeypatch)
     ended = sh("cat; env; : 2>/dev/null </dev/tty && echo a terminal")
 
     told = dict(line.split("=", 1) for line in ended.said.decode().splitlines())
-    assert told == {"PATH": programs.PATH, "LC_ALL": "C.UTF-8", "PWD": "/"}
+    assert told == {"PATH": processes.PATH, "LC_ALL": "C.UTF-8", "PWD": "/"}
 
 
 def test_it_is_in_a_session_of_its_own():
@@ -54,11 +54,11 @@ def test_it_works_in_the_folder_and_is_looked_for_in_the_path_and_gets_the_files
     os.write(descriptor, b"content")
 
     try:
-        ended = programs.run(
+        ended = processes.run(
             ["tool", f"/dev/fd/{descriptor}"],
             10,
             folder=tmp_path,
-            path=f"{tmp_path}:{programs.PATH}",
+            path=f"{tmp_path}:{processes.PATH}",
             files=(descriptor,),
         )
     finally:
@@ -68,7 +68,7 @@ def test_it_works_in_the_folder_and_is_looked_for_in_the_path_and_gets_the_files
 
 
 def test_a_slow_one_is_ended_with_all_that_it_has_started(tmp_path: Path):
-    with pytest.raises(programs.TooSlow, match="sh took too long") as late:
+    with pytest.raises(processes.TooSlow, match="sh took too long") as late:
         sh(f"sleep 60 & echo $! >{tmp_path}/pid; echo so far; wait", within=0.5)
 
     assert late.value.said == b"so far\n"
@@ -96,21 +96,21 @@ def is_gone(pid: int) -> bool:
 
 def test_one_that_is_not_there_is_an_os_error(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
-        programs.run(["sh"], 10, path=str(tmp_path))
+        processes.run(["sh"], 10, path=str(tmp_path))
     with pytest.raises(FileNotFoundError):
-        programs.output(["sh"], path=str(tmp_path))
+        processes.output(["sh"], path=str(tmp_path))
 
 
 def test_what_a_long_one_says_is_read_as_it_comes():
-    with programs.output(["sh", "-c", "echo first; echo complained >&2; echo second"]) as said:
+    with processes.output(["sh", "-c", "echo first; echo complained >&2; echo second"]) as said:
         assert list(said) == [b"first\n", b"second\n"]
 
 
 # how a program begins
 
 
-def begins(script: str, told: bytes = b"", length: int = 4, within: float = 10) -> programs.Ended:
-    return programs.beginning(["sh", "-c", script], told, lambda said: len(said) >= length, within)
+def begins(script: str, told: bytes = b"", length: int = 4, within: float = 10) -> processes.Ended:
+    return processes.beginning(["sh", "-c", script], told, lambda said: len(said) >= length, within)
 
 
 def test_it_is_ended_as_soon_as_it_has_said_enough_with_all_that_it_started(tmp_path: Path):
@@ -128,7 +128,7 @@ def test_it_is_told_what_it_is_to_be_told_byte_by_byte():
 
 
 def test_what_it_complains_of_counts_as_said_if_that_is_asked_for():
-    ended = programs.beginning(["sh", "-c", "echo x >&2; sleep 60"], b"", bool, 10, together=True)
+    ended = processes.beginning(["sh", "-c", "echo x >&2; sleep 60"], b"", bool, 10, together=True)
 
     assert (ended.said, ended.complained) == (b"x\n", b"")
 
@@ -145,14 +145,14 @@ def test_what_ends_before_has_a_status_of_its_own():
 def test_what_says_too_little_too_slowly_is_too_slow(script: str):
     started = time.monotonic()
 
-    with pytest.raises(programs.TooSlow):
+    with pytest.raises(processes.TooSlow):
         begins(script, within=0.5)
 
     assert time.monotonic() - started < 3
 
 
 def test_what_drips_is_not_waited_for_beyond_its_time():
-    with pytest.raises(programs.TooSlow):
+    with pytest.raises(processes.TooSlow):
         begins("while sleep 0.1; do printf x; done", length=1000, within=0.5)
 
 
@@ -163,5 +163,5 @@ def test_what_floods_is_ended_and_not_kept(script: str):
     ended = begins(script, length=1 << 30)
 
     assert ended.status == -9
-    assert len(ended.said) + len(ended.complained) <= programs.LARGEST_BEGINNING + 8192
+    assert len(ended.said) + len(ended.complained) <= processes.LARGEST_BEGINNING + 8192
     assert time.monotonic() - started < 5

@@ -12,13 +12,13 @@ from test_custody import ADUPONT, ARCHIVE, NOW, ROW, Site, kill_everywhere
 from test_custody_by_hand import ByHand
 from test_registration import HEADER, STEPS, counted, run_and_kill
 
-from backuppc_register import uptime
 from backuppc_register.backuppc import closed_config
 from backuppc_register.errors import NotRegistered, RegisterError
 from backuppc_register.rules import purge, retirement, transfer
 from backuppc_register.rules.custody import Refused
 from backuppc_register.state.ledger import Ledger
-from backuppc_register.uptime import Uptime
+from backuppc_register.system import uptime
+from backuppc_register.system.uptime import Uptime
 
 LATER = NOW + timedelta(days=400)
 NEXT = ROW.replace("0\tfull\t1", "1\tincr\t777")

@@ -18,6 +18,10 @@ SECTION = "Install it on a backup server"
 LAST = 8  # the step that is done on a laptop
 REPOSITORY = "/srv/repository"
 
+UNITS = "/etc/systemd/system"
+START_OF_SERVICE = "sed -n 's/^ExecStart=//p'"
+RUN = "su backuppc -s /bin/sh"
+
 # What the lab does otherwise than README says, and nothing else: pattern of a line, what is run in its place.
 SUBSTITUTES = {
     # The machine has the packages, for all its hosts; a name that is none is told all the same.
@@ -27,7 +31,7 @@ SUBSTITUTES = {
     r"editor (\S+)": r"""sed -i 's|^servers = .*|servers = ["ldap://127.0.0.1"]|' \1""",
     # No host of the lab has a systemd: what runs there is started again by the test.
     r"systemctl restart rsyslog": "true",
-    r"systemctl enable --now (\S+)-reconcile.timer .*": r"sed -n 's/^ExecStart=//p' /etc/systemd/system/\1-reconcile.service | su backuppc -s /bin/sh",
+    r"systemctl enable --now (\S+)-reconcile.timer .*": rf"{START_OF_SERVICE} {UNITS}/\1-reconcile.service | {RUN}",
 }
 # What the server's own diagnosis may still say, and why.
 LACKING = {

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from backuppc_register import config
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import (
     BadUser,
     CouldNotRegister,
@@ -28,6 +27,7 @@ from backuppc_register.rules.site import Site
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Ledger
+from backuppc_register.system.deadline import Deadline
 
 PEER = ip_address("10.0.0.9")
 CMARTIN = Person("cmartin", "Christophe Martin", "entryUUID:1")

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register import resources
 from backuppc_register.errors import Misconfigured
+from backuppc_register.system import data_files
 
-ASK = "import sys; from backuppc_register import resources; print(resources.find(sys.argv[1]))"
+ASK = "import sys; from backuppc_register import resources; print(data_files.find(sys.argv[1]))"
 
 
 def installed(site: Path) -> Path:
     """Copy the package to *site*, as pip and Debian do; give it."""
-    package = Path(resources.__file__).parent
+    package = Path(data_files.__file__).parent
     shutil.copytree(package, site / "backuppc_register", ignore=shutil.ignore_patterns("__pycache__"))
     return site
 
@@ -26,8 +26,8 @@ def find(site: Path, name: str) -> str:
 def test_in_a_checkout_templates_are_in_the_package_and_clients_beside_it() -> None:
     checkout = Path(__file__).resolve().parents[1]
 
-    assert resources.find("templates/linux.pl") == checkout / "backuppc_register/templates/linux.pl"
-    assert resources.find("clients") == checkout / "clients"
+    assert data_files.find("templates/linux.pl") == checkout / "backuppc_register/templates/linux.pl"
+    assert data_files.find("clients") == checkout / "clients"
 
 
 @pytest.mark.parametrize("below", ["lib/python3.11/site-packages", "lib/python3/dist-packages"])
@@ -51,4 +51,4 @@ def test_a_folder_of_that_name_beside_an_installed_package_is_somebody_elses(tmp
 
 def test_what_did_not_come_with_the_program_is_a_misconfiguration() -> None:
     with pytest.raises(Misconfigured, match="templates/amiga"):
-        resources.find("templates/amiga.pl")
+        data_files.find("templates/amiga.pl")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register import scratch
 from backuppc_register.errors import CouldNotRegister
 from backuppc_register.host_key import HostKey
 from backuppc_register.network import first_word
+from backuppc_register.system import temporary
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_folder_is_ours_alone_and_goes_away_with_all_that_is_in_it(room: Path) -> None:
-    with scratch.folder() as folder:
+    with temporary.folder() as folder:
         (folder / "a").mkdir()
         (folder / "a/b").write_text("c")
         assert folder.stat().st_mode & 0o777 == 0o700
@@ -33,14 +33,14 @@ def test_the_folder_is_ours_alone_and_goes_away_with_all_that_is_in_it(room: Pat
 def test_no_room_for_a_folder_is_a_fault_and_no_bug_of_ours(room: Path) -> None:
     room.rmdir()
 
-    with pytest.raises(CouldNotRegister) as caught, scratch.folder():
+    with pytest.raises(CouldNotRegister) as caught, temporary.folder():
         pass
 
     assert "temporary folder" in caught.value.detail
 
 
 def test_what_goes_wrong_in_the_folder_is_told_as_it_is(room: Path) -> None:
-    with pytest.raises(FileNotFoundError), scratch.folder() as folder:
+    with pytest.raises(FileNotFoundError), temporary.folder() as folder:
         (folder / "nothing").read_text()
 
     assert list(room.iterdir()) == []
@@ -52,7 +52,7 @@ def test_no_room_for_the_known_hosts_of_a_first_word_is_a_fault(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("backuppc_register.files.write", full)
+    monkeypatch.setattr("backuppc_register.system.atomic_files.write", full)
     with pytest.raises(CouldNotRegister) as caught:
         first_word.of_rsync("dormeur", HostKey("ssh-ed25519", "AAAA"), ["ssh"], None, 1.0)  # type: ignore[arg-type]
 
@@ -61,7 +61,7 @@ def test_no_room_for_the_known_hosts_of_a_first_word_is_a_fault(
 
 
 def test_the_file_is_read_from_its_beginning_and_is_on_no_disk(room: Path) -> None:
-    with scratch.file(b"abc") as number:
+    with temporary.file(b"abc") as number:
         assert os.read(number, 10) == b"abc"
         assert Path(f"/dev/fd/{number}").read_bytes() == b"abc"
         assert list(room.iterdir()) == []

@@ -15,7 +15,6 @@ from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.effective_config import Plan, Route, Settings
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.transfer import Transfer
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import (
     BadUser,
     CouldNotRegister,
@@ -31,12 +30,13 @@ from backuppc_register.errors import (
 from backuppc_register.host_key import NOBODYS, HostKey
 from backuppc_register.network.connect_back import Answer
 from backuppc_register.person import Person
-from backuppc_register.programs import Ended
 from backuppc_register.request import Request
 from backuppc_register.rules import registration, verification
 from backuppc_register.rules.site import Site
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.steps import Step, failed
+from backuppc_register.system.deadline import Deadline
+from backuppc_register.system.processes import Ended
 
 PEER = ip_address("10.0.0.9")
 PEOPLE = {"cmartin": Person("cmartin", "Christophe Martin", "entry-1"), "adupont": Person("adupont")}

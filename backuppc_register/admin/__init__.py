@@ -9,10 +9,10 @@ from pathlib import Path
 from types import ModuleType
 
 from backuppc_register import __version__, config
-from backuppc_register.account import WrongAccount
 from backuppc_register.admin import context
 from backuppc_register.admin.context import Start
 from backuppc_register.errors import RegisterError
+from backuppc_register.system.account import WrongAccount
 
 PROGRAM = "backuppc-register-admin"
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import config, files, host_key, journal, resources
+from backuppc_register import config, host_key, journal
 from backuppc_register.admin import options as common
 from backuppc_register.admin.context import Start, read_config, settle, write_log
 from backuppc_register.admin.in_account import done_as_owner
@@ -17,6 +17,7 @@ from backuppc_register.errors import Misconfigured, NoConfigFile
 from backuppc_register.state import parts
 from backuppc_register.state.authorized_keys import RegisterKey
 from backuppc_register.state.register_keys import RegisterKeys
+from backuppc_register.system import atomic_files, data_files
 
 SUMMARY = "make the one file that people download: setup, register-key, server's host keys, wrapper"
 EXAMPLE = "backuppc-register-admin bundle --os linux -o /var/www/html/setup.sh"
@@ -69,7 +70,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
         start.say(f"would make {what}")
         return 0
     try:
-        files.write(options.output, content, _MODE)
+        atomic_files.write(options.output, content, _MODE)
     except OSError as error:
         raise Misconfigured(detail=f"{options.output} cannot be made: {error}") from error
     detail = f"by {start.administrator} {what}"
@@ -185,7 +186,7 @@ def _host_keys() -> list[str]:
 
 
 def _text(name: str) -> str:
-    return resources.find(name).read_text("utf-8")
+    return data_files.find(name).read_text("utf-8")
 
 
 def _replaced(text: str, old: str, new: str) -> str:

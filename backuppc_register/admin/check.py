@@ -15,7 +15,6 @@ from backuppc_register.backuppc import backups, host_config, hosts
 from backuppc_register.backuppc.daemon import Daemon
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import OsTypeUnknown, RegisterError
 from backuppc_register.person import Person
 from backuppc_register.reply import Success
@@ -23,6 +22,7 @@ from backuppc_register.request import Address
 from backuppc_register.rules import naming, registration
 from backuppc_register.rules.site import Site
 from backuppc_register.state.records import Record
+from backuppc_register.system.deadline import Deadline
 
 SUMMARY = "replay a person's request step by step, changing nothing"
 EXAMPLE = "backuppc-register-admin check linux:cmartin --from 134.158.240.17"

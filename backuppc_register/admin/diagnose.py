@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from backuppc_register import files
 from backuppc_register.admin import options as shared
 from backuppc_register.admin import server
 from backuppc_register.admin.context import Start
@@ -16,6 +15,7 @@ from backuppc_register.errors import Misconfigured
 from backuppc_register.rules.diagnosis import ours, services, theirs, way_in
 from backuppc_register.rules.diagnosis.finding import Finding, Level, examine
 from backuppc_register.rules.diagnosis.situation import Situation
+from backuppc_register.system import atomic_files
 
 SUMMARY = "say what is wrong with this server; 0 where nothing is, 1 where anything is yellow or red"
 EXAMPLE = """backuppc-register-admin diagnose
@@ -96,6 +96,6 @@ def _write_metrics(path: Path, found: Iterable[Finding]) -> None:
     lines += [f"# HELP {metric} When this was looked at.", f"# TYPE {metric} gauge"]
     lines += [f"{metric} {int(time.time())}", ""]
     try:
-        files.write(path, "\n".join(lines).encode("ascii"), 0o644)
+        atomic_files.write(path, "\n".join(lines).encode("ascii"), 0o644)
     except OSError as error:
         raise Misconfigured(detail=f"--prometheus: {error}; start it as who may write there") from error

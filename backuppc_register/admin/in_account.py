@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backuppc_register import errors
-from backuppc_register.account import WrongAccount, become_owner
 from backuppc_register.errors import Internal, RegisterError
+from backuppc_register.system.account import WrongAccount, become_owner
 
 
 def done_as_owner(folder: Path, work: Callable[[], Any]) -> Any:

@@ -13,8 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
 
-from backuppc_register import programs, request
-from backuppc_register.account import WrongAccount
+from backuppc_register import request
 from backuppc_register.admin import options, server
 from backuppc_register.admin.context import Start, settle
 from backuppc_register.admin.list_hosts import days
@@ -24,13 +23,15 @@ from backuppc_register.errors import Misconfigured
 from backuppc_register.journal import Logged, parse_row
 from backuppc_register.person import same_logon
 from backuppc_register.rules.custody import Refused
+from backuppc_register.system import processes
+from backuppc_register.system.account import WrongAccount
 
 SUMMARY = "show the requests of the last days"
 EXAMPLE = "backuppc-register-admin log dormeur --days 30 --refusals"
 
 LOGS = Path("/var/log"), "backuppc-register.log*"
 _JOURNAL = ["-t", "backuppc-register", "-o", "short-iso", "--no-pager", "-q"]
-_PATH = programs.PATH
+_PATH = processes.PATH
 _COLUMNS = Columns(
     ("TIME", "REQUEST", "HOST", "USER", "OS", "FROM", "ANSWER", "DETAIL"),
     leave=("OS", "DETAIL", "REQUEST", "FROM", "TIME", "USER", "ANSWER"),
@@ -126,7 +127,7 @@ def _journal(since: datetime) -> list[IO[bytes]]:
     if tool is None:
         raise Misconfigured(detail="there is neither " + "/".join(map(str, LOGS)) + " nor journalctl")
     command = [tool, *_JOURNAL, "--since", since.strftime("%Y-%m-%d %H:%M:%S")]
-    return [programs.output(command, path=_PATH)]
+    return [processes.output(command, path=_PATH)]
 
 
 def _logged(sources: Iterable[IO[bytes]], now: datetime) -> Iterator[Logged]:

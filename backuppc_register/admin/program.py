@@ -5,15 +5,16 @@ import shlex
 import sys
 from pathlib import Path
 
-from backuppc_register import config, resources
+from backuppc_register import config
 from backuppc_register.errors import Misconfigured
 from backuppc_register.state.authorized_keys import PROGRAM
+from backuppc_register.system import data_files
 
 
 def path(name: str = PROGRAM) -> Path:
     """Return where the program *name* is: beside the one that runs, or in the checkout that it is of."""
     beside = Path(sys.argv[0]).absolute().parent / name
-    return beside if beside.is_file() else resources.find("__init__.py").parents[1] / "bin" / name
+    return beside if beside.is_file() else data_files.find("__init__.py").parents[1] / "bin" / name
 
 
 def command(config_path: Path) -> str:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from backuppc_register import config, journal, programs
-from backuppc_register.account import WrongAccount
+from backuppc_register import config, journal
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.in_account import done_as_owner
 from backuppc_register.config import Config
 from backuppc_register.errors import Misconfigured
 from backuppc_register.rules.diagnosis.situation import Situation
+from backuppc_register.system import processes
+from backuppc_register.system.account import WrongAccount
 
 LOG = Path("/var/log/backuppc-register.log")
 TEST = "diagnose"
@@ -122,7 +123,7 @@ def _folder_of_the_account(settings: Config) -> Path:
 def _sshd(account: str) -> dict[str, str] | None:
     command = ["sshd", "-T", "-C", f"user={account},host=localhost,addr=127.0.0.1"]
     try:
-        ended = programs.run(command, _PATIENCE, path=programs.PATH_OF_ROOT)
+        ended = processes.run(command, _PATIENCE, path=processes.PATH_OF_ROOT)
     except OSError:
         return None
     return _words(ended.said.decode("utf-8", "replace")) if ended.status == 0 else None
@@ -170,6 +171,6 @@ def _opened(*, at_end: bool = False) -> IO[bytes] | None:
 
 def _journal() -> bytes:
     try:
-        return programs.run(_JOURNAL, _PATIENCE).said
+        return processes.run(_JOURNAL, _PATIENCE).said
     except OSError:
         return b""

@@ -4,9 +4,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from backuppc_register import files
 from backuppc_register.backuppc import host_config
 from backuppc_register.errors import NoConfigFile
+from backuppc_register.system import atomic_files
 
 _MODE = 0o640
 _OURS = -1  # for chown(2): as it is
@@ -65,12 +65,12 @@ def put(config_dir: Path, host: str, content: bytes) -> None:
 
 def _write(place: Path, content: bytes) -> None:
     if not os.path.lexists(place):
-        files.write(place, content, _MODE)
+        atomic_files.write(place, content, _MODE)
         return
-    kept = files.ownership(place.stat())
+    kept = atomic_files.ownership(place.stat())
     for wanted in (kept, replace(kept, uid=_OURS), replace(kept, uid=_OURS, gid=_OURS)):
         try:
-            files.write(place, content, wanted)
+            atomic_files.write(place, content, wanted)
             return
         except PermissionError:
             if wanted.gid == _OURS:
@@ -81,6 +81,6 @@ def remove(config_dir: Path, host: str) -> None:
     """Leave *host* without a per-host config; raises NoConfigFile."""
     try:
         host_config.path(config_dir, host).unlink(missing_ok=True)
-        files.sync_folder(config_dir)
+        atomic_files.sync_folder(config_dir)
     except OSError as error:
         raise NoConfigFile(detail=f"the per-host config cannot be removed: {error}") from error

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from backuppc_register.backuppc import message_secret
 from backuppc_register.backuppc.outliving import outlive, refuse_one_more
-from backuppc_register.deadline import Deadline
+from backuppc_register.system.deadline import Deadline
 
 _HOST = re.compile(r"[a-z0-9._-]+", re.ASCII)
 _MOST_ASKED = 20  # hosts of many that BackupPC is asked for, after it has read them all at once

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import config, programs, resources, scratch
+from backuppc_register import config
 from backuppc_register.backuppc.transfer import NotBegun, Transfer, overheard
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import Misconfigured, NotReachable
 from backuppc_register.steps import Step, failed
+from backuppc_register.system import data_files, processes, temporary
+from backuppc_register.system.deadline import Deadline
 
 _PROGRAM = "backuppc/effective_config.pl"
 _LONGEST = 1 << 26  # bytes that its programs may say
@@ -131,8 +132,8 @@ class EffectiveConfig:
         Raises NotReachable where no backup begins, Misconfigured, CouldNotRegister where there is no room.
         """
         deadline = Deadline(within)
-        with scratch.folder() as folder:
-            said, shell = folder / "said", os.fspath(resources.find(_REMOTE_SHELL))
+        with temporary.folder() as folder:
+            said, shell = folder / "said", os.fspath(data_files.find(_REMOTE_SHELL))
             further = (client, f'perl "{shell}" "{said}"', os.fspath(folder))
             told = self._ask("transfers", host, within, proposed, further)
             if "problem" in told:
@@ -162,7 +163,7 @@ class EffectiveConfig:
         self, question: str, host: str, within: float, content: bytes | None, further: tuple[str, ...] = ()
     ) -> tuple[bytes, str]:
         places = (self._places.config_dir, self._places.data_dir, self._library)
-        command = ["perl", os.fspath(resources.find(_PROGRAM)), question, host, *map(os.fspath, places)]
+        command = ["perl", os.fspath(data_files.find(_PROGRAM)), question, host, *map(os.fspath, places)]
         with _unwritten(content) as files:
             unwritten = [f"/dev/fd/{number}" for number in files] or [""]
             return _run([*command, *unwritten, *further], within, files)
@@ -213,7 +214,7 @@ def _unwritten(content: bytes | None) -> Iterator[tuple[int, ...]]:
     if content is None:
         yield ()
         return
-    with scratch.file(content) as number:
+    with temporary.file(content) as number:
         yield (number,)
 
 
@@ -223,8 +224,8 @@ def _run(command: list[str], within: float, files: tuple[int, ...] = ()) -> tupl
     Raises Misconfigured where it cannot be started.
     """
     try:
-        ended = programs.run(command, within, files=files)
-    except programs.TooSlow as late:
+        ended = processes.run(command, within, files=files)
+    except processes.TooSlow as late:
         return late.said[:_LONGEST], _TOO_LONG
     except OSError as error:
         raise Misconfigured(detail=f"{command[0]} cannot be started: {error}") from error

@@ -7,9 +7,10 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from backuppc_register import config, files, resources
+from backuppc_register import config
 from backuppc_register.backuppc import perl
 from backuppc_register.errors import Misconfigured, NoConfigFile
+from backuppc_register.system import atomic_files, data_files
 
 _MODE = 0o640
 _OS = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
@@ -112,7 +113,7 @@ def write(config_dir: Path, host: str, content: bytes) -> None:
     Raises NoConfigFile.
     """
     try:
-        files.write(path(config_dir, host), content, _MODE)
+        atomic_files.write(path(config_dir, host), content, _MODE)
     except OSError as error:
         raise NoConfigFile(detail=f"the per-host config cannot be written: {error}") from error
 
@@ -143,7 +144,7 @@ def _part(line: re.Match[bytes], place: Path, site_templates: Path) -> bytes:
 def _found(name: str, site_templates: Path) -> tuple[Path, bytes]:
     own = site_templates / name
     try:
-        place = own if _is_there(own) else resources.find(f"templates/{name}")
+        place = own if _is_there(own) else data_files.find(f"templates/{name}")
         return place, place.read_bytes()
     except (OSError, NoConfigFile) as error:
         raise Misconfigured(detail=f"the template {own} cannot be read: {error}") from error

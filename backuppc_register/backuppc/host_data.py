@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
 
-from backuppc_register import files
 from backuppc_register.errors import CouldNotRegister
+from backuppc_register.system import atomic_files
 
 # No hosts file can name it: nobody is ever given what is in there, and BackupPC never looks.
 _DOOMED = "~purged"
@@ -87,7 +87,7 @@ def archive(data_dir: Path, host: str, name: str) -> None:
     pc = data_dir / "pc"
     with _faults(), _unused(pc / host):
         (pc / host).rename(pc / name)  # an empty folder of that name gives way
-        files.sync_folder(pc)
+        atomic_files.sync_folder(pc)
 
 
 def doom(data_dir: Path, host: str, now: datetime) -> None:
@@ -106,8 +106,8 @@ def doom(data_dir: Path, host: str, now: datetime) -> None:
                 if not left or not os.path.lexists(pc / host):
                     raise
         with suppress(FileNotFoundError):  # a sweep has deleted it already
-            files.sync_folder(doomed)
-        files.sync_folder(pc)
+            atomic_files.sync_folder(doomed)
+        atomic_files.sync_folder(pc)
 
 
 def _free_place(doomed: Path, host: str, now: datetime) -> Path:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import CouldNotRegister
+from backuppc_register.system.deadline import Deadline
 
 _PAUSE = 0.01  # seconds between two tries
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import programs
 from backuppc_register.errors import Misconfigured
+from backuppc_register.system import processes
 
 _LIBRARY = Path("/usr/share/backuppc/lib")
 # config.pl is a program; what it prints is no answer of ours.
@@ -32,7 +32,7 @@ def read(config_dir: Path, data_dir: Path, within: float, library: Path = _LIBRA
     """
     command = ["perl", "-e", _PERL, str(config_dir), str(data_dir), str(library)]
     try:
-        ended = programs.run(command, within)
+        ended = processes.run(command, within)
         told = json.loads(ended.said) if ended.status == 0 else None
     except (OSError, ValueError) as error:
         raise Misconfigured(detail=f"BackupPC's config.pl: {error}") from error

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from backuppc_register import programs
+from backuppc_register.system import processes
 
 LIBRARY = Path("/usr/share/backuppc/lib")
 # BackupPC's own library knows where config.pl is; the secret comes in hexadecimal, on a line of its own.
@@ -25,7 +25,7 @@ def read(library: Path, within: float) -> bytes:
 
     Raises ValueError where it cannot be read; OSError, of which TimeoutError is one.
     """
-    ended = programs.run(["perl", "-e", _PERL, str(library)], within)
+    ended = processes.run(["perl", "-e", _PERL, str(library)], within)
     told = re.search(rb"\nsecret ([0-9a-f]*)\n\Z", ended.said)
     if told is None:
         raise ValueError(f"its ServerMesgSecret cannot be read: {ended.complaint}")

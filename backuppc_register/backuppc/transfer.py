@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import programs
 from backuppc_register.errors import Misconfigured
+from backuppc_register.system import processes
 
 # Xfer/Rsync.pm: what it puts in front of RsyncSshArgs, from there to there.
 _PLACE, _LAST_OF_OURS = b"--bpc-top-dir", b"--bpc-attrib-new"
@@ -76,8 +76,8 @@ def overheard(started: Mapping[str, Any], said: Path, within: float) -> Transfer
     command = [bytes.fromhex(word) for word in started["command"]]
     said.unlink(missing_ok=True)
     try:
-        ended = programs.run(command, within)
-    except programs.TooSlow as late:
+        ended = processes.run(command, within)
+    except processes.TooSlow as late:
         raise NotBegun(f"rsync took too long: {late.said[-200:]!r}") from late
     except (OSError, ValueError) as error:
         raise Misconfigured(detail=f"BackupPC's rsync cannot be started: {error}") from error

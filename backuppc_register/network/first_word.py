@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from backuppc_register import files, programs, scratch
 from backuppc_register.errors import CouldNotRegister, Misconfigured
 from backuppc_register.host_key import HostKey
 from backuppc_register.steps import Step, failed
+from backuppc_register.system import atomic_files, processes, temporary
 
 GREETING = 4
 """Bytes that rsync says first: its protocol (compat.c)."""
@@ -38,7 +38,7 @@ class Transfer(Protocol):
 
 def of_rsync(
     host: str, key: HostKey, ssh: Sequence[str], transfer: Transfer, within: float
-) -> programs.Ended:
+) -> processes.Ended:
     """Begin *transfer* by *ssh*; return what is said first there, GREETING bytes or more, or how it ended.
 
     *ssh*: the program and its options as BackupPC has them. No ssh host key but *key*, which has been proved
@@ -51,13 +51,13 @@ def of_rsync(
         try:
             command: list[str | bytes] = [*words, *transfer.words]
             return _began(command, transfer.said, lambda said: len(said) >= GREETING, within)
-        except programs.TooSlow as late:
+        except processes.TooSlow as late:
             raise failed(Step.SILENT, host, detail="no first word of rsync in time") from late
 
 
 def of_files(
     host: str, key: HostKey, ssh: Sequence[str], transfer: Transfer, within: float
-) -> programs.Ended:
+) -> processes.Ended:
     """Let BackupPC's rsync list what *transfer* would save; return what it said up to a first file.
 
     Where neither a file nor its end came in some seconds the status is that of a signal. What it complains of
@@ -69,8 +69,8 @@ def of_files(
         command = transfer.listing(" ".join(words), folder)
         try:
             return _began(command, b"", names_a_file, min(within, _FOR_A_FILE), together=True)
-        except programs.TooSlow as late:
-            return programs.Ended(_STOPPED, late.said, b"")
+        except processes.TooSlow as late:
+            return processes.Ended(_STOPPED, late.said, b"")
 
 
 def names_a_file(listed: bytes) -> bool:
@@ -85,10 +85,10 @@ def names_a_folder(listed: bytes) -> bool:
 
 def _began(
     command: Sequence[str | bytes], told: bytes, enough: Callable[[bytes], bool], within: float, **how: bool
-) -> programs.Ended:
+) -> processes.Ended:
     try:
-        return programs.beginning(command, told, enough, within, **how)
-    except programs.TooSlow:
+        return processes.beginning(command, told, enough, within, **how)
+    except processes.TooSlow:
         raise
     except (OSError, ValueError) as error:
         raise Misconfigured(detail=f"{command[0]!r} cannot be started: {error}") from error
@@ -97,10 +97,10 @@ def _began(
 @contextmanager
 def _trusting(host: str, key: HostKey, ssh: Sequence[str]) -> Iterator[tuple[list[str], Path]]:
     """Give the words of an *ssh* that takes no other host key, and a folder for a while."""
-    with scratch.folder() as folder:
+    with temporary.folder() as folder:
         known = folder / "known_hosts"
         try:
-            files.write(known, f"{host} {key}\n".encode("ascii"), 0o600)
+            atomic_files.write(known, f"{host} {key}\n".encode("ascii"), 0o600)
         except OSError as error:
             raise CouldNotRegister(detail=f"no room for a temporary file: {error}") from error
         # What stands first wins with ssh.

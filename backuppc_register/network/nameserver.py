@@ -2,7 +2,7 @@
 
 import socket
 
-from backuppc_register.deadline import Deadline
+from backuppc_register.system.deadline import Deadline
 
 _SENDS = 3  # a lost datagram costs a third of the time, not all of it
 _CUT_SHORT = 0x02  # TC, in the third byte of the header (RFC 1035, section 4.1.1)

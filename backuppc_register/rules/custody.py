@@ -19,7 +19,7 @@ from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.ledger import Known, Ledger
 from backuppc_register.state.records import Record
-from backuppc_register.uptime import Uptime
+from backuppc_register.system.uptime import Uptime
 
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 _LOCK_PATIENCE = 10.0  # seconds, design section 4

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.reply import Success
 from backuppc_register.request import Address, Request
@@ -15,6 +14,7 @@ from backuppc_register.rules.plan import Plan, plan_for
 from backuppc_register.rules.site import FOR_BACKUPPC, Site, patience
 from backuppc_register.rules.standing import standing_of
 from backuppc_register.state.records import Record
+from backuppc_register.system.deadline import Deadline
 
 
 def serve(request: Request, peer: Address, site: Site, deadline: Deadline) -> Success:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from backuppc_register.config import Config
-from backuppc_register.deadline import Deadline
 from backuppc_register.person import Person
 from backuppc_register.request import Address
 from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.system.deadline import Deadline
 
 FOR_BACKUPPC = 2.0
 """Seconds at the least for telling BackupPC."""

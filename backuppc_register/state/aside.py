@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backuppc_register import files
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.state import parts
 from backuppc_register.state.state_format import ASIDE
+from backuppc_register.system import atomic_files
 
 
 @parts.faults()
@@ -26,8 +26,8 @@ def move_folder(state: Path, folder: Path, config: Path | None, now: datetime) -
         _move_into(folder, config)
     place = _free_place(state, folder.name, now)
     folder.rename(place)
-    files.sync_folder(place.parent)
-    files.sync_folder(folder.parent)
+    atomic_files.sync_folder(place.parent)
+    atomic_files.sync_folder(folder.parent)
     return place
 
 
@@ -44,12 +44,12 @@ def move_files(state: Path, folder: Path, names: Iterable[str], config: Path | N
     place = _free_place(state, folder.name, now)
     parts.make_folder(place)
     for path in copied:
-        files.write(place / path.name, parts.content(path) or b"", 0o600)
-    files.sync_folder(place.parent)
+        atomic_files.write(place / path.name, parts.content(path) or b"", 0o600)
+    atomic_files.sync_folder(place.parent)
     for path in going:
         path.unlink()
     if going:
-        files.sync_folder(folder)
+        atomic_files.sync_folder(folder)
 
 
 def _free_place(state: Path, host: str, now: datetime) -> Path:
@@ -57,7 +57,7 @@ def _free_place(state: Path, host: str, now: datetime) -> Path:
     aside = state / ASIDE
     if not parts.is_folder(aside):
         parts.make_folder(aside)
-        files.sync_folder(state)
+        atomic_files.sync_folder(state)
     dated = f"{host}.{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     place, n = aside / dated, 1
     while os.path.lexists(place):  # a rename would replace an empty folder
@@ -70,6 +70,6 @@ def _move_into(folder: Path, config: Path) -> None:
     content = parts.content(config)
     if content is None:
         return
-    files.write(folder / config.name, content, 0o640)
+    atomic_files.write(folder / config.name, content, 0o640)
     config.unlink()
-    files.sync_folder(config.parent)
+    atomic_files.sync_folder(config.parent)

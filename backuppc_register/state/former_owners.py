@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import files
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.person import same_logon
 from backuppc_register.state import parts
+from backuppc_register.system import atomic_files
 
 NAME = "former_owners"
 FORMAT = 1
@@ -78,7 +78,9 @@ class FormerOwners:
             return
         rows = [{"format": FORMAT}, *map(_row, (known | {former.host: former}).values())]
         with parts.faults():
-            files.write(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode("ascii"), 0o640)
+            atomic_files.write(
+                self.path, "".join(json.dumps(row) + "\n" for row in rows).encode("ascii"), 0o640
+            )
 
 
 def _row(former: Former) -> dict[str, object]:

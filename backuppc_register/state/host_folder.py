@@ -7,12 +7,12 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from backuppc_register import files
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import Misconfigured, NoConfigFile
 from backuppc_register.host_key import HostKey
 from backuppc_register.state import aside, key_pairs, known_hosts, machine_key, parts, records, state_format
 from backuppc_register.state.records import Record
+from backuppc_register.system import atomic_files
+from backuppc_register.system.deadline import Deadline
 
 # What begins with a dot is ours; no machine's name has the underscore, but those of archived backups have.
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
@@ -100,13 +100,13 @@ class HostFolders:
             try:
                 parts.make_folder(new)
                 self._fill(new, record)
-                files.sync_folder(new)
+                atomic_files.sync_folder(new)
                 new.rename(folder)
             except BaseException:
                 with suppress(NoConfigFile):
                     parts.remove_folder(new)
                 raise
-            files.sync_folder(self._hosts)
+            atomic_files.sync_folder(self._hosts)
 
     def put_record(self, record: Record) -> None:
         """Put down *record* and nothing else; make a folder for it where its host has none.
@@ -125,7 +125,7 @@ class HostFolders:
             parts.make_folder(new)
             records.write(new, record)
             new.rename(folder)
-            files.sync_folder(self._hosts)
+            atomic_files.sync_folder(self._hosts)
 
     def complete(self, record: Record) -> bool:
         """Make what is missing in the folder of the record's host and put down *record* where it differs.

@@ -6,16 +6,16 @@ import re
 import stat
 from pathlib import Path
 
-from backuppc_register import files, programs
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.state import parts
+from backuppc_register.system import atomic_files, processes
+from backuppc_register.system.deadline import Deadline
 
 PRIVATE = "key"
 PUBLIC = "key.pub"
 
 _NEW = ".new-key"
-_PATH = programs.PATH
+_PATH = processes.PATH
 _PATIENCE = 10.0  # seconds for one ssh-keygen, which takes some milliseconds
 _LINE = re.compile(r"ssh-ed25519 ([A-Za-z0-9+/]{68}) backuppc server to client [a-z0-9.-]+ ssh key", re.ASCII)
 _BLOB_START = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4
@@ -66,7 +66,7 @@ def complete(folder: Path, host: str, deadline: Deadline | None = None) -> bool:
     if parts.content(folder / PUBLIC) is not None:
         return False
     with parts.faults():
-        files.write(folder / PUBLIC, line.encode() + b"\n", 0o640)
+        atomic_files.write(folder / PUBLIC, line.encode() + b"\n", 0o640)
     return True
 
 
@@ -92,10 +92,10 @@ def _generate(folder: Path, comment: str, deadline: Deadline | None) -> None:
     (new / PUBLIC).unlink()
     # The public key of a private one that is lost would contradict the new one.
     (folder / PUBLIC).unlink(missing_ok=True)
-    files.sync_folder(folder)
+    atomic_files.sync_folder(folder)
     (new / PRIVATE).rename(folder / PRIVATE)
     new.rmdir()
-    files.write(folder / PUBLIC, line.encode() + b"\n", 0o640)
+    atomic_files.write(folder / PUBLIC, line.encode() + b"\n", 0o640)
 
 
 def _settle(path: Path) -> None:
@@ -135,7 +135,7 @@ def ssh_keygen(arguments: list[str], folder: Path, deadline: Deadline | None = N
     """
     patience = min(_PATIENCE, deadline.remaining()) if deadline else _PATIENCE
     try:
-        ended = programs.run(["ssh-keygen", *arguments], patience, folder=folder, path=_PATH)
+        ended = processes.run(["ssh-keygen", *arguments], patience, folder=folder, path=_PATH)
     except OSError as error:
         raise NoConfigFile(detail=f"ssh-keygen: {error}") from error
     if ended.status:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import files
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.state import parts
+from backuppc_register.system import atomic_files
 
 NAME = "ledger"
 FORMAT = 1
@@ -69,7 +69,9 @@ class Ledger:
         """Put down *hosts* and no others, complete on disk or not at all; raises NoConfigFile."""
         rows: list[object] = [{"format": FORMAT}, *map(_row, hosts)]
         with parts.faults():
-            files.write(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode("ascii"), 0o640)
+            atomic_files.write(
+                self.path, "".join(json.dumps(row) + "\n" for row in rows).encode("ascii"), 0o640
+            )
 
     def note(self, known: Known) -> None:
         """Put down one host as it is now; raises NoConfigFile."""

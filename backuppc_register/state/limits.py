@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backuppc_register import config
-from backuppc_register.deadline import Deadline
 from backuppc_register.errors import CouldNotRegister, TooManyRequests
 from backuppc_register.request import Address
+from backuppc_register.system.deadline import Deadline
 
 _WINDOW = 60  # seconds
 _PATIENCE = 2.0  # seconds for the counts' lock, which is held for a millisecond

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backuppc_register import files
 from backuppc_register.errors import NoConfigFile
+from backuppc_register.system import atomic_files
 
 # O_NONBLOCK: a FIFO in a file's place must not make us wait.
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -73,7 +73,7 @@ def add(path: Path, new: bytes) -> bool:
     """Write *new* to *path* where there is nothing; tell whether it was. Raises NoConfigFile."""
     if content(path) is not None:
         return False
-    files.write(path, new, 0o640)
+    atomic_files.write(path, new, 0o640)
     return True
 
 
@@ -82,5 +82,5 @@ def put(path: Path, new: bytes) -> bool:
     """Write *new* to *path* where it holds something else; tell whether it did. Raises NoConfigFile."""
     if content(path) == new:
         return False
-    files.write(path, new, 0o640)
+    atomic_files.write(path, new, 0o640)
     return True

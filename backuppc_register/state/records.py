@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from backuppc_register import files
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.state import parts
+from backuppc_register.system import atomic_files
 
 NAME = "record.json"
 FORMAT = 1
@@ -107,4 +107,4 @@ def read(folder: Path) -> Record | None:
 def write(folder: Path, record: Record) -> None:
     """Put the record into *folder*; raises NoConfigFile."""
     with parts.faults():
-        files.write(folder / NAME, to_bytes(record), 0o640)
+        atomic_files.write(folder / NAME, to_bytes(record), 0o640)

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-from backuppc_register import files
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.state import key_pairs, parts
 from backuppc_register.state.authorized_keys import (
@@ -16,6 +15,7 @@ from backuppc_register.state.authorized_keys import (
     read,
     written,
 )
+from backuppc_register.system import atomic_files
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _NEW = ".new"
@@ -131,16 +131,16 @@ class RegisterKeys:
         new.mkdir(0o700)
         comment = f"register-key {label}"
         key_pairs.ssh_keygen(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", key_pairs.PRIVATE], new)
-        files.sync_folder(new)
+        atomic_files.sync_folder(new)
         new.rename(place)
-        files.sync_folder(self._folder)
+        atomic_files.sync_folder(self._folder)
 
     def _replace(self, content: bytes) -> None:
         path = self._authorized_keys
         try:
-            keep: files.Ownership | int = files.ownership(path.lstat())
+            keep: atomic_files.Ownership | int = atomic_files.ownership(path.lstat())
         except FileNotFoundError:
             keep = 0o600
             if not parts.is_folder(path.parent):
                 path.parent.mkdir(0o700)
-        files.write(path, content, keep)
+        atomic_files.write(path, content, keep)

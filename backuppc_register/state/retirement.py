@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from backuppc_register import files
 from backuppc_register.errors import NoConfigFile
 from backuppc_register.state import key_pairs, parts
+from backuppc_register.system import atomic_files
 
 KEY = "retired_key"
 CONFIG = "retired.pl"
@@ -34,7 +34,7 @@ def keep_config(folder: Path, content: bytes) -> None:
     kept = kept_config(folder)
     if kept is None:
         with parts.faults():
-            files.write(folder / CONFIG, content, 0o640)
+            atomic_files.write(folder / CONFIG, content, 0o640)
     elif kept != content:
         keep_edited(folder, content)
 
@@ -42,14 +42,14 @@ def keep_config(folder: Path, content: bytes) -> None:
 def keep_edited(folder: Path, content: bytes) -> None:
     """Keep *content*, what somebody made of the closed .pl, for people to look at; raises NoConfigFile."""
     with parts.faults():
-        files.write(folder / EDITED, content, 0o640)
+        atomic_files.write(folder / EDITED, content, 0o640)
 
 
 def forget_config(folder: Path) -> None:
     """Keep no .pl any more; raises NoConfigFile."""
     with parts.faults():
         (folder / CONFIG).unlink(missing_ok=True)
-        files.sync_folder(folder)
+        atomic_files.sync_folder(folder)
 
 
 def _rename(folder: Path, name: str, other: str) -> None:
@@ -60,6 +60,6 @@ def _rename(folder: Path, name: str, other: str) -> None:
     if parts.content(folder / other) not in (None, content):
         raise NoConfigFile(detail=f"{folder} has two keys, {name} and {other}: which one is right?")
     with parts.faults():
-        files.write(folder / other, content, 0o600)
+        atomic_files.write(folder / other, content, 0o600)
         (folder / name).unlink()
-        files.sync_folder(folder)
+        atomic_files.sync_folder(folder)

@@ -4,8 +4,8 @@ import os
 import stat
 from pathlib import Path
 
-from backuppc_register import files
 from backuppc_register.state import parts
+from backuppc_register.system import atomic_files
 
 HOSTS, ASIDE = "hosts", "aside"
 _FORMAT = b"1"
@@ -35,8 +35,8 @@ def begin(state: Path) -> None:
     """
     if parts.is_folder(state / HOSTS):
         return
-    files.write(state / "FORMAT", _FORMAT + b"\n", 0o640)
+    atomic_files.write(state / "FORMAT", _FORMAT + b"\n", 0o640)
     for folder in (state / "limits", state / HOSTS):
         if not parts.is_folder(folder):
             parts.make_folder(folder)
-    files.sync_folder(state)
+    atomic_files.sync_folder(state)

@@ -4,9 +4,9 @@ import os
 import stat
 from pathlib import Path
 
-from backuppc_register import files
 from backuppc_register.admin.init.plan import Step
 from backuppc_register.errors import Misconfigured
+from backuppc_register.system import atomic_files
 
 
 def file_step(path: Path, text: str) -> Step:
@@ -14,7 +14,7 @@ def file_step(path: Path, text: str) -> Step:
 
     def make() -> None:
         trusted(path.parent)
-        files.write(path, text.encode(), 0o644)
+        atomic_files.write(path, text.encode(), 0o644)
 
     return Step(f"{path}", lambda: "" if os.path.lexists(path) else "there is none", make)
 

@@ -7,11 +7,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import files
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.init.as_root import own_folder
 from backuppc_register.admin.init.plan import Plan, Step
 from backuppc_register.errors import Misconfigured
+from backuppc_register.system import atomic_files
 
 _ANSWERS = ("url", "ldap", "base", "domain", "backups_from")
 _CONFIG_DIR = "/etc/backuppc"
@@ -39,7 +39,7 @@ def step(plan: Plan) -> Step:
 
     def make() -> None:
         own_folder(plan.path.parent)
-        files.write(plan.path, plan.text.encode(), files.Ownership(0, plan.owner.pw_gid, 0o640))
+        atomic_files.write(plan.path, plan.text.encode(), atomic_files.Ownership(0, plan.owner.pw_gid, 0o640))
 
     return Step(f"configuration {plan.path}", lambda: "there is none" if plan.text else "", make)
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from backuppc_register import resources
 from backuppc_register.admin.init.as_root import file_step
 from backuppc_register.admin.init.plan import Plan, Step
+from backuppc_register.system import data_files
 
 RSYSLOG = Path("/etc/rsyslog.d/backuppc-register.conf")
 LOGROTATE = Path("/etc/logrotate.d/backuppc-register")
@@ -17,8 +17,8 @@ _FACILITY = re.compile(r"^local3(?=\.)", re.MULTILINE)
 def steps(plan: Plan) -> Iterator[Step]:
     """Yield the steps, each where what reads its file is installed."""
     facility = plan.settings.syslog.facility
-    rule = _FACILITY.sub(facility, resources.find("packaging/rsyslog.conf").read_text("utf-8"))
-    rotation = resources.find("packaging/logrotate.conf").read_text("utf-8")
+    rule = _FACILITY.sub(facility, data_files.find("packaging/rsyslog.conf").read_text("utf-8"))
+    rotation = data_files.find("packaging/logrotate.conf").read_text("utf-8")
     for path, text in ((RSYSLOG, rule), (LOGROTATE, rotation)):
         if path.parent.is_dir():
             yield file_step(path, text)

@@ -5,10 +5,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from backuppc_register import programs, resources
 from backuppc_register.admin import program
 from backuppc_register.admin.init.as_root import file_step
 from backuppc_register.admin.init.plan import Plan, Step
+from backuppc_register.system import data_files, processes
 
 SYSTEMD_RUNS = Path("/run/systemd/system")  # sd_booted(3)
 UNITS = Path("/etc/systemd/system")
@@ -38,7 +38,7 @@ def steps(plan: Plan) -> Iterator[Step]:
 def next_lines(plan: Plan) -> Iterator[str]:
     """Yield what is left to do."""
     if CRON.exists():
-        if not any(shutil.which(name, path=programs.PATH_OF_ROOT) for name in ("cron", "crond")):
+        if not any(shutil.which(name, path=processes.PATH_OF_ROOT) for name in ("cron", "crond")):
             yield f"Next: apt-get install cron, or nobody reads {CRON}"
         return
     if not SYSTEMD_RUNS.is_dir():
@@ -53,11 +53,11 @@ def next_lines(plan: Plan) -> Iterator[str]:
 def _unit(plan: Plan, name: str) -> str:
     # systemd.service(5), COMMAND LINES: % and $ stand for something there.
     command = shlex.join(program.admin_words(plan.path)).replace("%", "%%").replace("$", "$$")
-    text = resources.find(f"packaging/{name}").read_text("utf-8").replace(_COMMAND, command)
+    text = data_files.find(f"packaging/{name}").read_text("utf-8").replace(_COMMAND, command)
     return text.replace(f"\nUser={_USER}\n", f"\nUser={plan.owner.pw_name}\n")
 
 
 def _cron(plan: Plan) -> str:
     command = shlex.join(program.admin_words(plan.path)).replace("%", r"\%")  # crontab(5)
-    text = resources.find("packaging/backuppc-register.cron").read_text("utf-8")
+    text = data_files.find("packaging/backuppc-register.cron").read_text("utf-8")
     return text.replace(f"  {_USER}  {_COMMAND}", f"  {plan.owner.pw_name}  {command}")

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-from backuppc_register import files, resources
 from backuppc_register.admin.init.plan import Plan, Step
 from backuppc_register.admin.overview import LOCK_PATIENCE
 from backuppc_register.backuppc import main_config
@@ -12,6 +11,7 @@ from backuppc_register.errors import CouldNotRegister
 from backuppc_register.rules.diagnosis import theirs
 from backuppc_register.rules.diagnosis.finding import Level
 from backuppc_register.state import parts
+from backuppc_register.system import atomic_files, data_files
 
 BEGIN = b"# BEGIN backuppc-register: what owners may not change (backuppc-register-admin init)\n"
 END = b"# END backuppc-register\n"
@@ -80,7 +80,7 @@ def _harm(plan: Plan) -> str:
 
 def snippet() -> bytes:
     """Return our settings, as they stand in config.pl."""
-    return resources.find("packaging/backuppc-hardening.pl").read_bytes()
+    return data_files.find("packaging/backuppc-hardening.pl").read_bytes()
 
 
 def _harden(plan: Plan, path: Path) -> None:
@@ -97,6 +97,8 @@ def _write(path: Path, wanted: bytes | None) -> None:
         return
     status = path.lstat()
     try:
-        files.write(path, wanted, files.ownership(status), later_than=files.second(status))
+        atomic_files.write(
+            path, wanted, atomic_files.ownership(status), later_than=atomic_files.second(status)
+        )
     except OSError as error:
         raise CouldNotRegister(detail=f"{path} cannot be replaced: {error}") from error

@@ -10,10 +10,10 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from backuppc_register import files
 from backuppc_register.backuppc.hosts import edit, lines
 from backuppc_register.backuppc.hosts.lines import HostsFile, Written
 from backuppc_register.errors import CouldNotRegister
+from backuppc_register.system import atomic_files
 
 _MODE = 0o640  # as BackupPC's own writer makes it
 
@@ -119,7 +119,7 @@ def make_anew(path: Path, lost: Sequence[Written]) -> tuple[Written, ...]:
         raise CouldNotRegister(detail=f"{path} is there already")
     content, put = edit.with_lines(lines.HEADER, lost)
     try:
-        files.write(path, content, _MODE)
+        atomic_files.write(path, content, _MODE)
     except OSError as error:
         raise CouldNotRegister(detail=f"{path} cannot be made: {error}") from error
     return put
@@ -150,7 +150,9 @@ def _unchanged(path: Path, current: HostsFile) -> os.stat_result:
 
 def _replace(path: Path, content: bytes, status: os.stat_result) -> None:
     try:
-        files.write(path, content, files.ownership(status), later_than=files.second(status))
+        atomic_files.write(
+            path, content, atomic_files.ownership(status), later_than=atomic_files.second(status)
+        )
     except PermissionError as error:
         raise _not_kept(path, status, str(error)) from error
     except OSError as error:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from backuppc_register import programs
 from backuppc_register.errors import RegisterError
 from backuppc_register.rules import consistency
 from backuppc_register.rules.contradiction import Sight
@@ -16,6 +15,7 @@ from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state import key_pairs
 from backuppc_register.state.ledger import Ledger
 from backuppc_register.state.records import Record
+from backuppc_register.system import processes
 
 _ADMIN = "backuppc-register-admin"
 _LATE = timedelta(hours=2)  # since the last reconcile
@@ -199,7 +199,7 @@ def _synchronized() -> str:
     """Return what systemd says about the clock, ``yes`` or ``no``; "" where it says nothing."""
     command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
     try:
-        ended = programs.run(command, _WITHIN)
+        ended = processes.run(command, _WITHIN)
     except OSError:
         return ""
     return ended.said.decode("ascii", "replace").strip()

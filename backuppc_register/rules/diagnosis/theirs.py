@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import programs, resources
 from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.daemon import Daemon
 from backuppc_register.backuppc.effective_config import EffectiveConfig
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
+from backuppc_register.system import data_files, processes
 
 _WITHIN = 3.0  # seconds
 _FOR_HOSTS = 10.0  # seconds, for all hosts' own settings
@@ -185,7 +185,7 @@ def open_to_owners(told: dict[str, Any]) -> Iterator[Answer]:
     editable = told.get("CgiUserConfigEdit", {})
     if not told or not told.get("CgiUserConfigEditEnable", True) or not isinstance(editable, dict):
         return
-    snippet = resources.find("packaging/backuppc-hardening.pl").read_text("utf-8")
+    snippet = data_files.find("packaging/backuppc-hardening.pl").read_text("utf-8")
     closed, like = set(_CLOSED.findall(snippet)), [re.compile(one) for one in _CLOSED_LIKE.findall(snippet)]
     # What config.pl does not name is closed (CGI/EditConfig.pm).
     open_ = {name for name, value in editable.items() if value not in (0, "0", "", None)}
@@ -254,7 +254,7 @@ def rsync(situation: Situation) -> Iterator[Answer]:
     """Look at the version of what BackupPC copies with."""
     told = str(situation.known_settings.get("RsyncBackupPCPath", "") or _RSYNC)
     try:
-        ended = programs.run([told, "--version"], _WITHIN)
+        ended = processes.run([told, "--version"], _WITHIN)
     except OSError as error:
         yield red(f"{told} cannot be started: {error}", "apt-get install backuppc-rsync")
         return

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from backuppc_register import resources
 from backuppc_register.network import greeting
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.authorized_keys import RegisterKey
 from backuppc_register.state.register_keys import RegisterKeys
+from backuppc_register.system import data_files
 
 _WITHIN = 5.0  # seconds
 _SOON = timedelta(days=30)
@@ -154,7 +154,7 @@ def _command(command: str, name: str) -> Iterator[Answer]:
 @otherwise("See where the program is installed, and who may read it: ls -l")
 def program(situation: Situation) -> Iterator[Answer]:
     """Look whether anybody but root can change our program, which administrators start as root."""
-    package = resources.find("__init__.py").parent
+    package = data_files.find("__init__.py").parent
     places = [*reversed(package.parents), package, *sorted(package.rglob("*.py"))]
     odd = [f"{place} {problem}" for place in places for problem in _changeable(place)]
     if odd:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from backuppc_register.errors import Misconfigured
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def find(name: str) -> Path:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from backuppc_register import scratch
-from backuppc_register.deadline import Deadline
+from backuppc_register.system import temporary
+from backuppc_register.system.deadline import Deadline
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -88,7 +88,7 @@ def beginning(
     from subprocess import PIPE, STDOUT, TimeoutExpired
 
     deadline, streams = Deadline(within), STDOUT if together else PIPE
-    with scratch.file(told) as given, _started(command, streams=(given, streams)) as process:
+    with temporary.file(told) as given, _started(command, streams=(given, streams)) as process:
         try:
             said, complained, ended = _heard(process, enough, deadline)
             if ended:
