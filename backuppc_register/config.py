@@ -11,7 +11,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from backuppc_register import config_checks as must
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 
 DEFAULT_PATH = Path("/etc/backuppc-register/config.toml")
 

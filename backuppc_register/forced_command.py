@@ -11,8 +11,9 @@ from getopt import GetoptError, getopt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backuppc_register import config, journal, reply, request
-from backuppc_register.errors import Internal, Misconfigured, RegisterError
+from backuppc_register import config, journal
+from backuppc_register.protocol import reply, request
+from backuppc_register.protocol.errors import Internal, Misconfigured, RegisterError
 from backuppc_register.system.account import WrongAccount, become_owner
 from backuppc_register.system.deadline import Deadline
 

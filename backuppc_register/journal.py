@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backuppc_register.config import FACILITIES, Syslog
-from backuppc_register.reply import escape_field, escape_words
+from backuppc_register.protocol.reply import escape_field, escape_words
 
 _LEVELS = {"err": 3, "warning": 4, "notice": 5, "info": 6}  # RFC 5424, table 2
 _PATIENCE = 1.0  # seconds for a syslogd whose queue is full

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system.account import WrongAccount, become_owner
 
 NOBODY = 65534

@@ -8,7 +8,7 @@ import pytest
 from admin_door import CHECKOUT, PYTHON, admin_site
 
 from backuppc_register.admin import bundle
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPeQOQtU0S7VCm9x3cQoW3sX2lU1TSC3cO4kqFhRvA1"

@@ -16,7 +16,7 @@ from backuppc_register.admin import init
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.init import as_root, configuration, log_rules, timers, web_editor
 from backuppc_register.admin.init.plan import Plan, owner_of
-from backuppc_register.errors import CouldNotRegister, Misconfigured
+from backuppc_register.protocol.errors import CouldNotRegister, Misconfigured
 
 TOLD = [
     "--url", "https://dugong.univ-brest.fr/?host={host}", "--ldap", "ldaps://ldap1.univ-brest.fr",

@@ -11,7 +11,7 @@ from admin_door import NOBODY, PYTHON, admin_site
 
 from backuppc_register import journal
 from backuppc_register.admin import log
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 
 NOW = datetime.now().astimezone().replace(microsecond=0)
 

@@ -6,7 +6,7 @@ import pytest
 from lab import Lab
 
 from backuppc_register.backuppc.backups import Backup, backups, has_backups, has_full, hosts_with_folder
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 
 ROW = b"0\tfull\t1700000000\t1700000100\t510\t7800000\t0\t0\t0\t0\t0\t0\t0\n"
 
@@ -141,7 +141,7 @@ import sys
 sys.path.insert(0, "/opt/backuppc-register")
 from pathlib import Path
 from backuppc_register.backuppc.backups import Backup, backups, has_backups, hosts_with_folder
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 try:
     print(has_backups(Path("/top"), "dormeur"))
 except CouldNotRegister:

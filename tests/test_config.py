@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backuppc_register import config
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "configuration.md"
 SECTIONS = [field.name for field in fields(config.Config)]

@@ -16,8 +16,8 @@ import paramiko
 import pytest
 from services.sshd import Sshd, free_port, make_key
 
-from backuppc_register.errors import Internal, NotReachable
 from backuppc_register.network.connect_back import LARGEST_ANSWER, Place, reached
+from backuppc_register.protocol.errors import Internal, NotReachable
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 CHECKOUT = Path(__file__).parent.parent
@@ -413,7 +413,7 @@ def test_nothing_is_ever_written_to_standard_error(key):
     program = f"""
 import sys, socket, threading
 sys.path[:0] = [{str(CHECKOUT)!r}]
-from backuppc_register.errors import NotReachable
+from backuppc_register.protocol.errors import NotReachable
 from backuppc_register.network.connect_back import Place, reached
 server = socket.create_server(("127.0.0.1", 0))
 def serve():

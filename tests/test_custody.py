@@ -11,14 +11,14 @@ from test_registration import ADUPONT, CMARTIN, HEADER, People, Server, run_and_
 
 from backuppc_register.backuppc import closed_config, hosts
 from backuppc_register.backuppc.jobs import Busy
-from backuppc_register.errors import (
+from backuppc_register.person import Person
+from backuppc_register.protocol.errors import (
     BadUser,
     CouldNotRegister,
     NoConfigFile,
     NotRegistered,
     OtherOwner,
 )
-from backuppc_register.person import Person
 from backuppc_register.rules import purge, reconciliation, retirement, transfer
 from backuppc_register.rules.consistency import contradictions
 from backuppc_register.rules.contradiction import Sight

@@ -9,8 +9,8 @@ from test_custody_by_hand import ByHand
 from test_registration import STEPS, counted, run_and_kill
 
 from backuppc_register.backuppc import lock
-from backuppc_register.errors import CouldNotRegister, RegisterError
 from backuppc_register.person import Person
+from backuppc_register.protocol.errors import CouldNotRegister, RegisterError
 from backuppc_register.rules import purge, retirement, transfer
 from backuppc_register.system.deadline import Deadline
 

@@ -9,7 +9,7 @@ from test_custody import ADUPONT, ARCHIVE, NOW, ROW, Jobs, Site, kill_everywhere
 from test_registration import HEADER, Server
 
 from backuppc_register.backuppc import closed_config
-from backuppc_register.errors import OtherOwner
+from backuppc_register.protocol.errors import OtherOwner
 from backuppc_register.rules import purge, retirement, transfer
 from backuppc_register.rules.custody import Refused
 from backuppc_register.state.ledger import Ledger

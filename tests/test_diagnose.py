@@ -25,8 +25,8 @@ from backuppc_register import config
 from backuppc_register.admin import diagnose, server
 from backuppc_register.admin.context import Start
 from backuppc_register.backuppc import hosts, main_config
-from backuppc_register.errors import BadUser, Misconfigured, NoConfigFile
 from backuppc_register.network import greeting
+from backuppc_register.protocol.errors import BadUser, Misconfigured, NoConfigFile
 from backuppc_register.rules.diagnosis import ours, services, theirs, way_in
 from backuppc_register.rules.diagnosis.finding import (
     Answer,

@@ -37,10 +37,10 @@ from services.failing_ldap import (
 from services.slapd import BASE, PEOPLE, SUFFIX, Authority, Slapd, person, unit
 
 from backuppc_register import config
-from backuppc_register.errors import BadUser, DirectoryUnavailable, Misconfigured, RegisterError
 from backuppc_register.network import directory
 from backuppc_register.network.directory import Directory, filter_for
 from backuppc_register.person import Person
+from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable, Misconfigured, RegisterError
 
 ROOT = Path(directory.__file__).parents[2]
 GUID = UUID("00112233-4455-6677-8899-aabbccddeeff")
@@ -758,7 +758,8 @@ def test_who_was_given_up_ends_soon_and_takes_its_connection_along() -> None:
 LONELY = """
 import socket, sys, time
 socket.getaddrinfo = lambda *_: time.sleep(60)
-from backuppc_register import config, errors
+from backuppc_register import config
+from backuppc_register.protocol import errors
 from backuppc_register.network.directory import Directory
 server = config.Directory(servers=(sys.argv[1],), base="dc=x", timeout=1)
 try:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from test_admin_door import options_of
 
-from backuppc_register import admin, errors
+from backuppc_register import admin
+from backuppc_register.protocol import errors
+from backuppc_register.protocol.unreachable import Step
 from backuppc_register.rules.news import Kind
-from backuppc_register.steps import Step
 
 CHECKOUT = Path(__file__).parent.parent
 PACKAGE = CHECKOUT / "backuppc_register"

@@ -10,7 +10,7 @@ import pytest
 from backuppc_register import config
 from backuppc_register.backuppc.effective_config import EffectiveConfig, route
 from backuppc_register.backuppc.host_config import Values, render
-from backuppc_register.errors import Misconfigured, NotReachable
+from backuppc_register.protocol.errors import Misconfigured, NotReachable
 from backuppc_register.state import known_hosts
 
 STATE = Path("/var/lib/backuppc-register/hosts/dormeur")

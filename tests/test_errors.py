@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register import errors
+from backuppc_register.protocol import errors
 
 PROTOCOL = Path(__file__).parent.parent / "docs" / "protocol.md"
 

@@ -8,8 +8,8 @@ import pytest
 from services.sshd import Sshd, make_key
 
 from backuppc_register import host_key
-from backuppc_register.errors import Misconfigured, NotReachable
 from backuppc_register.network import first_word
+from backuppc_register.protocol.errors import Misconfigured, NotReachable
 from backuppc_register.system.processes import Ended
 
 WORD = bytes((31, 0, 0, 0))

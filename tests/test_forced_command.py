@@ -20,7 +20,7 @@ from services.nsd import Nsd
 from services.slapd import Slapd
 
 from backuppc_register import forced_command, journal
-from backuppc_register.errors import Internal
+from backuppc_register.protocol.errors import Internal
 from backuppc_register.rules.site import for_questions
 from backuppc_register.system.deadline import Deadline
 

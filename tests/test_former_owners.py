@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register.errors import NoConfigFile
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.state.former_owners import Former, FormerOwners
 
 

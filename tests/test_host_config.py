@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from backuppc_register import config
 from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.host_config import Values
-from backuppc_register.errors import Misconfigured, NoConfigFile
+from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
 
 SHIPPED = Path("/usr/share/backuppc/conf/config.pl")
 OSES = ("linux", "mac", "windows")

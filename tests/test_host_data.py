@@ -10,7 +10,7 @@ import pytest
 
 from backuppc_register.backuppc import host_data
 from backuppc_register.backuppc.host_data import Swept
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.system import atomic_files
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)

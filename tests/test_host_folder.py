@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from pytest_mock import MockerFixture
 
-from backuppc_register.errors import Misconfigured, NoConfigFile
 from backuppc_register.host_key import HostKey
+from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
 from backuppc_register.state import key_pairs
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record

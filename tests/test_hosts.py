@@ -17,7 +17,7 @@ from test_files import ACL, acl
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile, Line, Written
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 
 HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
 SHIPPED = Path("/etc/backuppc/hosts.sample")
@@ -557,7 +557,7 @@ import sys
 sys.path.insert(0, "/opt/backuppc-register")
 from pathlib import Path
 from backuppc_register.backuppc import hosts
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 path = Path(sys.argv[1])
 try:
     hosts.append(path, hosts.read(path), "nouveau", "cmartin")

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backuppc_register import journal, reply
+from backuppc_register import journal
 from backuppc_register.config import FACILITIES, Syslog
-from backuppc_register.errors import BadUser, OtherOwner, table
+from backuppc_register.protocol import reply
+from backuppc_register.protocol.errors import BadUser, OtherOwner, table
 
 PROTOCOL = Path(__file__).parent.parent / "docs" / "protocol.md"
 CONNECTION = "82.254.212.144 49631 134.158.240.3 22"

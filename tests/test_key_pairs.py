@@ -10,7 +10,7 @@ from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 import pytest
 from pytest_mock import MockerFixture
 
-from backuppc_register.errors import NoConfigFile
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.state import key_pairs
 from backuppc_register.system.deadline import Deadline
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_mock import MockerFixture
 
-from backuppc_register.errors import NoConfigFile
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.state.ledger import NAME, Known, Ledger, Noted
 
 SEEN = "2026-11-22T21:00:00+00:00"

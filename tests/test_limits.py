@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pytest_mock import MockerFixture
 
 from backuppc_register import config
-from backuppc_register.errors import CouldNotRegister, TooManyRequests
-from backuppc_register.request import Address
+from backuppc_register.protocol.errors import CouldNotRegister, TooManyRequests
+from backuppc_register.protocol.request import Address
 from backuppc_register.state import limits
 from backuppc_register.state.limits import Limits
 from backuppc_register.system.deadline import Deadline

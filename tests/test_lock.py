@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 
 FORK = multiprocessing.get_context("fork")
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backuppc_register.config import Dns
-from backuppc_register.errors import InvalidDnsName
+from backuppc_register.protocol.errors import InvalidDnsName
 from backuppc_register.rules.naming import host_of
 
 SITE = Dns(domains=("univ-brest.fr",))

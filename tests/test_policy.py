@@ -4,7 +4,7 @@ import pytest
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.config import Limits
-from backuppc_register.errors import BadUser, NotAllowed
+from backuppc_register.protocol.errors import BadUser, NotAllowed
 from backuppc_register.rules import policy
 
 

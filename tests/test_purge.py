@@ -13,7 +13,7 @@ from test_custody_by_hand import ByHand
 from test_registration import HEADER, STEPS, counted, run_and_kill
 
 from backuppc_register.backuppc import closed_config
-from backuppc_register.errors import NotRegistered, RegisterError
+from backuppc_register.protocol.errors import NotRegistered, RegisterError
 from backuppc_register.rules import purge, retirement, transfer
 from backuppc_register.rules.custody import Refused
 from backuppc_register.state.ledger import Ledger

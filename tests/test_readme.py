@@ -31,7 +31,7 @@ SUBSTITUTES = {
     r"editor (\S+)": r"""sed -i 's|^servers = .*|servers = ["ldap://127.0.0.1"]|' \1""",
     # No host of the lab has a systemd: what runs there is started again by the test.
     r"systemctl restart rsyslog": "true",
-    r"systemctl enable --now (\S+)-reconcile.timer .*": rf"{START_OF_SERVICE} {UNITS}/\1-reconcile.service | {RUN}",
+    r"systemctl enable --now (\S+)-reconcile.+": rf"{START_OF_SERVICE} {UNITS}/\1-reconcile.service | {RUN}",
 }
 # What the server's own diagnosis may still say, and why.
 LACKING = {

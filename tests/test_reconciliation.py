@@ -10,7 +10,7 @@ from test_registration import run_and_kill
 
 from backuppc_register import config
 from backuppc_register.backuppc import hosts
-from backuppc_register.errors import CouldNotRegister, NoConfigFile, NotAllowed
+from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile, NotAllowed
 from backuppc_register.rules import handed_back, noting, reconciliation
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.rules.reconciliation import Outcome, Site

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backuppc_register.errors import NoConfigFile
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.state import register_keys
 from backuppc_register.state.authorized_keys import Binding, RegisterKey
 from backuppc_register.state.register_keys import RegisterKeys

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from backuppc_register import config
-from backuppc_register.errors import (
+from backuppc_register.person import Person
+from backuppc_register.protocol.errors import (
     BadUser,
     CouldNotRegister,
     DirectoryUnavailable,
@@ -20,8 +21,7 @@ from backuppc_register.errors import (
     NotAllowed,
     OtherOwner,
 )
-from backuppc_register.person import Person
-from backuppc_register.request import Request
+from backuppc_register.protocol.request import Request
 from backuppc_register.rules import registration
 from backuppc_register.rules.site import Site
 from backuppc_register.state.former_owners import FormerOwners

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backuppc_register import reply
-from backuppc_register.errors import (
+from backuppc_register.protocol import reply
+from backuppc_register.protocol.errors import (
     BadUser,
     HostKeyChanged,
     Internal,
@@ -17,7 +17,7 @@ from backuppc_register.errors import (
     NotReachable,
     OtherOwner,
 )
-from backuppc_register.steps import Step, failed
+from backuppc_register.protocol.unreachable import Step, failed
 
 PROTOCOL = Path(__file__).parent.parent / "docs" / "protocol.md"
 CONNECTION = "82.254.212.144 49631 134.158.240.3 22"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backuppc_register.errors import BadUser, NoCommand, OsTypeUnknown, RegisterError
 from backuppc_register.host_key import NOBODYS, HostKey
-from backuppc_register.request import Connection, Request, connection, host_keys, parse
+from backuppc_register.protocol.errors import BadUser, NoCommand, OsTypeUnknown, RegisterError
+from backuppc_register.protocol.request import Connection, Request, connection, host_keys, parse
 
 OSTYPES = ("linux", "mac", "windows")
 

@@ -20,11 +20,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from services.nsd import LOOPBACK, Nsd, free_port, reverse_name
 
-from backuppc_register import request
 from backuppc_register.config import Dns
-from backuppc_register.errors import DnsUnavailable, InvalidDnsName
 from backuppc_register.network import nameserver, resolver
 from backuppc_register.network.resolver import Resolver
+from backuppc_register.protocol import request
+from backuppc_register.protocol.errors import DnsUnavailable, InvalidDnsName
 
 SECOND = "127.0.0.2"
 PEER = ipaddress.ip_address("10.0.0.9")

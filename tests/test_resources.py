@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import data_files
 
 ASK = "import sys; from backuppc_register import resources; print(data_files.find(sys.argv[1]))"

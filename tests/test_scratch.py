@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register.errors import CouldNotRegister
 from backuppc_register.host_key import HostKey
 from backuppc_register.network import first_word
+from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.system import temporary
 
 

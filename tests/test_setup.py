@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backuppc_register import errors, reply
-from backuppc_register.steps import Step
+from backuppc_register.protocol import errors, reply
+from backuppc_register.protocol.unreachable import Step
 
 SCRIPT = Path(__file__).resolve().parents[1] / "clients" / "setup.sh"
 TEXT = SCRIPT.read_text()

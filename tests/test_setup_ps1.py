@@ -9,8 +9,8 @@ import pytest
 import tree_sitter
 import tree_sitter_powershell
 
-from backuppc_register import errors
 from backuppc_register.admin import bundle
+from backuppc_register.protocol import errors
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SETUP = CHECKOUT / "clients/setup.ps1"

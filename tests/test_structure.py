@@ -209,7 +209,7 @@ MODULES = [Module(str(p.relative_to(PACKAGE)), p.read_text("utf-8")) for p in so
 
 
 def test_the_house_is_there():
-    assert {"errors.py", "config.py", "system/atomic_files.py", "forced_command.py"} <= {
+    assert {"protocol/errors.py", "config.py", "system/atomic_files.py", "forced_command.py"} <= {
         module.path for module in MODULES
     }
 
@@ -245,13 +245,17 @@ def test_every_exception_is_still_needed(path):
 @pytest.mark.parametrize(
     ("check", "path", "text"),
     [
-        (upward_imports, "request.py", "from backuppc_register.rules import policy"),
-        (upward_imports, "request.py", "from backuppc_register.network.resolver import Resolver"),
-        (upward_imports, "request.py", "from backuppc_register import state"),
-        (upward_imports, "request.py", "import backuppc_register.forced_command"),
-        (upward_imports, "request.py", "from .backuppc import hosts"),
-        (upward_imports, "request.py", "from . import rules"),
-        (upward_imports, "request.py", "def late():\n    from backuppc_register.state import records"),
+        (upward_imports, "protocol/request.py", "from backuppc_register.rules import policy"),
+        (upward_imports, "protocol/request.py", "from backuppc_register.network.resolver import Resolver"),
+        (upward_imports, "protocol/request.py", "from backuppc_register import state"),
+        (upward_imports, "protocol/request.py", "import backuppc_register.forced_command"),
+        (upward_imports, "protocol/request.py", "from .backuppc import hosts"),
+        (upward_imports, "protocol/request.py", "from . import rules"),
+        (
+            upward_imports,
+            "protocol/request.py",
+            "def late():\n    from backuppc_register.state import records",
+        ),
         (upward_imports, "state/records.py", "from backuppc_register.backuppc import hosts"),
         (upward_imports, "state/records.py", "from ..backuppc import hosts"),
         (upward_imports, "network/resolver.py", "import backuppc_register.state.records"),
@@ -259,7 +263,7 @@ def test_every_exception_is_still_needed(path):
         (upward_imports, "rules/policy.py", "from backuppc_register.forced_command import run"),
         (upward_imports, "rules/policy.py", "from backuppc_register.admin.verbs import run"),
         (upward_imports, "forced_command.py", "from backuppc_register.admin import verbs"),
-        (upward_imports, "helpers/text.py", "import backuppc_register.errors"),
+        (upward_imports, "helpers/text.py", "import backuppc_register.protocol.errors"),
         (upward_imports, "rules/policy.py", "import ldap3"),
         (upward_imports, "network/nameserver.py", "import dns.message"),
         (upward_imports, "network/directory.py", "from paramiko.client import SSHClient"),
@@ -309,7 +313,7 @@ import backuppc_register
 from dataclasses import replace
 from backuppc_register import __version__
 from backuppc_register.system import atomic_files
-from backuppc_register.errors import Fault
+from backuppc_register.protocol.errors import Fault
 from backuppc_register.state import parts
 from . import key_pairs
 

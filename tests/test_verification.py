@@ -15,7 +15,10 @@ from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.effective_config import Plan, Route, Settings
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.transfer import Transfer
-from backuppc_register.errors import (
+from backuppc_register.host_key import NOBODYS, HostKey
+from backuppc_register.network.connect_back import Answer
+from backuppc_register.person import Person
+from backuppc_register.protocol.errors import (
     BadUser,
     CouldNotRegister,
     HostKeyChanged,
@@ -27,14 +30,11 @@ from backuppc_register.errors import (
     RegisterError,
     TooManyRequests,
 )
-from backuppc_register.host_key import NOBODYS, HostKey
-from backuppc_register.network.connect_back import Answer
-from backuppc_register.person import Person
-from backuppc_register.request import Request
+from backuppc_register.protocol.request import Request
+from backuppc_register.protocol.unreachable import Step, failed
 from backuppc_register.rules import registration, verification
 from backuppc_register.rules.site import Site
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.steps import Step, failed
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.system.processes import Ended
 

@@ -8,8 +8,8 @@ from test_custody import ARCHIVE, NOW, Jobs, Site, kill_everywhere, readers_of
 from test_registration import ADUPONT, CMARTIN, People
 
 from backuppc_register.backuppc import closed_config
-from backuppc_register.errors import CouldNotRegister, OtherOwner
 from backuppc_register.person import Person
+from backuppc_register.protocol.errors import CouldNotRegister, OtherOwner
 from backuppc_register.rules import purge, retirement, transfer, withdrawal
 from backuppc_register.rules.consistency import contradictions
 from backuppc_register.rules.contradiction import Sight

@@ -11,7 +11,7 @@ from types import ModuleType
 from backuppc_register import __version__, config
 from backuppc_register.admin import context
 from backuppc_register.admin.context import Start
-from backuppc_register.errors import RegisterError
+from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.system.account import WrongAccount
 
 PROGRAM = "backuppc-register-admin"

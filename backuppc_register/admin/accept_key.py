@@ -4,7 +4,7 @@ import argparse
 
 from backuppc_register.admin import custody, options
 from backuppc_register.admin.context import Context
-from backuppc_register.errors import NotRegistered
+from backuppc_register.protocol.errors import NotRegistered
 from backuppc_register.rules import verification
 from backuppc_register.rules.custody import examined, host_named
 

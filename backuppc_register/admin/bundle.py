@@ -13,7 +13,7 @@ from backuppc_register.admin import options as common
 from backuppc_register.admin.context import Start, read_config, settle, write_log
 from backuppc_register.admin.in_account import done_as_owner
 from backuppc_register.admin.register_key import FILE_HELP, default_path, label
-from backuppc_register.errors import Misconfigured, NoConfigFile
+from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
 from backuppc_register.state import parts
 from backuppc_register.state.authorized_keys import RegisterKey
 from backuppc_register.state.register_keys import RegisterKeys

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
-from backuppc_register import request
 from backuppc_register.admin import options
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.overview import LOCK_PATIENCE, moment
@@ -15,10 +14,11 @@ from backuppc_register.backuppc import backups, host_config, hosts
 from backuppc_register.backuppc.daemon import Daemon
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
-from backuppc_register.errors import OsTypeUnknown, RegisterError
 from backuppc_register.person import Person
-from backuppc_register.reply import Success
-from backuppc_register.request import Address
+from backuppc_register.protocol import request
+from backuppc_register.protocol.errors import OsTypeUnknown, RegisterError
+from backuppc_register.protocol.reply import Success
+from backuppc_register.protocol.request import Address
 from backuppc_register.rules import naming, registration
 from backuppc_register.rules.site import Site
 from backuppc_register.state.records import Record

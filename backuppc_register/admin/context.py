@@ -15,8 +15,8 @@ from backuppc_register import config, journal
 from backuppc_register.admin import table
 from backuppc_register.admin.table import Columns
 from backuppc_register.config import Config, Syslog
-from backuppc_register.errors import Misconfigured
-from backuppc_register.reply import escape_words
+from backuppc_register.protocol.errors import Misconfigured
+from backuppc_register.protocol.reply import escape_words
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.system.account import WrongAccount, become_owner
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from backuppc_register.admin.context import Context
 from backuppc_register.backuppc.host_data import Swept
 from backuppc_register.backuppc.jobs import Busy, Jobs
-from backuppc_register.errors import Refusal, RegisterError
+from backuppc_register.protocol.errors import Refusal, RegisterError
 from backuppc_register.rules import purge
 from backuppc_register.rules.custody import Custody, Done
 from backuppc_register.system import uptime

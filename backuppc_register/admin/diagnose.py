@@ -11,7 +11,7 @@ from backuppc_register.admin import options as shared
 from backuppc_register.admin import server
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.in_account import done_as_owner
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.rules.diagnosis import ours, services, theirs, way_in
 from backuppc_register.rules.diagnosis.finding import Finding, Level, examine
 from backuppc_register.rules.diagnosis.situation import Situation

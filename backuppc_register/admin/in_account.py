@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import errors
-from backuppc_register.errors import Internal, RegisterError
+from backuppc_register.protocol import errors
+from backuppc_register.protocol.errors import Internal, RegisterError
 from backuppc_register.system.account import WrongAccount, become_owner
 
 

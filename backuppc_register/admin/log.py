@@ -13,15 +13,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
 
-from backuppc_register import request
 from backuppc_register.admin import options, server
 from backuppc_register.admin.context import Start, settle
 from backuppc_register.admin.list_hosts import days
 from backuppc_register.admin.overview import moment
 from backuppc_register.admin.table import Columns
-from backuppc_register.errors import Misconfigured
 from backuppc_register.journal import Logged, parse_row
 from backuppc_register.person import same_logon
+from backuppc_register.protocol import request
+from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.rules.custody import Refused
 from backuppc_register.system import processes
 from backuppc_register.system.account import WrongAccount

@@ -11,8 +11,8 @@ from backuppc_register.backuppc import backups, hosts
 from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.hosts import Line
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.errors import RegisterError
 from backuppc_register.host_key import HostKey
+from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.state.records import Record
 
 LOCK_PATIENCE = 10.0  # seconds, design section 4

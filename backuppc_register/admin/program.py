@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from backuppc_register import config
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.state.authorized_keys import PROGRAM
 from backuppc_register.system import data_files
 

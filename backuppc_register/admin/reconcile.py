@@ -10,7 +10,7 @@ from backuppc_register.admin import options as shared
 from backuppc_register.admin.context import Context, write_log
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon import Daemon
-from backuppc_register.reply import escape_words
+from backuppc_register.protocol.reply import escape_words
 from backuppc_register.rules import consistency, reconciliation
 from backuppc_register.rules.contradiction import Contradiction, Sight
 from backuppc_register.rules.news import News

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_.\\ -]+", re.ASCII)  # what a hosts line can name

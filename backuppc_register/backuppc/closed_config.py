@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backuppc_register.backuppc import host_config
-from backuppc_register.errors import NoConfigFile
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.system import atomic_files
 
 _MODE = 0o640

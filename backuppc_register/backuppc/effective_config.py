@@ -10,8 +10,8 @@ from typing import Any
 
 from backuppc_register import config
 from backuppc_register.backuppc.transfer import NotBegun, Transfer, overheard
-from backuppc_register.errors import Misconfigured, NotReachable
-from backuppc_register.steps import Step, failed
+from backuppc_register.protocol.errors import Misconfigured, NotReachable
+from backuppc_register.protocol.unreachable import Step, failed
 from backuppc_register.system import data_files, processes, temporary
 from backuppc_register.system.deadline import Deadline
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backuppc_register import config
 from backuppc_register.backuppc import perl
-from backuppc_register.errors import Misconfigured, NoConfigFile
+from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
 from backuppc_register.system import atomic_files, data_files
 
 _MODE = 0o640

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from backuppc_register.backuppc import message_secret
 from backuppc_register.backuppc.outliving import outlive, refuse_one_more
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.system.deadline import Deadline
 
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import processes
 
 _LIBRARY = Path("/usr/share/backuppc/lib")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import processes
 
 # Xfer/Rsync.pm: what it puts in front of RsyncSshArgs, from there to there.

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from backuppc_register.errors import CouldNotRegister, Misconfigured
 from backuppc_register.host_key import HostKey
-from backuppc_register.steps import Step, failed
+from backuppc_register.protocol.errors import CouldNotRegister, Misconfigured
+from backuppc_register.protocol.unreachable import Step, failed
 from backuppc_register.system import atomic_files, processes, temporary
 
 GREETING = 4

@@ -21,10 +21,10 @@ from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.PTR import PTR
 
 from backuppc_register.config import Dns
-from backuppc_register.errors import DnsUnavailable, InvalidDnsName, RegisterError
 from backuppc_register.network import nameserver
 from backuppc_register.network.in_time import in_time
-from backuppc_register.request import Address
+from backuppc_register.protocol.errors import DnsUnavailable, InvalidDnsName, RegisterError
+from backuppc_register.protocol.request import Address
 from backuppc_register.system.deadline import Deadline
 
 RESOLV_CONF = Path("/etc/resolv.conf")

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from backuppc_register.errors import NoConfigFile
 from backuppc_register.person import same_logon
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.rules.contradiction import ADMIN, Contradiction, Sight
 from backuppc_register.state.records import Record
 

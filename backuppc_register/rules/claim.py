@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from backuppc_register.backuppc.hosts import HostsFile, Line
-from backuppc_register.errors import InvalidDnsName, OtherOwner
 from backuppc_register.person import Person, another_entry, same_logon
+from backuppc_register.protocol.errors import InvalidDnsName, OtherOwner
 from backuppc_register.state.records import Record
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from backuppc_register.backuppc import closed_config, host_config, host_data
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.errors import CouldNotRegister, NoConfigFile
+from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
 from backuppc_register.rules import missing_data, purge, retirement
 from backuppc_register.rules.contradiction import ADMIN, Contradiction, Sight
 from backuppc_register.rules.custody import Subject

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from backuppc_register.backuppc import host_config
-from backuppc_register.errors import NoConfigFile
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.rules import missing_data, ownerless
 from backuppc_register.rules.changed_owner import of_owner
 from backuppc_register.rules.closed_hosts import of_closed_hosts

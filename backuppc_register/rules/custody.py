@@ -12,8 +12,8 @@ from backuppc_register.backuppc.host_data import Extent
 from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import BackupPC, Config
-from backuppc_register.errors import NotAllowed, NotRegistered, RegisterError
 from backuppc_register.person import same_logon
+from backuppc_register.protocol.errors import NotAllowed, NotRegistered, RegisterError
 from backuppc_register.rules import handed_back, missing_data, sightings
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders

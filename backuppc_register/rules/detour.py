@@ -7,10 +7,10 @@ from pathlib import Path, PurePath
 
 from backuppc_register.backuppc.effective_config import Route, Settings
 from backuppc_register.backuppc.transfer import Transfer
-from backuppc_register.errors import NotReachable
+from backuppc_register.protocol.errors import NotReachable
+from backuppc_register.protocol.unreachable import Step, failed
 from backuppc_register.state import known_hosts
 from backuppc_register.state.key_pairs import PRIVATE
-from backuppc_register.steps import Step, failed
 
 # rsync cuts its -e at blanks and knows quotes; we need none, and what we do not understand is refused.
 _WORDS = re.compile(r"[\w@%+=:,./ -]+", re.ASCII)

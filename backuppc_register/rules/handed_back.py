@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.config import Config
-from backuppc_register.errors import CouldNotRegister, NoConfigFile, OtherOwner
 from backuppc_register.person import same_logon
+from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile, OtherOwner
 from backuppc_register.rules import sightings
 from backuppc_register.rules.changes import Change
 from backuppc_register.rules.claim import Applicant

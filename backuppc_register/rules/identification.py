@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from backuppc_register.errors import RegisterError
 from backuppc_register.person import Person
-from backuppc_register.request import Address, Request
+from backuppc_register.protocol.errors import RegisterError
+from backuppc_register.protocol.request import Address, Request
 from backuppc_register.rules import naming, policy
 from backuppc_register.rules.claim import Applicant
 from backuppc_register.rules.site import Site, for_questions

@@ -8,8 +8,8 @@ from datetime import datetime
 from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.hosts import HostsFile, Written
 from backuppc_register.config import Config
-from backuppc_register.errors import CouldNotRegister, NoConfigFile, NotRegistered
 from backuppc_register.person import same_logon
+from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile, NotRegistered
 from backuppc_register.rules import missing_data, sightings
 from backuppc_register.rules.custody import host_named
 from backuppc_register.rules.news import Kind, News

@@ -4,7 +4,7 @@ import shlex
 
 from backuppc_register.backuppc import backups
 from backuppc_register.config import Config
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.state.ledger import Known, Ledger
 
 

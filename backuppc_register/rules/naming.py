@@ -4,7 +4,7 @@ import re
 from fnmatch import fnmatchcase
 
 from backuppc_register.config import Dns
-from backuppc_register.errors import InvalidDnsName
+from backuppc_register.protocol.errors import InvalidDnsName
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _FULL_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+", re.ASCII)

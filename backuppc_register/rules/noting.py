@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from backuppc_register.backuppc.hosts import Written
 from backuppc_register.config import Config
-from backuppc_register.errors import NoConfigFile
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.rules import sightings
 from backuppc_register.state.ledger import Known, Ledger
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from backuppc_register.backuppc import backups, host_config
 from backuppc_register.config import Config
-from backuppc_register.errors import CouldNotRegister, NoConfigFile
+from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
 from backuppc_register.rules import missing_data
 from backuppc_register.rules.contradiction import Contradiction
 

@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from backuppc_register.backuppc import closed_config, host_config, hosts
-from backuppc_register.errors import Misconfigured, NoConfigFile
 from backuppc_register.person import same_logon
+from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
 from backuppc_register.rules import policy
 from backuppc_register.rules.claim import Applicant, Claim, Standing, judge
 from backuppc_register.rules.site import Site

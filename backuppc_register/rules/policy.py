@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.config import Limits
-from backuppc_register.errors import BadUser, NotAllowed
 from backuppc_register.person import same_logon
+from backuppc_register.protocol.errors import BadUser, NotAllowed
 
 _BACKUPPC = "backuppc"
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from backuppc_register.backuppc import host_config, host_data, hosts
 from backuppc_register.backuppc.host_data import Swept
-from backuppc_register.errors import NoConfigFile
 from backuppc_register.person import same_logon
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.rules import retirement
 from backuppc_register.rules.custody import (
     Custody,

@@ -9,7 +9,7 @@ from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
-from backuppc_register.errors import NoConfigFile
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.rules import changes, handed_back, losses, missing_data, sightings
 from backuppc_register.rules.changes import Change
 from backuppc_register.rules.custody import Refused

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.errors import NoConfigFile
-from backuppc_register.reply import Success
-from backuppc_register.request import Address, Request
+from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.reply import Success
+from backuppc_register.protocol.request import Address, Request
 from backuppc_register.rules.claim import Applicant, Standing
 from backuppc_register.rules.identification import identified
 from backuppc_register.rules.plan import Plan, plan_for

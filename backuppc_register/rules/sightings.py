@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from backuppc_register.backuppc import backups
 from backuppc_register.backuppc.hosts import HostsFile, Line, Written
 from backuppc_register.config import Config
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.rules import missing_data
 from backuppc_register.state.ledger import Known, Noted
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from backuppc_register.config import Config
 from backuppc_register.person import Person
-from backuppc_register.request import Address
+from backuppc_register.protocol.request import Address
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.system.deadline import Deadline
 

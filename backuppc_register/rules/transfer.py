@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from backuppc_register.backuppc import closed_config, host_config, host_data, hosts
-from backuppc_register.errors import BadUser, NoConfigFile
 from backuppc_register.person import Person, possible_logon
+from backuppc_register.protocol.errors import BadUser, NoConfigFile
 from backuppc_register.rules import policy
 from backuppc_register.rules.custody import (
     Custody,

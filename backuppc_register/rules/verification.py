@@ -13,11 +13,12 @@ from backuppc_register.backuppc import backups, host_config
 from backuppc_register.backuppc.effective_config import Plan, Route, Settings
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.transfer import Transfer
-from backuppc_register.errors import HostKeyChanged, NotAllowed, NotRegistered, TooManyRequests
 from backuppc_register.host_key import HostKey
 from backuppc_register.network.connect_back import Answer, Place
-from backuppc_register.reply import Success
-from backuppc_register.request import Address, Request
+from backuppc_register.protocol.errors import HostKeyChanged, NotAllowed, NotRegistered, TooManyRequests
+from backuppc_register.protocol.reply import Success
+from backuppc_register.protocol.request import Address, Request
+from backuppc_register.protocol.unreachable import Step, failed
 from backuppc_register.rules import detour, probe
 from backuppc_register.rules.claim import Applicant, Claim, judge
 from backuppc_register.rules.identification import identified
@@ -27,7 +28,6 @@ from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.key_pairs import PRIVATE
 from backuppc_register.state.known_hosts import CLIENT_ACCOUNT, SSH_CONFIG
 from backuppc_register.state.records import Record
-from backuppc_register.steps import Step, failed
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.system.processes import Ended
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backuppc_register.errors import NoConfigFile
 from backuppc_register.person import same_logon
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.state import parts
 from backuppc_register.system import atomic_files
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from backuppc_register.errors import Misconfigured, NoConfigFile
 from backuppc_register.host_key import HostKey
+from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
 from backuppc_register.state import aside, key_pairs, known_hosts, machine_key, parts, records, state_format
 from backuppc_register.state.records import Record
 from backuppc_register.system import atomic_files

@@ -6,7 +6,7 @@ import re
 import stat
 from pathlib import Path
 
-from backuppc_register.errors import NoConfigFile
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.state import parts
 from backuppc_register.system import atomic_files, processes
 from backuppc_register.system.deadline import Deadline

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backuppc_register import config
-from backuppc_register.errors import CouldNotRegister, TooManyRequests
-from backuppc_register.request import Address
+from backuppc_register.protocol.errors import CouldNotRegister, TooManyRequests
+from backuppc_register.protocol.request import Address
 from backuppc_register.system.deadline import Deadline
 
 _WINDOW = 60  # seconds

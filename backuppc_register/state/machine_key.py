@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from backuppc_register import host_key
-from backuppc_register.errors import NoConfigFile
 from backuppc_register.host_key import HostKey
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.state import known_hosts, parts
 
 _OFFERED = "offered_key"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backuppc_register.errors import NoConfigFile
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.system import atomic_files
 
 # O_NONBLOCK: a FIFO in a file's place must not make us wait.

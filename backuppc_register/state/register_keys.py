@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from backuppc_register.errors import NoConfigFile
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.state import key_pairs, parts
 from backuppc_register.state.authorized_keys import (
     Binding,

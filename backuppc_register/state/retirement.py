@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from backuppc_register.errors import NoConfigFile
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.state import key_pairs, parts
 from backuppc_register.system import atomic_files
 

@@ -4,7 +4,7 @@ import os
 import pwd
 from pathlib import Path
 
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 
 
 class WrongAccount(Misconfigured):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 

@@ -10,7 +10,7 @@ from typing import Any
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.init.as_root import own_folder
 from backuppc_register.admin.init.plan import Plan, Step
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import atomic_files
 
 _ANSWERS = ("url", "ldap", "base", "domain", "backups_from")

@@ -5,7 +5,7 @@ import stat
 
 from backuppc_register.admin.init.as_root import own_folder, trusted
 from backuppc_register.admin.init.plan import Plan, Step
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 
 
 def state(plan: Plan) -> Step:

@@ -9,7 +9,7 @@ from typing import Any
 
 from backuppc_register.admin.in_account import done_as_owner
 from backuppc_register.config import Config
-from backuppc_register.errors import Misconfigured
+from backuppc_register.protocol.errors import Misconfigured
 
 
 @dataclass(frozen=True)

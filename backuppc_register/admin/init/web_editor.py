@@ -7,7 +7,7 @@ from backuppc_register.admin.init.plan import Plan, Step
 from backuppc_register.admin.overview import LOCK_PATIENCE
 from backuppc_register.backuppc import main_config
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.rules.diagnosis import theirs
 from backuppc_register.rules.diagnosis.finding import Level
 from backuppc_register.state import parts

@@ -17,7 +17,7 @@ from backuppc_register.backuppc.hosts.lines import (
     taken,
     text,
 )
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 
 
 def with_line(current: HostsFile, host: str, user: str) -> tuple[bytes, Written]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from backuppc_register.backuppc.hosts import edit, lines
 from backuppc_register.backuppc.hosts.lines import HostsFile, Written
-from backuppc_register.errors import CouldNotRegister
+from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.system import atomic_files
 
 _MODE = 0o640  # as BackupPC's own writer makes it

@@ -6,7 +6,7 @@ from enum import IntEnum
 from functools import wraps
 from typing import TypeVar
 
-from backuppc_register.errors import RegisterError
+from backuppc_register.protocol.errors import RegisterError
 
 
 class Level(IntEnum):

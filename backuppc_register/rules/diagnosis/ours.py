@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from backuppc_register.errors import RegisterError
+from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.rules import consistency
 from backuppc_register.rules.contradiction import Sight
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow

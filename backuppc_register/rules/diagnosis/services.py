@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from backuppc_register import __version__
-from backuppc_register.errors import BadUser, InvalidDnsName, NoConfigFile, RegisterError
 from backuppc_register.network import greeting
 from backuppc_register.person import another_entry, possible_logon, same_logon
+from backuppc_register.protocol.errors import BadUser, InvalidDnsName, NoConfigFile, RegisterError
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.records import Record

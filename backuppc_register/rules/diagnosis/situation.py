@@ -10,7 +10,7 @@ from backuppc_register.backuppc import hosts, main_config
 from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
-from backuppc_register.errors import CouldNotRegister, Misconfigured
+from backuppc_register.protocol.errors import CouldNotRegister, Misconfigured
 from backuppc_register.state.host_folder import HostFolders
 
 _FOR_PERL = 20.0  # seconds

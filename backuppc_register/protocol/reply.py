@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from backuppc_register.errors import RegisterError
+from backuppc_register.protocol.errors import RegisterError
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from backuppc_register.errors import NotReachable
+from backuppc_register.protocol.errors import NotReachable
 
 
 class Step(Enum):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from backuppc_register import host_key
-from backuppc_register.errors import BadUser, NoCommand, OsTypeUnknown
 from backuppc_register.host_key import HostKey
 from backuppc_register.person import possible_logon
+from backuppc_register.protocol.errors import BadUser, NoCommand, OsTypeUnknown
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -1,0 +1,1 @@
+"""The wire protocol in code, once: errors, requests and replies; pure."""
