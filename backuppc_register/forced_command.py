@@ -11,7 +11,7 @@ from getopt import GetoptError, getopt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backuppc_register import config, journal
+from backuppc_register import config, syslog_line
 from backuppc_register.protocol import reply, request
 from backuppc_register.protocol.errors import Internal, Misconfigured, RegisterError
 from backuppc_register.system.account import WrongAccount, become_owner
@@ -182,7 +182,7 @@ def _failed(call: _Call, error: RegisterError) -> Outcome:
 
 def _log(call: _Call, outcome: str, level: str, known: Mapping[str, str], **fields: str) -> None:
     asked = call.asked
-    entry = journal.Entry(
+    entry = syslog_line.Entry(
         connection=call.connection,
         outcome=outcome,
         level=level,
@@ -194,4 +194,4 @@ def _log(call: _Call, outcome: str, level: str, known: Mapping[str, str], **fiel
         ms=round((time.monotonic() - call.started) * 1000),
         **fields,
     )
-    journal.write(entry, call.syslog)
+    syslog_line.write(entry, call.syslog)

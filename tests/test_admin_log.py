@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from admin_door import NOBODY, PYTHON, admin_site
 
-from backuppc_register import journal
+from backuppc_register import syslog_line
 from backuppc_register.admin import log
 from backuppc_register.protocol.errors import Misconfigured
 
@@ -26,7 +26,7 @@ def row(days_ago, *, iso=True, **fields):
     told = {"connection": "10.77.0.11 50000 10.77.0.1 22", "outcome": "success", "level": "", "request": "1"}
     when = NOW - timedelta(days=days_ago)
     stamp = when.isoformat() if iso else when.strftime("%b %e %H:%M:%S")
-    return f"{stamp} dugong backuppc-register[7]: {journal.line(journal.Entry(**(told | fields)))}\n"
+    return f"{stamp} dugong backuppc-register[7]: {syslog_line.line(syslog_line.Entry(**(told | fields)))}\n"
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backuppc_register import config_checks as must
+from backuppc_register.config import value_checks as must
 
 TEXT_CHECKS = [
     must.filled,

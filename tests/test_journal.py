@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backuppc_register import journal
+from backuppc_register import syslog_line
 from backuppc_register.config import FACILITIES, Syslog
 from backuppc_register.protocol import reply
 from backuppc_register.protocol.errors import BadUser, OtherOwner, table
@@ -21,7 +21,7 @@ PROTOCOL = Path(__file__).parent.parent / "docs" / "protocol.md"
 CONNECTION = "82.254.212.144 49631 134.158.240.3 22"
 FIELDS = ["request", "code", "host", "user", "os", "status", "register_key", "ms", "detail"]
 
-REFUSED = journal.Entry(
+REFUSED = syslog_line.Entry(
     connection=CONNECTION,
     outcome="refusing to re-register client host with username : dormeur adupont",
     level="warning",
@@ -34,7 +34,7 @@ REFUSED = journal.Entry(
     ms=95,
     detail="the hosts file says cmartin",
 )
-EMPTY = journal.Entry(connection="", outcome="internal error", level="err")
+EMPTY = syslog_line.Entry(connection="", outcome="internal error", level="err")
 
 any_bytes = st.binary(max_size=60).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 a_forger = any_bytes | st.sampled_from(
@@ -71,7 +71,7 @@ def raw(text):
 
 
 def test_a_refusal_is_logged_as_the_reference_shows_it():
-    line = journal.line(REFUSED)
+    line = syslog_line.line(REFUSED)
 
     assert line == (
         "82.254.212.144 49631 134.158.240.3 22 "
@@ -84,15 +84,15 @@ def test_a_refusal_is_logged_as_the_reference_shows_it():
 
 def test_a_success_is_logged_as_the_reference_shows_it():
     connection = CONNECTION.replace("49631", "49630")
-    entry = journal.Entry(
+    entry = syslog_line.Entry(
         connection, "success", "notice", "48150970", "", "dormeur", "cmartin", "mac", "new", "2026", 187
     )
 
-    assert f"\n    {journal.line(entry)}\n" in PROTOCOL.read_text("utf-8")
+    assert f"\n    {syslog_line.line(entry)}\n" in PROTOCOL.read_text("utf-8")
 
 
 def test_every_field_is_there_in_its_order_and_what_is_empty_is_a_hyphen():
-    head, fields = cut(journal.line(EMPTY))
+    head, fields = cut(syslog_line.line(EMPTY))
 
     assert head == "internal error"
     assert [name for name, _ in fields] == FIELDS
@@ -114,7 +114,7 @@ def test_whatever_bytes_are_in_the_fields_they_are_read_back_and_no_other(values
     outcome = BadUser(logon=told["user"]).message(reply.escape_field)
     entry = replace(EMPTY, connection=CONNECTION, outcome=outcome, ms=7, **told)
 
-    line = journal.line(entry)
+    line = syslog_line.line(entry)
     head, fields = cut(line)
 
     assert line.isascii()
@@ -131,14 +131,14 @@ def test_whatever_bytes_are_in_the_fields_they_are_read_back_and_no_other(values
 def test_a_logon_cannot_pass_for_a_success():
     error = OtherOwner(host="dormeur", logon="x success request=1 code=- host=evil\n")
 
-    head, fields = cut(journal.line(replace(REFUSED, outcome=error.message(reply.escape_field))))
+    head, fields = cut(syslog_line.line(replace(REFUSED, outcome=error.message(reply.escape_field))))
 
     assert head.endswith(r"dormeur x\x20success\x20request\x3d1\x20code\x3d-\x20host\x3devil\x0a")
     assert fields[0] == ("request", "48150973")
 
 
 def test_a_traceback_stays_one_line():
-    line = journal.line(replace(EMPTY, detail="Traceback:\n  File \"x\", line 1\nKeyError: 'é='\n"))
+    line = syslog_line.line(replace(EMPTY, detail="Traceback:\n  File \"x\", line 1\nKeyError: 'é='\n"))
 
     assert line.endswith(r"""detail=Traceback:\x0a  File "x", line 1\x0aKeyError: '\xc3\xa9\x3d'\x0a""")
 
@@ -147,7 +147,7 @@ def test_a_traceback_stays_one_line():
 def test_a_detail_that_is_too_long_loses_its_middle_and_no_field(shift, length, filling):
     detail = "first" + "y" * shift + filling * length + "KeyError: 'last'"
 
-    line = journal.line(replace(REFUSED, detail=detail))
+    line = syslog_line.line(replace(REFUSED, detail=detail))
     _, fields = cut(line)
 
     assert len(line) <= 4096
@@ -162,7 +162,7 @@ def test_a_detail_that_is_too_long_loses_its_middle_and_no_field(shift, length, 
 
 
 def test_a_field_that_is_too_long_loses_its_middle_and_pushes_no_other_out():
-    line = journal.line(replace(REFUSED, register_key="a" * 60_000 + "z", detail="why"))
+    line = syslog_line.line(replace(REFUSED, register_key="a" * 60_000 + "z", detail="why"))
     _, fields = cut(line)
 
     assert [name for name, _ in fields] == FIELDS
@@ -185,12 +185,12 @@ def listener(tmp_path):
 def test_it_is_one_datagram_of_the_form_that_syslogs_agree_upon(listener):
     channel, where = listener
 
-    journal.write(REFUSED, where)
+    syslog_line.write(REFUSED, where)
 
     datagram = channel.recv(65536).decode("ascii")
     stamp = r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
     assert re.fullmatch(
-        rf"<156>{stamp} backuppc-register\[{os.getpid()}\]: {re.escape(journal.line(REFUSED))}", datagram
+        rf"<156>{stamp} backuppc-register\[{os.getpid()}\]: {re.escape(syslog_line.line(REFUSED))}", datagram
     )
     channel.setblocking(False)
     with pytest.raises(BlockingIOError):
@@ -204,7 +204,7 @@ def test_it_is_one_datagram_of_the_form_that_syslogs_agree_upon(listener):
 def test_facility_and_level_are_syslogs_own(listener, level, severity, facility, number):
     channel, where = listener
 
-    journal.write(replace(EMPTY, level=level), replace(where, facility=facility))
+    syslog_line.write(replace(EMPTY, level=level), replace(where, facility=facility))
 
     assert channel.recv(65536).startswith(b"<%d>" % (number * 8 + severity))
 
@@ -214,7 +214,7 @@ def test_facility_and_level_are_syslogs_own(listener, level, severity, facility,
 def test_every_level_and_facility_that_there_is_can_be_written(listener, facility, level):
     channel, where = listener
 
-    journal.write(replace(EMPTY, level=level), replace(where, facility=facility))
+    syslog_line.write(replace(EMPTY, level=level), replace(where, facility=facility))
 
     assert channel.recv(65536)
 
@@ -233,7 +233,7 @@ def test_a_syslog_with_a_stream_socket_gets_the_line_too(tmp_path):
         server.listen(1)
         server.settimeout(5)
 
-        journal.write(REFUSED, Syslog(socket=str(tmp_path / "log")))
+        syslog_line.write(REFUSED, Syslog(socket=str(tmp_path / "log")))
 
         with server.accept()[0] as client:
             client.settimeout(5)
@@ -243,7 +243,7 @@ def test_a_syslog_with_a_stream_socket_gets_the_line_too(tmp_path):
 
 def timed(where, entry=REFUSED):
     began = time.monotonic()
-    journal.write(entry, where)
+    syslog_line.write(entry, where)
     return time.monotonic() - began
 
 
@@ -286,7 +286,7 @@ def test_a_stream_that_nobody_accepts_holds_a_request_up_for_a_second_at_the_mos
 def test_bytes_that_should_have_been_escaped_are_no_reason_to_fail(listener):
     channel, where = listener
 
-    journal.write(replace(EMPTY, outcome="é\udcff"), where)
+    syslog_line.write(replace(EMPTY, outcome="é\udcff"), where)
 
     assert channel.recv(65536).isascii()
 
@@ -306,7 +306,7 @@ a_value = any_bytes.filter(lambda value: value != "-" and len(value) < 60)
 
 @given(
     st.builds(
-        journal.Entry,
+        syslog_line.Entry,
         connection=a_connection,
         outcome=an_outcome,
         level=st.just(""),
@@ -315,13 +315,13 @@ a_value = any_bytes.filter(lambda value: value != "-" and len(value) < 60)
     )
 )
 def test_a_line_is_read_back_as_it_was_written(entry):
-    assert journal.parse(journal.line(entry)) == entry
+    assert syslog_line.parse(syslog_line.line(entry)) == entry
 
 
 @given(any_bytes | st.text())
 def test_what_is_no_line_is_none_and_never_an_error(text):
-    assert journal.parse(text) is None
-    assert journal.parse_row(text, datetime.now(UTC)) is None
+    assert syslog_line.parse(text) is None
+    assert syslog_line.parse_row(text, datetime.now(UTC)) is None
 
 
 @pytest.mark.parametrize(
@@ -330,13 +330,13 @@ def test_what_is_no_line_is_none_and_never_an_error(text):
         "",
         "success",
         "success request=1 host=x",
-        journal.line(REFUSED).replace("code=", "kode="),
-        journal.line(REFUSED).replace("ms=95", "ms=soon"),
-        f"{journal.line(REFUSED)}\n",
+        syslog_line.line(REFUSED).replace("code=", "kode="),
+        syslog_line.line(REFUSED).replace("ms=95", "ms=soon"),
+        f"{syslog_line.line(REFUSED)}\n",
     ],
 )
 def test_a_line_that_is_not_whole_is_none(text):
-    assert journal.parse(text) is None
+    assert syslog_line.parse(text) is None
 
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -351,9 +351,9 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
     ],
 )
 def test_a_row_has_the_time_of_syslog_or_of_the_journal(stamp, when):
-    row = f"{stamp} dugong backuppc-register[42]: {journal.line(REFUSED)}"
+    row = f"{stamp} dugong backuppc-register[42]: {syslog_line.line(REFUSED)}"
 
-    assert journal.parse_row(row, NOW) == journal.Logged(when, replace(REFUSED, level=""))
+    assert syslog_line.parse_row(row, NOW) == syslog_line.Logged(when, replace(REFUSED, level=""))
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def test_a_row_has_the_time_of_syslog_or_of_the_journal(stamp, when):
     ],
 )
 def test_a_time_without_a_year_is_the_last_such_time(stamp, date):
-    logged = journal.parse_row(f"{stamp} dugong backuppc-register[42]: {journal.line(REFUSED)}", NOW)
+    logged = syslog_line.parse_row(f"{stamp} dugong backuppc-register[42]: {syslog_line.line(REFUSED)}", NOW)
 
     assert logged
     assert (logged.when.year, logged.when.month, logged.when.day) == date
@@ -375,12 +375,12 @@ def test_a_time_without_a_year_is_the_last_such_time(stamp, date):
 @pytest.mark.parametrize(
     "row",
     [
-        f"2026-02-28T10:11:12Z dugong sshd[42]: {journal.line(REFUSED)}",
-        f"2026-02-28T10:11:12Z dugong backuppc-register[42]: x {journal.line(REFUSED)} y=z",
-        f"2026-02-31T10:11:12Z dugong backuppc-register[42]: {journal.line(REFUSED)}",
-        f"Foo 28 10:11:12 dugong backuppc-register[42]: {journal.line(REFUSED)}",
-        journal.line(REFUSED),
+        f"2026-02-28T10:11:12Z dugong sshd[42]: {syslog_line.line(REFUSED)}",
+        f"2026-02-28T10:11:12Z dugong backuppc-register[42]: x {syslog_line.line(REFUSED)} y=z",
+        f"2026-02-31T10:11:12Z dugong backuppc-register[42]: {syslog_line.line(REFUSED)}",
+        f"Foo 28 10:11:12 dugong backuppc-register[42]: {syslog_line.line(REFUSED)}",
+        syslog_line.line(REFUSED),
     ],
 )
 def test_a_row_of_another_program_or_time_is_none(row):
-    assert journal.parse_row(row, NOW) is None
+    assert syslog_line.parse_row(row, NOW) is None

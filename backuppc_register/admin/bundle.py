@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import config, host_key, journal
+from backuppc_register import config, host_key, syslog_line
 from backuppc_register.admin import options as common
 from backuppc_register.admin.context import Start, read_config, settle, write_log
 from backuppc_register.admin.in_account import done_as_owner
@@ -74,7 +74,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     except OSError as error:
         raise Misconfigured(detail=f"{options.output} cannot be made: {error}") from error
     detail = f"by {start.administrator} {what}"
-    write_log(journal.Entry("", "bundle", "notice", detail=detail), config.syslog(document))
+    write_log(syslog_line.Entry("", "bundle", "notice", detail=detail), config.syslog(document))
     start.say(what)
     if options.os == "windows":
         start.say(_WINDOWS)

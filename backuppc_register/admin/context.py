@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from backuppc_register import config, journal
+from backuppc_register import config, syslog_line
 from backuppc_register.admin import table
 from backuppc_register.admin.table import Columns
 from backuppc_register.config import Config, Syslog
@@ -76,7 +76,7 @@ class Context(Start):
 
         *code* is of what kept it from being done whole.
         """
-        entry = journal.Entry(
+        entry = syslog_line.Entry(
             connection="",
             outcome=escape_words(did),
             level="err" if code else "notice",
@@ -88,9 +88,9 @@ class Context(Start):
         write_log(entry, self.config.syslog)
 
 
-def write_log(entry: journal.Entry, where: Syslog) -> None:
+def write_log(entry: syslog_line.Entry, where: Syslog) -> None:
     """Leave *entry* in syslog; where it does not take it say so, to whoever may note it otherwise."""
-    if not journal.write(entry, where):
+    if not syslog_line.write(entry, where):
         with suppress(OSError):
             print(f"note: {where.socket} takes no log: `{entry.outcome}` is not logged", file=sys.stderr)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from backuppc_register import journal
+from backuppc_register import syslog_line
 from backuppc_register.admin import options as shared
 from backuppc_register.admin.context import Context, write_log
 from backuppc_register.backuppc import hosts
@@ -91,7 +91,7 @@ def _forget(context: Context, host: str, site: Site, options: argparse.Namespace
 def _log(context: Context, outcome: Outcome) -> None:
     """Leave a line for each piece of news; what somebody has to look at is a warning."""
     for news in outcome.news:
-        entry = journal.Entry(
+        entry = syslog_line.Entry(
             connection="",
             outcome=escape_words(f"reconcile: {news.kind.value}"),
             level="warning",

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 
-from backuppc_register import config_checks
 from backuppc_register.admin import options as common
 from backuppc_register.admin import program
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.overview import LOCK_PATIENCE
 from backuppc_register.admin.table import Columns
 from backuppc_register.backuppc.lock import locked
+from backuppc_register.config import value_checks
 from backuppc_register.state.authorized_keys import Binding
 from backuppc_register.state.register_keys import RegisterKeys, possible_label
 
@@ -102,7 +102,7 @@ def label(text: str) -> str:
 
 def network(text: str) -> str:
     """Take an address or a network; raises ValueError."""
-    if config_checks.network(text):
+    if value_checks.network(text):
         raise ValueError
     return text
 

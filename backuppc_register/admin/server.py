@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from backuppc_register import config, journal
+from backuppc_register import config, syslog_line
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.in_account import done_as_owner
 from backuppc_register.config import Config
@@ -141,8 +141,8 @@ def _words(told: str) -> dict[str, str]:
 def _sent(settings: Config, administrator: str) -> str:
     """Send a line to syslog; return the number in it."""
     token = f"{secrets.randbelow(10**8):08d}"
-    entry = journal.Entry("", TEST, "notice", request=token, detail=f"by {administrator}")
-    journal.write(entry, settings.syslog)
+    entry = syslog_line.Entry("", TEST, "notice", request=token, detail=f"by {administrator}")
+    syslog_line.write(entry, settings.syslog)
     return token
 
 

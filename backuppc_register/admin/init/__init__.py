@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from backuppc_register import config, journal
+from backuppc_register import config, syslog_line
 from backuppc_register.admin import options as common
 from backuppc_register.admin.context import Start, write_log
 from backuppc_register.admin.init import configuration, first_key, folders, log_rules, timers, web_editor
@@ -44,7 +44,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     finally:  # who watches may be gone, and a step may have failed: what was done is logged
         if done and not options.dry_run:
             detail = f"by {start.administrator} {'; '.join(done)}"
-            write_log(journal.Entry("", "init", "notice", detail=detail), plan.settings.syslog)
+            write_log(syslog_line.Entry("", "init", "notice", detail=detail), plan.settings.syslog)
     for line in _not_taken(plan, done):
         start.say(line)
     if options.dry_run:

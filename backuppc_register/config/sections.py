@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from backuppc_register import config_checks as must
+from backuppc_register.config import value_checks as must
 from backuppc_register.protocol.errors import Misconfigured
 
 DEFAULT_PATH = Path("/etc/backuppc-register/config.toml")

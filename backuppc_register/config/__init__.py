@@ -1,0 +1,41 @@
+"""The site's configuration: its sections, read from the TOML file and checked."""
+
+from backuppc_register.config.sections import (
+    DEFAULT_PATH,
+    FACILITIES,
+    BackupPC,
+    Config,
+    Directory,
+    Dns,
+    Limits,
+    Secret,
+    Server,
+    State,
+    Syslog,
+    as_far_as_readable,
+    check,
+    config_dir,
+    read,
+    syslog,
+    with_problems,
+)
+
+__all__ = [
+    "DEFAULT_PATH",
+    "FACILITIES",
+    "BackupPC",
+    "Config",
+    "Directory",
+    "Dns",
+    "Limits",
+    "Secret",
+    "Server",
+    "State",
+    "Syslog",
+    "as_far_as_readable",
+    "check",
+    "config_dir",
+    "read",
+    "syslog",
+    "with_problems",
+]
