@@ -249,8 +249,8 @@ def test_every_exception_is_still_needed(path):
         (upward_imports, "protocol/request.py", "from backuppc_register.network.resolver import Resolver"),
         (upward_imports, "protocol/request.py", "from backuppc_register import state"),
         (upward_imports, "protocol/request.py", "import backuppc_register.forced_command"),
-        (upward_imports, "protocol/request.py", "from .backuppc import hosts"),
-        (upward_imports, "protocol/request.py", "from . import rules"),
+        (upward_imports, "protocol/request.py", "from ..backuppc import hosts"),
+        (upward_imports, "protocol/request.py", "from .. import rules"),
         (
             upward_imports,
             "protocol/request.py",
