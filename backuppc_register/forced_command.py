@@ -76,7 +76,7 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
     from backuppc_register.rules import registration
     from backuppc_register.rules.site import Site
     from backuppc_register.state.host_folder import HostFolders
-    from backuppc_register.state.limits import Limits
+    from backuppc_register.state.rate_limits import Limits
 
     folders = HostFolders(settings.state.directory, deadline)
     folders.ready()

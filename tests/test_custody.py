@@ -24,7 +24,7 @@ from backuppc_register.rules.consistency import contradictions
 from backuppc_register.rules.contradiction import Sight
 from backuppc_register.rules.custody import Custody, Refused, host_named
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.ledger import Ledger
+from backuppc_register.state.snapshot_file import Ledger
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 ARCHIVE = "dormeur_20261122"

@@ -12,7 +12,7 @@ from backuppc_register.backuppc import closed_config
 from backuppc_register.protocol.errors import OtherOwner
 from backuppc_register.rules import purge, retirement, transfer
 from backuppc_register.rules.custody import Refused
-from backuppc_register.state.ledger import Ledger
+from backuppc_register.state.snapshot_file import Ledger
 from backuppc_register.system import atomic_files
 
 MADE = b"# by hand\n$Conf{XferMethod} = 'smb'; $Conf{SmbSharePasswd} = 'cmartin's';\n1;\n"

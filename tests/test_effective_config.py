@@ -11,7 +11,7 @@ from backuppc_register import config
 from backuppc_register.backuppc.effective_config import EffectiveConfig, route
 from backuppc_register.backuppc.host_config import Values, render
 from backuppc_register.protocol.errors import Misconfigured, NotReachable
-from backuppc_register.state import known_hosts
+from backuppc_register.state import ssh_files
 
 STATE = Path("/var/lib/backuppc-register/hosts/dormeur")
 
@@ -442,7 +442,7 @@ def test_settings_that_cannot_be_read_have_no_address_either(site):
 
 def test_ssh_itself_says_where_our_ssh_config_leads(tmp_path):
     path = tmp_path / "ssh_config"
-    path.write_bytes(known_hosts.ssh_config(STATE, "dormeur", strict=True))
+    path.write_bytes(ssh_files.ssh_config(STATE, "dormeur", strict=True))
 
     way = route("/usr/bin/ssh", ("-F", str(path)), "dormeur.univ-brest.fr", 5)
 

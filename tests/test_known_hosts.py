@@ -11,7 +11,7 @@ from pwd import getpwuid
 
 import pytest
 
-from backuppc_register.state import key_pairs, known_hosts
+from backuppc_register.state import key_pairs, ssh_files
 
 HOST = "dormeur"
 
@@ -74,7 +74,7 @@ def folder(tmp_path: Path) -> Path:
 
 def write_config(folder: Path, *, strict: bool) -> None:
     """Write the ssh_config of dormeur."""
-    (folder / "ssh_config").write_bytes(known_hosts.ssh_config(folder, HOST, strict=strict))
+    (folder / "ssh_config").write_bytes(ssh_files.ssh_config(folder, HOST, strict=strict))
 
 
 def test_ssh_understands_every_line_as_it_is_meant(folder: Path) -> None:
@@ -226,15 +226,15 @@ def test_what_ssh_has_learned_is_what_we_read_and_what_we_write_is_what_ssh_take
 ) -> None:
     connect(folder, sshd)
     learned = (folder / "known_hosts").read_bytes()
-    (key,) = known_hosts.from_bytes(learned, HOST)
+    (key,) = ssh_files.from_bytes(learned, HOST)
 
-    (folder / "known_hosts").write_bytes(known_hosts.to_bytes(HOST, key))
+    (folder / "known_hosts").write_bytes(ssh_files.to_bytes(HOST, key))
     write_config(folder, strict=True)
 
-    assert known_hosts.to_bytes(HOST, key) == learned
+    assert ssh_files.to_bytes(HOST, key) == learned
     assert connect(folder, sshd).stdout == "in\n"
     with pytest.raises(ValueError, match="is not a key of dormeu"):
-        known_hosts.from_bytes(learned, "dormeu")
+        ssh_files.from_bytes(learned, "dormeu")
 
 
 def test_strict_connects_to_nobody_while_no_key_is_known(folder: Path, sshd: Sshd) -> None:

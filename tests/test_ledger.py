@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pytest_mock import MockerFixture
 
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.state.ledger import NAME, Known, Ledger, Noted
+from backuppc_register.state.snapshot_file import NAME, Known, Ledger, Noted
 
 SEEN = "2026-11-22T21:00:00+00:00"
 DORMEUR = Known("dormeur", (Noted(b"dormeur\t0\tcmartin", "0", "cmartin", ()),), True, SEEN)

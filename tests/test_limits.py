@@ -17,8 +17,8 @@ from pytest_mock import MockerFixture
 from backuppc_register import config
 from backuppc_register.protocol.errors import CouldNotRegister, TooManyRequests
 from backuppc_register.protocol.request import Address
-from backuppc_register.state import limits
-from backuppc_register.state.limits import Limits
+from backuppc_register.state import rate_limits
+from backuppc_register.state.rate_limits import Limits
 from backuppc_register.system.deadline import Deadline
 
 PEER = ipaddress.ip_address("192.0.2.17")
@@ -151,7 +151,9 @@ def test_a_flood_from_many_addresses_neither_fills_the_disk_nor_shuts_anybody_ou
     counted = of(tmp_path, per_address=2)
     ask(counted)
     now = int(time.time())
-    flood = "".join(f"2001:db8:{n:x}:ffff:ffff:ffff:ffff:ffff {now} 1\n" for n in range(limits._MOST_ROWS))
+    flood = "".join(
+        f"2001:db8:{n:x}:ffff:ffff:ffff:ffff:ffff {now} 1\n" for n in range(rate_limits._MOST_ROWS)
+    )
     with (tmp_path / "limits/requests").open("a") as file:
         file.write(flood)
 
@@ -160,7 +162,7 @@ def test_a_flood_from_many_addresses_neither_fills_the_disk_nor_shuts_anybody_ou
     took = time.monotonic() - begun
 
     assert (tmp_path / "limits/requests").stat().st_size < 250_000
-    assert (tmp_path / "limits/requests").read_bytes().count(b"\n") == limits._MOST_ROWS
+    assert (tmp_path / "limits/requests").read_bytes().count(b"\n") == rate_limits._MOST_ROWS
     assert [ask(counted, OTHER), ask(counted, OTHER)] == [True, False]
     assert took < 0.5
 
@@ -197,7 +199,7 @@ def test_garbage_is_begun_anew(content: bytes, tmp_path: Path) -> None:
 
 @given(st.binary())
 def test_no_content_at_all_is_an_error(content: bytes) -> None:
-    assert all(isinstance(count, int) for count in limits._rows(content, 1_795_000_000).values())
+    assert all(isinstance(count, int) for count in rate_limits._rows(content, 1_795_000_000).values())
 
 
 # All at once
@@ -332,7 +334,7 @@ def test_a_process_killed_while_it_counts_locks_nobody_out(tmp_path: Path, mocke
     ask(counted)
 
     def killed() -> None:
-        mocker.patch.object(limits, "_text", lambda rows: os.kill(os.getpid(), signal.SIGKILL))
+        mocker.patch.object(rate_limits, "_text", lambda rows: os.kill(os.getpid(), signal.SIGKILL))
         ask(counted)
 
     pid, _ = child(killed)
@@ -344,7 +346,7 @@ def test_a_process_killed_while_it_counts_locks_nobody_out(tmp_path: Path, mocke
 
 def test_who_sits_on_the_counts_stops_nobody_for_ever(tmp_path: Path, mocker: MockerFixture) -> None:
     counted = of(tmp_path, per_address=2)
-    mocker.patch.object(limits, "_PATIENCE", 0.2)
+    mocker.patch.object(rate_limits, "_PATIENCE", 0.2)
     pid, said = child(lambda: sit_on(counted, tmp_path / "limits/requests"))
     assert said() == b"+"
 
@@ -365,7 +367,7 @@ def sit_on(counted: Limits, path: Path) -> None:
     """Lock the counts and keep them."""
     ask(counted)
     with path.open("r+b") as file:
-        assert limits._locked(file.fileno())
+        assert rate_limits._locked(file.fileno())
         os.write(1, b"+")
         time.sleep(60)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.state import parts
+from backuppc_register.state import safe_files
 
 
 def _socket(path: Path) -> None:
@@ -27,8 +27,8 @@ NO_FILE: tuple[Callable[[Path], None], ...] = (Path.mkdir, os.mkfifo, _socket, _
 def test_what_a_file_holds_is_read_and_what_is_not_there_is_none(tmp_path: Path) -> None:
     (tmp_path / "known_hosts").write_bytes(b"")
 
-    assert parts.content(tmp_path / "known_hosts") == b""
-    assert parts.content(tmp_path / "key") is None
+    assert safe_files.content(tmp_path / "known_hosts") == b""
+    assert safe_files.content(tmp_path / "key") is None
 
 
 @pytest.mark.parametrize("make", NO_FILE)
@@ -36,18 +36,18 @@ def test_what_is_no_regular_file_is_a_fault(make: Callable[[Path], None], tmp_pa
     make(tmp_path / "known_hosts")
 
     with pytest.raises(NoConfigFile, match="known_hosts"):
-        parts.content(tmp_path / "known_hosts")
+        safe_files.content(tmp_path / "known_hosts")
 
 
 def test_what_is_not_there_is_removed_already(tmp_path: Path) -> None:
-    parts.remove_folder(tmp_path / ".new")
+    safe_files.remove_folder(tmp_path / ".new")
 
 
 def test_a_folder_goes_with_all_that_is_in_it(tmp_path: Path) -> None:
     (tmp_path / ".new/.new-key").mkdir(parents=True)
     (tmp_path / ".new/.new-key/key").touch()
 
-    parts.remove_folder(tmp_path / ".new")
+    safe_files.remove_folder(tmp_path / ".new")
 
     assert list(tmp_path.iterdir()) == []
 
@@ -57,6 +57,6 @@ def test_what_a_link_points_at_is_never_removed(tmp_path: Path) -> None:
     (tmp_path / ".new").symlink_to("elsewhere")
 
     with pytest.raises(NoConfigFile, match="not a folder"):
-        parts.remove_folder(tmp_path / ".new")
+        safe_files.remove_folder(tmp_path / ".new")
 
     assert (tmp_path / "elsewhere").is_dir()

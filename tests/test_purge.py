@@ -16,7 +16,7 @@ from backuppc_register.backuppc import closed_config
 from backuppc_register.protocol.errors import NotRegistered, RegisterError
 from backuppc_register.rules import purge, retirement, transfer
 from backuppc_register.rules.custody import Refused
-from backuppc_register.state.ledger import Ledger
+from backuppc_register.state.snapshot_file import Ledger
 from backuppc_register.system import uptime
 from backuppc_register.system.uptime import Uptime
 

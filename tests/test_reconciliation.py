@@ -16,8 +16,8 @@ from backuppc_register.rules.news import Kind, News
 from backuppc_register.rules.reconciliation import Outcome, Site
 from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.ledger import Ledger
 from backuppc_register.state.records import Record
+from backuppc_register.state.snapshot_file import Ledger
 
 HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
 NOW = datetime(2026, 11, 22, 21, 0, 0, tzinfo=UTC)

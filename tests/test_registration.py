@@ -26,7 +26,7 @@ from backuppc_register.rules import registration
 from backuppc_register.rules.site import Site
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.ledger import Ledger
+from backuppc_register.state.snapshot_file import Ledger
 from backuppc_register.system.deadline import Deadline
 
 PEER = ip_address("10.0.0.9")

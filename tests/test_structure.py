@@ -51,11 +51,11 @@ OUTSIDE = {
 WRITERS = {
     "system/atomic_files.py": "the one place",
     "state/host_folder.py": "renames whole folders, which are not files",
-    "state/aside.py": "renames whole folders, which are not files",
+    "state/attic.py": "renames whole folders, which are not files",
     "backuppc/host_data.py": "renames whole folders of backups, which are not files",
     "state/key_pairs.py": "ssh-keygen makes a pair in a folder of its own, from where it is renamed",
     "state/register_keys.py": "likewise, and renames the folder of a whole pair",
-    "state/limits.py": "counts of a minute, which nobody misses",
+    "state/rate_limits.py": "counts of a minute, which nobody misses",
     "backuppc/lock.py": "an empty file, made to be locked",
 }
 REPLACING = {
@@ -221,7 +221,13 @@ def test_every_module_keeps_to_its_place(module, check):
 
 
 def test_a_request_of_a_known_host_imports_no_more_than_it_needs():
-    needed = "backuppc.daemon", "rules.registration", "state.host_folder", "state.limits", "forced_command"
+    needed = (
+        "backuppc.daemon",
+        "rules.registration",
+        "state.host_folder",
+        "state.rate_limits",
+        "forced_command",
+    )
     program = f"import sys, {', '.join(f'backuppc_register.{name}' for name in needed)}; print(*sys.modules)"
 
     done = subprocess.run(
@@ -230,7 +236,13 @@ def test_a_request_of_a_known_host_imports_no_more_than_it_needs():
 
     imported = set(done.stdout.split())
     assert "backuppc_register.rules.registration" in imported
-    late = "rules.reconciliation", "rules.noting", "rules.custody", "rules.verification", "state.ledger"
+    late = (
+        "rules.reconciliation",
+        "rules.noting",
+        "rules.custody",
+        "rules.verification",
+        "state.snapshot_file",
+    )
     assert imported.isdisjoint(f"backuppc_register.{name}" for name in late)
     assert imported.isdisjoint({*LIBRARIES, "subprocess", "logging", "ssl"})
 
@@ -314,7 +326,7 @@ from dataclasses import replace
 from backuppc_register import __version__
 from backuppc_register.system import atomic_files
 from backuppc_register.protocol.errors import Fault
-from backuppc_register.state import parts
+from backuppc_register.state import safe_files
 from . import key_pairs
 
 def read(path):

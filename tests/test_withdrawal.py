@@ -16,7 +16,7 @@ from backuppc_register.rules.contradiction import Sight
 from backuppc_register.rules.custody import Refused
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.ledger import Ledger
+from backuppc_register.state.snapshot_file import Ledger
 
 NEWCOMER = Person("cmartin", "Camille Martin", "entryUUID:9")
 TOMORROW = NOW + timedelta(days=1)

@@ -14,7 +14,7 @@ from backuppc_register.admin.context import Start, read_config, settle, write_lo
 from backuppc_register.admin.in_account import done_as_owner
 from backuppc_register.admin.register_key import FILE_HELP, default_path, label
 from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
-from backuppc_register.state import parts
+from backuppc_register.state import safe_files
 from backuppc_register.state.authorized_keys import RegisterKey
 from backuppc_register.state.register_keys import RegisterKeys
 from backuppc_register.system import atomic_files, data_files
@@ -87,7 +87,7 @@ def _refuse_others(path: Path) -> None:
     Raises Misconfigured.
     """
     try:
-        there = parts.content(path)
+        there = safe_files.content(path)
     except NoConfigFile as error:
         raise Misconfigured(detail=f"{path} cannot be made: {error.detail}") from error
     if there and not _SETUP.match(there):

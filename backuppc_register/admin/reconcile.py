@@ -15,7 +15,7 @@ from backuppc_register.rules import consistency, reconciliation
 from backuppc_register.rules.contradiction import Contradiction, Sight
 from backuppc_register.rules.news import News
 from backuppc_register.rules.reconciliation import Outcome, Site
-from backuppc_register.state.ledger import Ledger
+from backuppc_register.state.snapshot_file import Ledger
 
 SUMMARY = "put lost hosts lines back, before BackupPC deletes their backups, and tell what does not fit"
 EXAMPLE = """backuppc-register-admin reconcile --quiet    (from a timer, at least once an hour)

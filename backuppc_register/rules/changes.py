@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.state.former_owners import Former
-from backuppc_register.state.ledger import Known, Noted
+from backuppc_register.state.snapshot_file import Known, Noted
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from backuppc_register.protocol.errors import NotAllowed, NotRegistered, Registe
 from backuppc_register.rules import handed_back, missing_data, sightings
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.ledger import Known, Ledger
 from backuppc_register.state.records import Record
+from backuppc_register.state.snapshot_file import Known, Ledger
 from backuppc_register.system.uptime import Uptime
 
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)

@@ -9,7 +9,7 @@ from backuppc_register.backuppc.effective_config import Route, Settings
 from backuppc_register.backuppc.transfer import Transfer
 from backuppc_register.protocol.errors import NotReachable
 from backuppc_register.protocol.unreachable import Step, failed
-from backuppc_register.state import known_hosts
+from backuppc_register.state import ssh_files
 from backuppc_register.state.key_pairs import PRIVATE
 
 # rsync cuts its -e at blanks and knows quotes; we need none, and what we do not understand is refused.
@@ -84,12 +84,12 @@ def refuse(host: str, route: Route, folder: Path) -> None:
     Raises NotReachable.
     """
     told = {name: values for name, values in route.options.items() if values}
-    if route.user != known_hosts.CLIENT_ACCOUNT:
+    if route.user != ssh_files.CLIENT_ACCOUNT:
         raise _elsewhere(host, f"another account, {route.user}")
     if told.get("identityfile") != (str(folder / PRIVATE),):
         raise _elsewhere(host, "another key")
     known = (told.get("userknownhostsfile"), told.get("globalknownhostsfile"), told.get("hostkeyalias"))
-    if known != ((str(folder / known_hosts.NAME),), ("/dev/null",), (host,)):
+    if known != ((str(folder / ssh_files.NAME),), ("/dev/null",), (host,)):
         raise _elsewhere(host, "other known ssh host keys")
     if told.get("stricthostkeychecking", ("",))[0] in _OFF:
         raise _elsewhere(host, "any ssh host key is taken")

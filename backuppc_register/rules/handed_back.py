@@ -25,7 +25,7 @@ from backuppc_register.rules.claim import Applicant
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.ledger import Known, Ledger
+from backuppc_register.state.snapshot_file import Known, Ledger
 
 _TRANSFER = "backuppc-register-admin transfer"
 _WENT_BACK = "the line went back to whom the host was taken from"

@@ -15,7 +15,7 @@ from backuppc_register.rules.custody import host_named
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.ledger import Known
+from backuppc_register.state.snapshot_file import Known
 
 _SHOWN = 3  # hosts named where there may be hundreds
 _MANY = 10  # lines lost at once: more than somebody takes out by hand between two runs

@@ -5,7 +5,7 @@ import shlex
 from backuppc_register.backuppc import backups
 from backuppc_register.config import Config
 from backuppc_register.protocol.errors import CouldNotRegister
-from backuppc_register.state.ledger import Known, Ledger
+from backuppc_register.state.snapshot_file import Known, Ledger
 
 
 def has_data(host: str, config: Config) -> bool:

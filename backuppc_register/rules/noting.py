@@ -6,7 +6,7 @@ from backuppc_register.backuppc.hosts import Written
 from backuppc_register.config import Config
 from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.rules import sightings
-from backuppc_register.state.ledger import Known, Ledger
+from backuppc_register.state.snapshot_file import Known, Ledger
 
 
 def note(added: Written, config: Config, *, data: bool) -> str:

@@ -11,8 +11,8 @@ from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
 from backuppc_register.rules import policy
 from backuppc_register.rules.claim import Applicant, Claim, Standing, judge
 from backuppc_register.rules.site import Site
-from backuppc_register.state.known_hosts import SSH_CONFIG
 from backuppc_register.state.records import Record
+from backuppc_register.state.ssh_files import SSH_CONFIG
 
 
 @dataclass(frozen=True)

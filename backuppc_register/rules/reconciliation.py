@@ -17,7 +17,7 @@ from backuppc_register.rules.handed_back import Desk
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.ledger import Known, Ledger
+from backuppc_register.state.snapshot_file import Known, Ledger
 
 _LOCK_PATIENCE = 10.0  # seconds, design section 4
 _FOR_BACKUPPC = 10.0  # seconds for telling BackupPC

@@ -16,7 +16,7 @@ from backuppc_register.rules.custody import (
     refuse_linked_config,
     stop_jobs,
 )
-from backuppc_register.state import key_pairs, parts, retirement
+from backuppc_register.state import key_pairs, retired_files, safe_files
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
@@ -74,7 +74,7 @@ def missing_steps(subject: Subject, record: Record, folders: HostFolders) -> tup
 
 def has_key(host: str, folders: HostFolders) -> bool:
     """Tell whether the key of *host* is where BackupPC's ssh takes it from; raises NoConfigFile."""
-    return parts.content(folders.path(host) / key_pairs.PRIVATE) is not None
+    return safe_files.content(folders.path(host) / key_pairs.PRIVATE) is not None
 
 
 def unpurged(record: Record) -> Record:
@@ -95,9 +95,9 @@ def close(subject: Subject, record: Record, custody: Custody) -> Record:
     custody.folders.put_record(closed)
     if subject.config != closed_config.text(host):
         if subject.config is not None:
-            retirement.keep_config(folder, subject.config)
+            retired_files.keep_config(folder, subject.config)
         closed_config.put(places.config_dir, host, closed_config.text(host))
-    retirement.put_key_away(folder)
+    retired_files.put_key_away(folder)
     return closed
 
 
@@ -113,15 +113,15 @@ def reopen(record: Record, config: bytes | None, places: BackupPC, folders: Host
     host, folder = record.host, folders.path(record.host)
     if record.purge:
         folders.put_record(unpurged(record))
-    retirement.bring_key_back(folder)
-    kept = retirement.kept_config(folder)
+    retired_files.bring_key_back(folder)
+    kept = retired_files.kept_config(folder)
     if kept is not None and config != kept:
         if config is not None and config != closed_config.text(host):
-            retirement.keep_edited(folder, config)
+            retired_files.keep_edited(folder, config)
         closed_config.put(places.config_dir, host, kept)
     elif kept is None and config == closed_config.text(host):
         closed_config.remove(places.config_dir, host)
-    retirement.forget_config(folder)
+    retired_files.forget_config(folder)
     if record.by_hand:
         folders.set_aside(host, None, datetime.now(UTC))
     else:

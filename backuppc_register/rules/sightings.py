@@ -9,7 +9,7 @@ from backuppc_register.backuppc.hosts import HostsFile, Line, Written
 from backuppc_register.config import Config
 from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.rules import missing_data
-from backuppc_register.state.ledger import Known, Noted
+from backuppc_register.state.snapshot_file import Known, Noted
 
 
 def seen(current: HostsFile, known: dict[str, Known], config: Config, now: datetime) -> dict[str, Known]:

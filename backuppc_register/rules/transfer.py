@@ -19,7 +19,7 @@ from backuppc_register.rules.custody import (
 from backuppc_register.rules.purge import asked, of_another_owner
 from backuppc_register.rules.site import Directory
 from backuppc_register.rules.transfer_plan import Plan, plan_for
-from backuppc_register.state import key_pairs, retirement
+from backuppc_register.state import key_pairs, retired_files
 
 _WITHIN = 30.0  # seconds for the directory
 
@@ -119,7 +119,13 @@ def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
 def _rotate(plan: Plan, subject: Subject, custody: Custody) -> None:
     """Put the earlier owner's key and .pl aside, and make new ones with the new person's record."""
     host, places, folders = subject.host, custody.config.backuppc, custody.folders
-    earlier = (key_pairs.PRIVATE, key_pairs.PUBLIC, retirement.KEY, retirement.CONFIG, retirement.EDITED)
+    earlier = (
+        key_pairs.PRIVATE,
+        key_pairs.PUBLIC,
+        retired_files.KEY,
+        retired_files.CONFIG,
+        retired_files.EDITED,
+    )
     config = host_config.path(places.config_dir, host) if subject.config is not None else None
     folders.set_parts_aside(host, earlier, config, custody.now)
     if plan.record.by_hand:

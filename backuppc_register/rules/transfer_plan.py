@@ -20,7 +20,7 @@ from backuppc_register.rules.custody import (
     refuse_linked_config,
     refuse_missing_data,
 )
-from backuppc_register.state import known_hosts
+from backuppc_register.state import ssh_files
 from backuppc_register.state.records import Record
 
 _TRIES = 100
@@ -126,7 +126,7 @@ def _config(record: Record, custody: Custody) -> bytes:
     host = record.host
     if record.by_hand:
         return closed_config.text(host)
-    values = host_config.Values(host, record.full_name, custody.folders.path(host) / known_hosts.SSH_CONFIG)
+    values = host_config.Values(host, record.full_name, custody.folders.path(host) / ssh_files.SSH_CONFIG)
     return host_config.render(record.os, values, custody.config.backuppc.templates)
 
 

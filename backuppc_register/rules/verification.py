@@ -26,8 +26,8 @@ from backuppc_register.rules.site import FOR_BACKUPPC, Site, for_questions, pati
 from backuppc_register.rules.standing import standing_of
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.key_pairs import PRIVATE
-from backuppc_register.state.known_hosts import CLIENT_ACCOUNT, SSH_CONFIG
 from backuppc_register.state.records import Record
+from backuppc_register.state.ssh_files import CLIENT_ACCOUNT, SSH_CONFIG
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.system.processes import Ended
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.state import parts
+from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files
 
 NAME = "former_owners"
@@ -42,7 +42,7 @@ class FormerOwners:
 
     def read(self) -> dict[str, Former]:
         """Return the hosts by name; raises NoConfigFile where the file cannot be read or understood."""
-        content = parts.content(self.path)
+        content = safe_files.content(self.path)
         if content is None:
             return {}
         try:
@@ -77,7 +77,7 @@ class FormerOwners:
         if known.get(former.host) == former:
             return
         rows = [{"format": FORMAT}, *map(_row, (known | {former.host: former}).values())]
-        with parts.faults():
+        with safe_files.faults():
             atomic_files.write(
                 self.path, "".join(json.dumps(row) + "\n" for row in rows).encode("ascii"), 0o640
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backuppc_register.host_key import HostKey
 from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
-from backuppc_register.state import aside, key_pairs, known_hosts, machine_key, parts, records, state_format
+from backuppc_register.state import attic, key_pairs, pinned_key, records, safe_files, ssh_files, state_dir
 from backuppc_register.state.records import Record
 from backuppc_register.system import atomic_files
 from backuppc_register.system.deadline import Deadline
@@ -17,7 +17,7 @@ from backuppc_register.system.deadline import Deadline
 # What begins with a dot is ours; no machine's name has the underscore, but those of archived backups have.
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 _NEW = ".new"
-_PARTS = (key_pairs.PRIVATE, key_pairs.PUBLIC, known_hosts.NAME, known_hosts.SSH_CONFIG, records.NAME)
+_PARTS = (key_pairs.PRIVATE, key_pairs.PUBLIC, ssh_files.NAME, ssh_files.SSH_CONFIG, records.NAME)
 
 
 class HostFolders:
@@ -29,7 +29,7 @@ class HostFolders:
     def __init__(self, state: Path, deadline: Deadline | None = None) -> None:
         self._state = state
         self._deadline = deadline
-        self._hosts = state / state_format.HOSTS
+        self._hosts = state / state_dir.HOSTS
 
     def ready(self) -> None:
         """Check that the state is there, of our format and open to us; write nothing.
@@ -37,7 +37,7 @@ class HostFolders:
         Raises Misconfigured.
         """
         try:
-            problem = state_format.problem(self._state)
+            problem = state_dir.problem(self._state)
         except (OSError, NoConfigFile) as error:
             problem = str(error)
         if problem:
@@ -54,14 +54,14 @@ class HostFolders:
 
     def names(self) -> tuple[str, ...]:
         """Return the hosts that have a folder, sorted; raises NoConfigFile where that cannot be read."""
-        with parts.faults():
-            if not parts.is_folder(self._hosts):
+        with safe_files.faults():
+            if not safe_files.is_folder(self._hosts):
                 return ()
             return tuple(sorted(e.name for e in os.scandir(self._hosts) if _HOST.fullmatch(e.name)))
 
     def exists(self, host: str) -> bool:
         """Tell whether *host* has a folder, whatever is in it; raises NoConfigFile in doubt."""
-        return parts.is_folder(self.path(host))
+        return safe_files.is_folder(self.path(host))
 
     def record(self, host: str) -> Record | None:
         """Return the record of *host*, None where there is none; raises NoConfigFile in doubt."""
@@ -79,7 +79,7 @@ class HostFolders:
     def is_whole(self, host: str) -> bool:
         """Tell whether nothing is missing in the folder of *host*; raises NoConfigFile in doubt."""
         folder = self.path(host)
-        there = self.exists(host) and all(parts.content(folder / name) is not None for name in _PARTS)
+        there = self.exists(host) and all(safe_files.content(folder / name) is not None for name in _PARTS)
         return there and self.record(host) is not None and self.public_key(host) is not None
 
     def create(self, record: Record) -> None:
@@ -92,19 +92,19 @@ class HostFolders:
         """
         folder, new = self.path(record.host), self._hosts / _NEW
         self.ready()
-        with parts.faults():
-            if parts.is_folder(folder):
+        with safe_files.faults():
+            if safe_files.is_folder(folder):
                 raise NoConfigFile(detail=f"{folder} is there already")
-            state_format.begin(self._state)
-            parts.remove_folder(new)
+            state_dir.begin(self._state)
+            safe_files.remove_folder(new)
             try:
-                parts.make_folder(new)
+                safe_files.make_folder(new)
                 self._fill(new, record)
                 atomic_files.sync_folder(new)
                 new.rename(folder)
             except BaseException:
                 with suppress(NoConfigFile):
-                    parts.remove_folder(new)
+                    safe_files.remove_folder(new)
                 raise
             atomic_files.sync_folder(self._hosts)
 
@@ -116,13 +116,13 @@ class HostFolders:
         """
         folder, new = self.path(record.host), self._hosts / _NEW
         self.ready()
-        with parts.faults():
-            if parts.is_folder(folder):
+        with safe_files.faults():
+            if safe_files.is_folder(folder):
                 records.write(folder, record)
                 return
-            state_format.begin(self._state)
-            parts.remove_folder(new)
-            parts.make_folder(new)
+            state_dir.begin(self._state)
+            safe_files.remove_folder(new)
+            safe_files.make_folder(new)
             records.write(new, record)
             new.rename(folder)
             atomic_files.sync_folder(self._hosts)
@@ -132,7 +132,7 @@ class HostFolders:
 
         What is there is not touched. Tells whether anything was written. Raises NoConfigFile.
         """
-        with parts.faults():
+        with safe_files.faults():
             if self.record(record.host) is None and not self.exists(record.host):
                 raise NoConfigFile(detail=f"{self.path(record.host)} is not there")
             return self._fill(self.path(record.host), record)
@@ -142,25 +142,25 @@ class HostFolders:
 
         Raises NoConfigFile in doubt.
         """
-        return machine_key.known(self.path(host), host)
+        return pinned_key.known(self.path(host), host)
 
     def pin(self, host: str, key: HostKey) -> bool:
         """Let *key* be the one by which *host* is known, and let ssh take no other from now on.
 
         A key that was offered before is forgotten. Tells whether anything was written. Raises NoConfigFile.
         """
-        return machine_key.pin(self.path(host), host, key)
+        return pinned_key.pin(self.path(host), host, key)
 
     def offer(self, host: str, key: HostKey) -> None:
         """Keep *key*, with which a machine answered that is not the one we know, until somebody accepts it.
 
         Raises NoConfigFile.
         """
-        machine_key.offer(self.path(host), key)
+        pinned_key.offer(self.path(host), key)
 
     def offered_key(self, host: str) -> HostKey | None:
         """Return the key that was last offered, None where there is none; raises NoConfigFile in doubt."""
-        return machine_key.offered(self.path(host)) if self.exists(host) else None
+        return pinned_key.offered(self.path(host)) if self.exists(host) else None
 
     def set_aside(self, host: str, config: Path | None, now: datetime) -> Path:
         """Move away what we made for an earlier person; return where it is now.
@@ -168,23 +168,23 @@ class HostFolders:
         *config* is the host's .pl where that goes too. *now* has a time zone. The same call finishes what a
         killed one began. Raises NoConfigFile.
         """
-        return aside.move_folder(self._state, self.path(host), config, now)
+        return attic.move_folder(self._state, self.path(host), config, now)
 
     def set_parts_aside(self, host: str, names: Iterable[str], config: Path | None, now: datetime) -> None:
         """Move away the files *names* of the folder of *host*, and put a copy of *config*, its .pl, to them.
 
         What is not there is not missed. Raises NoConfigFile.
         """
-        aside.move_files(self._state, self.path(host), names, config, now)
+        attic.move_files(self._state, self.path(host), names, config, now)
 
     def _fill(self, folder: Path, record: Record) -> bool:
         """Make what *folder* lacks, the record last; tell whether anything was."""
         wrote = key_pairs.complete(folder, record.host, self._deadline)
-        wrote |= parts.add(folder / known_hosts.NAME, b"")
+        wrote |= safe_files.add(folder / ssh_files.NAME, b"")
         # An ssh_config that got lost may have been strict: a host whose key is known needs no other one.
-        strict = bool(parts.content(folder / known_hosts.NAME))
-        text = known_hosts.ssh_config(self.path(record.host), record.host, strict=strict)
-        wrote |= parts.add(folder / known_hosts.SSH_CONFIG, text)
+        strict = bool(safe_files.content(folder / ssh_files.NAME))
+        text = ssh_files.ssh_config(self.path(record.host), record.host, strict=strict)
+        wrote |= safe_files.add(folder / ssh_files.SSH_CONFIG, text)
         if records.read(folder) != record:
             records.write(folder, record)
             wrote = True

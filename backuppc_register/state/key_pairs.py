@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.state import parts
+from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files, processes
 from backuppc_register.system.deadline import Deadline
 
@@ -26,9 +26,9 @@ def generate(folder: Path, host: str, deadline: Deadline | None = None) -> None:
 
     Raises NoConfigFile.
     """
-    if parts.content(folder / PRIVATE) is not None:
+    if safe_files.content(folder / PRIVATE) is not None:
         raise NoConfigFile(detail=f"{folder / PRIVATE} is there already")
-    with parts.faults():
+    with safe_files.faults():
         _generate(folder, f"backuppc server to client {host} ssh key", deadline)
 
 
@@ -39,11 +39,11 @@ def public_key(folder: Path, deadline: Deadline | None = None) -> str | None:
 
     Raises NoConfigFile where the two do not belong together, or ssh would not use them.
     """
-    private = parts.content(folder / PRIVATE)
+    private = safe_files.content(folder / PRIVATE)
     if private is None:
         return None
     _refuse_open(folder / PRIVATE)
-    public = parts.content(folder / PUBLIC)
+    public = safe_files.content(folder / PUBLIC)
     if public is None:
         public = ssh_keygen(["-y", "-f", PRIVATE], folder, deadline)
     line, blob = _checked(public, folder / PUBLIC)
@@ -63,14 +63,14 @@ def complete(folder: Path, host: str, deadline: Deadline | None = None) -> bool:
     if line is None:
         generate(folder, host, deadline)
         return True
-    if parts.content(folder / PUBLIC) is not None:
+    if safe_files.content(folder / PUBLIC) is not None:
         return False
-    with parts.faults():
+    with safe_files.faults():
         atomic_files.write(folder / PUBLIC, line.encode() + b"\n", 0o640)
     return True
 
 
-@parts.faults()
+@safe_files.faults()
 def _refuse_open(path: Path) -> None:
     """Refuse a key that others can read, because ssh ignores it (openssh's authfile.c)."""
     if stat.S_IMODE(path.lstat().st_mode) & 0o077:
@@ -84,10 +84,10 @@ def _generate(folder: Path, comment: str, deadline: Deadline | None) -> None:
     with the folder that the next run removes.
     """
     new = folder / _NEW
-    parts.remove_folder(new)
+    safe_files.remove_folder(new)
     new.mkdir(0o700)
     ssh_keygen(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", PRIVATE], new, deadline)
-    line, _ = _checked(parts.content(new / PUBLIC) or b"", new / PUBLIC)
+    line, _ = _checked(safe_files.content(new / PUBLIC) or b"", new / PUBLIC)
     _settle(new / PRIVATE)
     (new / PUBLIC).unlink()
     # The public key of a private one that is lost would contradict the new one.

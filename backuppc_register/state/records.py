@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.state import parts
+from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files
 
 NAME = "record.json"
@@ -95,7 +95,7 @@ def read(folder: Path) -> Record | None:
     Raises NoConfigFile where it cannot be read or understood: a doubt is never "no record".
     """
     path = folder / NAME
-    content = parts.content(path)
+    content = safe_files.content(path)
     if content is None:
         return None
     try:
@@ -106,5 +106,5 @@ def read(folder: Path) -> Record | None:
 
 def write(folder: Path, record: Record) -> None:
     """Put the record into *folder*; raises NoConfigFile."""
-    with parts.faults():
+    with safe_files.faults():
         atomic_files.write(folder / NAME, to_bytes(record), 0o640)

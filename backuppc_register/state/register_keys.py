@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.state import key_pairs, parts
+from backuppc_register.state import key_pairs, safe_files
 from backuppc_register.state.authorized_keys import (
     Binding,
     RegisterKey,
@@ -62,9 +62,9 @@ class RegisterKeys:
 
     def private(self, label: str) -> bytes | None:
         """Return the private key of *label*, None where we do not hold it; raises NoConfigFile."""
-        if not possible_label(label) or not parts.is_folder(self._folder / label):
+        if not possible_label(label) or not safe_files.is_folder(self._folder / label):
             return None
-        return parts.content(self._folder / label / key_pairs.PRIVATE)
+        return safe_files.content(self._folder / label / key_pairs.PRIVATE)
 
     def add(self, label: str, binding: Binding) -> None:
         """Make a key pair for *label* where we hold none, and put its line at the end of authorized_keys.
@@ -74,7 +74,7 @@ class RegisterKeys:
         """
         if not possible_label(label):
             raise ValueError(f"not a label: {label!r}")
-        with parts.faults():
+        with safe_files.faults():
             self._make_pair(label)
             public = self._public(label)
             content = self._content()
@@ -90,20 +90,20 @@ class RegisterKeys:
             return False
         content = self._content()
         kept = [line for line in lines(content) if not is_labelled(line, label)]
-        there = parts.is_folder(self._folder / label)
-        with parts.faults():
+        there = safe_files.is_folder(self._folder / label)
+        with safe_files.faults():
             if b"".join(kept) != content:
                 self._replace(b"".join(kept))
             elif not there:
                 return False
-            parts.remove_folder(self._folder / label)
+            safe_files.remove_folder(self._folder / label)
         return True
 
     def _held(self) -> dict[str, str]:
         """Return the fingerprint of each private half that we hold, by its label."""
-        if not parts.is_folder(self._folder):
+        if not safe_files.is_folder(self._folder):
             return {}
-        with parts.faults():
+        with safe_files.faults():
             names = {entry.name for entry in self._folder.iterdir()}
         return {name: self._held_fingerprint(name) for name in names if self.private(name) is not None}
 
@@ -118,16 +118,16 @@ class RegisterKeys:
         return key_pairs.ssh_keygen(["-y", "-P", "", "-f", key_pairs.PRIVATE], self._folder / label)
 
     def _content(self) -> bytes:
-        return parts.content(self._authorized_keys) or b""
+        return safe_files.content(self._authorized_keys) or b""
 
     def _make_pair(self, label: str) -> None:
         """Make the pair under another name, and rename that once: what is there is whole."""
         place, new = self._folder / label, self._folder / _NEW
-        if parts.is_folder(place):
+        if safe_files.is_folder(place):
             return
-        if not parts.is_folder(self._folder):
+        if not safe_files.is_folder(self._folder):
             self._folder.mkdir(0o750)
-        parts.remove_folder(new)
+        safe_files.remove_folder(new)
         new.mkdir(0o700)
         comment = f"register-key {label}"
         key_pairs.ssh_keygen(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", key_pairs.PRIVATE], new)
@@ -141,6 +141,6 @@ class RegisterKeys:
             keep: atomic_files.Ownership | int = atomic_files.ownership(path.lstat())
         except FileNotFoundError:
             keep = 0o600
-            if not parts.is_folder(path.parent):
+            if not safe_files.is_folder(path.parent):
                 path.parent.mkdir(0o700)
         atomic_files.write(path, content, keep)

@@ -10,7 +10,7 @@ from backuppc_register.backuppc.lock import locked
 from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.rules.diagnosis import theirs
 from backuppc_register.rules.diagnosis.finding import Level
-from backuppc_register.state import parts
+from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files, data_files
 
 BEGIN = b"# BEGIN backuppc-register: what owners may not change (backuppc-register-admin init)\n"
@@ -47,7 +47,7 @@ def hardened(path: Path, *, last: bool = False) -> bytes | None:
 
     Raises CouldNotRegister.
     """
-    content, settings = parts.content(path), snippet()
+    content, settings = safe_files.content(path), snippet()
     if content is None:
         raise CouldNotRegister(detail=f"there is no {path}")
     start, end = content.find(BEGIN), content.find(END)

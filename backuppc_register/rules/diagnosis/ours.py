@@ -13,8 +13,8 @@ from backuppc_register.rules.contradiction import Sight
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state import key_pairs
-from backuppc_register.state.ledger import Ledger
 from backuppc_register.state.records import Record
+from backuppc_register.state.snapshot_file import Ledger
 from backuppc_register.system import processes
 
 _ADMIN = "backuppc-register-admin"

@@ -5,16 +5,16 @@ from pathlib import Path
 from backuppc_register import host_key
 from backuppc_register.host_key import HostKey
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.state import known_hosts, parts
+from backuppc_register.state import safe_files, ssh_files
 
 _OFFERED = "offered_key"
 
 
 def known(folder: Path, host: str) -> tuple[HostKey, ...]:
     """Return the keys by which we know *host*; raises NoConfigFile in doubt."""
-    path = folder / known_hosts.NAME
+    path = folder / ssh_files.NAME
     try:
-        return known_hosts.from_bytes(parts.content(path) or b"", host)
+        return ssh_files.from_bytes(safe_files.content(path) or b"", host)
     except ValueError as error:
         raise NoConfigFile(detail=f"{path}: {error}") from error
 
@@ -24,24 +24,24 @@ def pin(folder: Path, host: str, key: HostKey) -> bool:
 
     Raises NoConfigFile.
     """
-    strict = known_hosts.ssh_config(folder, host, strict=True)
+    strict = ssh_files.ssh_config(folder, host, strict=True)
     # First the key: a strict ssh that knows none would stop the backups.
-    wrote = parts.put(folder / known_hosts.NAME, known_hosts.to_bytes(host, key))
-    wrote |= parts.put(folder / known_hosts.SSH_CONFIG, strict)
-    with parts.faults():
+    wrote = safe_files.put(folder / ssh_files.NAME, ssh_files.to_bytes(host, key))
+    wrote |= safe_files.put(folder / ssh_files.SSH_CONFIG, strict)
+    with safe_files.faults():
         (folder / _OFFERED).unlink(missing_ok=True)
     return wrote
 
 
 def offer(folder: Path, key: HostKey) -> None:
     """Keep *key* until somebody accepts it; raises NoConfigFile."""
-    parts.put(folder / _OFFERED, f"{key}\n".encode("ascii"))
+    safe_files.put(folder / _OFFERED, f"{key}\n".encode("ascii"))
 
 
 def offered(folder: Path) -> HostKey | None:
     """Return the key that was last offered, None where there is none; raises NoConfigFile in doubt."""
     path = folder / _OFFERED
-    content = parts.content(path)
+    content = safe_files.content(path)
     if content is None:
         return None
     key = host_key.read(content.decode("ascii", "replace").strip())

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from backuppc_register.state import parts
+from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files
 
 HOSTS, ASIDE = "hosts", "aside"
@@ -18,11 +18,11 @@ def problem(state: Path) -> str:
         return f"{state} is not a folder"
     if status.st_mode & stat.S_IWOTH:
         return f"{state} can be written by everybody (chmod o=)"
-    begun = [folder for folder in (state / HOSTS, state / ASIDE) if parts.is_folder(folder)]
+    begun = [folder for folder in (state / HOSTS, state / ASIDE) if safe_files.is_folder(folder)]
     for folder in (state, *begun):
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             return f"{folder} is not open to this account"
-    told = parts.content(state / "FORMAT")
+    told = safe_files.content(state / "FORMAT")
     if told is None:
         return f"{begun[0]} is there, but no FORMAT beside it" if begun else ""
     return "" if told.strip() == _FORMAT else f"FORMAT is {told[:20]!r}, and we know {_FORMAT!r} alone"
@@ -33,10 +33,10 @@ def begin(state: Path) -> None:
 
     Raises OSError, NoConfigFile.
     """
-    if parts.is_folder(state / HOSTS):
+    if safe_files.is_folder(state / HOSTS):
         return
     atomic_files.write(state / "FORMAT", _FORMAT + b"\n", 0o640)
     for folder in (state / "limits", state / HOSTS):
-        if not parts.is_folder(folder):
-            parts.make_folder(folder)
+        if not safe_files.is_folder(folder):
+            safe_files.make_folder(folder)
     atomic_files.sync_folder(state)

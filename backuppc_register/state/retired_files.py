@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.state import key_pairs, parts
+from backuppc_register.state import key_pairs, safe_files
 from backuppc_register.system import atomic_files
 
 KEY = "retired_key"
@@ -23,7 +23,7 @@ def bring_key_back(folder: Path) -> None:
 
 def kept_config(folder: Path) -> bytes | None:
     """Return the .pl as it was before, None where none is kept; raises NoConfigFile."""
-    return parts.content(folder / CONFIG)
+    return safe_files.content(folder / CONFIG)
 
 
 def keep_config(folder: Path, content: bytes) -> None:
@@ -33,7 +33,7 @@ def keep_config(folder: Path, content: bytes) -> None:
     """
     kept = kept_config(folder)
     if kept is None:
-        with parts.faults():
+        with safe_files.faults():
             atomic_files.write(folder / CONFIG, content, 0o640)
     elif kept != content:
         keep_edited(folder, content)
@@ -41,25 +41,25 @@ def keep_config(folder: Path, content: bytes) -> None:
 
 def keep_edited(folder: Path, content: bytes) -> None:
     """Keep *content*, what somebody made of the closed .pl, for people to look at; raises NoConfigFile."""
-    with parts.faults():
+    with safe_files.faults():
         atomic_files.write(folder / EDITED, content, 0o640)
 
 
 def forget_config(folder: Path) -> None:
     """Keep no .pl any more; raises NoConfigFile."""
-    with parts.faults():
+    with safe_files.faults():
         (folder / CONFIG).unlink(missing_ok=True)
         atomic_files.sync_folder(folder)
 
 
 def _rename(folder: Path, name: str, other: str) -> None:
     """Move a private key; two different ones are never made one."""
-    content = parts.content(folder / name)
+    content = safe_files.content(folder / name)
     if content is None:
         return
-    if parts.content(folder / other) not in (None, content):
+    if safe_files.content(folder / other) not in (None, content):
         raise NoConfigFile(detail=f"{folder} has two keys, {name} and {other}: which one is right?")
-    with parts.faults():
+    with safe_files.faults():
         atomic_files.write(folder / other, content, 0o600)
         (folder / name).unlink()
         atomic_files.sync_folder(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.state import parts
+from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files
 
 NAME = "ledger"
@@ -57,7 +57,7 @@ class Ledger:
 
         Raises NoConfigFile where the file cannot be read or understood: a doubt is never "no hosts".
         """
-        content = parts.content(self.path)
+        content = safe_files.content(self.path)
         if content is None:
             return {}
         try:
@@ -68,7 +68,7 @@ class Ledger:
     def write(self, hosts: Iterable[Known]) -> None:
         """Put down *hosts* and no others, complete on disk or not at all; raises NoConfigFile."""
         rows: list[object] = [{"format": FORMAT}, *map(_row, hosts)]
-        with parts.faults():
+        with safe_files.faults():
             atomic_files.write(
                 self.path, "".join(json.dumps(row) + "\n" for row in rows).encode("ascii"), 0o640
             )

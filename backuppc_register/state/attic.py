@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.state import parts
-from backuppc_register.state.state_format import ASIDE
+from backuppc_register.state import safe_files
+from backuppc_register.state.state_dir import ASIDE
 from backuppc_register.system import atomic_files
 
 
-@parts.faults()
+@safe_files.faults()
 def move_folder(state: Path, folder: Path, config: Path | None, now: datetime) -> Path:
     """Move a host's *folder* aside as a whole; return where it is now.
 
@@ -20,7 +20,7 @@ def move_folder(state: Path, folder: Path, config: Path | None, now: datetime) -
 
     Raises NoConfigFile.
     """
-    if not parts.is_folder(folder):
+    if not safe_files.is_folder(folder):
         raise NoConfigFile(detail=f"{folder} is not there")
     if config is not None:
         _move_into(folder, config)
@@ -31,20 +31,20 @@ def move_folder(state: Path, folder: Path, config: Path | None, now: datetime) -
     return place
 
 
-@parts.faults()
+@safe_files.faults()
 def move_files(state: Path, folder: Path, names: Iterable[str], config: Path | None, now: datetime) -> None:
     """Move the files *names* of a host's *folder* aside, and a copy of *config*, its .pl, with them.
 
     Each is in the other place before it leaves its own. Raises NoConfigFile.
     """
-    going = [path for name in names if parts.content(path := folder / name) is not None]
+    going = [path for name in names if safe_files.content(path := folder / name) is not None]
     copied = going + ([config] if config is not None else [])
     if not copied:
         return
     place = _free_place(state, folder.name, now)
-    parts.make_folder(place)
+    safe_files.make_folder(place)
     for path in copied:
-        atomic_files.write(place / path.name, parts.content(path) or b"", 0o600)
+        atomic_files.write(place / path.name, safe_files.content(path) or b"", 0o600)
     atomic_files.sync_folder(place.parent)
     for path in going:
         path.unlink()
@@ -55,8 +55,8 @@ def move_files(state: Path, folder: Path, names: Iterable[str], config: Path | N
 def _free_place(state: Path, host: str, now: datetime) -> Path:
     """Return where nothing is yet; make the folder that all of it is in."""
     aside = state / ASIDE
-    if not parts.is_folder(aside):
-        parts.make_folder(aside)
+    if not safe_files.is_folder(aside):
+        safe_files.make_folder(aside)
         atomic_files.sync_folder(state)
     dated = f"{host}.{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     place, n = aside / dated, 1
@@ -67,7 +67,7 @@ def _free_place(state: Path, host: str, now: datetime) -> Path:
 
 
 def _move_into(folder: Path, config: Path) -> None:
-    content = parts.content(config)
+    content = safe_files.content(config)
     if content is None:
         return
     atomic_files.write(folder / config.name, content, 0o640)
