@@ -98,16 +98,16 @@ def _verify(asked: request.Request, peer: request.Address, site: "Site", deadlin
     """Answer ``verify``, the only request that says something on standard input."""
     from backuppc_register.backuppc import effective_config
     from backuppc_register.backuppc.daemon import Daemon
-    from backuppc_register.network import first_word
-    from backuppc_register.network.connect_back import reached
+    from backuppc_register.network import rsync_handshake
+    from backuppc_register.network.ssh import reached
     from backuppc_register.rules import verification
 
     means = verification.Means(
         backuppc=effective_config.EffectiveConfig(site.config.backuppc),
         route=effective_config.route,
         reached=reached,
-        first_word=first_word.of_rsync,
-        files=first_word.of_files,
+        first_word=rsync_handshake.of_rsync,
+        files=rsync_handshake.of_files,
         begin_full=Daemon(site.config.backuppc.socket).begin_full,
     )
     said = replace(asked, host_keys=request.host_keys(_said(0)))
@@ -157,13 +157,13 @@ def _text(environment: Mapping[bytes, bytes], name: bytes) -> str:
 
 
 def _resolver(settings: config.Dns) -> "Resolver":
-    from backuppc_register.network.resolver import Resolver
+    from backuppc_register.network.reverse_dns import Resolver
 
     return Resolver(settings)
 
 
 def _directory(settings: config.Directory) -> "Directory":
-    from backuppc_register.network.directory import Directory
+    from backuppc_register.network.ldap import Directory
 
     return Directory(settings)
 

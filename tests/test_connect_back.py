@@ -16,7 +16,7 @@ import paramiko
 import pytest
 from services.sshd import Sshd, free_port, make_key
 
-from backuppc_register.network.connect_back import LARGEST_ANSWER, Place, reached
+from backuppc_register.network.ssh import LARGEST_ANSWER, Place, reached
 from backuppc_register.protocol.errors import Internal, NotReachable
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -414,7 +414,7 @@ def test_nothing_is_ever_written_to_standard_error(key):
 import sys, socket, threading
 sys.path[:0] = [{str(CHECKOUT)!r}]
 from backuppc_register.protocol.errors import NotReachable
-from backuppc_register.network.connect_back import Place, reached
+from backuppc_register.network.ssh import Place, reached
 server = socket.create_server(("127.0.0.1", 0))
 def serve():
     for rest in (b"", b"SSH-2.0-x\\r\\n", b"SSH-2.0-x\\r\\n" + b"\\xff" * 64, b"junk\\n" * 200):

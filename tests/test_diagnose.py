@@ -25,7 +25,7 @@ from backuppc_register import config
 from backuppc_register.admin import diagnose, server
 from backuppc_register.admin.context import Start
 from backuppc_register.backuppc import hosts, main_config
-from backuppc_register.network import greeting
+from backuppc_register.network import banner
 from backuppc_register.protocol.errors import BadUser, Misconfigured, NoConfigFile
 from backuppc_register.rules.diagnosis import ours, services, theirs, way_in
 from backuppc_register.rules.diagnosis.finding import (
@@ -445,7 +445,7 @@ class TestSshd:
 def test_pages_that_ask_for_a_login_and_pages_that_do_not(
     situation: Situation, mocker: MockerFixture, status: int, text: str, levels: list[Level]
 ) -> None:
-    mocker.patch.object(greeting, "page", return_value=greeting.Page(status, text))
+    mocker.patch.object(banner, "page", return_value=banner.Page(status, text))
 
     assert [level for level, _ in bad(services.web, situation)] == levels
 
@@ -464,7 +464,7 @@ def test_how_fast_a_directory_finds_a_test_entry(
 ) -> None:
     (took, found, logon), (level, words) = answer, ANSWERS[answer]
     outcome = {"return_value": None} if found else {"side_effect": BadUser(logon="x")}
-    mocker.patch("backuppc_register.network.directory.Directory.find", **outcome)
+    mocker.patch("backuppc_register.network.ldap.Directory.find", **outcome)
     mocker.patch.object(services.time, "monotonic", side_effect=[100.0, 100.0 + took])
     write_hosts(situation, HEADER)
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from ldap3.operation.search import MATCH_EQUAL, parse_filter
 from ldap3.protocol.convert import prepare_filter_for_sending
 from pytest_mock import MockerFixture
-from services import slapd as ldap
+from services import slapd as openldap
 from services.failing_ldap import (
     BIND,
     SEARCH,
@@ -37,12 +37,12 @@ from services.failing_ldap import (
 from services.slapd import BASE, PEOPLE, SUFFIX, Authority, Slapd, person, unit
 
 from backuppc_register import config
-from backuppc_register.network import directory
-from backuppc_register.network.directory import Directory, filter_for
+from backuppc_register.network import ldap
+from backuppc_register.network.ldap import Directory, filter_for
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable, Misconfigured, RegisterError
 
-ROOT = Path(directory.__file__).parents[2]
+ROOT = Path(ldap.__file__).parents[2]
 GUID = UUID("00112233-4455-6677-8899-aabbccddeeff")
 ODD_PEOPLE = (
     PEOPLE
@@ -86,13 +86,13 @@ def find(logon: str, *servers: str, within: float = 20, **more: Any) -> Person:
     return Directory(settings(*servers, **more)).find(logon, within)
 
 
-def as_reader(password: str = ldap.READER_PASSWORD) -> dict[str, Any]:
-    return {"bind_dn": ldap.READER, "password": config.Secret(password)}
+def as_reader(password: str = openldap.READER_PASSWORD) -> dict[str, Any]:
+    return {"bind_dn": openldap.READER, "password": config.Secret(password)}
 
 
 def dead() -> str:
     """Give the URL of a port where nobody listens."""
-    return f"ldap://127.0.0.1:{ldap.free_port()}"
+    return f"ldap://127.0.0.1:{openldap.free_port()}"
 
 
 def why(*servers: str, logon: str = "cmartin", **more: Any) -> str:
@@ -159,7 +159,7 @@ def test_filter_and_logon_attribute_are_the_sites_own(server: Slapd) -> None:
 
 
 def test_the_identity_is_what_can_be_read() -> None:
-    hidden = "access to attrs=entryUUID by * none\n" + ldap.EVERYONE_READS
+    hidden = "access to attrs=entryUUID by * none\n" + openldap.EVERYONE_READS
 
     with Slapd(ODD_PEOPLE, access=hidden) as server:
         entries = {
@@ -191,7 +191,7 @@ def test_every_way_to_a_server_works(
         assert find("cmartin", url, **tls, **bind).uid == "cmartin"
 
     assert ("TLS established" in asked[0]) == (how != "ldap")
-    assert (ldap.READER in asked[0]) == bool(bind)
+    assert (openldap.READER in asked[0]) == bool(bind)
 
 
 def test_start_tls_concerns_ldap_alone(server: Slapd, authority: Authority) -> None:
@@ -295,7 +295,7 @@ def test_an_impossible_logon_is_never_asked_for(server: Slapd, logon: str) -> No
 def test_an_impossible_logon_is_a_literal_value_even_if_asked_for(
     server: Slapd, logon: str, mocker: MockerFixture
 ) -> None:
-    mocker.patch.object(directory, "possible_logon", return_value=True)
+    mocker.patch.object(ldap, "possible_logon", return_value=True)
 
     # slapd itself ignores blanks around a value, and knows the full-width letter as the plain one.
     with history(server) as asked, pytest.raises(BadUser):
@@ -356,12 +356,12 @@ def test_they_are_named_too_where_the_later_one_knows_nobody_or_our_setting_is_n
 
 
 def test_the_password_is_not_in_what_is_told_of_a_server_that_was_passed_over(server: Slapd) -> None:
-    said_back = saying(lambda number: message(number, result(BIND, 51, ldap.READER_PASSWORD)))
+    said_back = saying(lambda number: message(number, result(BIND, 51, openldap.READER_PASSWORD)))
     with FailingLdap(said_back) as first:
         found = find("cmartin", first.url, server.ldap(), **as_reader()).found
 
     assert first.url in found
-    assert ldap.READER_PASSWORD not in found
+    assert openldap.READER_PASSWORD not in found
 
 
 def test_no_such_person_is_final(server: Slapd) -> None:
@@ -760,7 +760,7 @@ import socket, sys, time
 socket.getaddrinfo = lambda *_: time.sleep(60)
 from backuppc_register import config
 from backuppc_register.protocol import errors
-from backuppc_register.network.directory import Directory
+from backuppc_register.network.ldap import Directory
 server = config.Directory(servers=(sys.argv[1],), base="dc=x", timeout=1)
 try:
     Directory(server).find("cmartin", 10)
@@ -814,7 +814,9 @@ def test_a_refused_anonymous_bind_is_a_doubt() -> None:
 
 
 def test_people_that_only_the_bound_may_see_are_seen_bound() -> None:
-    access = f'access to attrs=userPassword by anonymous auth\naccess to * by dn.exact="{ldap.READER}" read\n'
+    access = (
+        f'access to attrs=userPassword by anonymous auth\naccess to * by dn.exact="{openldap.READER}" read\n'
+    )
 
     with Slapd(access=access) as server:
         assert find("cmartin", server.ldap(), **as_reader()).uid == "cmartin"
@@ -841,7 +843,7 @@ def shouted_back(client: Client) -> None:
     ],
 )
 def test_the_password_is_in_no_error(behaviour: Behaviour, more: dict[str, str]) -> None:
-    asked = settings("ldap://127.0.0.1:1", bind_dn=ldap.READER, password=config.Secret(PASSWORD), **more)
+    asked = settings("ldap://127.0.0.1:1", bind_dn=openldap.READER, password=config.Secret(PASSWORD), **more)
 
     with FailingLdap(behaviour) as server, pytest.raises(RegisterError) as caught:
         Directory(replace(asked, servers=(server.url,), timeout=1)).find("cmartin", 5)
@@ -857,7 +859,7 @@ def test_the_password_is_in_no_error(behaviour: Behaviour, more: dict[str, str])
 @contextmanager
 def with_referrals(*to: str) -> Iterator[Slapd]:
     """Give a server where a branch of the people lives elsewhere."""
-    people = PEOPLE + ldap.entry(
+    people = PEOPLE + openldap.entry(
         f"ou=hospital,{BASE}",
         {"objectClass": ["referral", "extensibleObject"], "ou": ["hospital"], "ref": to},
     )
@@ -882,7 +884,10 @@ def test_people_outside_the_base_are_nobody_whatever_alias_leads_to_them() -> No
     robots = f"ou=robots,{SUFFIX}"
     alias = {"objectClass": ["alias", "extensibleObject"], "ou": ["robots"], "aliasedObjectName": [robots]}
     people = (
-        PEOPLE + unit(robots) + person("robot", "A Robot", robots) + ldap.entry(f"ou=robots,{BASE}", alias)
+        PEOPLE
+        + unit(robots)
+        + person("robot", "A Robot", robots)
+        + openldap.entry(f"ou=robots,{BASE}", alias)
     )
 
     with Slapd(people) as server, pytest.raises(BadUser):

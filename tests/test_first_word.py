@@ -8,7 +8,7 @@ import pytest
 from services.sshd import Sshd, make_key
 
 from backuppc_register import host_key
-from backuppc_register.network import first_word
+from backuppc_register.network import rsync_handshake
 from backuppc_register.protocol.errors import Misconfigured, NotReachable
 from backuppc_register.system.processes import Ended
 
@@ -47,7 +47,7 @@ class Way:
     def heard(self, *, key: str = "", within: float = 10.0, files: bool = False) -> Ended:
         trusted = host_key.read(key or self.sshd.host_keys[0])
         assert trusted is not None
-        ask = first_word.of_files if files else first_word.of_rsync
+        ask = rsync_handshake.of_files if files else rsync_handshake.of_rsync
         return ask("dormeur", trusted, self.ssh, Transfer(), within)
 
 
@@ -102,14 +102,14 @@ def test_a_listing_ends_at_its_first_file_and_one_without_any_has_the_status_of_
     way.lets(f"echo '{folder}'; echo '-rw-r--r-- 2 2026/11/26 00:24:24 a/f'; sleep 60")
     began = time.monotonic()
     listed = way.heard(files=True)
-    assert first_word.names_a_file(listed.said)
+    assert rsync_handshake.names_a_file(listed.said)
     assert time.monotonic() - began < 5
 
     way.lets(f"echo '{folder}'; sleep 60")
     listed = way.heard(within=1.5, files=True)
     assert listed.status == -9
-    assert first_word.names_a_folder(listed.said)
-    assert not first_word.names_a_file(listed.said)
+    assert rsync_handshake.names_a_folder(listed.said)
+    assert not rsync_handshake.names_a_file(listed.said)
 
 
 def test_an_ssh_that_is_not_there_is_misconfigured(way):

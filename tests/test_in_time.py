@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from backuppc_register.network.in_time import in_time
+from backuppc_register.network.timeout import in_time
 
 
 def test_what_is_done_in_time_is_returned() -> None:
@@ -44,7 +44,7 @@ def test_a_system_without_threads_is_no_answer(mocker) -> None:
 def test_a_process_does_not_wait_for_it_when_it_ends() -> None:
     program = """
 import time
-from backuppc_register.network.in_time import in_time
+from backuppc_register.network.timeout import in_time
 try:
     in_time(0.1, lambda: time.sleep(60))
 except TimeoutError:

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from services.nsd import LOOPBACK, Nsd, free_port, reverse_name
 
 from backuppc_register.config import Dns
-from backuppc_register.network import nameserver, resolver
-from backuppc_register.network.resolver import Resolver
+from backuppc_register.network import dns_transport, reverse_dns
+from backuppc_register.network.reverse_dns import Resolver
 from backuppc_register.protocol import request
 from backuppc_register.protocol.errors import DnsUnavailable, InvalidDnsName
 
@@ -249,7 +249,7 @@ def test_an_answer_that_is_too_long_for_a_datagram_comes_over_tcp(nsd, site):
 
     with Nsd(confirming) as other:
         address = ("127.0.0.1", other.port)
-        datagram = nameserver._by_datagram(socket.AF_INET, address, question, nameserver.Deadline(5))
+        datagram = dns_transport._by_datagram(socket.AF_INET, address, question, dns_transport.Deadline(5))
         assert datagram[2] & 2, "the answer fits a datagram: the test proves nothing"
 
         assert name_of("10.0.2.1", replace(site, port=other.port)) == "dormeur.univ-brest.fr"
@@ -318,7 +318,7 @@ def test_a_crowd_of_names_is_told_in_few_words(site):
     ["fe80::1", "fe80::1%eth0", "2001:db8::9%eth0", "169.254.1.1", "0.0.0.0", "::", "224.0.0.1", "ff02::1"],
 )
 def test_a_peer_that_no_dns_can_name_is_refused_without_asking(peer, site, mocker):
-    asked = mocker.patch.object(nameserver, "ask")
+    asked = mocker.patch.object(dns_transport, "ask")
 
     assert "no address of a machine" in refusal(peer, site)
     assert not asked.called
@@ -326,7 +326,7 @@ def test_a_peer_that_no_dns_can_name_is_refused_without_asking(peer, site, mocke
 
 @pytest.mark.parametrize("peer", ["10.0.0.9", "2001:db8::9"])
 def test_a_peer_outside_the_networks_is_refused_without_asking(peer, site, mocker):
-    asked = mocker.patch.object(nameserver, "ask")
+    asked = mocker.patch.object(dns_transport, "ask")
 
     assert "outside the networks" in refusal(peer, replace(site, networks=("10.0.1.0/24", "2001:db8:1::/48")))
     assert not asked.called
@@ -725,7 +725,7 @@ def test_whatever_is_raised_outside_of_a_question_is_a_fault_too(site, mocker):
 @pytest.fixture
 def resolv_conf(tmp_path, monkeypatch):
     path = tmp_path / "resolv.conf"
-    monkeypatch.setattr(resolver, "RESOLV_CONF", path)
+    monkeypatch.setattr(reverse_dns, "RESOLV_CONF", path)
     return path
 
 
@@ -772,7 +772,7 @@ def test_whatever_labels_a_ptr_has_a_name_is_a_plain_host_name_below_a_domain(fi
         return response.to_wire()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nameserver, "ask", ask)
+        patch.setattr(dns_transport, "ask", ask)
         try:
             name = name_of("10.0.0.9", Dns(domains=("univ-brest.fr",), nameservers=("127.0.0.1",)))
         except InvalidDnsName:
@@ -800,7 +800,7 @@ def test_whatever_bytes_an_answer_holds_only_our_own_errors_come_out(data):
         return bytes(wire)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nameserver, "ask", ask)
+        patch.setattr(dns_transport, "ask", ask)
         try:
             name = name_of("10.0.0.9", Dns(domains=("univ-brest.fr",), nameservers=("127.0.0.1",)))
         except (InvalidDnsName, DnsUnavailable):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backuppc_register.host_key import HostKey
-from backuppc_register.network import first_word
+from backuppc_register.network import rsync_handshake
 from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.system import temporary
 
@@ -54,7 +54,7 @@ def test_no_room_for_the_known_hosts_of_a_first_word_is_a_fault(
 
     monkeypatch.setattr("backuppc_register.system.atomic_files.write", full)
     with pytest.raises(CouldNotRegister) as caught:
-        first_word.of_rsync("dormeur", HostKey("ssh-ed25519", "AAAA"), ["ssh"], None, 1.0)  # type: ignore[arg-type]
+        rsync_handshake.of_rsync("dormeur", HostKey("ssh-ed25519", "AAAA"), ["ssh"], None, 1.0)  # type: ignore[arg-type]
 
     assert "No space left" in caught.value.detail
     assert list(room.iterdir()) == []

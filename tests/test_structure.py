@@ -22,9 +22,9 @@ FLOORS = {
 }
 
 LIBRARIES = {
-    "ldap3": "network/directory.py",
-    "dns": "network/resolver.py",
-    "paramiko": "network/connect_back.py",
+    "ldap3": "network/ldap.py",
+    "dns": "network/reverse_dns.py",
+    "paramiko": "network/ssh.py",
 }
 
 OUTSIDE = {
@@ -258,7 +258,7 @@ def test_every_exception_is_still_needed(path):
     ("check", "path", "text"),
     [
         (upward_imports, "protocol/request.py", "from backuppc_register.rules import policy"),
-        (upward_imports, "protocol/request.py", "from backuppc_register.network.resolver import Resolver"),
+        (upward_imports, "protocol/request.py", "from backuppc_register.network.reverse_dns import Resolver"),
         (upward_imports, "protocol/request.py", "from backuppc_register import state"),
         (upward_imports, "protocol/request.py", "import backuppc_register.forced_command"),
         (upward_imports, "protocol/request.py", "from ..backuppc import hosts"),
@@ -270,15 +270,15 @@ def test_every_exception_is_still_needed(path):
         ),
         (upward_imports, "state/records.py", "from backuppc_register.backuppc import hosts"),
         (upward_imports, "state/records.py", "from ..backuppc import hosts"),
-        (upward_imports, "network/resolver.py", "import backuppc_register.state.records"),
-        (upward_imports, "network/resolver.py", "from backuppc_register.rules.site import Site"),
+        (upward_imports, "network/reverse_dns.py", "import backuppc_register.state.records"),
+        (upward_imports, "network/reverse_dns.py", "from backuppc_register.rules.site import Site"),
         (upward_imports, "rules/policy.py", "from backuppc_register.forced_command import run"),
         (upward_imports, "rules/policy.py", "from backuppc_register.admin.verbs import run"),
         (upward_imports, "forced_command.py", "from backuppc_register.admin import verbs"),
         (upward_imports, "helpers/text.py", "import backuppc_register.protocol.errors"),
         (upward_imports, "rules/policy.py", "import ldap3"),
-        (upward_imports, "network/nameserver.py", "import dns.message"),
-        (upward_imports, "network/directory.py", "from paramiko.client import SSHClient"),
+        (upward_imports, "network/dns_transport.py", "import dns.message"),
+        (upward_imports, "network/ldap.py", "from paramiko.client import SSHClient"),
         (outside, "config/sections.py", "import os\nos.environ['HOME']"),
         (outside, "config/sections.py", "from os import environ"),
         (outside, "config/sections.py", "import os\nos.getenv('HOME')"),

@@ -16,7 +16,7 @@ from backuppc_register.backuppc.effective_config import Plan, Route, Settings
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.transfer import Transfer
 from backuppc_register.host_key import NOBODYS, HostKey
-from backuppc_register.network.connect_back import Answer
+from backuppc_register.network.ssh import Answer
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,

@@ -78,7 +78,7 @@ class _Resolver:
 
     def name_of(self, peer: Address, within: float) -> str:
         """Return the confirmed name, as the real one does."""
-        from backuppc_register.network.resolver import Resolver
+        from backuppc_register.network.reverse_dns import Resolver
 
         settings = self.config.dns
         of = f"DNS, {' '.join(settings.nameservers) or 'those of /etc/resolv.conf'}"
@@ -99,7 +99,7 @@ class _Directory:
 
     def find(self, logon: str, within: float) -> Person:
         """Return the person, as the real one does."""
-        from backuppc_register.network.directory import Directory
+        from backuppc_register.network.ldap import Directory
 
         settings = self.config.directory
         asked = f"{settings.filter.replace('{logon}', logon)} below {settings.base}"

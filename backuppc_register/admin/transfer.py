@@ -45,7 +45,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
 
 def _to_whom(context: Context, host: str, options: argparse.Namespace) -> Callable[[Custody], Done]:
     """Return the work: give the host to a person, or take it from everybody."""
-    from backuppc_register.network.directory import Directory  # its library is slow to import
+    from backuppc_register.network.ldap import Directory  # its library is slow to import
 
     if options.logon == context.account:
         if options.purge is not None:

@@ -14,7 +14,7 @@ from backuppc_register.backuppc.effective_config import Plan, Route, Settings
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.transfer import Transfer
 from backuppc_register.host_key import HostKey
-from backuppc_register.network.connect_back import Answer, Place
+from backuppc_register.network.ssh import Answer, Place
 from backuppc_register.protocol.errors import HostKeyChanged, NotAllowed, NotRegistered, TooManyRequests
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from backuppc_register import __version__
-from backuppc_register.network import greeting
+from backuppc_register.network import banner
 from backuppc_register.person import another_entry, possible_logon, same_logon
 from backuppc_register.protocol.errors import BadUser, InvalidDnsName, NoConfigFile, RegisterError
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
@@ -20,8 +20,8 @@ from backuppc_register.state.records import Record
 
 # The checks that need ldap3 or dnspython import them: without them, all others still tell.
 if TYPE_CHECKING:
-    from backuppc_register.network.directory import Directory
-    from backuppc_register.network.resolver import Resolver
+    from backuppc_register.network.ldap import Directory
+    from backuppc_register.network.reverse_dns import Resolver
 
 _WITHIN = 5.0  # seconds for one question
 _SLOW = 1.0  # seconds, after which an answer is worth a word
@@ -36,7 +36,7 @@ _OF_BACKUPPC = ("BackupPC_stnd", "BackupPC_retro", "action=adminOpts", "<title>B
 @otherwise("See [directory] servers.")
 def directory(situation: Situation) -> Iterator[Answer]:
     """Ask each LDAP server for a person, and look at the time."""
-    from backuppc_register.network.directory import Directory
+    from backuppc_register.network.ldap import Directory
 
     settings = situation.config.directory
     logons = _logons(situation)
@@ -83,7 +83,7 @@ def _found(people: "Directory", logons: Iterable[str]) -> str:
 @otherwise("See CgiAdminUsers in config.pl.")
 def namesake(situation: Situation) -> Iterator[Answer]:
     """Look whether a person is called like BackupPC's account, which BackupPC takes for an administrator."""
-    from backuppc_register.network.directory import Directory
+    from backuppc_register.network.ldap import Directory
 
     admins = str(situation.known_settings.get("CgiAdminUsers", "") or "")
     if not situation.config.directory.servers or situation.account not in admins.split():
@@ -99,7 +99,7 @@ def namesake(situation: Situation) -> Iterator[Answer]:
 @otherwise("See who may read [state] directory, and if its disk is there.")
 def persons(situation: Situation) -> Iterator[Answer]:
     """Look for uids that were given to somebody else, as far as the time allows; those before next time."""
-    from backuppc_register.network.directory import Directory
+    from backuppc_register.network.ldap import Directory
 
     # Retired hosts and archives too: whoever gets the uid of somebody who left could read their backups.
     # The account's are nobody's, and keep the mark of whom they were taken from.
@@ -151,7 +151,7 @@ def _records(situation: Situation) -> Iterator[Record]:
 @otherwise("See [dns] nameservers and /etc/resolv.conf.")
 def dns(situation: Situation) -> Iterator[Answer]:
     """Ask each nameserver for this server's own name, both ways."""
-    from backuppc_register.network.resolver import Resolver
+    from backuppc_register.network.reverse_dns import Resolver
 
     settings = situation.config.dns
     name = socket.getfqdn()
@@ -219,7 +219,7 @@ def _shown(origin: str, path: str) -> tuple[list[str], str]:
     shown: list[str] = []
     for url in dict.fromkeys(origin + one for one in (path, *_PAGES)):
         try:
-            page = greeting.page(url, _WITHIN)
+            page = banner.page(url, _WITHIN)
         except (OSError, ValueError) as error:
             return shown, f"{url}: {error}"
         if page.status == 200 and any(word in page.text for word in _OF_BACKUPPC):

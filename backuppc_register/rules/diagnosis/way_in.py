@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from backuppc_register.network import greeting
+from backuppc_register.network import banner
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.authorized_keys import RegisterKey
@@ -61,7 +61,7 @@ def _first_words(addresses: list[tuple[str, int]]) -> tuple[str, str, str]:
     for address, port in addresses:
         where = f"{address}, port {port}"
         try:
-            return greeting.first_words(address, port, _WITHIN), where, ""
+            return banner.first_words(address, port, _WITHIN), where, ""
         except OSError as error:
             failure = str(error)
     return "", where, failure

@@ -11,7 +11,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any, cast
 
 from backuppc_register.host_key import HostKey
-from backuppc_register.network.in_time import in_time
+from backuppc_register.network.timeout import in_time
 from backuppc_register.protocol.errors import Internal, NotReachable
 from backuppc_register.protocol.unreachable import Step, failed
 from backuppc_register.system.deadline import Deadline

@@ -16,7 +16,7 @@ from ldap3.core.results import RESULT_SIZE_LIMIT_EXCEEDED, RESULT_SUCCESS
 from ldap3.utils.conv import escape_filter_chars
 
 from backuppc_register import config
-from backuppc_register.network.in_time import in_time
+from backuppc_register.network.timeout import in_time
 from backuppc_register.person import Person, possible_logon, same_logon
 from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable, Misconfigured
 from backuppc_register.system.deadline import Deadline

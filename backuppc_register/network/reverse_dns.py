@@ -21,8 +21,8 @@ from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.PTR import PTR
 
 from backuppc_register.config import Dns
-from backuppc_register.network import nameserver
-from backuppc_register.network.in_time import in_time
+from backuppc_register.network import dns_transport
+from backuppc_register.network.timeout import in_time
 from backuppc_register.protocol.errors import DnsUnavailable, InvalidDnsName, RegisterError
 from backuppc_register.protocol.request import Address
 from backuppc_register.system.deadline import Deadline
@@ -81,7 +81,7 @@ class _Enquiry:
             question = dns.message.make_query(name, kind, use_edns=False)
             try:
                 share = Deadline(self._deadline.remaining() / left)
-                wire = nameserver.ask(server, self._port, question.to_wire(), share.remaining())
+                wire = dns_transport.ask(server, self._port, question.to_wire(), share.remaining())
                 return in_time(share.remaining(), partial(_read, wire, question))
             except RegisterError:
                 raise
