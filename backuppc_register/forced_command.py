@@ -72,7 +72,7 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
     call.asked = request.parse(_text(environment, b"SSH_ORIGINAL_COMMAND"), settings.server.os)
 
     # A request that ends above needs nothing of what follows, and the imports take longer than its answer.
-    from backuppc_register.backuppc.daemon import Daemon
+    from backuppc_register.backuppc.daemon.status import Daemon
     from backuppc_register.rules import registration
     from backuppc_register.rules.site import Site
     from backuppc_register.state.host_folder import HostFolders
@@ -96,15 +96,15 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
 
 def _verify(asked: request.Request, peer: request.Address, site: "Site", deadline: Deadline) -> reply.Success:
     """Answer ``verify``, the only request that says something on standard input."""
-    from backuppc_register.backuppc import effective_config
-    from backuppc_register.backuppc.daemon import Daemon
+    from backuppc_register.backuppc import settings
+    from backuppc_register.backuppc.daemon.status import Daemon
     from backuppc_register.network import rsync_handshake
     from backuppc_register.network.ssh import reached
     from backuppc_register.rules import verification
 
     means = verification.Means(
-        backuppc=effective_config.EffectiveConfig(site.config.backuppc),
-        route=effective_config.route,
+        backuppc=settings.EffectiveConfig(site.config.backuppc),
+        route=settings.route,
         reached=reached,
         first_word=rsync_handshake.of_rsync,
         files=rsync_handshake.of_files,

@@ -163,12 +163,12 @@ def test_a_terminal_that_goes_away_ends_no_work_half_way(site):
         import os, signal, sys
         sys.path.insert(0, sys.argv.pop(1))
         from backuppc_register import admin
-        from backuppc_register.backuppc import closed_config
-        put = closed_config.put
+        from backuppc_register.backuppc import retired_config
+        put = retired_config.put
         def gone(*arguments):
             os.kill(os.getpid(), signal.SIGHUP)
             put(*arguments)
-        closed_config.put = gone
+        retired_config.put = gone
         sys.exit(admin.main(sys.argv[1:], os.environ))
     """
     site.as_the_owner()

@@ -8,7 +8,7 @@ from admin_door import admin_site
 
 from backuppc_register.admin.next_backup import due_at
 from backuppc_register.backuppc.backups import Backup
-from backuppc_register.backuppc.effective_config import Settings
+from backuppc_register.backuppc.settings import Settings
 
 NOW = int(time.time())
 

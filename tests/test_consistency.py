@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from backuppc_register import config
-from backuppc_register.backuppc import closed_config, host_config, hosts
+from backuppc_register.backuppc import host_config, hosts, retired_config
 from backuppc_register.rules.consistency import contradictions
 from backuppc_register.rules.contradiction import Contradiction, Sight
 from backuppc_register.state.former_owners import FormerOwners
@@ -103,7 +103,7 @@ def test_one_of_several_lines_is_somebody_elses(server: Server) -> None:
 
 def archived(server: Server) -> str:
     """Record an archive of cmartin's earlier backups of dormeur, without a line yet; give its name."""
-    name, digest = "dormeur_20261121", host_config.digest(closed_config.text("dormeur_20261121"))
+    name, digest = "dormeur_20261121", host_config.digest(retired_config.text("dormeur_20261121"))
     dormeur = server.folders.record("dormeur")
     assert dormeur is not None
     archive = replace(dormeur, host=name, config=digest, retired=YESTERDAY, archive_of="dormeur")
@@ -181,7 +181,7 @@ def test_neither_a_retired_host_nor_archived_backups_need_a_key(server: Server) 
     (server.folders.path("calmar") / "key").unlink()
     archive = "dormeur_20261122"
     for host in ("calmar", archive):
-        server.pl(host).write_bytes(closed_config.text(host))
+        server.pl(host).write_bytes(retired_config.text(host))
     record = Record(archive, "x.univ-brest.fr", "cmartin", "", "mac", "", YESTERDAY, "", archive_of="dormeur")
     server.folders.put_record(replace(record, retired=YESTERDAY))
     server.lines += b"calmar 0 cmartin\ndormeur_20261122 0 cmartin\n"

@@ -9,8 +9,8 @@ from subprocess import PIPE
 import pytest
 from test_registration import ADUPONT, CMARTIN, HEADER, People, Server, run_and_kill
 
-from backuppc_register.backuppc import closed_config, hosts
-from backuppc_register.backuppc.jobs import Busy
+from backuppc_register.backuppc import hosts, retired_config
+from backuppc_register.backuppc.daemon.jobs import Busy
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
@@ -175,7 +175,7 @@ def test_retiring_stops_backups_and_puts_key_and_alias_away(site):
     done = retirement.retire("dormeur", site.custody())
 
     assert (done.person, len(done.steps)) == ("cmartin", 3)
-    assert site.pl.read_bytes() == closed_config.text("dormeur")
+    assert site.pl.read_bytes() == retired_config.text("dormeur")
     assert "dormeur.univ-brest.fr" not in site.pl.read_text()
     assert not (site.state / "key").exists()
     assert site.record().retired == NOW.isoformat()
@@ -228,7 +228,7 @@ def test_what_an_administrator_wrote_into_the_closed_config_is_kept_beside(site)
     site.pl.write_text("$Conf{BackupsDisable} = 0;\n")
 
     assert len(retirement.retire("dormeur", site.custody()).steps) == 1
-    assert site.pl.read_bytes() == closed_config.text("dormeur")
+    assert site.pl.read_bytes() == retired_config.text("dormeur")
     site.pl.write_text("$Conf{BackupsDisable} = 1;\n")
     retirement.resume("dormeur", site.custody())
 
@@ -266,7 +266,7 @@ def test_killed_anywhere_a_retired_host_can_be_retired_resumed_and_registered(tm
         untouched = not site.record().retired
         if number % 3 == 0:
             retirement.retire("dormeur", site.custody())
-            assert site.pl.read_bytes() == closed_config.text("dormeur")
+            assert site.pl.read_bytes() == retired_config.text("dormeur")
             assert not (site.state / "key").exists()
         elif number % 3 == 1:
             assert bool(retirement.resume("dormeur", site.custody()).steps) == (not untouched)
@@ -509,7 +509,7 @@ def test_the_new_person_gets_the_host_and_the_old_one_keeps_the_backups(site):
     archive = site.record(ARCHIVE)
     assert (archive.person, archive.retired, archive.purge) == ("cmartin", NOW.isoformat(), "")
     assert sorted(p.name for p in (site.folder / "state/hosts" / ARCHIVE).iterdir()) == ["record.json"]
-    assert (site.folder / f"etc/{ARCHIVE}.pl").read_bytes() == closed_config.text(ARCHIVE)
+    assert (site.folder / f"etc/{ARCHIVE}.pl").read_bytes() == retired_config.text(ARCHIVE)
     record = site.record()
     assert (record.person, record.entry, record.retired) == ("adupont", ADUPONT.entry, "")
     (aside,) = (site.folder / "state/aside").iterdir()
@@ -583,7 +583,7 @@ def test_a_purge_of_archived_backups_can_be_taken_back(site):
     retirement.resume(ARCHIVE, site.custody())
 
     assert (site.record(ARCHIVE).purge, site.record(ARCHIVE).retired) == ("", NOW.isoformat())
-    assert (site.folder / f"etc/{ARCHIVE}.pl").read_bytes() == closed_config.text(ARCHIVE)
+    assert (site.folder / f"etc/{ARCHIVE}.pl").read_bytes() == retired_config.text(ARCHIVE)
     assert purge.due(site.custody(now=NOW + timedelta(days=9))) == []
 
 

@@ -8,7 +8,7 @@ import pytest
 from test_custody import ADUPONT, ARCHIVE, NOW, ROW, Jobs, Site, kill_everywhere
 from test_registration import HEADER, Server
 
-from backuppc_register.backuppc import closed_config
+from backuppc_register.backuppc import retired_config
 from backuppc_register.protocol.errors import OtherOwner
 from backuppc_register.rules import purge, retirement, transfer
 from backuppc_register.rules.custody import Refused
@@ -50,7 +50,7 @@ def test_a_retired_host_comes_back_exactly_as_it_was_and_nothing_of_ours_stays_i
     done = retirement.retire("dormeur", site.custody())
 
     assert (done.person, len(done.steps)) == ("cmartin", 2)
-    assert site.pl.read_bytes() == closed_config.text("dormeur")
+    assert site.pl.read_bytes() == retired_config.text("dormeur")
     assert site.hosts.read_text().endswith(f"{LINE}\n")
     assert site.jobs.stopped == [("dormeur", "chef")]
     assert retirement.retire("dormeur", site.custody()).steps == ()
@@ -131,7 +131,7 @@ def test_killed_anywhere_it_can_be_retired_and_resumed_and_registered(tmp_path):
     ):
         if number % 2:
             retirement.retire("dormeur", site.custody())
-            assert site.pl.read_bytes() == closed_config.text("dormeur")
+            assert site.pl.read_bytes() == retired_config.text("dormeur")
             retirement.resume("dormeur", site.custody())
         assert site.ask().status in ("resumed", "new")
         assert site.pl.read_bytes() == MADE
@@ -161,7 +161,7 @@ def test_the_new_person_gets_the_host_closed_until_it_registers_and_none_of_the_
     assert site.users() == {"dormeur": "adupont", ARCHIVE: "cmartin"}
     assert site.hosts.read_text().count("friend") == 0
     assert site.readers() == {"cmartin"}
-    assert site.pl.read_bytes() == closed_config.text("dormeur")
+    assert site.pl.read_bytes() == retired_config.text("dormeur")
     assert ("dormeur.pl", MADE) in site.aside()
     assert site.contradictions() == []
     with pytest.raises(OtherOwner):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from lab import Host, Lab
 
-from backuppc_register.backuppc.daemon import Daemon
+from backuppc_register.backuppc.daemon.status import Daemon
 
 SEED = b"1700000000,1,4242,0\n"
 KNOWN = b"%StatusHost = ('state' => 'Status_idle');\n"
@@ -433,7 +433,7 @@ import sys
 sys.path.insert(0, "/opt/backuppc-register")
 from pathlib import Path
 from backuppc_register.backuppc import hosts
-from backuppc_register.backuppc.daemon import Daemon
+from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.backuppc.lock import locked
 folder, path = Path("/etc/backuppc"), Path("/etc/backuppc/hosts")
 for host in sys.argv[1:]:
@@ -445,20 +445,20 @@ for host in sys.argv[1:]:
 ONLY_ANNOUNCE = """
 import sys
 sys.path.insert(0, "/opt/backuppc-register")
-from backuppc_register.backuppc.daemon import Daemon
+from backuppc_register.backuppc.daemon.status import Daemon
 print(Daemon("/run/backuppc/BackupPC.sock").announce(sys.argv[1], 10) or "known")
 """
 BEGIN = """
 import sys
 sys.path.insert(0, "/opt/backuppc-register")
-from backuppc_register.backuppc.daemon import Daemon
+from backuppc_register.backuppc.daemon.status import Daemon
 for _ in range(2):
     print(Daemon("/run/backuppc/BackupPC.sock").begin_full(sys.argv[1], "cmartin", 10) or "asked")
 """
 ASK_SHORTLY = """
     import sys
     sys.path.insert(0, "/opt/backuppc-register")
-    from backuppc_register.backuppc.daemon import Daemon
+    from backuppc_register.backuppc.daemon.status import Daemon
     Daemon("/run/backuppc/BackupPC.sock").announce("dormeur", 0.06)
 """
 LOG = "/var/lib/backuppc/log/LOG"

@@ -24,7 +24,7 @@ from services.slapd import Slapd
 from backuppc_register import config
 from backuppc_register.admin import diagnose, server
 from backuppc_register.admin.context import Start
-from backuppc_register.backuppc import hosts, main_config
+from backuppc_register.backuppc import hosts, main_settings
 from backuppc_register.network import banner
 from backuppc_register.protocol.errors import BadUser, Misconfigured, NoConfigFile
 from backuppc_register.rules.diagnosis import ours, services, theirs, way_in
@@ -307,7 +307,7 @@ def test_an_editor_that_is_closed_to_owners_is_no_danger(situation: Situation) -
 class TestMainConfig:
     def read(self, situation: Situation) -> dict[str, Any]:
         places = situation.config.backuppc
-        return main_config.read(places.config_dir, places.data_dir, 20)
+        return main_settings.read(places.config_dir, places.data_dir, 20)
 
     def test_what_config_pl_sets_and_not_what_it_prints(self, situation: Situation) -> None:
         odd = "$Conf{X} = sub {}; $Conf{L} = [1, {a => undef}];"
@@ -329,7 +329,7 @@ class TestMainConfig:
         set_perl(situation, "sleep(30);")
 
         with pytest.raises(Misconfigured):
-            main_config.read(situation.config.backuppc.config_dir, Path("/nowhere"), 0.5)
+            main_settings.read(situation.config.backuppc.config_dir, Path("/nowhere"), 0.5)
 
     def test_none_at_all_is_a_fault(self, situation: Situation) -> None:
         with pytest.raises(Misconfigured, match=r"config\.pl"):

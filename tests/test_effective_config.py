@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from backuppc_register import config
-from backuppc_register.backuppc.effective_config import EffectiveConfig, route
 from backuppc_register.backuppc.host_config import Values, render
+from backuppc_register.backuppc.settings import EffectiveConfig, route
 from backuppc_register.protocol.errors import Misconfigured, NotReachable
 from backuppc_register.state import ssh_files
 

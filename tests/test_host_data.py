@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from backuppc_register.backuppc import host_data
-from backuppc_register.backuppc.host_data import Swept
+from backuppc_register.backuppc import data_folder
+from backuppc_register.backuppc.data_folder import Swept
 from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.system import atomic_files
 
@@ -29,55 +29,55 @@ def doomed(data):
 
 
 def test_what_is_doomed_is_deleted_with_the_folder_around_it(data):
-    host_data.doom(data, "dormeur", NOW)
+    data_folder.doom(data, "dormeur", NOW)
 
     assert doomed(data) == ["dormeur"]
-    assert host_data.sweep(data) == Swept(1)
+    assert data_folder.sweep(data) == Swept(1)
     assert [place.name for place in (data / "pc").iterdir()] == ["loir"]
-    assert host_data.sweep(data) == Swept(0)
+    assert data_folder.sweep(data) == Swept(0)
 
 
 def test_where_somebody_sweeps_already_that_is_enough(data):
-    host_data.doom(data, "dormeur", NOW)
+    data_folder.doom(data, "dormeur", NOW)
     other = os.open(data / "pc/~purged", os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)
 
     try:
-        assert host_data.sweep(data) == Swept(0)
+        assert data_folder.sweep(data) == Swept(0)
         assert doomed(data) == ["dormeur"]
     finally:
         os.close(other)
-    assert host_data.sweep(data) == Swept(1)
+    assert data_folder.sweep(data) == Swept(1)
 
 
 def test_a_sweep_that_ends_just_before_a_host_is_doomed_takes_nothing_from_under_it(data, mocker):
-    free, sweeps = host_data._free_place, []
+    free, sweeps = data_folder._free_place, []
 
     def swept_meanwhile(*place):
         if len(sweeps) < 3:
-            sweeps.append(host_data.sweep(data))
+            sweeps.append(data_folder.sweep(data))
             assert not (data / "pc/~purged").exists()
         return free(*place)
 
-    mocker.patch.object(host_data, "_free_place", side_effect=swept_meanwhile)
+    mocker.patch.object(data_folder, "_free_place", side_effect=swept_meanwhile)
 
-    host_data.doom(data, "dormeur", NOW)
+    data_folder.doom(data, "dormeur", NOW)
 
     assert sweeps == [Swept(0)] * 3
     assert doomed(data) == ["dormeur"]
-    assert host_data.sweep(data) == Swept(1)
+    assert data_folder.sweep(data) == Swept(1)
 
 
 def test_a_host_that_is_swept_as_soon_as_it_is_doomed_is_doomed_all_the_same(data, mocker):
     synced, swept = atomic_files.sync_folder, []
 
     def swept_before(folder):
-        swept.append(host_data.sweep(data).deleted)
+        swept.append(data_folder.sweep(data).deleted)
         synced(folder)
 
     mocker.patch.object(atomic_files, "sync_folder", side_effect=swept_before)
 
-    host_data.doom(data, "dormeur", NOW)
+    data_folder.doom(data, "dormeur", NOW)
 
     assert swept[0] == 1
     assert [place.name for place in (data / "pc").iterdir()] == ["loir"]
@@ -85,40 +85,40 @@ def test_a_host_that_is_swept_as_soon_as_it_is_doomed_is_doomed_all_the_same(dat
 
 def test_what_is_not_there_cannot_be_doomed(data):
     with pytest.raises(CouldNotRegister, match="No such file"):
-        host_data.doom(data, "unknown", NOW)
+        data_folder.doom(data, "unknown", NOW)
 
 
 def test_a_second_host_can_be_doomed_while_the_first_is_swept(data, mocker):
-    host_data.doom(data, "dormeur", NOW)
+    data_folder.doom(data, "dormeur", NOW)
     really, arrived = shutil.rmtree, threading.Event()
 
     def slowly(place):
-        host_data.doom(data, "loir", NOW)
+        data_folder.doom(data, "loir", NOW)
         arrived.set()
         really(place)
 
     mocker.patch("shutil.rmtree", slowly)
 
-    assert host_data.sweep(data) == Swept(1)
+    assert data_folder.sweep(data) == Swept(1)
     assert arrived.is_set()
     assert doomed(data) == ["loir"]
 
 
 def test_what_an_administrator_deletes_meanwhile_is_no_failure(data, mocker):
-    host_data.doom(data, "dormeur", NOW)
+    data_folder.doom(data, "dormeur", NOW)
     mocker.patch("shutil.rmtree", side_effect=FileNotFoundError(2, "gone"))
 
-    assert host_data.sweep(data).problems == ()
+    assert data_folder.sweep(data).problems == ()
 
 
 @pytest.mark.parametrize("kind", ["link", "file"])
 def test_what_is_no_hosts_folder_is_told_and_the_others_are_deleted(data, tmp_path, kind):
-    host_data.doom(data, "dormeur", NOW)
+    data_folder.doom(data, "dormeur", NOW)
     stray = data / "pc/~purged/a-stray"  # comes first
     (tmp_path / "elsewhere").mkdir()
     stray.symlink_to(tmp_path / "elsewhere") if kind == "link" else stray.touch()
 
-    swept = host_data.sweep(data)
+    swept = data_folder.sweep(data)
 
     assert swept.deleted == 1
     (problem,) = swept.problems
@@ -131,7 +131,7 @@ def test_what_is_no_hosts_folder_is_told_and_the_others_are_deleted(data, tmp_pa
 def test_a_folder_that_cannot_be_deleted_does_not_keep_the_others(data, mocker):
     really = shutil.rmtree
     for host in ("dormeur", "loir"):
-        host_data.doom(data, host, NOW)
+        data_folder.doom(data, host, NOW)
 
     def failing(place):
         if place.name.startswith("dormeur"):
@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_deleted_does_not_keep_the_others(data, mocker):
 
     mocker.patch("shutil.rmtree", failing)
 
-    swept = host_data.sweep(data)
+    swept = data_folder.sweep(data)
 
     assert (swept.deleted, len(swept.problems)) == (1, 1)
     assert "Permission denied" in swept.problems[0]
@@ -150,12 +150,12 @@ def test_a_file_in_the_place_of_the_doomed_is_a_fault(data):
     (data / "pc/~purged").touch()
 
     with pytest.raises(CouldNotRegister):
-        host_data.sweep(data)
+        data_folder.sweep(data)
 
 
 def test_where_a_hosts_folder_leads(data, tmp_path):
     (data / "pc/lerot").symlink_to(tmp_path / "gone")
 
-    assert host_data.elsewhere(data, "lerot") == str(tmp_path / "gone")
-    assert host_data.elsewhere(data, "dormeur") == ""
-    assert host_data.elsewhere(data, "nobody") == ""
+    assert data_folder.elsewhere(data, "lerot") == str(tmp_path / "gone")
+    assert data_folder.elsewhere(data, "dormeur") == ""
+    assert data_folder.elsewhere(data, "nobody") == ""

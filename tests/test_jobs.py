@@ -6,12 +6,12 @@ import pytest
 from lab import Lab
 from test_daemon import LOG, PROGRAM, a_server, python
 
-from backuppc_register.backuppc.jobs import Busy, Jobs
+from backuppc_register.backuppc.daemon.jobs import Busy, Jobs
 
 START = """
 import subprocess, sys
 sys.path.insert(0, "/opt/backuppc-register")
-from backuppc_register.backuppc.jobs import Busy, Jobs
+from backuppc_register.backuppc.daemon.jobs import Busy, Jobs
 jobs = Jobs("/run/backuppc/BackupPC.sock")
 def dump(host):
     tool = ["/usr/share/backuppc/bin/BackupPC_dump", "-f", host]
@@ -140,7 +140,7 @@ dump("dormeur")
         python(server, PROGRAM, "dormeur")
         stop = "subprocess.run('kill -STOP $(cat /run/backuppc/BackupPC.pid)', shell=True, check=True)\n"
         kept = "with jobs.kept_away('dormeur') as kept:\n    "
-        program = START + "import backuppc_register.backuppc.jobs as module\nmodule._WITHIN = 0.5\n"
+        program = START + "import backuppc_register.backuppc.daemon.jobs as module\nmodule._WITHIN = 0.5\n"
         program += stop + kept + "pass" if when == "before" else kept + stop + "    print(kept.tell())"
 
         said = server.run(["/usr/bin/python3", "-I", "-B", "-c", program], user="backuppc")

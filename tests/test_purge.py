@@ -12,7 +12,7 @@ from test_custody import ADUPONT, ARCHIVE, NOW, ROW, Site, kill_everywhere
 from test_custody_by_hand import ByHand
 from test_registration import HEADER, STEPS, counted, run_and_kill
 
-from backuppc_register.backuppc import closed_config
+from backuppc_register.backuppc import retired_config
 from backuppc_register.protocol.errors import NotRegistered, RegisterError
 from backuppc_register.rules import purge, retirement, transfer
 from backuppc_register.rules.custody import Refused
@@ -85,7 +85,7 @@ interrupted_in_any_way = pytest.mark.parametrize("interrupt", [killed, full_once
 
 
 def is_closed(site, host="dormeur"):
-    closed = (site.folder / f"etc/{host}.pl").read_bytes() == closed_config.text(host)
+    closed = (site.folder / f"etc/{host}.pl").read_bytes() == retired_config.text(host)
     return closed and not (site.folder / f"state/hosts/{host}/key").exists()
 
 

@@ -14,8 +14,8 @@ import os, signal, sys
 sys.path.insert(0, "/opt/backuppc-register")
 sys.argv[0] = "backuppc-register-admin"
 from backuppc_register import admin
-from backuppc_register.backuppc import closed_config
-closed_config.put = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from backuppc_register.backuppc import retired_config
+retired_config.put = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 sys.exit(admin.main(sys.argv[1:], os.environ))
 """
 

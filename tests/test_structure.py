@@ -52,7 +52,7 @@ WRITERS = {
     "system/atomic_files.py": "the one place",
     "state/host_folder.py": "renames whole folders, which are not files",
     "state/attic.py": "renames whole folders, which are not files",
-    "backuppc/host_data.py": "renames whole folders of backups, which are not files",
+    "backuppc/data_folder.py": "renames whole folders of backups, which are not files",
     "state/key_pairs.py": "ssh-keygen makes a pair in a folder of its own, from where it is renamed",
     "state/register_keys.py": "likewise, and renames the folder of a whole pair",
     "state/rate_limits.py": "counts of a minute, which nobody misses",
@@ -222,7 +222,7 @@ def test_every_module_keeps_to_its_place(module, check):
 
 def test_a_request_of_a_known_host_imports_no_more_than_it_needs():
     needed = (
-        "backuppc.daemon",
+        "backuppc.daemon.status",
         "rules.registration",
         "state.host_folder",
         "state.rate_limits",

@@ -12,9 +12,9 @@ import pytest
 
 from backuppc_register import config
 from backuppc_register.backuppc import host_config
-from backuppc_register.backuppc.effective_config import Plan, Route, Settings
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.backuppc.transfer import Transfer
+from backuppc_register.backuppc.rsync_command import Transfer
+from backuppc_register.backuppc.settings import Plan, Route, Settings
 from backuppc_register.host_key import NOBODYS, HostKey
 from backuppc_register.network.ssh import Answer
 from backuppc_register.person import Person

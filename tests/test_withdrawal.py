@@ -7,7 +7,7 @@ import pytest
 from test_custody import ARCHIVE, NOW, Jobs, Site, kill_everywhere, readers_of
 from test_registration import ADUPONT, CMARTIN, People
 
-from backuppc_register.backuppc import closed_config
+from backuppc_register.backuppc import retired_config
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import CouldNotRegister, OtherOwner
 from backuppc_register.rules import purge, retirement, transfer, withdrawal
@@ -210,7 +210,7 @@ def test_a_host_that_was_made_by_hand_is_taken_and_resumed_as_the_accounts(site)
     withdrawal.withdraw("labpc", site.custody())
 
     assert site.users()["labpc"] == "backuppc"
-    assert made.read_bytes() == closed_config.text("labpc")
+    assert made.read_bytes() == retired_config.text("labpc")
     assert settled(site)
     retirement.resume("labpc", site.custody())
     assert made.read_text() == "$Conf{XferMethod} = 'smb';\n"
@@ -298,7 +298,7 @@ def test_a_purge_that_is_asked_of_a_host_without_backups_is_told_to_be_none(tmp_
 def failed(site, mocker):
     site.noted()
     fails = mocker.patch(
-        "backuppc_register.backuppc.host_data.archive", side_effect=CouldNotRegister(detail="read-only")
+        "backuppc_register.backuppc.data_folder.archive", side_effect=CouldNotRegister(detail="read-only")
     )
     with pytest.raises(CouldNotRegister):
         transfer.transfer("dormeur", ADUPONT, site.custody())

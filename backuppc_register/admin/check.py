@@ -11,7 +11,7 @@ from backuppc_register.admin import options
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.overview import LOCK_PATIENCE, moment
 from backuppc_register.backuppc import backups, host_config, hosts
-from backuppc_register.backuppc.daemon import Daemon
+from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
 from backuppc_register.person import Person

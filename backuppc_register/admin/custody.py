@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from backuppc_register.admin.context import Context
-from backuppc_register.backuppc.host_data import Swept
-from backuppc_register.backuppc.jobs import Busy, Jobs
+from backuppc_register.backuppc.daemon.jobs import Busy, Jobs
+from backuppc_register.backuppc.data_folder import Swept
 from backuppc_register.protocol.errors import Refusal, RegisterError
 from backuppc_register.rules import purge
 from backuppc_register.rules.custody import Custody, Done

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.overview import View, moment
 from backuppc_register.backuppc.backups import Backup
-from backuppc_register.backuppc.effective_config import EffectiveConfig, Settings
+from backuppc_register.backuppc.settings import EffectiveConfig, Settings
 from backuppc_register.protocol.errors import RegisterError
 
 _WITHIN = 5.0, 60.0  # seconds for BackupPC's Perl: for one host, for all

@@ -9,7 +9,7 @@ from backuppc_register import syslog_line
 from backuppc_register.admin import options as shared
 from backuppc_register.admin.context import Context, write_log
 from backuppc_register.backuppc import hosts
-from backuppc_register.backuppc.daemon import Daemon
+from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.protocol.reply import escape_words
 from backuppc_register.rules import consistency, reconciliation
 from backuppc_register.rules.contradiction import Contradiction, Sight

@@ -9,7 +9,7 @@ from backuppc_register.admin.list_hosts import note
 from backuppc_register.admin.overview import View, moment
 from backuppc_register.admin.table import Columns
 from backuppc_register.backuppc.backups import Backup
-from backuppc_register.backuppc.daemon import Daemon
+from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.state.records import Record
 
 SUMMARY = "show all that is known of one host"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 
-from backuppc_register.backuppc import closed_config, host_config, host_data
+from backuppc_register.backuppc import data_folder, host_config, retired_config
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
 from backuppc_register.rules import missing_data, purge, retirement
@@ -64,14 +64,14 @@ def _subject(record: Record, sight: Sight) -> Subject:
         record=record,
         config=host_config.read(places.config_dir, host),
         data=missing_data.has_data(host, sight.config),
-        extent=host_data.extent(places.data_dir, host),
+        extent=data_folder.extent(places.data_dir, host),
     )
 
 
 def _open_parts(subject: Subject, folders: HostFolders) -> str:
     host = subject.host
     parts = []
-    if subject.config != closed_config.text(host):
+    if subject.config != retired_config.text(host):
         parts.append(f"{host}.pl is {'gone' if subject.config is None else 'not the one that stops backups'}")
     if retirement.has_key(host, folders):
         parts.append("its key is in use")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from backuppc_register.backuppc import backups, host_config, host_data, hosts
-from backuppc_register.backuppc.host_data import Extent
+from backuppc_register.backuppc import backups, data_folder, host_config, hosts
+from backuppc_register.backuppc.data_folder import Extent
 from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import BackupPC, Config
@@ -153,7 +153,7 @@ def examined(host: str, custody: Custody) -> Iterator[Subject]:
             record=record,
             config=host_config.read(places.config_dir, host),
             data=backups.has_backups(places.data_dir, host),
-            extent=host_data.extent(places.data_dir, host),
+            extent=data_folder.extent(places.data_dir, host),
         )
 
 
@@ -192,7 +192,7 @@ def lined(subject: Subject) -> Line:
 def in_place(subject: Subject, custody: Custody) -> None:
     """Refuse to move the data of a host that is somewhere else: what moves would be the link to it."""
     data_dir = custody.config.backuppc.data_dir
-    if leads := host_data.elsewhere(data_dir, subject.host):
+    if leads := data_folder.elsewhere(data_dir, subject.host):
         where = f"{data_dir}/pc/{subject.host}"
         raise Refused(reason=f"{where} is a link to {leads}: put the folder itself there first")
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from backuppc_register.backuppc.effective_config import Route, Settings
-from backuppc_register.backuppc.transfer import Transfer
+from backuppc_register.backuppc.rsync_command import Transfer
+from backuppc_register.backuppc.settings import Route, Settings
 from backuppc_register.protocol.errors import NotReachable
 from backuppc_register.protocol.unreachable import Step, failed
 from backuppc_register.state import ssh_files

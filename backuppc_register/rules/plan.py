@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from backuppc_register.backuppc import closed_config, host_config, hosts
+from backuppc_register.backuppc import host_config, hosts, retired_config
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
 from backuppc_register.rules import policy
@@ -68,7 +68,7 @@ def plan_for(applicant: Applicant, standing: Standing, site: Site) -> Plan:
         return Plan(record, line=line, resumed=True)
     if claim is Claim.KNOWN and record is not None:
         return replace(_plan_known(applicant, record, standing, site), line=line)
-    open_config = standing.config not in (None, closed_config.text(applicant.host))
+    open_config = standing.config not in (None, retired_config.text(applicant.host))
     if claim is Claim.TAKEN_OVER and record is not None and record.config and open_config:
         # The .pl is ours, from the earlier person's registration: it stays ours under the new record.
         ours = replace(_record(applicant, record.config), os=record.os)
@@ -96,7 +96,7 @@ def _plan_new(applicant: Applicant, claim: Claim, standing: Standing, site: Site
     free, record = claim is Claim.FREE, standing.record
     theirs = free and record is not None and bool(record.config) and standing.config is not None
     # A retired host's closed .pl would keep the newcomer's machine from being backed up.
-    theirs |= standing.config == closed_config.text(applicant.host)
+    theirs |= standing.config == retired_config.text(applicant.host)
     # What has a config already keeps it; a host that is backed up today keeps its way.
     wanted = theirs or (not standing.reserved and (free or not standing.backups))
     content = _render(applicant, applicant.os, site) if wanted else None

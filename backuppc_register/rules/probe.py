@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from backuppc_register.backuppc.transfer import Transfer
+from backuppc_register.backuppc.rsync_command import Transfer
 from backuppc_register.network.rsync_handshake import GREETING, names_a_file, names_a_folder
 from backuppc_register.network.ssh import Answer
 from backuppc_register.protocol.unreachable import Step, failed

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from backuppc_register.backuppc import host_config, host_data, hosts
-from backuppc_register.backuppc.host_data import Swept
+from backuppc_register.backuppc import data_folder, host_config, hosts
+from backuppc_register.backuppc.data_folder import Swept
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.rules import retirement
@@ -101,7 +101,7 @@ def sweep(custody: Custody) -> Swept:
 
     Raises CouldNotRegister.
     """
-    return Swept() if custody.dry_run else host_data.sweep(custody.config.backuppc.data_dir)
+    return Swept() if custody.dry_run else data_folder.sweep(custody.config.backuppc.data_dir)
 
 
 def asked(record: Record, when: str, subject: Subject, custody: Custody) -> Record:
@@ -170,8 +170,8 @@ def _forget(host: str, now: datetime | None, kept: Kept, custody: Custody) -> Do
             if subject.record is None:  # what a killed run has left is known by it
                 custody.folders.put_record(record)
             custody.ledger.note_no_data(host)
-            if host_data.exists(places.data_dir, host):
-                host_data.doom(places.data_dir, host, custody.now)
+            if data_folder.exists(places.data_dir, host):
+                data_folder.doom(places.data_dir, host, custody.now)
             if subject.line:
                 custody.former.take(host, users(subject, custody))
                 custody.ledger.forget(host)

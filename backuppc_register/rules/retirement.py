@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from backuppc_register.backuppc import closed_config
+from backuppc_register.backuppc import retired_config
 from backuppc_register.config import BackupPC
 from backuppc_register.rules.custody import (
     Custody,
@@ -64,7 +64,7 @@ def missing_steps(subject: Subject, record: Record, folders: HostFolders) -> tup
     """Return what is still to be done before the host is retired, in words."""
     host = subject.host
     steps = [] if record.retired else [f"{host} is recorded as retired"]
-    if subject.config != closed_config.text(host):
+    if subject.config != retired_config.text(host):
         kept = "; the one that is there is kept" if subject.config is not None else ""
         steps.append(f"{host}.pl stops the backups and is closed to its owner{kept}")
     if has_key(host, folders):
@@ -93,10 +93,10 @@ def close(subject: Subject, record: Record, custody: Custody) -> Record:
     host, folder, places = subject.host, custody.folders.path(subject.host), custody.config.backuppc
     closed = unpurged(replace(record, retired=record.retired or custody.moment))
     custody.folders.put_record(closed)
-    if subject.config != closed_config.text(host):
+    if subject.config != retired_config.text(host):
         if subject.config is not None:
             retired_files.keep_config(folder, subject.config)
-        closed_config.put(places.config_dir, host, closed_config.text(host))
+        retired_config.put(places.config_dir, host, retired_config.text(host))
     retired_files.put_key_away(folder)
     return closed
 
@@ -116,11 +116,11 @@ def reopen(record: Record, config: bytes | None, places: BackupPC, folders: Host
     retired_files.bring_key_back(folder)
     kept = retired_files.kept_config(folder)
     if kept is not None and config != kept:
-        if config is not None and config != closed_config.text(host):
+        if config is not None and config != retired_config.text(host):
             retired_files.keep_edited(folder, config)
-        closed_config.put(places.config_dir, host, kept)
-    elif kept is None and config == closed_config.text(host):
-        closed_config.remove(places.config_dir, host)
+        retired_config.put(places.config_dir, host, kept)
+    elif kept is None and config == retired_config.text(host):
+        retired_config.remove(places.config_dir, host)
     retired_files.forget_config(folder)
     if record.by_hand:
         folders.set_aside(host, None, datetime.now(UTC))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from backuppc_register.backuppc import closed_config, host_config, host_data, hosts
+from backuppc_register.backuppc import data_folder, host_config, hosts, retired_config
 from backuppc_register.person import Person, possible_logon
 from backuppc_register.protocol.errors import BadUser, NoConfigFile
 from backuppc_register.rules import policy
@@ -74,10 +74,10 @@ def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
     if plan.archive:
         _make_archive(plan, subject, custody)
         custody.ledger.note_no_data(host)
-        host_data.archive(places.data_dir, host, plan.archive)
+        data_folder.archive(places.data_dir, host, plan.archive)
         note_line(plan.archive, custody, data=True)
-    elif host_data.exists(places.data_dir, host):
-        host_data.doom(places.data_dir, host, custody.now)  # the log of what never became a backup
+    elif data_folder.exists(places.data_dir, host):
+        data_folder.doom(places.data_dir, host, custody.now)  # the log of what never became a backup
     _rotate(plan, subject, custody)
     if not plan.record.by_hand and folders.public_key(host) is None:
         raise NoConfigFile(detail=f"{host} has no key pair after all")
@@ -98,7 +98,7 @@ def _ask_purge(plan: Plan, subject: Subject, custody: Custody) -> None:
 
 def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
     archive, places = plan.archive, custody.config.backuppc
-    closed = closed_config.text(archive)
+    closed = retired_config.text(archive)
     record = replace(
         recorded(subject),
         host=archive,
@@ -110,7 +110,7 @@ def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
         purge_of=of_another_owner(recorded(subject).purge_of, plan.owner),
     )
     custody.folders.put_record(record)
-    closed_config.put(places.config_dir, archive, closed)
+    retired_config.put(places.config_dir, archive, closed)
     if not subject.hosts.lines_for(archive):
         hosts.append(places.hosts, subject.hosts, archive, plan.owner)
     note_line(archive, custody, data=False)  # as long as the data may refuse to move

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain, count
 
-from backuppc_register.backuppc import closed_config, host_config, hosts
+from backuppc_register.backuppc import host_config, hosts, retired_config
 from backuppc_register.person import Person, another_entry, same_logon
 from backuppc_register.rules import withdrawal
 from backuppc_register.rules.custody import (
@@ -125,7 +125,7 @@ def _config(record: Record, custody: Custody) -> bytes:
     """
     host = record.host
     if record.by_hand:
-        return closed_config.text(host)
+        return retired_config.text(host)
     values = host_config.Values(host, record.full_name, custody.folders.path(host) / ssh_files.SSH_CONFIG)
     return host_config.render(record.os, values, custody.config.backuppc.templates)
 
@@ -176,7 +176,7 @@ def _is_begun(name: str, subject: Subject, owner: str, custody: Custody) -> bool
     config, theirs = host_config.read(places.config_dir, name), custody.folders.record(name)
     return (
         not (places.data_dir / "pc" / name).exists()
-        and config in (None, closed_config.text(name))
+        and config in (None, retired_config.text(name))
         and (theirs is None or theirs.archive_of == subject.host)
         and all(line.user == owner for line in lines)
     )

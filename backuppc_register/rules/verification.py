@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from backuppc_register.backuppc import backups, host_config
-from backuppc_register.backuppc.effective_config import Plan, Route, Settings
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.backuppc.transfer import Transfer
+from backuppc_register.backuppc.rsync_command import Transfer
+from backuppc_register.backuppc.settings import Plan, Route, Settings
 from backuppc_register.host_key import HostKey
 from backuppc_register.network.ssh import Answer, Place
 from backuppc_register.protocol.errors import HostKeyChanged, NotAllowed, NotRegistered, TooManyRequests

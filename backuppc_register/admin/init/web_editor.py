@@ -5,7 +5,7 @@ from pathlib import Path
 
 from backuppc_register.admin.init.plan import Plan, Step
 from backuppc_register.admin.overview import LOCK_PATIENCE
-from backuppc_register.backuppc import main_config
+from backuppc_register.backuppc import main_settings
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.rules.diagnosis import theirs
@@ -74,7 +74,7 @@ def _before_the_end(content: bytes) -> tuple[bytes, bytes]:
 def _harm(plan: Plan) -> str:
     """Return how owners can run programs, "" where they cannot; raises Misconfigured."""
     places = plan.settings.backuppc
-    told = main_config.read(places.config_dir, places.data_dir, _FOR_PERL)
+    told = main_settings.read(places.config_dir, places.data_dir, _FOR_PERL)
     return next((what for level, what, _ in theirs.open_to_owners(told) if level is Level.RED), "")
 
 

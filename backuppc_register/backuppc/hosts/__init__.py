@@ -1,16 +1,6 @@
-"""BackupPC's hosts file: `lines` reads as BackupPC does, `edit` changes bytes, `writing` replaces it."""
+"""BackupPC's hosts file: `syntax` reads as BackupPC does, `edit` changes bytes, `file` replaces it."""
 
-from backuppc_register.backuppc.hosts.lines import (
-    HostsFile,
-    Line,
-    Written,
-    has_header,
-    keyed,
-    meant,
-    parse,
-    skipped,
-)
-from backuppc_register.backuppc.hosts.writing import (
+from backuppc_register.backuppc.hosts.file import (
     append,
     give,
     make_anew,
@@ -21,6 +11,16 @@ from backuppc_register.backuppc.hosts.writing import (
     replace_line,
     restore_header,
     restore_lines,
+)
+from backuppc_register.backuppc.hosts.syntax import (
+    HostsFile,
+    Line,
+    Written,
+    has_header,
+    keyed,
+    meant,
+    parse,
+    skipped,
 )
 
 __all__ = [

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
-from backuppc_register.backuppc.hosts.lines import (
+from backuppc_register.backuppc.hosts.syntax import (
     BLANKS,
     HostsFile,
     Line,

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from backuppc_register.backuppc import hosts, main_config
+from backuppc_register.backuppc import hosts, main_settings
 from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
@@ -59,7 +59,7 @@ class Situation:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Return BackupPC's own settings for all hosts; raises Misconfigured."""
-        return main_config.read(self.config.backuppc.config_dir, self.config.backuppc.data_dir, _FOR_PERL)
+        return main_settings.read(self.config.backuppc.config_dir, self.config.backuppc.data_dir, _FOR_PERL)
 
     @property
     def lines(self) -> tuple[Line, ...]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from backuppc_register.backuppc import host_config, hosts
-from backuppc_register.backuppc.daemon import Daemon
-from backuppc_register.backuppc.effective_config import EffectiveConfig
+from backuppc_register.backuppc.daemon.status import Daemon
+from backuppc_register.backuppc.settings import EffectiveConfig
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.system import data_files, processes

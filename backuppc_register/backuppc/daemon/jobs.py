@@ -7,8 +7,9 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from backuppc_register.backuppc import message_secret
-from backuppc_register.backuppc.outliving import outlive, refuse_one_more
+from backuppc_register.backuppc.daemon.handoff import outlive, refuse_one_more
+from backuppc_register.backuppc.daemon.secret import LIBRARY
+from backuppc_register.backuppc.daemon.secret import read as read_secret
 from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.system.deadline import Deadline
 
@@ -119,7 +120,7 @@ def _connected(path: str, host: str) -> "_Channel":
         return _answering(path, host, b"")
     except _HungUp:
         try:
-            secret = message_secret.read(message_secret.LIBRARY, _WITHIN)
+            secret = read_secret(LIBRARY, _WITHIN)
         except (OSError, ValueError) as error:
             raise Busy(host=host, detail=f"BackupPC's daemon hung up, and {error}") from error
         return _answering(path, host, secret)

@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from backuppc_register.backuppc import message_secret
-from backuppc_register.backuppc.outliving import outlive, refuse_one_more
+from backuppc_register.backuppc.daemon.handoff import outlive, refuse_one_more
+from backuppc_register.backuppc.daemon.secret import LIBRARY
+from backuppc_register.backuppc.daemon.secret import read as read_secret
 from backuppc_register.system.deadline import Deadline
 
 _HOST = re.compile(r"[a-z0-9._-]+", re.ASCII)
@@ -47,7 +48,7 @@ class Daemon:
     *library* is BackupPC's Perl library, which tells the secret where BackupPC has one.
     """
 
-    def __init__(self, socket: str, library: Path = message_secret.LIBRARY) -> None:
+    def __init__(self, socket: str, library: Path = LIBRARY) -> None:
         self._socket = socket
         self._library = library
 
@@ -116,7 +117,7 @@ class Daemon:
         try:
             return act(lambda message: _exchange(self._socket, message, b"", deadline))
         except _DigestRefused:
-            secret = message_secret.read(self._library, _left(deadline))
+            secret = read_secret(self._library, _left(deadline))
             return act(lambda message: _exchange(self._socket, message, secret, deadline))
 
 

@@ -10,8 +10,8 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from backuppc_register.backuppc.hosts import edit, lines
-from backuppc_register.backuppc.hosts.lines import HostsFile, Written
+from backuppc_register.backuppc.hosts import edit, syntax
+from backuppc_register.backuppc.hosts.syntax import HostsFile, Written
 from backuppc_register.protocol.errors import CouldNotRegister
 from backuppc_register.system import atomic_files
 
@@ -24,7 +24,7 @@ def read(path: Path) -> HostsFile:
     Raises CouldNotRegister where it is missing, unreadable or not a regular file.
     """
     content, _ = _load(path)
-    return lines.parse(content)
+    return syntax.parse(content)
 
 
 def restore_header(path: Path, current: HostsFile) -> None:
@@ -32,7 +32,7 @@ def restore_header(path: Path, current: HostsFile) -> None:
 
     Raises CouldNotRegister as `append`; *path* is then what it was.
     """
-    _replace(path, lines.meant(current).content, _unchanged(path, current))
+    _replace(path, syntax.meant(current).content, _unchanged(path, current))
 
 
 def append(path: Path, current: HostsFile, host: str, user: str) -> Written:
@@ -104,7 +104,7 @@ def restore_lines(path: Path, current: HostsFile, lost: Sequence[Written]) -> tu
     Raises CouldNotRegister as `append`; *path* is then what it was.
     """
     status = _unchanged(path, current)
-    longer, put = edit.with_lines(lines.headed(current.content), lost)
+    longer, put = edit.with_lines(syntax.headed(current.content), lost)
     if put:
         _replace(path, longer, status)
     return put
@@ -117,7 +117,7 @@ def make_anew(path: Path, lost: Sequence[Written]) -> tuple[Written, ...]:
     """
     if os.path.lexists(path):
         raise CouldNotRegister(detail=f"{path} is there already")
-    content, put = edit.with_lines(lines.HEADER, lost)
+    content, put = edit.with_lines(syntax.HEADER, lost)
     try:
         atomic_files.write(path, content, _MODE)
     except OSError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backuppc_register import config
-from backuppc_register.backuppc.transfer import NotBegun, Transfer, overheard
+from backuppc_register.backuppc.rsync_command import NotBegun, Transfer, overheard
 from backuppc_register.protocol.errors import Misconfigured, NotReachable
 from backuppc_register.protocol.unreachable import Step, failed
 from backuppc_register.system import data_files, processes, temporary

@@ -1,0 +1,1 @@
+"""The running BackupPC, reached over its socket."""
