@@ -18,7 +18,7 @@ from backuppc_register.system.account import WrongAccount, become_owner
 from backuppc_register.system.deadline import Deadline
 
 if TYPE_CHECKING:
-    from backuppc_register.rules.site import Directory, Resolver, Site
+    from backuppc_register.inventory.server import Directory, Resolver, Site
 
 _WITHIN = 27.0  # seconds; a whole request answers within 30
 _READ_WITHIN = 5.0  # seconds for what a machine says with verify
@@ -73,8 +73,8 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
 
     # A request that ends above needs nothing of what follows, and the imports take longer than its answer.
     from backuppc_register.backuppc.daemon.status import Daemon
+    from backuppc_register.inventory.server import Site
     from backuppc_register.rules import registration
-    from backuppc_register.rules.site import Site
     from backuppc_register.state.host_folder import HostFolders
     from backuppc_register.state.rate_limits import Limits
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from backuppc_register.backuppc import hosts
+from backuppc_register.inventory.ownership import Applicant, Claim, Standing, judge
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import InvalidDnsName, OtherOwner
-from backuppc_register.rules.claim import Applicant, Claim, Standing, judge
 from backuppc_register.state.records import Record
 
 APPLICANT = Applicant(

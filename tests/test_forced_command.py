@@ -20,8 +20,8 @@ from services.nsd import Nsd
 from services.slapd import Slapd
 
 from backuppc_register import forced_command, syslog_line
+from backuppc_register.inventory.server import for_questions
 from backuppc_register.protocol.errors import Internal
-from backuppc_register.rules.site import for_questions
 from backuppc_register.system.deadline import Deadline
 
 CHECKOUT = Path(__file__).parent.parent

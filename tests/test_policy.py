@@ -4,8 +4,8 @@ import pytest
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.config import Limits
+from backuppc_register.inventory import policy
 from backuppc_register.protocol.errors import BadUser, NotAllowed
-from backuppc_register.rules import policy
 
 
 @pytest.mark.parametrize("logon", ["backuppc", "BackupPC", "bpc"])

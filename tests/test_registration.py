@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from backuppc_register import config
+from backuppc_register.inventory.server import Site
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
@@ -23,7 +24,6 @@ from backuppc_register.protocol.errors import (
 )
 from backuppc_register.protocol.request import Request
 from backuppc_register.rules import registration
-from backuppc_register.rules.site import Site
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import Ledger

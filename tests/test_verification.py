@@ -16,6 +16,7 @@ from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.rsync_command import Transfer
 from backuppc_register.backuppc.settings import Plan, Route, Settings
 from backuppc_register.host_key import NOBODYS, HostKey
+from backuppc_register.inventory.server import Site
 from backuppc_register.network.ssh import Answer
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
@@ -33,7 +34,6 @@ from backuppc_register.protocol.errors import (
 from backuppc_register.protocol.request import Request
 from backuppc_register.protocol.unreachable import Step, failed
 from backuppc_register.rules import registration, verification
-from backuppc_register.rules.site import Site
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.system.processes import Ended

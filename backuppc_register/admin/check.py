@@ -14,13 +14,13 @@ from backuppc_register.backuppc import backups, host_config, hosts
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
+from backuppc_register.inventory.server import Site
 from backuppc_register.person import Person
 from backuppc_register.protocol import request
 from backuppc_register.protocol.errors import OsTypeUnknown, RegisterError
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address
 from backuppc_register.rules import naming, registration
-from backuppc_register.rules.site import Site
 from backuppc_register.state.records import Record
 from backuppc_register.system.deadline import Deadline
 

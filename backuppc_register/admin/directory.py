@@ -2,9 +2,9 @@
 
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.overview import View
+from backuppc_register.inventory import policy
 from backuppc_register.person import Person, another_entry, possible_logon, same_logon
 from backuppc_register.protocol.errors import BadUser
-from backuppc_register.rules import policy
 
 _WITHIN = 30.0  # seconds for one person, all servers together
 

@@ -5,8 +5,9 @@ from contextlib import suppress
 
 from backuppc_register.backuppc import data_folder, host_config, retired_config
 from backuppc_register.backuppc.lock import locked
+from backuppc_register.inventory import missing_backups
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
-from backuppc_register.rules import missing_data, purge, retirement
+from backuppc_register.rules import purge, retirement
 from backuppc_register.rules.contradiction import ADMIN, Contradiction, Sight
 from backuppc_register.rules.custody import Subject
 from backuppc_register.state.host_folder import HostFolders
@@ -63,7 +64,7 @@ def _subject(record: Record, sight: Sight) -> Subject:
         owner=sight.former.of(host).closed or line.user,
         record=record,
         config=host_config.read(places.config_dir, host),
-        data=missing_data.has_data(host, sight.config),
+        data=missing_backups.has_data(host, sight.config),
         extent=data_folder.extent(places.data_dir, host),
     )
 

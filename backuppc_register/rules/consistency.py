@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from backuppc_register.backuppc import host_config
+from backuppc_register.inventory import missing_backups
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.rules import missing_data, ownerless
+from backuppc_register.rules import ownerless
 from backuppc_register.rules.changed_owner import of_owner
 from backuppc_register.rules.closed_hosts import of_closed_hosts
 from backuppc_register.rules.contradiction import ADMIN, Contradiction, Sight
@@ -70,7 +71,7 @@ def _of_parts(record: Record, sight: Sight) -> Iterator[Contradiction]:
 
 def _without_line(record: Record, sight: Sight) -> Iterator[Contradiction]:
     host, person = record.host, record.person
-    if missing_data.has_data(host, sight.config):
+    if missing_backups.has_data(host, sight.config):
         what = "it has backups and a record, but no line; BackupPC deletes such backups at its nightly runs"
         again = "" if record.archive_of else f"{person} registers again, or "
         advice = again + f"add the line by hand: {host} 0 {person}"

@@ -12,9 +12,10 @@ from backuppc_register.backuppc.data_folder import Extent
 from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import BackupPC, Config
+from backuppc_register.inventory import hosts_snapshot, missing_backups
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import NotAllowed, NotRegistered, RegisterError
-from backuppc_register.rules import handed_back, missing_data, sightings
+from backuppc_register.rules import handed_back
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
@@ -160,8 +161,8 @@ def examined(host: str, custody: Custody) -> Iterator[Subject]:
 def refuse_missing_data(subject: Subject, custody: Custody) -> None:
     """Raise Refused where BackupPC had data of the host that cannot be seen now: it may come back."""
     known = custody.ledger.read().get(subject.host)
-    if reason := missing_data.why_missing(known, custody.config):
-        raise Refused(reason=reason, advice=missing_data.advice(subject.host, custody.config))
+    if reason := missing_backups.why_missing(known, custody.config):
+        raise Refused(reason=reason, advice=missing_backups.advice(subject.host, custody.config))
 
 
 def _owner(host: str, user: str, custody: Custody) -> str:
@@ -249,4 +250,4 @@ def stop_jobs(host: str, custody: Custody) -> str:
 def note_line(host: str, custody: Custody, *, data: bool) -> None:
     """Remember the line that *host* has now; under the lock. Raises CouldNotRegister, NoConfigFile."""
     written = [one for one in hosts.read(custody.config.backuppc.hosts).written() if one.line.host == host]
-    custody.ledger.note(Known(host, tuple(map(sightings.noted, written)), data, custody.moment))
+    custody.ledger.note(Known(host, tuple(map(hosts_snapshot.noted, written)), data, custody.moment))

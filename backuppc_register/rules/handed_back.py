@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.config import Config
+from backuppc_register.inventory import hosts_snapshot
+from backuppc_register.inventory.ownership import Applicant
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile, OtherOwner
-from backuppc_register.rules import sightings
 from backuppc_register.rules.changes import Change
-from backuppc_register.rules.claim import Applicant
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
@@ -128,7 +128,7 @@ def _is_recorded(change: Change, desk: Desk) -> bool:
 
 def _put_back(change: Change, current: HostsFile, desk: Desk) -> HostsFile:
     path = desk.config.backuppc.hosts
-    (line,) = sightings.written(change.before)
+    (line,) = hosts_snapshot.written(change.before)
     hosts.replace_line(path, current, line)
     return hosts.read(path)
 

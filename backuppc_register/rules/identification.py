@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from backuppc_register.inventory import policy
+from backuppc_register.inventory.ownership import Applicant
+from backuppc_register.inventory.server import Site, for_questions
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.protocol.request import Address, Request
-from backuppc_register.rules import naming, policy
-from backuppc_register.rules.claim import Applicant
-from backuppc_register.rules.site import Site, for_questions
+from backuppc_register.rules import naming
 from backuppc_register.system.deadline import Deadline
 
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.hosts import HostsFile, Written
 from backuppc_register.config import Config
+from backuppc_register.inventory import hosts_snapshot, missing_backups
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile, NotRegistered
-from backuppc_register.rules import missing_data, sightings
 from backuppc_register.rules.custody import host_named
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.state.former_owners import FormerOwners
@@ -35,10 +35,10 @@ class Loss:
 
 def between(known: dict[str, Known], seen: dict[str, Known], config: Config) -> Loss:
     """Return what was lost of the *known* hosts, of which *seen* still have a line."""
-    lost = [sightings.with_data(host, host, config) for name, host in known.items() if name not in seen]
+    lost = [hosts_snapshot.with_data(host, host, config) for name, host in known.items() if name not in seen]
     doubt = _doubt([*known.values()], config)
     cleaned = tuple(
-        host for host in lost if host.data and not doubt and not missing_data.has_data(host.host, config)
+        host for host in lost if host.data and not doubt and not missing_backups.has_data(host.host, config)
     )
     return Loss(tuple(host for host in lost if host not in cleaned), cleaned, doubt)
 
@@ -46,10 +46,10 @@ def between(known: dict[str, Known], seen: dict[str, Known], config: Config) -> 
 def _doubt(known: Sequence[Known], config: Config) -> str:
     """Say why the data that is gone may be on a disk that is not mounted, and not deleted; else ""."""
     had_data = [host for host in known if host.data]
-    if elsewhere := [host.host for host in had_data if missing_data.is_elsewhere(host, config)]:
+    if elsewhere := [host.host for host in had_data if missing_backups.is_elsewhere(host, config)]:
         shown = ", ".join(elsewhere[:_SHOWN]) + (" and others" if len(elsewhere) > _SHOWN else "")
         return f"what is mounted now is not the disk that had the backups of {shown}"
-    if had_data and not any(missing_data.has_data(host.host, config) for host in had_data):
+    if had_data and not any(missing_backups.has_data(host.host, config) for host in had_data):
         return "no host has its backups any more"
     return ""
 
@@ -76,7 +76,7 @@ def restore(
     back: Sequence[Known], current: HostsFile, config: Config, *, change: bool
 ) -> tuple[list[str], list[News]]:
     """Put the lines of *back* into the hosts file; return the hosts that have them again, and the news."""
-    written = [line for host in back for line in sightings.written(host)]
+    written = [line for host in back for line in hosts_snapshot.written(host)]
     try:
         put = set(_put_back(written, current, config)) if change else set(written)
     except CouldNotRegister as error:
@@ -87,7 +87,7 @@ def restore(
         return [], [News(Kind.NOT_RESTORED, what, advice)]
     news, restored = [], []
     for host in back:
-        if put.issuperset(sightings.written(host)):
+        if put.issuperset(hosts_snapshot.written(host)):
             restored.append(host.host)
             news.append(_restored(host))
         else:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from backuppc_register.backuppc.hosts import Written
 from backuppc_register.config import Config
+from backuppc_register.inventory import hosts_snapshot
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.rules import sightings
 from backuppc_register.state.snapshot_file import Known, Ledger
 
 
@@ -21,7 +21,7 @@ def note(added: Written, config: Config, *, data: bool) -> str:
         before = known.get(line.host)
         now = Known(
             host=line.host,
-            lines=(sightings.noted(added),),
+            lines=(hosts_snapshot.noted(added),),
             data=data or (before is not None and before.data),
             seen=datetime.now(UTC).isoformat(timespec="seconds"),
             place=before.place if before else "",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from backuppc_register.backuppc import backups, host_config
 from backuppc_register.config import Config
+from backuppc_register.inventory import missing_backups
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
-from backuppc_register.rules import missing_data
 from backuppc_register.rules.contradiction import Contradiction
 
 
@@ -18,7 +18,7 @@ def of_data(known: set[str], config: Config) -> Iterator[Contradiction]:
         yield Contradiction("", "", str(error.detail), "Is the disk mounted, and open to BackupPC's account?")
         return
     for host in names:
-        if host not in known and missing_data.has_data(host, config):
+        if host not in known and missing_backups.has_data(host, config):
             what = "there are backups of it, but no line and no record"
             advice = f"Add its line to the hosts file, or delete {config.backuppc.data_dir}/pc/{host}."
             yield Contradiction(host, "", what, advice)

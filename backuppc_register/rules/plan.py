@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from backuppc_register.backuppc import host_config, hosts, retired_config
+from backuppc_register.inventory import policy
+from backuppc_register.inventory.ownership import Applicant, Claim, Standing, judge
+from backuppc_register.inventory.server import Site
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
-from backuppc_register.rules import policy
-from backuppc_register.rules.claim import Applicant, Claim, Standing, judge
-from backuppc_register.rules.site import Site
 from backuppc_register.state.records import Record
 from backuppc_register.state.ssh_files import SSH_CONFIG
 
@@ -50,9 +50,9 @@ def plan_for(applicant: Applicant, standing: Standing, site: Site) -> Plan:
     claim = judge(applicant, standing)
     line = not standing.lines(applicant.host)
     if claim is Claim.FREE:
-        from backuppc_register.rules import missing_data  # most who register are known already
+        from backuppc_register.inventory import missing_backups  # most who register are known already
 
-        missing_data.refuse_newcomer(applicant.host, site.config)
+        missing_backups.refuse_newcomer(applicant.host, site.config)
     if claim is Claim.TAKEN_OVER:
         from backuppc_register.rules import handed_back
 

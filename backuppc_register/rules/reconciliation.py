@@ -9,8 +9,9 @@ from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
+from backuppc_register.inventory import hosts_snapshot, missing_backups
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.rules import changes, handed_back, losses, missing_data, sightings
+from backuppc_register.rules import changes, handed_back, losses
 from backuppc_register.rules.changes import Change
 from backuppc_register.rules.custody import Refused
 from backuppc_register.rules.handed_back import Desk
@@ -74,7 +75,7 @@ def _put_right(
 ) -> tuple[list[News], HostsFile, list[str]]:
     """Do what there is to do, and note it; return the news, the hosts file, and what BackupPC is to know."""
     config, former = site.config, FormerOwners(site.config.state.directory)
-    seen, had = sightings.seen(current, known, config, now), former.read()
+    seen, had = hosts_snapshot.seen(current, known, config, now), former.read()
     loss, changed = losses.between(known, seen, config), changes.between(known, seen)
     back = handed_back.among(changed, had, site.account)
     news = [*losses.alarms(loss, current), *changes.told(one for one in changed if one not in back)]
@@ -86,7 +87,7 @@ def _put_right(
     if change:
         _note_decisions((one for one in changed if one not in back), had, former)
         current = hosts.read(config.backuppc.hosts) if restored else current
-        after = sightings.seen(current, known, config, now) if restored or back else seen
+        after = hosts_snapshot.seen(current, known, config, now) if restored or back else seen
         lost = {host.host: host for host in loss.back if host.host not in after}
         stays = {one.host: known[one.host] for one in told if one.kind is Kind.GIVEN_BACK}
         news += _note((after | lost | stays).values(), site)
@@ -116,7 +117,7 @@ def forget(host: str, site: Site, *, change: bool) -> bool:
     places = site.config.backuppc
     with locked(places.config_dir, _LOCK_PATIENCE):
         if hosts.read(places.hosts).lines_for(host):
-            if not missing_data.why_missing(site.ledger.read().get(host), site.config):
+            if not missing_backups.why_missing(site.ledger.read().get(host), site.config):
                 raise Refused(reason=f"{host} has a line; take it out of {places.hosts} first")
             if change:
                 _forget_data(host, site)
@@ -131,7 +132,7 @@ def _forget_data(host: str, site: Site) -> None:
     """Forget that the missing data of *host* ever was; what is there now is noted in its place."""
     site.ledger.note_no_data(host)
     without = site.ledger.read()[host]
-    site.ledger.note(sightings.with_data(without, None, site.config))
+    site.ledger.note(hosts_snapshot.with_data(without, None, site.config))
 
 
 def _hosts_file(site: Site, known: dict[str, Known]) -> HostsFile:

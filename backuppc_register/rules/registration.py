@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.lock import locked
+from backuppc_register.inventory.host_status import standing_of
+from backuppc_register.inventory.ownership import Applicant, Standing
+from backuppc_register.inventory.server import FOR_BACKUPPC, Site, patience
 from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
-from backuppc_register.rules.claim import Applicant, Standing
 from backuppc_register.rules.identification import identified
 from backuppc_register.rules.plan import Plan, plan_for
-from backuppc_register.rules.site import FOR_BACKUPPC, Site, patience
-from backuppc_register.rules.standing import standing_of
 from backuppc_register.state.records import Record
 from backuppc_register.system.deadline import Deadline
 

@@ -14,16 +14,16 @@ from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.rsync_command import Transfer
 from backuppc_register.backuppc.settings import Plan, Route, Settings
 from backuppc_register.host_key import HostKey
+from backuppc_register.inventory.host_status import standing_of
+from backuppc_register.inventory.ownership import Applicant, Claim, judge
+from backuppc_register.inventory.server import FOR_BACKUPPC, Site, for_questions, patience
 from backuppc_register.network.ssh import Answer, Place
 from backuppc_register.protocol.errors import HostKeyChanged, NotAllowed, NotRegistered, TooManyRequests
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
 from backuppc_register.protocol.unreachable import Step, failed
 from backuppc_register.rules import detour, probe
-from backuppc_register.rules.claim import Applicant, Claim, judge
 from backuppc_register.rules.identification import identified
-from backuppc_register.rules.site import FOR_BACKUPPC, Site, for_questions, patience
-from backuppc_register.rules.standing import standing_of
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.key_pairs import PRIVATE
 from backuppc_register.state.records import Record

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from backuppc_register.backuppc import backups
 from backuppc_register.backuppc.hosts import HostsFile, Line, Written
 from backuppc_register.config import Config
+from backuppc_register.inventory import missing_backups
 from backuppc_register.protocol.errors import CouldNotRegister
-from backuppc_register.rules import missing_data
 from backuppc_register.state.snapshot_file import Known, Noted
 
 
@@ -26,9 +26,9 @@ def seen(current: HostsFile, known: dict[str, Known], config: Config, now: datet
 
 def with_data(host: Known, before: Known | None, config: Config) -> Known:
     """Return *host* with whether it has or had data, and where; what is missing stays noted as it was."""
-    if before is not None and missing_data.why_missing(before, config):
+    if before is not None and missing_backups.why_missing(before, config):
         return replace(host, data=before.data, place=before.place)
-    if not missing_data.has_data(host.host, config):
+    if not missing_backups.has_data(host.host, config):
         return replace(host, data=False, place="")
     try:
         place = backups.place(config.backuppc.data_dir, host.host)

@@ -1,8 +1,8 @@
 """What there is of a host on disk, in BackupPC's files and in ours."""
 
 from backuppc_register.backuppc import backups, host_config, hosts
-from backuppc_register.rules.claim import Standing
-from backuppc_register.rules.site import Site
+from backuppc_register.inventory.ownership import Standing
+from backuppc_register.inventory.server import Site
 
 
 def standing_of(host: str, site: Site) -> Standing:
