@@ -74,7 +74,7 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
     # A request that ends above needs nothing of what follows, and the imports take longer than its answer.
     from backuppc_register.backuppc.daemon.status import Daemon
     from backuppc_register.inventory.server import Site
-    from backuppc_register.rules import registration
+    from backuppc_register.registration import register
     from backuppc_register.state.host_folder import HostFolders
     from backuppc_register.state.rate_limits import Limits
 
@@ -91,7 +91,7 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
     with Limits(settings.state.directory / "limits", settings.limits).admitted(connection.peer):
         if call.asked.verb == "verify":
             return _verify(call.asked, connection.peer, site, deadline)
-        return registration.serve(call.asked, connection.peer, site, deadline)
+        return register.serve(call.asked, connection.peer, site, deadline)
 
 
 def _verify(asked: request.Request, peer: request.Address, site: "Site", deadline: Deadline) -> reply.Success:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backuppc_register.config import Dns
 from backuppc_register.protocol.errors import InvalidDnsName
-from backuppc_register.rules.naming import host_of
+from backuppc_register.registration.host_name import host_of
 
 SITE = Dns(domains=("univ-brest.fr",))
 FULL = replace(SITE, host_name="full")

@@ -23,7 +23,7 @@ from backuppc_register.protocol.errors import (
     OtherOwner,
 )
 from backuppc_register.protocol.request import Request
-from backuppc_register.rules import registration
+from backuppc_register.registration import register
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import Ledger
@@ -97,7 +97,7 @@ class Server:
             folders=HostFolders(self.folder / "state"),
         )
         site.folders.ready()
-        return registration.serve(Request(verb, os, logon), PEER, site, Deadline(28))
+        return register.serve(Request(verb, os, logon), PEER, site, Deadline(28))
 
     def config(self) -> config.Config:
         return config.Config(

@@ -223,7 +223,7 @@ def test_every_module_keeps_to_its_place(module, check):
 def test_a_request_of_a_known_host_imports_no_more_than_it_needs():
     needed = (
         "backuppc.daemon.status",
-        "rules.registration",
+        "registration.register",
         "state.host_folder",
         "state.rate_limits",
         "forced_command",
@@ -235,7 +235,7 @@ def test_a_request_of_a_known_host_imports_no_more_than_it_needs():
     )
 
     imported = set(done.stdout.split())
-    assert "backuppc_register.rules.registration" in imported
+    assert "backuppc_register.registration.register" in imported
     late = (
         "rules.reconciliation",
         "rules.noting",

@@ -33,7 +33,8 @@ from backuppc_register.protocol.errors import (
 )
 from backuppc_register.protocol.request import Request
 from backuppc_register.protocol.unreachable import Step, failed
-from backuppc_register.rules import registration, verification
+from backuppc_register.registration import register
+from backuppc_register.rules import verification
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.system.processes import Ended
@@ -200,7 +201,7 @@ class Server:
         return Site(settings, "backuppc", lambda: resolver, People, Daemon(), self.folders)
 
     def register(self, logon="cmartin", name="dormeur.univ-brest.fr"):
-        return registration.serve(Request("register", "linux", logon), PEER, self.site(name), Deadline(28))
+        return register.serve(Request("register", "linux", logon), PEER, self.site(name), Deadline(28))
 
     def ask(self, *keys, logon="cmartin", name="dormeur.univ-brest.fr"):
         request = Request("verify", "linux", logon, keys)

@@ -20,7 +20,7 @@ from backuppc_register.protocol import request
 from backuppc_register.protocol.errors import OsTypeUnknown, RegisterError
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address
-from backuppc_register.rules import naming, registration
+from backuppc_register.registration import host_name, register
 from backuppc_register.state.records import Record
 from backuppc_register.system.deadline import Deadline
 
@@ -86,7 +86,7 @@ class _Resolver:
         name = self.steps.take(("name", asked, of), lambda: Resolver(settings).name_of(peer, within))
         question = ("host", f"may {name} register?", "[dns]")
         with suppress(RegisterError):  # the rules raise it themselves right away
-            self.steps.take(question, lambda: naming.host_of(name, settings))
+            self.steps.take(question, lambda: host_name.host_of(name, settings))
         return name
 
 
@@ -152,7 +152,7 @@ def _replay(
         asked = steps.take(("form", command, "[server] os"), lambda: _parse(command, context), _asked)
         place = str(context.config.state.directory)
         steps.take(("state", "is it ready?", place), context.folders.ready, _fine)
-        answer = registration.serve(asked, peer, site, Deadline(_WITHIN))
+        answer = register.serve(asked, peer, site, Deadline(_WITHIN))
     except RegisterError as error:
         _facts(context, error.values.get("host", ""), steps)
         return _refused(error), error

@@ -22,8 +22,8 @@ from backuppc_register.protocol.errors import HostKeyChanged, NotAllowed, NotReg
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
 from backuppc_register.protocol.unreachable import Step, failed
+from backuppc_register.registration.applicant import identified
 from backuppc_register.rules import detour, probe
-from backuppc_register.rules.identification import identified
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.key_pairs import PRIVATE
 from backuppc_register.state.records import Record

@@ -11,8 +11,8 @@ from backuppc_register.inventory.server import FOR_BACKUPPC, Site, patience
 from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
-from backuppc_register.rules.identification import identified
-from backuppc_register.rules.plan import Plan, plan_for
+from backuppc_register.registration.applicant import identified
+from backuppc_register.registration.plan import Plan, plan_for
 from backuppc_register.state.records import Record
 from backuppc_register.system.deadline import Deadline
 

@@ -9,7 +9,7 @@ from backuppc_register.inventory.server import Site, for_questions
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.protocol.request import Address, Request
-from backuppc_register.rules import naming
+from backuppc_register.registration import host_name
 from backuppc_register.system.deadline import Deadline
 
 
@@ -22,7 +22,7 @@ def identified(request: Request, peer: Address, site: Site, deadline: Deadline) 
     Raises what the error table has.
     """
     full_name = site.resolver().name_of(peer, for_questions(deadline))
-    host, found = naming.host_of(full_name, site.config.dns), ""
+    host, found = host_name.host_of(full_name, site.config.dns), ""
     try:
         person = _person(request.logon, site, deadline)
         found = person.found

@@ -1,0 +1,1 @@
+"""Register a host: who applies, under which name, and what is written."""
