@@ -100,9 +100,9 @@ def _verify(asked: request.Request, peer: request.Address, site: "Site", deadlin
     from backuppc_register.backuppc.daemon.status import Daemon
     from backuppc_register.network import rsync_handshake
     from backuppc_register.network.ssh import reached
-    from backuppc_register.rules import verification
+    from backuppc_register.verification import verify
 
-    means = verification.Means(
+    means = verify.Means(
         backuppc=settings.EffectiveConfig(site.config.backuppc),
         route=settings.route,
         reached=reached,
@@ -111,7 +111,7 @@ def _verify(asked: request.Request, peer: request.Address, site: "Site", deadlin
         begin_full=Daemon(site.config.backuppc.socket).begin_full,
     )
     said = replace(asked, host_keys=request.host_keys(_said(0)))
-    return verification.serve(said, peer, site, means, deadline)
+    return verify.serve(said, peer, site, means, deadline)
 
 
 def _said(descriptor: int) -> bytes:

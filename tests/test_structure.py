@@ -240,7 +240,7 @@ def test_a_request_of_a_known_host_imports_no_more_than_it_needs():
         "rules.reconciliation",
         "rules.noting",
         "rules.custody",
-        "rules.verification",
+        "verification.verify",
         "state.snapshot_file",
     )
     assert imported.isdisjoint(f"backuppc_register.{name}" for name in late)

@@ -34,10 +34,10 @@ from backuppc_register.protocol.errors import (
 from backuppc_register.protocol.request import Request
 from backuppc_register.protocol.unreachable import Step, failed
 from backuppc_register.registration import register
-from backuppc_register.rules import verification
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.system.processes import Ended
+from backuppc_register.verification import accept_key, verify
 
 PEER = ip_address("10.0.0.9")
 PEOPLE = {"cmartin": Person("cmartin", "Christophe Martin", "entry-1"), "adupont": Person("adupont")}
@@ -206,8 +206,8 @@ class Server:
     def ask(self, *keys, logon="cmartin", name="dormeur.univ-brest.fr"):
         request = Request("verify", "linux", logon, keys)
         it = self.machine
-        means = verification.Means(self, self.route, it.reached, it.first_word, it.files, self.begin_full)
-        return verification.serve(request, PEER, self.site(name), means, Deadline(28))
+        means = verify.Means(self, self.route, it.reached, it.first_word, it.files, self.begin_full)
+        return verify.serve(request, PEER, self.site(name), means, Deadline(28))
 
     def record(self):
         return self.folders.record("dormeur")
@@ -470,7 +470,7 @@ def test_whoever_was_pinned_meanwhile_stays(server):
 
 
 def test_a_lock_that_is_not_had_is_a_fault(server, mocker):
-    mocker.patch("backuppc_register.rules.verification.patience", return_value=0.05)
+    mocker.patch("backuppc_register.verification.verify.patience", return_value=0.05)
 
     with locked(server.folder / "etc", 0), pytest.raises(CouldNotRegister):
         server.ask(MINE)
@@ -504,8 +504,8 @@ def test_the_last_refused_key_is_the_one_that_can_be_accepted(server):
             server.ask()
 
     with pytest.raises(HostKeyChanged):
-        verification.accept_key(server.folders, "dormeur", ANOTHER.fingerprint)
-    assert verification.accept_key(server.folders, "dormeur", ECDSA.fingerprint) == ECDSA
+        accept_key.accept_key(server.folders, "dormeur", ANOTHER.fingerprint)
+    assert accept_key.accept_key(server.folders, "dormeur", ECDSA.fingerprint) == ECDSA
 
 
 def test_a_key_that_the_machine_does_not_call_its_own_can_never_be_accepted(server):
@@ -531,7 +531,7 @@ def test_an_accepted_key_replaces_the_known_one_and_the_next_verification_goes_o
     with pytest.raises(HostKeyChanged):
         server.ask(ANOTHER)
 
-    verification.accept_key(server.folders, "dormeur", ANOTHER.fingerprint.removeprefix("SHA256:"))
+    accept_key.accept_key(server.folders, "dormeur", ANOTHER.fingerprint.removeprefix("SHA256:"))
 
     assert (server.state / "known_hosts").read_text() == f"dormeur {ANOTHER}\n"
     assert not (server.state / "offered_key").exists()
@@ -547,7 +547,7 @@ def test_another_fingerprint_accepts_nothing(server, fingerprint):
     before = server.bytes()
 
     with pytest.raises(HostKeyChanged):
-        verification.accept_key(server.folders, "dormeur", fingerprint)
+        accept_key.accept_key(server.folders, "dormeur", fingerprint)
 
     assert server.bytes() == before
 
@@ -557,7 +557,7 @@ def test_where_no_key_was_refused_none_is_accepted(server, host):
     before = server.bytes()
 
     with pytest.raises(NotAllowed):
-        verification.accept_key(server.folders, host, MINE.fingerprint)
+        accept_key.accept_key(server.folders, host, MINE.fingerprint)
 
     assert server.bytes() == before
 

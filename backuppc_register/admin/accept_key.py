@@ -5,8 +5,8 @@ import argparse
 from backuppc_register.admin import custody, options
 from backuppc_register.admin.context import Context
 from backuppc_register.protocol.errors import NotRegistered
-from backuppc_register.rules import verification
 from backuppc_register.rules.custody import examined, host_named
+from backuppc_register.verification import accept_key
 
 SUMMARY = "accept the new ssh host key of a machine, as its refused verify showed it"
 EXAMPLE = "backuppc-register-admin accept-key dormeur SHA256:LFlyTI/7wXCMQAv7DhTR9ZJN0sEqpfn/ajbxqZPk6CI"
@@ -28,7 +28,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
         person = subject.line.user
         if options.dry_run:
             return _compare(context, host, options.fingerprint)
-        key = verification.accept_key(context.folders, host, options.fingerprint)
+        key = accept_key.accept_key(context.folders, host, options.fingerprint)
     context.log("accept-key", host=host, person=person, detail=key.fingerprint)
     context.say(f"{host} is known by {key.fingerprint} from now on.")
     return 0

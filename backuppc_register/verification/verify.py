@@ -18,18 +18,17 @@ from backuppc_register.inventory.host_status import standing_of
 from backuppc_register.inventory.ownership import Applicant, Claim, judge
 from backuppc_register.inventory.server import FOR_BACKUPPC, Site, for_questions, patience
 from backuppc_register.network.ssh import Answer, Place
-from backuppc_register.protocol.errors import HostKeyChanged, NotAllowed, NotRegistered, TooManyRequests
+from backuppc_register.protocol.errors import HostKeyChanged, NotRegistered, TooManyRequests
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
 from backuppc_register.protocol.unreachable import Step, failed
 from backuppc_register.registration.applicant import identified
-from backuppc_register.rules import detour, probe
-from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.key_pairs import PRIVATE
 from backuppc_register.state.records import Record
 from backuppc_register.state.ssh_files import CLIENT_ACCOUNT, SSH_CONFIG
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.system.processes import Ended
+from backuppc_register.verification import config_drift, probe
 
 _AT_ONCE = 4  # connections; sshd begins to drop new ones at ten (MaxStartups)
 
@@ -158,24 +157,6 @@ def serve(request: Request, peer: Address, site: Site, means: Means, deadline: D
         )
 
 
-def accept_key(folders: HostFolders, host: str, fingerprint: str) -> HostKey:
-    """Pin the key that the last refused verify of *host* met, if *fingerprint* (SHA256:...) is its own.
-
-    The caller holds BackupPC's lock and has asked whether *host* is registered.
-
-    Raises HostKeyChanged for another fingerprint, NotAllowed where no verify was refused for its key.
-    """
-    key = folders.offered_key(host)
-    if key is None:
-        raise NotAllowed(reason=f"no verify of {host} was refused because of its ssh host key")
-    wanted = fingerprint if fingerprint.startswith("SHA256:") else f"SHA256:{fingerprint}"
-    if wanted != key.fingerprint:
-        detail = f"the refused verify met {key.fingerprint}, not {wanted}: nothing was changed"
-        raise HostKeyChanged(host=host, fingerprint=key.fingerprint, detail=detail)
-    folders.pin(host, key)
-    return key
-
-
 def _registered(applicant: Applicant, site: Site) -> _Registration:
     """Return the registration of the applicant's host, judged as when it was made; under BackupPC's lock.
 
@@ -252,18 +233,18 @@ def _way(asking: _Asking, proposed: bytes | None, time: Deadline) -> _Way:
     settings = means.backuppc.read(host, time.remaining(), proposed)
     if settings.disabled:
         raise failed(Step.DISABLED, host, detail="BackupsDisable or FullPeriod")
-    detour.ssh_command(host, settings)
+    config_drift.ssh_command(host, settings)
     # Half of the time: a ping that nobody answers takes 10 seconds.
     client = means.backuppc.alive(host, time.remaining() / 2, proposed)
     plan = means.backuppc.plan(host, client, time.remaining() / 2, proposed)
-    detour.refuse_idle(host, client, plan.transfers)
-    ssh = detour.ssh_command(host, replace(settings, ssh_args=plan.ssh_args))
+    config_drift.refuse_idle(host, client, plan.transfers)
+    ssh = config_drift.ssh_command(host, replace(settings, ssh_args=plan.ssh_args))
     try:
         route = means.route(ssh[0], ssh[1:], client, time.remaining())
     except ValueError as error:
         what = "ssh does not take RsyncSshArgs"
         raise failed(Step.ELSEWHERE, host, what=what, detail=str(error)) from error
-    detour.refuse(host, route, asking.site.folders.path(host))
+    config_drift.refuse(host, route, asking.site.folders.path(host))
     return _Way(settings, ssh, route, plan.transfers)
 
 
