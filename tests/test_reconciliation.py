@@ -10,8 +10,10 @@ from test_registration import run_and_kill
 
 from backuppc_register import config
 from backuppc_register.backuppc import hosts
+from backuppc_register.inventory import hosts_snapshot
+from backuppc_register.inventory.effective_owner import effective_owner
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile, NotAllowed
-from backuppc_register.rules import handed_back, noting, reconciliation
+from backuppc_register.rules import reconciliation
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.rules.reconciliation import Outcome, Site
 from backuppc_register.state.former_owners import Former, FormerOwners
@@ -533,9 +535,9 @@ class TestHandedBack:
         closed = replace(known, lines=(replace(known.lines[0], user="backuppc"),))
         was_theirs = replace(known, lines=(replace(known.lines[0], user="bdurand"),))
 
-        whose = [handed_back.owner("backuppc", former, one, "backuppc") for one in (None, closed, was_theirs)]
+        whose = [effective_owner("backuppc", former, one, "backuppc") for one in (None, closed, was_theirs)]
         assert whose == ["bdurand"] * 3
-        assert handed_back.owner("backuppc", former, known, "backuppc") == "backuppc"
+        assert effective_owner("backuppc", former, known, "backuppc") == "backuppc"
 
     def test_a_dry_run_notes_nobody_as_a_former_owner(self, noted: Server) -> None:
         noted.write(*LINES[1:])
@@ -630,7 +632,7 @@ def test_a_forgotten_host_does_not_come_back(noted: Server) -> None:
 def test_a_new_registrations_line_is_known_before_the_next_run(noted: Server) -> None:
     added = hosts.Written(hosts.Line("calmar", "0", "bdurand", ()), b"calmar\t0\tbdurand")
 
-    assert noting.note(added, noted.config, data=False) == ""
+    assert hosts_snapshot.note_added(added, noted.config, data=False) == ""
 
     assert kinds(noted.reconcile()) == [("restored", "calmar")]
     assert noted.hosts.read_bytes() == noted.after(*LINES, b"calmar\t0\tbdurand\n")

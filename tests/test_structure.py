@@ -238,7 +238,7 @@ def test_a_request_of_a_known_host_imports_no_more_than_it_needs():
     assert "backuppc_register.registration.register" in imported
     late = (
         "rules.reconciliation",
-        "rules.noting",
+        "inventory.hosts_snapshot",
         "rules.custody",
         "verification.verify",
         "state.snapshot_file",

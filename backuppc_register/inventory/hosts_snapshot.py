@@ -8,8 +8,8 @@ from backuppc_register.backuppc import backups
 from backuppc_register.backuppc.hosts import HostsFile, Line, Written
 from backuppc_register.config import Config
 from backuppc_register.inventory import missing_backups
-from backuppc_register.protocol.errors import CouldNotRegister
-from backuppc_register.state.snapshot_file import Known, Noted
+from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
+from backuppc_register.state.snapshot_file import Known, Ledger, Noted
 
 
 def seen(current: HostsFile, known: dict[str, Known], config: Config, now: datetime) -> dict[str, Known]:
@@ -47,3 +47,26 @@ def written(known: Known) -> Iterable[Written]:
     return (
         Written(Line(known.host, line.dhcp, line.user, line.more_users), line.raw) for line in known.lines
     )
+
+
+def note_added(added: Written, config: Config, *, data: bool) -> str:
+    """Note the line *added*, of a host that has *data*; the caller holds BackupPC's lock.
+
+    Data that the ledger knows of stays known. Return "", or what the log is to say where that failed: the
+    registration stands, and `reconcile` notes the line at its next run.
+    """
+    line, ledger = added.line, Ledger(config.state.directory)
+    try:
+        known = ledger.read()
+        before = known.get(line.host)
+        now = Known(
+            host=line.host,
+            lines=(noted(added),),
+            data=data or (before is not None and before.data),
+            seen=datetime.now(UTC).isoformat(timespec="seconds"),
+            place=before.place if before else "",
+        )
+        ledger.write((known | {line.host: now}).values())
+    except NoConfigFile as error:
+        return f"the line was not noted: {error.detail}"
+    return ""

@@ -54,9 +54,9 @@ def plan_for(applicant: Applicant, standing: Standing, site: Site) -> Plan:
 
         missing_backups.refuse_newcomer(applicant.host, site.config)
     if claim is Claim.TAKEN_OVER:
-        from backuppc_register.rules import handed_back
+        from backuppc_register.inventory.effective_owner import refuse_former_owner
 
-        handed_back.refuse_former_owner(applicant, site.config, site.account)
+        refuse_former_owner(applicant, site.config, site.account)
     record = standing.record
     resumed = record is not None and _is_resumed(applicant, claim, record)
     if line or resumed:

@@ -98,7 +98,7 @@ def _carry_out(plan: Plan, standing: Standing, site: Site) -> list[str]:
 
 def _add_line(record: Record, standing: Standing, site: Site) -> str:
     """Add the hosts line, and note it should somebody lose it; return what the log is to say of that."""
-    from backuppc_register.rules import noting  # most who register have their line already
+    from backuppc_register.inventory import hosts_snapshot  # most who register have their line already
 
     added = hosts.append(site.config.backuppc.hosts, standing.hosts, record.host, record.person)
-    return noting.note(added, site.config, data=standing.backups)
+    return hosts_snapshot.note_added(added, site.config, data=standing.backups)

@@ -13,9 +13,9 @@ from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import BackupPC, Config
 from backuppc_register.inventory import hosts_snapshot, missing_backups
+from backuppc_register.inventory.effective_owner import effective_owner
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import NotAllowed, NotRegistered, RegisterError
-from backuppc_register.rules import handed_back
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
@@ -167,7 +167,7 @@ def refuse_missing_data(subject: Subject, custody: Custody) -> None:
 
 def _owner(host: str, user: str, custody: Custody) -> str:
     known = custody.ledger.read().get(host)
-    return handed_back.owner(user, custody.former.of(host), known, custody.account)
+    return effective_owner(user, custody.former.of(host), known, custody.account)
 
 
 def _refuse_other_config(host: str, places: BackupPC) -> None:

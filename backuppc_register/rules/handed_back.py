@@ -18,14 +18,13 @@ from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.config import Config
 from backuppc_register.inventory import hosts_snapshot
-from backuppc_register.inventory.ownership import Applicant
 from backuppc_register.person import same_logon
-from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile, OtherOwner
+from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
 from backuppc_register.rules.changes import Change
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.snapshot_file import Known, Ledger
+from backuppc_register.state.snapshot_file import Known
 
 _TRANSFER = "backuppc-register-admin transfer"
 _WENT_BACK = "the line went back to whom the host was taken from"
@@ -39,32 +38,6 @@ class Desk:
     folders: HostFolders
     former: FormerOwners
     account: str
-
-
-def owner(user: str, former: Former, known: Known | None, account: str) -> str:
-    """Return whose a host is that has a line of *user*: not whose it is only since it went back there.
-
-    *known* is what the ledger has of it.
-    """
-    before = [line.user for line in known.lines] if known else [user]
-    # A run that was killed may have left word of a line that somebody has decided about since.
-    if same_logon(user, account) and any(same_logon(one, account) or one == former.closed for one in before):
-        return former.closed or user
-    unseen = former.had(user) and not any(same_logon(user, one) for one in before)
-    return before[0] if unseen else user
-
-
-def refuse_former_owner(applicant: Applicant, config: Config, account: str) -> None:
-    """Refuse a person from whom the host was taken, whose line it is only since it went back; under the lock.
-
-    Raises OtherOwner; NoConfigFile in doubt.
-    """
-    host, user = applicant.host, applicant.person.uid
-    known = Ledger(config.state.directory).read().get(host)
-    whose = owner(user, FormerOwners(config.state.directory).of(host), known, account)
-    if whose != user:
-        detail = f"{_WENT_BACK}; it is {whose}'s: backuppc-register-admin reconcile"
-        raise OtherOwner(host=host, logon=applicant.logon, detail=detail)
 
 
 def among(changes: Sequence[Change], former: dict[str, Former], account: str) -> list[Change]:
