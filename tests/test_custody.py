@@ -11,6 +11,8 @@ from test_registration import ADUPONT, CMARTIN, HEADER, People, Server, run_and_
 
 from backuppc_register.backuppc import hosts, retired_config
 from backuppc_register.backuppc.daemon.jobs import Busy
+from backuppc_register.lifecycle import purge, resume, retire, transfer
+from backuppc_register.lifecycle.operation import Custody, Refused, host_named
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
@@ -19,10 +21,9 @@ from backuppc_register.protocol.errors import (
     NotRegistered,
     OtherOwner,
 )
-from backuppc_register.rules import purge, reconciliation, retirement, transfer
+from backuppc_register.rules import reconciliation
 from backuppc_register.rules.consistency import contradictions
 from backuppc_register.rules.contradiction import Sight
-from backuppc_register.rules.custody import Custody, Refused, host_named
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import Ledger
 
@@ -172,7 +173,7 @@ def purged(record, days=1):
 
 
 def test_retiring_stops_backups_and_puts_key_and_alias_away(site):
-    done = retirement.retire("dormeur", site.custody())
+    done = retire.retire("dormeur", site.custody())
 
     assert (done.person, len(done.steps)) == ("cmartin", 3)
     assert site.pl.read_bytes() == retired_config.text("dormeur")
@@ -185,18 +186,18 @@ def test_retiring_stops_backups_and_puts_key_and_alias_away(site):
 
 
 def test_retiring_twice_is_nothing_to_do(site):
-    retirement.retire("dormeur", site.custody())
+    retire.retire("dormeur", site.custody())
     before = site.texts()
 
-    assert retirement.retire("dormeur", site.custody()).steps == ()
+    assert retire.retire("dormeur", site.custody()).steps == ()
     assert site.texts() == before
     assert len(site.jobs.stopped) == 1
 
 
-@pytest.mark.parametrize("work", [retirement.retire, retirement.resume])
+@pytest.mark.parametrize("work", [retire.retire, resume.resume])
 def test_a_dry_run_changes_nothing(site, work):
-    if work is retirement.resume:
-        retirement.retire("dormeur", site.custody())
+    if work is resume.resume:
+        retire.retire("dormeur", site.custody())
     before = site.texts()
 
     assert work("dormeur", site.custody(dry_run=True)).steps
@@ -213,8 +214,8 @@ def test_a_config_comes_back_as_it_was(site, content, mode):
         site.pl.chmod(mode)
     before = site.texts()
 
-    retirement.retire("dormeur", site.custody())
-    done = retirement.resume("dormeur", site.custody())
+    retire.retire("dormeur", site.custody())
+    done = resume.resume("dormeur", site.custody())
 
     assert done.steps
     assert site.texts() == before
@@ -224,13 +225,13 @@ def test_a_config_comes_back_as_it_was(site, content, mode):
 
 def test_what_an_administrator_wrote_into_the_closed_config_is_kept_beside(site):
     first = site.pl.read_bytes()
-    retirement.retire("dormeur", site.custody())
+    retire.retire("dormeur", site.custody())
     site.pl.write_text("$Conf{BackupsDisable} = 0;\n")
 
-    assert len(retirement.retire("dormeur", site.custody()).steps) == 1
+    assert len(retire.retire("dormeur", site.custody()).steps) == 1
     assert site.pl.read_bytes() == retired_config.text("dormeur")
     site.pl.write_text("$Conf{BackupsDisable} = 1;\n")
-    retirement.resume("dormeur", site.custody())
+    resume.resume("dormeur", site.custody())
 
     assert site.pl.read_bytes() == first
     assert (site.state / "edited.pl").read_text() == "$Conf{BackupsDisable} = 1;\n"
@@ -238,7 +239,7 @@ def test_what_an_administrator_wrote_into_the_closed_config_is_kept_beside(site)
 
 def test_the_owner_who_registers_again_gets_the_same_key_and_settings(site):
     site.pl.write_text("# mine\n1;\n")
-    retirement.retire("dormeur", site.custody())
+    retire.retire("dormeur", site.custody())
     before = site.texts()
 
     assert site.ask(verb="check").status == "resumed"
@@ -260,16 +261,16 @@ def test_killed_anywhere_a_retired_host_can_be_retired_resumed_and_registered(tm
         return site
 
     def work(site):
-        retirement.retire("dormeur", site.custody())
+        retire.retire("dormeur", site.custody())
 
     for number, site in enumerate(kill_everywhere(tmp_path, prepared, work)):
         untouched = not site.record().retired
         if number % 3 == 0:
-            retirement.retire("dormeur", site.custody())
+            retire.retire("dormeur", site.custody())
             assert site.pl.read_bytes() == retired_config.text("dormeur")
             assert not (site.state / "key").exists()
         elif number % 3 == 1:
-            assert bool(retirement.resume("dormeur", site.custody()).steps) == (not untouched)
+            assert bool(resume.resume("dormeur", site.custody()).steps) == (not untouched)
         answer = site.ask()
         assert answer.key == site.key
         assert answer.status in ("resumed", "unchanged")
@@ -282,7 +283,7 @@ def test_killed_anywhere_a_resumed_host_is_resumed_by_the_next_run(tmp_path):
     def prepared(folder):
         site = Site(folder)
         site.pl.write_text("# mine\n1;\n")
-        retirement.retire("dormeur", site.custody())
+        retire.retire("dormeur", site.custody())
         return site
 
     for site in kill_everywhere(tmp_path, prepared, Site.ask):
@@ -295,7 +296,7 @@ def test_an_archive_a_stranger_and_what_is_no_host_are_refused(site):
     before = site.texts()
 
     with pytest.raises(NotRegistered):
-        retirement.retire("unknown", site.custody())
+        retire.retire("unknown", site.custody())
     for name in ("../etc", "", ".", "a b", "*", "dorm*", "d\u00f6rmeur", "dormeur\n"):
         with pytest.raises(NotRegistered):
             host_named(name)
@@ -306,11 +307,11 @@ def test_an_archive_a_stranger_and_what_is_no_host_are_refused(site):
 def test_several_lines_or_settings_among_the_backups_are_left_to_the_administrator(site):
     (site.folder / "data/pc/dormeur/config.pl").write_text("1;\n")
     with pytest.raises(Refused, match=r"config\.pl"):
-        retirement.retire("dormeur", site.custody())
+        retire.retire("dormeur", site.custody())
     (site.folder / "data/pc/dormeur/config.pl").unlink()
     site.hosts.write_text(site.hosts.read_text() + "Dormeur 0 cmartin\n")
     with pytest.raises(Refused, match="2 lines"):
-        retirement.retire("dormeur", site.custody())
+        retire.retire("dormeur", site.custody())
 
 
 def test_a_config_that_is_a_link_is_refused_before_anything_is_written(site):
@@ -319,17 +320,17 @@ def test_a_config_that_is_a_link_is_refused_before_anything_is_written(site):
     before = site.texts()
 
     with pytest.raises(Refused, match="link"):
-        retirement.retire("dormeur", site.custody())
+        retire.retire("dormeur", site.custody())
 
     assert site.texts() == before
 
 
 def test_two_different_keys_are_never_made_one(site):
-    retirement.retire("dormeur", site.custody())
+    retire.retire("dormeur", site.custody())
     (site.state / "key").write_text("another\n")
 
     with pytest.raises(NoConfigFile, match="two keys"):
-        retirement.resume("dormeur", site.custody())
+        resume.resume("dormeur", site.custody())
 
     assert (site.state / "key").read_text() == "another\n"
 
@@ -337,12 +338,12 @@ def test_two_different_keys_are_never_made_one(site):
 def test_a_job_that_cannot_be_stopped_is_told_and_the_host_is_retired(site, mocker):
     mocker.patch.object(site.jobs, "stop", side_effect=Busy(host="dormeur", detail="it hung up"))
 
-    assert "not stopped" in retirement.retire("dormeur", site.custody()).note
+    assert "not stopped" in retire.retire("dormeur", site.custody()).note
     assert site.record().retired
 
 
 def test_a_newcomer_on_a_retired_hosts_free_name_gets_settings_that_work(site):
-    retirement.retire("dormeur", site.custody())
+    retire.retire("dormeur", site.custody())
     site.hosts.write_text(HEADER + "dormeur\t0\tadupont\n")  # an administrator gave it away by hand
 
     answer = site.ask("adupont")
@@ -578,9 +579,9 @@ def test_the_backups_are_purged_on_request_and_only_they(site):
 def test_a_purge_of_archived_backups_can_be_taken_back(site):
     transfer.transfer("dormeur", ADUPONT, site.custody(), purge_in=3)
 
-    assert retirement.resume(ARCHIVE, site.custody(dry_run=True)).steps
+    assert resume.resume(ARCHIVE, site.custody(dry_run=True)).steps
     assert site.record(ARCHIVE).purge
-    retirement.resume(ARCHIVE, site.custody())
+    resume.resume(ARCHIVE, site.custody())
 
     assert (site.record(ARCHIVE).purge, site.record(ARCHIVE).retired) == ("", NOW.isoformat())
     assert (site.folder / f"etc/{ARCHIVE}.pl").read_bytes() == retired_config.text(ARCHIVE)
@@ -604,7 +605,7 @@ def test_who_has_the_host_already_and_archives_are_refused(site):
     with pytest.raises(Refused, match="stay with cmartin"):
         transfer.transfer(ARCHIVE, ADUPONT, site.custody())
     with pytest.raises(Refused, match="nothing to resume"):
-        retirement.resume(ARCHIVE, site.custody())
+        resume.resume(ARCHIVE, site.custody())
 
 
 @pytest.mark.parametrize(

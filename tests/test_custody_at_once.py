@@ -9,9 +9,9 @@ from test_custody_by_hand import ByHand
 from test_registration import STEPS, counted, run_and_kill
 
 from backuppc_register.backuppc import lock
+from backuppc_register.lifecycle import purge, resume, retire, transfer
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import CouldNotRegister, RegisterError
-from backuppc_register.rules import purge, retirement, transfer
 from backuppc_register.system.deadline import Deadline
 
 
@@ -30,8 +30,8 @@ def purge_due(site):
 
 
 WORK = {
-    "retire": lambda site: retirement.retire("dormeur", site.custody()),
-    "resume": lambda site: retirement.resume("dormeur", site.custody()),
+    "retire": lambda site: retire.retire("dormeur", site.custody()),
+    "resume": lambda site: resume.resume("dormeur", site.custody()),
     "transfer": lambda site: transfer.transfer("dormeur", ADUPONT, site.custody()),
     "transfer to a third": lambda site: transfer.transfer("dormeur", BDURAND, site.custody()),
     "purge": lambda site: purge.ask("dormeur", 1, site.custody()),
@@ -66,7 +66,7 @@ def prepared(folder, pair, *, by_hand):
     site = ByHand(folder) if by_hand else Site(folder)
     site.hosts.write_text(site.hosts.read_text() + "calmar 0 cmartin\n")
     if "resume" in pair:
-        retirement.retire("dormeur", site.custody())
+        retire.retire("dormeur", site.custody())
     if "purge --due" in pair:
         purge.ask("dormeur", 1, site.custody())
     site.reconcile()

@@ -9,9 +9,9 @@ from test_custody import ADUPONT, ARCHIVE, NOW, ROW, Jobs, Site, kill_everywhere
 from test_registration import HEADER, Server
 
 from backuppc_register.backuppc import retired_config
+from backuppc_register.lifecycle import purge, resume, retire, transfer
+from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.protocol.errors import OtherOwner
-from backuppc_register.rules import purge, retirement, transfer
-from backuppc_register.rules.custody import Refused
 from backuppc_register.state.snapshot_file import Ledger
 from backuppc_register.system import atomic_files
 
@@ -47,21 +47,21 @@ def test_a_retired_host_comes_back_exactly_as_it_was_and_nothing_of_ours_stays_i
     site = ByHand(tmp_path, made=made)
     before = site.texts()
 
-    done = retirement.retire("dormeur", site.custody())
+    done = retire.retire("dormeur", site.custody())
 
     assert (done.person, len(done.steps)) == ("cmartin", 2)
     assert site.pl.read_bytes() == retired_config.text("dormeur")
     assert site.hosts.read_text().endswith(f"{LINE}\n")
     assert site.jobs.stopped == [("dormeur", "chef")]
-    assert retirement.retire("dormeur", site.custody()).steps == ()
+    assert retire.retire("dormeur", site.custody()).steps == ()
     assert site.contradictions() == []
 
-    assert "its settings back" in retirement.resume("dormeur", site.custody()).steps[0]
+    assert "its settings back" in resume.resume("dormeur", site.custody()).steps[0]
 
     state = site.folder / "state"
     assert {p: c for p, c in site.texts().items() if not p.is_relative_to(state)} == before
     assert not (state / "hosts/dormeur").exists()
-    assert retirement.resume("dormeur", site.custody()).steps == ()
+    assert resume.resume("dormeur", site.custody()).steps == ()
     assert site.contradictions() == []
 
 
@@ -70,7 +70,7 @@ def test_a_dry_run_writes_nothing(site):
     before = site.texts()
     dry = site.custody(dry_run=True)
 
-    assert retirement.retire("dormeur", dry).steps
+    assert retire.retire("dormeur", dry).steps
     assert transfer.transfer("dormeur", ADUPONT, dry).steps
     assert purge.ask("dormeur", 3, dry).steps
     assert purge.ask("calmar", 3, dry).steps
@@ -83,9 +83,9 @@ def test_the_file_of_another_owner_comes_back_with_its_mode_and_its_lists(site):
         os.chown(site.pl, 33, 33)
     before = site.pl.stat()
 
-    retirement.retire("dormeur", site.custody())
+    retire.retire("dormeur", site.custody())
     closed = site.pl.stat()
-    retirement.resume("dormeur", site.custody())
+    resume.resume("dormeur", site.custody())
 
     assert (
         atomic_files.ownership(closed)
@@ -95,7 +95,7 @@ def test_the_file_of_another_owner_comes_back_with_its_mode_and_its_lists(site):
 
 
 def test_its_owner_who_registers_resumes_it_and_takes_it_over_with_its_settings(site):
-    retirement.retire("dormeur", site.custody())
+    retire.retire("dormeur", site.custody())
     before = site.texts()
 
     assert site.ask(verb="check").status == "resumed"
@@ -114,7 +114,7 @@ def test_its_owner_who_registers_resumes_it_and_takes_it_over_with_its_settings(
 
 
 def test_whom_the_line_was_given_to_by_hand_meanwhile_gets_nothing_of_the_earlier_persons(site):
-    retirement.retire("dormeur", site.custody())
+    retire.retire("dormeur", site.custody())
     site.hosts.write_text(HEADER + "dormeur 0 adupont\n")
 
     answer = site.ask("adupont")
@@ -127,12 +127,12 @@ def test_whom_the_line_was_given_to_by_hand_meanwhile_gets_nothing_of_the_earlie
 
 def test_killed_anywhere_it_can_be_retired_and_resumed_and_registered(tmp_path):
     for number, site in enumerate(
-        kill_everywhere(tmp_path, ByHand, lambda site: retirement.retire("dormeur", site.custody()))
+        kill_everywhere(tmp_path, ByHand, lambda site: retire.retire("dormeur", site.custody()))
     ):
         if number % 2:
-            retirement.retire("dormeur", site.custody())
+            retire.retire("dormeur", site.custody())
             assert site.pl.read_bytes() == retired_config.text("dormeur")
-            retirement.resume("dormeur", site.custody())
+            resume.resume("dormeur", site.custody())
         assert site.ask().status in ("resumed", "new")
         assert site.pl.read_bytes() == MADE
         assert site.ask().status == "unchanged"
@@ -142,13 +142,11 @@ def test_killed_anywhere_it_can_be_retired_and_resumed_and_registered(tmp_path):
 def test_killed_anywhere_a_resumed_one_is_resumed_by_the_next_run(tmp_path):
     def prepared(folder):
         site = ByHand(folder)
-        retirement.retire("dormeur", site.custody())
+        retire.retire("dormeur", site.custody())
         return site
 
-    for site in kill_everywhere(
-        tmp_path, prepared, lambda site: retirement.resume("dormeur", site.custody())
-    ):
-        retirement.resume("dormeur", site.custody())
+    for site in kill_everywhere(tmp_path, prepared, lambda site: resume.resume("dormeur", site.custody())):
+        resume.resume("dormeur", site.custody())
         assert site.pl.read_bytes() == MADE
         assert not (site.folder / "state/hosts/dormeur").exists()
 
@@ -177,24 +175,24 @@ def test_an_archive_of_it_is_an_archive_and_a_host_with_an_underscore_is_a_host(
     site = ByHand(tmp_path, line="lab_1 0 cmartin")
     site.add_data("lab_1")
 
-    retirement.retire("lab_1", site.custody())
-    retirement.resume("lab_1", site.custody())
+    retire.retire("lab_1", site.custody())
+    resume.resume("lab_1", site.custody())
     transfer.transfer("lab_1", ADUPONT, site.custody())
 
     assert site.users() == {"lab_1": "adupont", "lab_1_20261122": "cmartin"}
     with pytest.raises(Refused, match="stay with cmartin"):
         transfer.transfer("lab_1_20261122", ADUPONT, site.custody())
     with pytest.raises(Refused, match="nothing to resume"):
-        retirement.resume("lab_1_20261122", site.custody())
+        resume.resume("lab_1_20261122", site.custody())
 
 
 def test_a_host_of_nobody_is_the_administrators_when_it_is_given_to_somebody(tmp_path):
     site = ByHand(tmp_path, line="dormeur 0")
 
-    retirement.retire("dormeur", site.custody())
+    retire.retire("dormeur", site.custody())
     assert site.record().person == ""
     assert site.contradictions() == []
-    retirement.resume("dormeur", site.custody())
+    resume.resume("dormeur", site.custody())
     transfer.transfer("dormeur", ADUPONT, site.custody())
 
     assert site.users() == {"dormeur": "adupont", ARCHIVE: "backuppc"}
@@ -260,7 +258,7 @@ def test_killed_anywhere_a_purge_is_finished_by_the_next_and_keeps_the_settings_
 @pytest.mark.parametrize(
     "work",
     [
-        lambda custody: retirement.retire("dormeur", custody),
+        lambda custody: retire.retire("dormeur", custody),
         lambda custody: transfer.transfer("dormeur", ADUPONT, custody),
         lambda custody: purge.ask("dormeur", 14, custody),
     ],

@@ -13,9 +13,9 @@ from test_custody_by_hand import ByHand
 from test_registration import HEADER, STEPS, counted, run_and_kill
 
 from backuppc_register.backuppc import retired_config
+from backuppc_register.lifecycle import purge, resume, retire, transfer
+from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.protocol.errors import NotRegistered, RegisterError
-from backuppc_register.rules import purge, retirement, transfer
-from backuppc_register.rules.custody import Refused
 from backuppc_register.state.snapshot_file import Ledger
 from backuppc_register.system import uptime
 from backuppc_register.system.uptime import Uptime
@@ -118,7 +118,7 @@ def has_data(site, host="dormeur"):
 
 def retired(folder):
     site = Site(folder)
-    retirement.retire("dormeur", site.custody())
+    retire.retire("dormeur", site.custody())
     return site
 
 
@@ -203,7 +203,7 @@ def test_what_was_half_carried_out_is_given_back_to_its_owner_with_what_is_left(
         left = has_data(site)
         resumed = "dormeur" in site.users()
         if resumed:
-            kept = retirement.resume("dormeur", site.custody()).steps[-1]
+            kept = resume.resume("dormeur", site.custody()).steps[-1]
             assert ("is not deleted" in kept) == left
         else:
             assert not left
@@ -223,8 +223,8 @@ def test_what_was_half_carried_out_is_given_back_to_its_owner_with_what_is_left(
     ("prepare", "work"),
     [
         (Site, Site.ask),
-        (Site, lambda site: retirement.resume("dormeur", site.custody())),
-        (ByHand, lambda site: retirement.resume("dormeur", site.custody())),
+        (Site, lambda site: resume.resume("dormeur", site.custody())),
+        (ByHand, lambda site: resume.resume("dormeur", site.custody())),
     ],
 )
 def test_a_cancelled_purge_stays_cancelled_however_far_that_came(tmp_path, prepare, work, interrupt):
@@ -241,7 +241,7 @@ def test_a_cancelled_purge_stays_cancelled_however_far_that_came(tmp_path, prepa
             continue
         begun += 1
         if record and record.retired:
-            retirement.retire("dormeur", site.custody())
+            retire.retire("dormeur", site.custody())
         assert carry_out(site) == ""
         assert has_data(site)
     assert begun
@@ -300,7 +300,7 @@ def test_a_host_that_was_transferred_since_it_was_found_due_stays_the_new_person
 
 def test_a_host_that_was_resumed_and_retired_again_keeps_its_data(asked):
     asked.ask()
-    retirement.retire("dormeur", asked.custody())
+    retire.retire("dormeur", asked.custody())
 
     assert carry_out(asked) == ""
     assert has_data(asked)
@@ -327,7 +327,7 @@ def test_what_somebody_opened_again_is_not_purged_and_told_until_an_administrato
     assert has_data(asked)
     ((host, what),) = asked.contradictions()
     assert (host, "may be backed up" in what) == ("dormeur", True)
-    done = retirement.retire("dormeur", asked.custody())
+    done = retire.retire("dormeur", asked.custody())
     assert "is cancelled" in done.steps[-1]
     assert asked.contradictions() == []
     assert carry_out(asked) == ""
@@ -375,7 +375,7 @@ def test_a_host_is_purged_that_was_somebody_elses_by_hand_when_that_was_asked(si
 
 
 def test_a_record_with_a_date_alone_was_not_asked_of_anything(site):
-    retirement.retire("dormeur", site.custody())
+    retire.retire("dormeur", site.custody())
     record = replace(site.record(), purge=NOW.isoformat())
     site.custody().folders.put_record(record)
 
@@ -395,7 +395,7 @@ def test_an_archive_that_was_opened_again_is_not_purged(site):
     config.unlink()
     assert [host for host, _ in site.contradictions()] == [ARCHIVE]
 
-    retirement.retire(ARCHIVE, site.custody())
+    retire.retire(ARCHIVE, site.custody())
     assert site.contradictions() == []
     purge.ask(ARCHIVE, 3, site.custody())
     assert carry_out(site) == ""

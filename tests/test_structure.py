@@ -239,7 +239,7 @@ def test_a_request_of_a_known_host_imports_no_more_than_it_needs():
     late = (
         "rules.reconciliation",
         "inventory.hosts_snapshot",
-        "rules.custody",
+        "lifecycle.operation",
         "verification.verify",
         "state.snapshot_file",
     )

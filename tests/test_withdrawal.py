@@ -8,12 +8,12 @@ from test_custody import ARCHIVE, NOW, Jobs, Site, kill_everywhere, readers_of
 from test_registration import ADUPONT, CMARTIN, People
 
 from backuppc_register.backuppc import retired_config
+from backuppc_register.lifecycle import purge, resume, retire, revoke_access, transfer
+from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import CouldNotRegister, OtherOwner
-from backuppc_register.rules import purge, retirement, transfer, withdrawal
 from backuppc_register.rules.consistency import contradictions
 from backuppc_register.rules.contradiction import Sight
-from backuppc_register.rules.custody import Refused
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import Ledger
@@ -64,20 +64,20 @@ def settled(site):
 
 
 def test_archived_backups_are_taken_from_whoever_has_the_logon_now(archived):
-    done = withdrawal.withdraw(ARCHIVE, archived.custody())
+    done = revoke_access.withdraw(ARCHIVE, archived.custody())
 
     assert done.steps == (f"{ARCHIVE} is backuppc's: only administrators read its backups",)
     assert archived.readers() == {"backuppc"}
     assert archived.record(ARCHIVE).person == "backuppc"
     assert settled(archived)
     with pytest.raises(Refused, match="backuppc's already"):
-        withdrawal.withdraw(ARCHIVE, archived.custody())
+        revoke_access.withdraw(ARCHIVE, archived.custody())
 
 
 def test_a_plan_of_it_changes_nothing(archived):
     before = archived.texts()
 
-    assert withdrawal.withdraw(ARCHIVE, archived.custody(dry_run=True)).steps
+    assert revoke_access.withdraw(ARCHIVE, archived.custody(dry_run=True)).steps
 
     assert archived.texts() == before
 
@@ -85,7 +85,7 @@ def test_a_plan_of_it_changes_nothing(archived):
 def test_a_purge_that_was_asked_stays_asked(archived):
     purge.ask(ARCHIVE, 3, archived.custody())
 
-    withdrawal.withdraw(ARCHIVE, archived.custody())
+    revoke_access.withdraw(ARCHIVE, archived.custody())
 
     assert settled(archived)
     later = archived.custody(now=NOW + timedelta(days=4))
@@ -95,17 +95,17 @@ def test_a_purge_that_was_asked_stays_asked(archived):
 
 def test_killed_anywhere_it_is_finished_by_the_next_run(tmp_path):
     for site in kill_everywhere(
-        tmp_path, archived_in, lambda site: withdrawal.withdraw(ARCHIVE, site.custody())
+        tmp_path, archived_in, lambda site: revoke_access.withdraw(ARCHIVE, site.custody())
     ):
         site.reconcile()
         if site.contradictions() or site.readers() != {"backuppc"}:
-            withdrawal.withdraw(ARCHIVE, site.custody())
+            revoke_access.withdraw(ARCHIVE, site.custody())
         assert site.readers() == {"backuppc"}
         assert settled(site)
 
 
 def test_an_archive_goes_back_to_the_person_whose_machine_it_is_of_and_to_nobody_else(archived):
-    withdrawal.withdraw(ARCHIVE, archived.custody())
+    revoke_access.withdraw(ARCHIVE, archived.custody())
     unmarked = Person("cmartin", "Somebody", "")
     for stranger in (NEWCOMER, ADUPONT, unmarked):
         with pytest.raises(Refused, match="not known to be"):
@@ -137,7 +137,7 @@ def test_an_archive_that_was_closed_in_doubt_is_given_back_as_is_advised(archive
 def test_killed_anywhere_an_archive_is_given_back_by_the_next_run(tmp_path):
     def prepared(folder):
         site = archived_in(folder)
-        withdrawal.withdraw(ARCHIVE, site.custody())
+        revoke_access.withdraw(ARCHIVE, site.custody())
         return site
 
     for site in kill_everywhere(
@@ -151,7 +151,7 @@ def test_killed_anywhere_an_archive_is_given_back_by_the_next_run(tmp_path):
 
 def test_an_old_page_gives_nothing_back_of_it(archived):
     page = archived.hosts.read_text()
-    withdrawal.withdraw(ARCHIVE, archived.custody())
+    revoke_access.withdraw(ARCHIVE, archived.custody())
     archived.reconcile()
 
     archived.hosts.write_text(page)
@@ -166,7 +166,7 @@ def test_a_line_that_a_hand_gave_to_the_account_is_finished_by_the_verb_that_is_
 
     assert f"transfer {ARCHIVE} backuppc" in advice(archived)[ARCHIVE]
     archived.reconcile()
-    withdrawal.withdraw(ARCHIVE, archived.custody())
+    revoke_access.withdraw(ARCHIVE, archived.custody())
 
     assert settled(archived)
 
@@ -174,12 +174,12 @@ def test_a_line_that_a_hand_gave_to_the_account_is_finished_by_the_verb_that_is_
 def test_a_host_is_taken_from_everybody_and_not_backed_up_until_it_is_transferred(site):
     site.hosts.write_text(site.hosts.read_text().replace("\tcmartin", "\tcmartin\tfriend"))
 
-    done = withdrawal.withdraw("dormeur", site.custody())
+    done = revoke_access.withdraw("dormeur", site.custody())
 
     assert site.readers() == {"backuppc"}
     assert "friend" not in site.hosts.read_text()
     assert any("friend could read dormeur too" in step for step in done.steps)
-    assert retirement.has_key("dormeur", HostFolders(site.folder / "state")) is False
+    assert retire.has_key("dormeur", HostFolders(site.folder / "state")) is False
     assert settled(site)
     with pytest.raises(OtherOwner):
         site.ask()
@@ -190,12 +190,14 @@ def test_a_host_is_taken_from_everybody_and_not_backed_up_until_it_is_transferre
 
 
 def test_killed_anywhere_nobody_registers_a_host_that_is_taken_from_them(tmp_path):
-    for site in kill_everywhere(tmp_path, Site, lambda site: withdrawal.withdraw("dormeur", site.custody())):
+    for site in kill_everywhere(
+        tmp_path, Site, lambda site: revoke_access.withdraw("dormeur", site.custody())
+    ):
         site.people = People(NEWCOMER)
         with pytest.raises(OtherOwner):
             site.ask()
         if site.contradictions() or site.users()["dormeur"] != "backuppc":
-            withdrawal.withdraw("dormeur", site.custody())
+            revoke_access.withdraw("dormeur", site.custody())
         assert site.readers() == {"backuppc"}
         site.reconcile()
         assert settled(site)
@@ -207,12 +209,12 @@ def test_a_host_that_was_made_by_hand_is_taken_and_resumed_as_the_accounts(site)
     made = site.folder / "etc/labpc.pl"
     made.write_text("$Conf{XferMethod} = 'smb';\n")
 
-    withdrawal.withdraw("labpc", site.custody())
+    revoke_access.withdraw("labpc", site.custody())
 
     assert site.users()["labpc"] == "backuppc"
     assert made.read_bytes() == retired_config.text("labpc")
     assert settled(site)
-    retirement.resume("labpc", site.custody())
+    resume.resume("labpc", site.custody())
     assert made.read_text() == "$Conf{XferMethod} = 'smb';\n"
     assert site.users()["labpc"] == "backuppc"
     assert settled(site)
@@ -332,6 +334,6 @@ def test_the_same_transfer_again_finishes_it(failed):
 def test_a_job_that_runs_is_stopped_and_keeps_nobody_from_taking_a_host(site):
     site.jobs = Jobs(busy=True)
 
-    withdrawal.withdraw("dormeur", site.custody())
+    revoke_access.withdraw("dormeur", site.custody())
 
     assert site.jobs.stopped == [("dormeur", "chef")]

@@ -4,8 +4,8 @@ import argparse
 
 from backuppc_register.admin import custody, options
 from backuppc_register.admin.context import Context
+from backuppc_register.lifecycle.operation import examined, host_named
 from backuppc_register.protocol.errors import NotRegistered
-from backuppc_register.rules.custody import examined, host_named
 from backuppc_register.verification import accept_key
 
 SUMMARY = "accept the new ssh host key of a machine, as its refused verify showed it"

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from backuppc_register.admin.context import Context
 from backuppc_register.backuppc.daemon.jobs import Busy, Jobs
 from backuppc_register.backuppc.data_folder import Swept
+from backuppc_register.lifecycle import purge
+from backuppc_register.lifecycle.operation import Custody, Done
 from backuppc_register.protocol.errors import Refusal, RegisterError
-from backuppc_register.rules import purge
-from backuppc_register.rules.custody import Custody, Done
 from backuppc_register.system import uptime
 
 _MOST_DAYS = 3650

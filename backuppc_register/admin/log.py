@@ -18,10 +18,10 @@ from backuppc_register.admin.context import Start, settle
 from backuppc_register.admin.list_hosts import days
 from backuppc_register.admin.overview import moment
 from backuppc_register.admin.table import Columns
+from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.person import same_logon
 from backuppc_register.protocol import request
 from backuppc_register.protocol.errors import Misconfigured
-from backuppc_register.rules.custody import Refused
 from backuppc_register.syslog_line import Logged, parse_row
 from backuppc_register.system import processes
 from backuppc_register.system.account import WrongAccount

@@ -4,9 +4,9 @@ import argparse
 
 from backuppc_register.admin import custody, options
 from backuppc_register.admin.context import Context
+from backuppc_register.lifecycle import purge
+from backuppc_register.lifecycle.operation import Custody, host_named
 from backuppc_register.protocol.errors import NotRegistered, RegisterError
-from backuppc_register.rules import purge
-from backuppc_register.rules.custody import Custody, host_named
 
 SUMMARY = "delete the data of a host when some days have passed, unless its owner registers again"
 EXAMPLE = """backuppc-register-admin purge dormeur --days 30

@@ -4,8 +4,8 @@ import argparse
 
 from backuppc_register.admin import custody, options
 from backuppc_register.admin.context import Context
-from backuppc_register.rules import retirement
-from backuppc_register.rules.custody import host_named
+from backuppc_register.lifecycle import resume
+from backuppc_register.lifecycle.operation import host_named
 
 SUMMARY = "let the backups of a retired host go on, with its key and settings; cancels a purge"
 EXAMPLE = "backuppc-register-admin resume dormeur"
@@ -21,7 +21,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     """Resume a host."""
     work = custody.work(context, dry_run=options.dry_run)
     host = host_named(options.host)
-    done = custody.do(context, "resume", host, lambda: retirement.resume(host, work), dry_run=options.dry_run)
+    done = custody.do(context, "resume", host, lambda: resume.resume(host, work), dry_run=options.dry_run)
     if not done.steps:
         context.say(f"{done.host} is not retired.")
     return 0

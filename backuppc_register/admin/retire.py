@@ -4,8 +4,8 @@ import argparse
 
 from backuppc_register.admin import custody, options
 from backuppc_register.admin.context import Context
-from backuppc_register.rules import retirement
-from backuppc_register.rules.custody import host_named
+from backuppc_register.lifecycle import retire
+from backuppc_register.lifecycle.operation import host_named
 
 SUMMARY = "stop the backups of a host and keep its data, until resume or its owner's next registration"
 EXAMPLE = "backuppc-register-admin retire dormeur"
@@ -21,7 +21,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     """Retire a host."""
     work = custody.work(context, dry_run=options.dry_run)
     host = host_named(options.host)
-    done = custody.do(context, "retire", host, lambda: retirement.retire(host, work), dry_run=options.dry_run)
+    done = custody.do(context, "retire", host, lambda: retire.retire(host, work), dry_run=options.dry_run)
     if not done.steps:
         context.say(f"{done.host} is retired already.")
     return 0

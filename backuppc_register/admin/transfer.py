@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from backuppc_register.admin import custody, options
 from backuppc_register.admin.context import Context
-from backuppc_register.rules import transfer, withdrawal
-from backuppc_register.rules.custody import Custody, Done, host_named
+from backuppc_register.lifecycle import revoke_access, transfer
+from backuppc_register.lifecycle.operation import Custody, Done, host_named
 
 SUMMARY = "give a host to another person, who cannot read what was backed up before"
 EXAMPLE = """backuppc-register-admin transfer dormeur adupont
@@ -50,7 +50,7 @@ def _to_whom(context: Context, host: str, options: argparse.Namespace) -> Callab
     if options.logon == context.account:
         if options.purge is not None:
             options.wrong("--purge goes with a person; then backuppc-register-admin purge HOST")
-        return lambda work: withdrawal.withdraw(host, work)
+        return lambda work: revoke_access.withdraw(host, work)
     person = transfer.person_of(options.logon, Directory(context.config.directory), context.account)
     context.say(f"{person.uid} is {person.name or 'a person without a name'}.")
     return lambda work: transfer.transfer(host, person, work, purge_in=options.purge)

@@ -72,9 +72,9 @@ def _settle(applicant: Applicant, site: Site) -> tuple[Plan, list[str]]:
 
 
 def _reopen(plan: Plan, standing: Standing, site: Site) -> list[str]:
-    from backuppc_register.rules import retirement  # brings the administrators' verbs along
+    from backuppc_register.lifecycle import resume  # brings the administrators' verbs along
 
-    retirement.reopen(plan.record, standing.config, site.config.backuppc, site.folders)
+    resume.reopen(plan.record, standing.config, site.config.backuppc, site.folders)
     return [f"the purge planned for {plan.record.purge} is cancelled"] if plan.record.purge else []
 
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 from backuppc_register.backuppc import data_folder, host_config, retired_config
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.inventory import missing_backups
+from backuppc_register.lifecycle import purge, retire
+from backuppc_register.lifecycle.operation import Subject
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
-from backuppc_register.rules import purge, retirement
 from backuppc_register.rules.contradiction import ADMIN, Contradiction, Sight
-from backuppc_register.rules.custody import Subject
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
@@ -74,6 +74,6 @@ def _open_parts(subject: Subject, folders: HostFolders) -> str:
     parts = []
     if subject.config != retired_config.text(host):
         parts.append(f"{host}.pl is {'gone' if subject.config is None else 'not the one that stops backups'}")
-    if retirement.has_key(host, folders):
+    if retire.has_key(host, folders):
         parts.append("its key is in use")
     return " and ".join(parts)

@@ -9,9 +9,9 @@ from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.hosts import HostsFile, Written
 from backuppc_register.config import Config
 from backuppc_register.inventory import hosts_snapshot, missing_backups
+from backuppc_register.lifecycle.operation import host_named
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile, NotRegistered
-from backuppc_register.rules.custody import host_named
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders

@@ -10,10 +10,10 @@ from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
 from backuppc_register.inventory import hosts_snapshot, missing_backups
+from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.rules import changes, handed_back, losses
 from backuppc_register.rules.changes import Change
-from backuppc_register.rules.custody import Refused
 from backuppc_register.rules.handed_back import Desk
 from backuppc_register.rules.news import Kind, News
 from backuppc_register.state.former_owners import Former, FormerOwners

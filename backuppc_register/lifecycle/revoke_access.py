@@ -4,9 +4,8 @@ from dataclasses import replace
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import Line
-from backuppc_register.person import Person, another_entry, same_entry, same_logon
-from backuppc_register.rules import retirement
-from backuppc_register.rules.custody import (
+from backuppc_register.lifecycle import retire
+from backuppc_register.lifecycle.operation import (
     Custody,
     Done,
     Refused,
@@ -21,7 +20,8 @@ from backuppc_register.rules.custody import (
     refuse_unconfirmed,
     stop_jobs,
 )
-from backuppc_register.rules.purge import of_another_owner
+from backuppc_register.lifecycle.purge import of_another_owner
+from backuppc_register.person import Person, another_entry, same_entry, same_logon
 from backuppc_register.state.records import Record
 
 
@@ -40,11 +40,11 @@ def withdraw(host: str, custody: Custody) -> Done:
         if _is_withdrawn(line, record, custody.account):
             raise Refused(reason=f"{host} is {custody.account}'s already")
         hosts.refuse_give(custody.config.backuppc.hosts, subject.hosts, host, custody.account)
-        closing = retirement.missing_steps(subject, record, custody.folders)
+        closing = retire.missing_steps(subject, record, custody.folders)
         steps = (*_steps(subject, record, closing, custody), *no_longer_readers(subject))
         refuse_unconfirmed(steps, custody)
         if not custody.dry_run:
-            closed = retirement.close(subject, record, custody) if closing else record
+            closed = retire.close(subject, record, custody) if closing else record
             # The line first: who registers in between finds one that is not theirs.
             give_line(subject, custody.account, custody, data=subject.data)
             custody.folders.put_record(of_another(closed, custody.account))

@@ -7,9 +7,8 @@ from datetime import timedelta
 from itertools import chain, count
 
 from backuppc_register.backuppc import host_config, hosts, retired_config
-from backuppc_register.person import Person, another_entry, same_logon
-from backuppc_register.rules import withdrawal
-from backuppc_register.rules.custody import (
+from backuppc_register.lifecycle import revoke_access
+from backuppc_register.lifecycle.operation import (
     Custody,
     Refused,
     Subject,
@@ -20,6 +19,7 @@ from backuppc_register.rules.custody import (
     refuse_linked_config,
     refuse_missing_data,
 )
+from backuppc_register.person import Person, another_entry, same_logon
 from backuppc_register.state import ssh_files
 from backuppc_register.state.records import Record
 
@@ -79,8 +79,8 @@ def plan_for(subject: Subject, person: Person, custody: Custody, purge_in: int |
     in_place(subject, custody)
     refuse_linked_config(subject, custody)
     if record.archive_of:
-        withdrawal.refuse_stranger(subject, record, person, custody.account)
-        back = withdrawal.of_another(record, person.uid)
+        revoke_access.refuse_stranger(subject, record, person, custody.account)
+        back = revoke_access.of_another(record, person.uid)
         hosts.refuse_give(custody.config.backuppc.hosts, subject.hosts, host, person.uid)
         return Plan(person.uid, "", "", back, b"", again=True)
     refuse_missing_data(subject, custody)

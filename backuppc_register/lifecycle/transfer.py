@@ -5,9 +5,7 @@ from dataclasses import replace
 from backuppc_register.backuppc import data_folder, host_config, hosts, retired_config
 from backuppc_register.inventory import policy
 from backuppc_register.inventory.server import Directory
-from backuppc_register.person import Person, possible_logon
-from backuppc_register.protocol.errors import BadUser, NoConfigFile
-from backuppc_register.rules.custody import (
+from backuppc_register.lifecycle.operation import (
     Custody,
     Done,
     Subject,
@@ -17,8 +15,10 @@ from backuppc_register.rules.custody import (
     recorded,
     refuse_unconfirmed,
 )
-from backuppc_register.rules.purge import asked, of_another_owner
-from backuppc_register.rules.transfer_plan import Plan, plan_for
+from backuppc_register.lifecycle.purge import asked, of_another_owner
+from backuppc_register.lifecycle.transfer_plan import Plan, plan_for
+from backuppc_register.person import Person, possible_logon
+from backuppc_register.protocol.errors import BadUser, NoConfigFile
 from backuppc_register.state import key_pairs, retired_files
 
 _WITHIN = 30.0  # seconds for the directory

@@ -5,10 +5,8 @@ from datetime import datetime, timedelta
 
 from backuppc_register.backuppc import data_folder, host_config, hosts
 from backuppc_register.backuppc.data_folder import Swept
-from backuppc_register.person import same_logon
-from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.rules import retirement
-from backuppc_register.rules.custody import (
+from backuppc_register.lifecycle import retire
+from backuppc_register.lifecycle.operation import (
     Custody,
     Done,
     Kept,
@@ -24,6 +22,8 @@ from backuppc_register.rules.custody import (
     stop_jobs,
     users,
 )
+from backuppc_register.person import same_logon
+from backuppc_register.protocol.errors import NoConfigFile
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
@@ -133,7 +133,7 @@ def objection(subject: Subject, record: Record, folders: HostFolders) -> str:
     if line and subject.owner != owner and not same_logon(subject.owner, owner):
         whose = f"{host} is {subject.owner or 'nobody'}'s"
         return f"{whose}, and its purge was asked when it was {owner or 'nobody'}'s"
-    if (line or subject.data) and retirement.missing_steps(subject, record, folders):
+    if (line or subject.data) and retire.missing_steps(subject, record, folders):
         return f"{host} is not closed, as a retired host is: it may be backed up"
     if any(one not in made for one in subject.extent.made):
         return f"{host} has backups that it did not have when its purge was asked"
@@ -141,7 +141,7 @@ def objection(subject: Subject, record: Record, folders: HostFolders) -> str:
 
 
 def _ask(subject: Subject, record: Record, days: int | None, custody: Custody) -> tuple[str, ...]:
-    steps = retirement.missing_steps(subject, record, custody.folders)
+    steps = retire.missing_steps(subject, record, custody.folders)
     pending = record.purge if not steps and _is_time(record.purge) else ""
     wanted = custody.now + timedelta(days=DAYS if days is None else days)
     when = pending if pending and days is None else wanted.isoformat(timespec="seconds")
@@ -149,7 +149,7 @@ def _ask(subject: Subject, record: Record, days: int | None, custody: Custody) -
     steps += (f"{subject.extent} of {subject.host} may be deleted from {when}{instead}",)
     refuse_unconfirmed(steps, custody)
     if not custody.dry_run:
-        closed = retirement.close(subject, record, custody)
+        closed = retire.close(subject, record, custody)
         custody.folders.put_record(asked(closed, when, subject, custody))
     return steps
 

@@ -1,0 +1,1 @@
+"""Change what happens to a host after it was registered: retire, resume, purge, transfer."""
