@@ -6,8 +6,8 @@ import pytest
 
 from backuppc_register import config
 from backuppc_register.backuppc import host_config, hosts, retired_config
-from backuppc_register.rules.consistency import contradictions
-from backuppc_register.rules.contradiction import Contradiction, Sight
+from backuppc_register.reconciliation.inconsistencies import contradictions
+from backuppc_register.reconciliation.inconsistency import Contradiction, Sight
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record

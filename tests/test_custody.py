@@ -21,9 +21,9 @@ from backuppc_register.protocol.errors import (
     NotRegistered,
     OtherOwner,
 )
-from backuppc_register.rules import reconciliation
-from backuppc_register.rules.consistency import contradictions
-from backuppc_register.rules.contradiction import Sight
+from backuppc_register.reconciliation import reconcile
+from backuppc_register.reconciliation.inconsistencies import contradictions
+from backuppc_register.reconciliation.inconsistency import Sight
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import Ledger
 
@@ -108,12 +108,8 @@ class Site(Server):
     def reconcile(self):
         """Let reconcile look, and act; return what it had to tell."""
         state = self.folder / "state"
-        site = reconciliation.Site(
-            self.config(), HostFolders(state), Ledger(state), Daemon(), account="backuppc"
-        )
-        return [
-            (news.kind.value, news.host) for news in reconciliation.reconcile(site, NOW, change=True).news
-        ]
+        site = reconcile.Site(self.config(), HostFolders(state), Ledger(state), Daemon(), account="backuppc")
+        return [(news.kind.value, news.host) for news in reconcile.reconcile(site, NOW, change=True).news]
 
     def contradictions(self):
         """What reconcile would have to leave undecided."""

@@ -11,7 +11,7 @@ from test_admin_door import options_of
 from backuppc_register import admin
 from backuppc_register.protocol import errors
 from backuppc_register.protocol.unreachable import Step
-from backuppc_register.rules.news import Kind
+from backuppc_register.reconciliation.report import Kind
 
 CHECKOUT = Path(__file__).parent.parent
 PACKAGE = CHECKOUT / "backuppc_register"

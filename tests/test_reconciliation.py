@@ -13,9 +13,9 @@ from backuppc_register.backuppc import hosts
 from backuppc_register.inventory import hosts_snapshot
 from backuppc_register.inventory.effective_owner import effective_owner
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile, NotAllowed
-from backuppc_register.rules import reconciliation
-from backuppc_register.rules.news import Kind, News
-from backuppc_register.rules.reconciliation import Outcome, Site
+from backuppc_register.reconciliation import reconcile
+from backuppc_register.reconciliation.reconcile import Outcome, Site
+from backuppc_register.reconciliation.report import Kind, News
 from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
@@ -86,7 +86,7 @@ class Server:
         (self.etc / f"{host}.pl").write_bytes(b"1;\n")
 
     def reconcile(self, *, change: bool = True, later: float = 0) -> Outcome:
-        return reconciliation.reconcile(self.site, NOW + timedelta(hours=later), change=change)
+        return reconcile.reconcile(self.site, NOW + timedelta(hours=later), change=change)
 
     def after(self, *lines: bytes) -> bytes:
         return HEADER + b"".join(lines)
@@ -701,14 +701,14 @@ class TestForget:
     def test_a_line_that_was_taken_out_on_purpose_does_not_come_back(self, noted: Server) -> None:
         noted.write(*LINES[1:])
 
-        assert reconciliation.forget("dormeur", noted.site, change=True)
+        assert reconcile.forget("dormeur", noted.site, change=True)
 
         assert noted.reconcile().news == ()
-        assert not reconciliation.forget("dormeur", noted.site, change=True)
+        assert not reconcile.forget("dormeur", noted.site, change=True)
 
     def test_what_has_a_line_is_not_forgotten(self, noted: Server) -> None:
         with pytest.raises(NotAllowed):
-            reconciliation.forget("dormeur", noted.site, change=True)
+            reconcile.forget("dormeur", noted.site, change=True)
 
         assert "dormeur" in noted.ledger.read()
 
@@ -717,13 +717,13 @@ class TestForget:
     ) -> None:
         noted.clean("dormeur")
 
-        assert reconciliation.forget("dormeur", noted.site, change=False)
+        assert reconcile.forget("dormeur", noted.site, change=False)
         assert noted.ledger.read()["dormeur"].data
-        assert reconciliation.forget("dormeur", noted.site, change=True)
+        assert reconcile.forget("dormeur", noted.site, change=True)
 
         assert not noted.ledger.read()["dormeur"].data
         with pytest.raises(NotAllowed):
-            reconciliation.forget("dormeur", noted.site, change=True)
+            reconcile.forget("dormeur", noted.site, change=True)
         noted.write(*LINES[1:])
         assert kinds(noted.reconcile()) == [("restored", "dormeur")]
 
@@ -731,7 +731,7 @@ class TestForget:
         place = noted.ledger.read()["dormeur"].place
         was_on_disk(noted, "dormeur", "1:2")
 
-        assert reconciliation.forget("dormeur", noted.site, change=True)
+        assert reconcile.forget("dormeur", noted.site, change=True)
 
         known = noted.ledger.read()["dormeur"]
         assert (known.data, known.place) == (True, place)
@@ -740,6 +740,6 @@ class TestForget:
     def test_a_question_forgets_nothing(self, noted: Server) -> None:
         noted.write(*LINES[1:])
 
-        assert reconciliation.forget("dormeur", noted.site, change=False)
+        assert reconcile.forget("dormeur", noted.site, change=False)
 
         assert "dormeur" in noted.ledger.read()

@@ -237,7 +237,7 @@ def test_a_request_of_a_known_host_imports_no_more_than_it_needs():
     imported = set(done.stdout.split())
     assert "backuppc_register.registration.register" in imported
     late = (
-        "rules.reconciliation",
+        "reconciliation.reconcile",
         "inventory.hosts_snapshot",
         "lifecycle.operation",
         "verification.verify",

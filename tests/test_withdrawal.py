@@ -12,8 +12,8 @@ from backuppc_register.lifecycle import purge, resume, retire, revoke_access, tr
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import CouldNotRegister, OtherOwner
-from backuppc_register.rules.consistency import contradictions
-from backuppc_register.rules.contradiction import Sight
+from backuppc_register.reconciliation.inconsistencies import contradictions
+from backuppc_register.reconciliation.inconsistency import Sight
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import Ledger

@@ -11,10 +11,10 @@ from backuppc_register.admin.context import Context, write_log
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.protocol.reply import escape_words
-from backuppc_register.rules import consistency, reconciliation
-from backuppc_register.rules.contradiction import Contradiction, Sight
-from backuppc_register.rules.news import News
-from backuppc_register.rules.reconciliation import Outcome, Site
+from backuppc_register.reconciliation import inconsistencies, reconcile
+from backuppc_register.reconciliation.inconsistency import Contradiction, Sight
+from backuppc_register.reconciliation.reconcile import Outcome, Site
+from backuppc_register.reconciliation.report import News
 from backuppc_register.state.snapshot_file import Ledger
 
 SUMMARY = "put lost hosts lines back, before BackupPC deletes their backups, and tell what does not fit"
@@ -50,7 +50,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     if options.forget is not None:
         return _forget(context, _as_keyed(options.forget), site, options)
     now = datetime.now(UTC)
-    outcome = reconciliation.reconcile(site, now, change=not options.dry_run)
+    outcome = reconcile.reconcile(site, now, change=not options.dry_run)
     if not options.dry_run:
         _log(context, outcome)
     wrong = [] if options.quiet else _undecided(context, outcome, now)
@@ -63,7 +63,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
 
 def _undecided(context: Context, outcome: Outcome, now: datetime) -> list[Contradiction]:
     sight = Sight(context.config, context.folders, outcome.hosts, now, context.account)
-    return [*consistency.contradictions(sight)]
+    return [*inconsistencies.contradictions(sight)]
 
 
 def _as_keyed(name: str) -> str:
@@ -72,7 +72,7 @@ def _as_keyed(name: str) -> str:
 
 
 def _forget(context: Context, host: str, site: Site, options: argparse.Namespace) -> int:
-    if not reconciliation.forget(host, site, change=False):
+    if not reconcile.forget(host, site, change=False):
         context.say(f"{host} is not known, or forgotten already.")
         return 1
     context.say(f"Without a line BackupPC deletes what backups there are of {host}.")
@@ -82,7 +82,7 @@ def _forget(context: Context, host: str, site: Site, options: argparse.Namespace
     if not context.confirmed(host, None if options.yes is None else _as_keyed(options.yes)):
         context.say("That is not its name: nothing was changed.")
         return 1
-    reconciliation.forget(host, site, change=True)
+    reconcile.forget(host, site, change=True)
     context.log("reconcile --forget", host=host)
     context.say(f"{host} is forgotten: a lost line does not come back, and missing backups do not count.")
     return 0

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from backuppc_register.protocol.errors import RegisterError
-from backuppc_register.rules import consistency
-from backuppc_register.rules.contradiction import Sight
+from backuppc_register.reconciliation import inconsistencies
+from backuppc_register.reconciliation.inconsistency import Sight
 from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state import key_pairs
@@ -126,7 +126,7 @@ def reconciled(situation: Situation) -> Iterator[Answer]:
 def undecided(situation: Situation) -> Iterator[Answer]:
     """Look for what does not fit together."""
     sight = Sight(situation.config, situation.folders, situation.hosts, datetime.now(UTC), situation.account)
-    wrong = consistency.contradictions(sight)
+    wrong = inconsistencies.contradictions(sight)
     told = [f"{one.host}: {one.what}" if one.host else one.what for one in wrong]
     if told:
         yield yellow(some(told, "; "), f"{_ADMIN} reconcile --dry-run tells all of it, with advice.")

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 
-from backuppc_register.rules.news import Kind, News
+from backuppc_register.reconciliation.report import Kind, News
 from backuppc_register.state.former_owners import Former
 from backuppc_register.state.snapshot_file import Known, Noted
 

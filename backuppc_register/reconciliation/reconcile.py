@@ -12,10 +12,10 @@ from backuppc_register.config import Config
 from backuppc_register.inventory import hosts_snapshot, missing_backups
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.rules import changes, handed_back, losses
-from backuppc_register.rules.changes import Change
-from backuppc_register.rules.handed_back import Desk
-from backuppc_register.rules.news import Kind, News
+from backuppc_register.reconciliation import changed_lines, lost_lines, reverted_lines
+from backuppc_register.reconciliation.changed_lines import Change
+from backuppc_register.reconciliation.report import Kind, News
+from backuppc_register.reconciliation.reverted_lines import Desk
 from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import Known, Ledger
@@ -76,14 +76,14 @@ def _put_right(
     """Do what there is to do, and note it; return the news, the hosts file, and what BackupPC is to know."""
     config, former = site.config, FormerOwners(site.config.state.directory)
     seen, had = hosts_snapshot.seen(current, known, config, now), former.read()
-    loss, changed = losses.between(known, seen, config), changes.between(known, seen)
-    back = handed_back.among(changed, had, site.account)
-    news = [*losses.alarms(loss, current), *changes.told(one for one in changed if one not in back)]
-    news += changes.again(known, seen, had, site.folders.names())
+    loss, changed = lost_lines.between(known, seen, config), changed_lines.between(known, seen)
+    back = reverted_lines.among(changed, had, site.account)
+    news = [*lost_lines.alarms(loss, current), *changed_lines.told(one for one in changed if one not in back)]
+    news += changed_lines.again(known, seen, had, site.folders.names())
     desk = Desk(config, site.folders, former, site.account)
-    current, told = handed_back.undo(back, loss.back, current, desk, change=change)
-    restored, more = losses.restore(loss.back, current, config, change=change)
-    news += [*told, *more, *losses.set_aside(loss.cleaned, config, site.folders, now, change=change)]
+    current, told = reverted_lines.undo(back, loss.back, current, desk, change=change)
+    restored, more = lost_lines.restore(loss.back, current, config, change=change)
+    news += [*told, *more, *lost_lines.set_aside(loss.cleaned, config, site.folders, now, change=change)]
     if change:
         _note_decisions((one for one in changed if one not in back), had, former)
         current = hosts.read(config.backuppc.hosts) if restored else current

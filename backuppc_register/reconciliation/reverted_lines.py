@@ -20,8 +20,8 @@ from backuppc_register.config import Config
 from backuppc_register.inventory import hosts_snapshot
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
-from backuppc_register.rules.changes import Change
-from backuppc_register.rules.news import Kind, News
+from backuppc_register.reconciliation.changed_lines import Change
+from backuppc_register.reconciliation.report import Kind, News
 from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import Known

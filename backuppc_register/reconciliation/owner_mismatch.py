@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.rules.contradiction import ADMIN, Contradiction, Sight
+from backuppc_register.reconciliation.inconsistency import ADMIN, Contradiction, Sight
 from backuppc_register.state.records import Record
 
 

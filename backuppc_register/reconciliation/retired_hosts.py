@@ -9,7 +9,7 @@ from backuppc_register.inventory import missing_backups
 from backuppc_register.lifecycle import purge, retire
 from backuppc_register.lifecycle.operation import Subject
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
-from backuppc_register.rules.contradiction import ADMIN, Contradiction, Sight
+from backuppc_register.reconciliation.inconsistency import ADMIN, Contradiction, Sight
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 

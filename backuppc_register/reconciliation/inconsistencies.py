@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from backuppc_register.backuppc import host_config
 from backuppc_register.inventory import missing_backups
 from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.rules import ownerless
-from backuppc_register.rules.changed_owner import of_owner
-from backuppc_register.rules.closed_hosts import of_closed_hosts
-from backuppc_register.rules.contradiction import ADMIN, Contradiction, Sight
+from backuppc_register.reconciliation import orphans
+from backuppc_register.reconciliation.inconsistency import ADMIN, Contradiction, Sight
+from backuppc_register.reconciliation.owner_mismatch import of_owner
+from backuppc_register.reconciliation.retired_hosts import of_closed_hosts
 from backuppc_register.state.records import Record
 
 _UNFINISHED = timedelta(hours=1)  # a registration may be at work meanwhile
@@ -29,8 +29,8 @@ def contradictions(sight: Sight) -> Iterator[Contradiction]:
         yield from _of_host(host, users.get(host, []), sight)
     yield from of_closed_hosts(recorded, sight)
     known = users.keys() | set(recorded)
-    yield from ownerless.of_data(known, sight.config)
-    yield from ownerless.of_configs(known, sight.config)
+    yield from orphans.of_data(known, sight.config)
+    yield from orphans.of_configs(known, sight.config)
 
 
 def _of_host(host: str, users: list[str], sight: Sight) -> Iterator[Contradiction]:

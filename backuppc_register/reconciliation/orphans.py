@@ -7,7 +7,7 @@ from backuppc_register.backuppc import backups, host_config
 from backuppc_register.config import Config
 from backuppc_register.inventory import missing_backups
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
-from backuppc_register.rules.contradiction import Contradiction
+from backuppc_register.reconciliation.inconsistency import Contradiction
 
 
 def of_data(known: set[str], config: Config) -> Iterator[Contradiction]:

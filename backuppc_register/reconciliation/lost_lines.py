@@ -12,7 +12,7 @@ from backuppc_register.inventory import hosts_snapshot, missing_backups
 from backuppc_register.lifecycle.operation import host_named
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile, NotRegistered
-from backuppc_register.rules.news import Kind, News
+from backuppc_register.reconciliation.report import Kind, News
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import Known

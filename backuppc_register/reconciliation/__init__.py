@@ -1,0 +1,1 @@
+"""Compare the hosts file with what was last seen, restore lost lines, and report what does not fit."""
