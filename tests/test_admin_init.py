@@ -14,8 +14,8 @@ from admin_door import CHECKOUT, PYTHON, admin_site
 from backuppc_register import admin, config
 from backuppc_register.admin import init
 from backuppc_register.admin.context import Start
-from backuppc_register.admin.init import as_root, configuration, log_rules, timers, web_editor
-from backuppc_register.admin.init.plan import Plan, owner_of
+from backuppc_register.admin.init import configuration, log_rules, root_files, timers, web_editor
+from backuppc_register.admin.init.step import Plan, owner_of
 from backuppc_register.protocol.errors import CouldNotRegister, Misconfigured
 
 TOLD = [
@@ -92,17 +92,17 @@ def test_answers_that_are_wrong_are_told_by_section_and_key():
 
 
 def test_root_does_not_write_where_others_can_bend_the_way(tmp_path):
-    as_root.trusted(Path("/etc"))
+    root_files.trusted(Path("/etc"))
 
     with pytest.raises(Misconfigured, match="not root's alone"):
-        as_root.trusted(tmp_path)
+        root_files.trusted(tmp_path)
 
 
 def test_root_does_not_follow_a_link_to_a_folder(mocker):
-    mocker.patch.object(as_root.stat, "S_ISLNK", return_value=True)
+    mocker.patch.object(root_files.stat, "S_ISLNK", return_value=True)
 
     with pytest.raises(Misconfigured, match="not root's alone"):
-        as_root.trusted(Path("/etc"))
+        root_files.trusted(Path("/etc"))
 
 
 @pytest.mark.lab

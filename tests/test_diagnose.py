@@ -22,23 +22,14 @@ from pytest_mock import MockerFixture
 from services.slapd import Slapd
 
 from backuppc_register import config
-from backuppc_register.admin import diagnose, server
+from backuppc_register.admin import diagnose, root_facts
 from backuppc_register.admin.context import Start
 from backuppc_register.backuppc import hosts, main_settings
+from backuppc_register.diagnosis import backuppc_checks, service_checks, sshd_checks, this_program
+from backuppc_register.diagnosis.finding import Answer, Finding, Level, examine, green, otherwise, red, yellow
+from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.network import banner
 from backuppc_register.protocol.errors import BadUser, Misconfigured, NoConfigFile
-from backuppc_register.rules.diagnosis import ours, services, theirs, way_in
-from backuppc_register.rules.diagnosis.finding import (
-    Answer,
-    Finding,
-    Level,
-    examine,
-    green,
-    otherwise,
-    red,
-    yellow,
-)
-from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 from backuppc_register.system import processes
@@ -174,7 +165,11 @@ def text_of(told: ast.expr) -> str:
     return "/etc/X" if re.search(r"path|folder|hosts|parent|place", ast.unparse(told)) else "X"
 
 
-@pytest.mark.parametrize("module", [ours, services, theirs, way_in], ids=lambda module: str(module.__name__))
+@pytest.mark.parametrize(
+    "module",
+    [this_program, service_checks, backuppc_checks, sshd_checks],
+    ids=lambda module: str(module.__name__),
+)
 def test_every_advice_is_the_administrators_and_names_a_file_a_command_or_a_setting(
     module: ModuleType,
 ) -> None:
@@ -255,7 +250,7 @@ NAMES = {
 def test_names_of_a_pool(situation: Situation, name: str) -> None:
     write_hosts(situation, HEADER + f"{name} 0 cmartin\n".encode())
 
-    assert bool(bad(theirs.pool_names, situation)) == NAMES[name]
+    assert bool(bad(backuppc_checks.pool_names, situation)) == NAMES[name]
 
 
 ADMINS = [
@@ -275,7 +270,7 @@ ADMINS = [
 def test_who_is_an_administrator_by_chance(situation: Situation, admins: str, levels: list[Level]) -> None:
     set_perl(situation, f"$Conf{{CgiAdminUsers}} = '{admins}';")
 
-    assert [level for level, _ in bad(theirs.admin_users, situation)] == levels
+    assert [level for level, _ in bad(backuppc_checks.admin_users, situation)] == levels
 
 
 EDITABLE = [
@@ -294,14 +289,14 @@ EDITABLE = [
 def test_what_owners_may_edit(situation: Situation, setting: str, value: str, level: Level | None) -> None:
     set_perl(situation, f"$Conf{{CgiUserConfigEdit}}{{{setting}}} = {value};")
 
-    assert [one for one, _ in bad(theirs.web_editor, situation)] == ([level] if level else [])
+    assert [one for one, _ in bad(backuppc_checks.web_editor, situation)] == ([level] if level else [])
 
 
 def test_an_editor_that_is_closed_to_owners_is_no_danger(situation: Situation) -> None:
     closed = "$Conf{CgiUserConfigEditEnable} = 0;"
     set_perl(situation, "$Conf{CgiUserConfigEdit}{RsyncSshArgs} = 1;" + closed)
 
-    assert bad(theirs.web_editor, situation) == []
+    assert bad(backuppc_checks.web_editor, situation) == []
 
 
 class TestMainConfig:
@@ -337,10 +332,10 @@ class TestMainConfig:
 
 
 def test_a_lock_that_is_a_link_is_red_and_none_at_all_is_not(situation: Situation) -> None:
-    assert bad(theirs.lock, situation) == []
+    assert bad(backuppc_checks.lock, situation) == []
     (situation.config.backuppc.config_dir / "LOCK").symlink_to("/dev/null")
 
-    assert [level for level, _ in bad(theirs.lock, situation)] == [Level.RED]
+    assert [level for level, _ in bad(backuppc_checks.lock, situation)] == [Level.RED]
 
 
 def test_looking_at_the_hosts_file_makes_no_lock(situation: Situation) -> None:
@@ -401,7 +396,7 @@ class TestSshd:
     ) -> None:
         sshd = {"port": str(listening[0]), **told}
 
-        found = bad(way_in.sshd, replace(situation, sshd=sshd))
+        found = bad(sshd_checks.sshd, replace(situation, sshd=sshd))
 
         assert [words in what for _, what in found if words] == ([True] if words else [])
         assert bool(found) == bool(words)
@@ -410,18 +405,18 @@ class TestSshd:
         port, said = listening
         said[0] = b"220 mail\r\n"
 
-        assert "no sshd" in bad(way_in.sshd, replace(situation, sshd={"port": str(port)}))[0][1]
+        assert "no sshd" in bad(sshd_checks.sshd, replace(situation, sshd={"port": str(port)}))[0][1]
 
     @pytest.mark.parametrize("address", ["127.0.0.1:{}", "[::1]:1 0.0.0.0:{}", "[::]:1 127.0.0.1:{}"])
     def test_it_is_asked_where_it_listens(self, situation: Situation, listening: Any, address: str) -> None:
         told = {"port": "1", "listenaddress": address.format(listening[0])}
 
-        assert bad(way_in.sshd, replace(situation, sshd=told)) == []
+        assert bad(sshd_checks.sshd, replace(situation, sshd=told)) == []
 
     def test_where_it_listens_nowhere_is_told(self, situation: Situation) -> None:
         told = {"listenaddress": "[::1]:1 127.0.0.1:1"}
 
-        ((level, what),) = bad(way_in.sshd, replace(situation, sshd=told))
+        ((level, what),) = bad(sshd_checks.sshd, replace(situation, sshd=told))
 
         assert level is Level.RED
         assert "does not answer on 127.0.0.1, port 1" in what
@@ -429,7 +424,7 @@ class TestSshd:
     def test_its_settings_as_it_tells_them(self) -> None:
         told = "port 22\nport 2222\nallowusers root\nallowusers backuppc\nusepam yes\n"
 
-        assert server._words(told) == {"port": "22", "allowusers": "root backuppc", "usepam": "yes"}
+        assert root_facts._words(told) == {"port": "22", "allowusers": "root backuppc", "usepam": "yes"}
 
 
 @pytest.mark.parametrize(
@@ -447,7 +442,7 @@ def test_pages_that_ask_for_a_login_and_pages_that_do_not(
 ) -> None:
     mocker.patch.object(banner, "page", return_value=banner.Page(status, text))
 
-    assert [level for level, _ in bad(services.web, situation)] == levels
+    assert [level for level, _ in bad(service_checks.web, situation)] == levels
 
 
 ANSWERS = {
@@ -465,10 +460,10 @@ def test_how_fast_a_directory_finds_a_test_entry(
     (took, found, logon), (level, words) = answer, ANSWERS[answer]
     outcome = {"return_value": None} if found else {"side_effect": BadUser(logon="x")}
     mocker.patch("backuppc_register.network.ldap.Directory.find", **outcome)
-    mocker.patch.object(services.time, "monotonic", side_effect=[100.0, 100.0 + took])
+    mocker.patch.object(service_checks.time, "monotonic", side_effect=[100.0, 100.0 + took])
     write_hosts(situation, HEADER)
 
-    ((how, what, _),) = services.directory(replace(situation, logon=logon))
+    ((how, what, _),) = service_checks.directory(replace(situation, logon=logon))
 
     assert (how, words in what) == (level, True), what
 
@@ -488,12 +483,12 @@ class TestClients:
         record = Record("dormeur", "dormeur.univ-brest.fr", *person, rsync=rsync)
         HostFolders(situation.config.state.directory).create(record)
 
-        (answer,) = services.clients(situation)
+        (answer,) = service_checks.clients(situation)
 
         assert answer[0] is level
 
     def test_machines_that_were_never_verified_tell_nothing(self, situation: Situation) -> None:
-        assert list(services.clients(situation)) == []
+        assert list(service_checks.clients(situation)) == []
 
 
 class TestMetrics:
@@ -561,8 +556,8 @@ def test_a_key_with_a_mistake_leaves_the_rest_of_the_configuration_readable() ->
 
 
 def test_where_no_folder_tells_the_account_that_is_said(tmp_path: Path, mocker: MockerFixture) -> None:
-    mocker.patch.object(server, "_DEBIANS", {"hosts": "/nowhere/hosts", "config_dir": "/nowhere"})
-    mocker.patch.object(server, "_STATE", "/nowhere")
+    mocker.patch.object(root_facts, "_DEBIANS", {"hosts": "/nowhere/hosts", "config_dir": "/nowhere"})
+    mocker.patch.object(root_facts, "_STATE", "/nowhere")
     start = Start(tmp_path / "config.toml", "chef", io.StringIO(), io.StringIO())
     (tmp_path / "config.toml").write_text("[backuppc]\ndata_dir = '/nowhere'\n")
 
@@ -574,15 +569,15 @@ def test_where_no_folder_tells_the_account_that_is_said(tmp_path: Path, mocker: 
 def test_a_clock_that_nothing_keeps_right(
     situation: Situation, mocker: MockerFixture, said: str, levels: list[Level]
 ) -> None:
-    mocker.patch.object(ours, "_synchronized", return_value=said)
+    mocker.patch.object(this_program, "_synchronized", return_value=said)
 
-    assert [level for level, _ in bad(ours.clock, situation)] == levels
+    assert [level for level, _ in bad(this_program.clock, situation)] == levels
 
 
 def test_a_systemd_that_is_not_there_says_nothing_about_the_clock(mocker: MockerFixture) -> None:
     mocker.patch.object(processes, "run", side_effect=FileNotFoundError)
 
-    assert ours._synchronized() == ""
+    assert this_program._synchronized() == ""
 
 
 def test_the_ledger_of_hosts_without_lines_is_an_alarm(situation: Situation) -> None:
@@ -591,7 +586,7 @@ def test_the_ledger_of_hosts_without_lines_is_an_alarm(situation: Situation) -> 
     ledger = situation.config.state.directory / "ledger"
     ledger.write_text(f'{{"format": 1}}\n{json.dumps(row)}\n')
 
-    found = bad(ours.reconciled, situation)
+    found = bad(this_program.reconciled, situation)
 
     assert [level for level, _ in found] == [Level.YELLOW, Level.RED]
     assert "calmar" in found[1][1]

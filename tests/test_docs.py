@@ -152,8 +152,9 @@ def reasons(tree):
 
 def refusals():
     """Give the refusals of the rules, each as the constant parts of its text."""
-    for path in sorted((PACKAGE / "rules").glob("*.py")):
-        yield from filter(None, map(literals, reasons(ast.parse(path.read_text()))))
+    for package in ("inventory", "registration", "verification", "lifecycle", "reconciliation"):
+        for path in sorted((PACKAGE / package).glob("*.py")):
+            yield from filter(None, map(literals, reasons(ast.parse(path.read_text()))))
 
 
 def test_the_guide_says_what_to_do_about_each_refusal_of_a_verb():

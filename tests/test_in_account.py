@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register.admin.in_account import done_as_owner
+from backuppc_register.admin.as_backuppc import done_as_owner
 from backuppc_register.protocol.errors import Internal, NoConfigFile, OtherOwner
 from backuppc_register.system.account import WrongAccount
 

@@ -10,16 +10,26 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from backuppc_register.admin import VERBS
+
 PACKAGE = Path(__file__).parent.parent / "backuppc_register"
 
-GROUND, WING, RULES, DOOR = range(4)
-FLOORS = {
-    **dict.fromkeys(("forced_command", "admin", "console"), DOOR),
-    **dict.fromkeys(("verification", "diagnosis", "registration", "reconciliation", "lifecycle"), RULES),
-    **dict.fromkeys(("inventory", "rules"), RULES),
-    **dict.fromkeys(("network", "backuppc", "state"), WING),
-    **dict.fromkeys(("config", "system", "protocol"), GROUND),
-}
+# From the ground up: a room imports from lower floors alone, never from another room of its own floor.
+FLOORS = (
+    ("person", "host_key"),
+    ("protocol",),
+    ("system",),
+    ("config",),
+    ("syslog_line",),
+    ("network", "backuppc", "state"),
+    ("inventory",),
+    ("lifecycle",),
+    ("registration", "reconciliation"),
+    ("verification", "diagnosis"),
+    ("forced_command", "admin", "console", "control"),
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+DOORS = FLOORS[-1]
 
 LIBRARIES = {
     "ldap3": "network/ldap.py",
@@ -92,10 +102,6 @@ class Module:
     def room(self) -> str:
         return self.place.with_suffix("").parts[0]
 
-    @property
-    def floor(self) -> int:
-        return FLOORS.get(self.room, GROUND)
-
 
 def imports(module: Module) -> Iterator[tuple[str, ...]]:
     """Yield the dotted names that *module* imports, wherever in it, each as its parts."""
@@ -110,16 +116,15 @@ def imports(module: Module) -> Iterator[tuple[str, ...]]:
 
 
 def upward_imports(module: Module) -> Iterator[str]:
-    if module.floor == GROUND and len(module.place.parts) > 1 and module.room not in FLOORS:
+    """Yield the imports that do not point down, and the libraries that another module stands for."""
+    if module.room not in FLOOR_OF and module.path != "__init__.py":
         yield f"is in no room of the house: {module.room}"
     for parts in imports(module):
         if parts[0] in LIBRARIES and LIBRARIES[parts[0]] != module.path:
             yield f"imports {parts[0]}"
-        if parts[0] == "backuppc_register" and len(parts) > 1 and parts[1] != module.room:
-            floor = FLOORS.get(parts[1], GROUND)
-            # Wings do not know each other, nor do doors; on the ground floor and among rules people meet.
-            if floor > module.floor or floor == module.floor in (WING, DOOR):
-                yield f"imports {'.'.join(parts)}"
+        other = parts[1] if parts[0] == "backuppc_register" and len(parts) > 1 else module.room
+        if other != module.room and FLOOR_OF.get(other, -1) >= FLOOR_OF.get(module.room, -1):
+            yield f"imports {'.'.join(parts)}"
 
 
 def uses(module: Module) -> Iterator[str]:
@@ -134,7 +139,7 @@ def uses(module: Module) -> Iterator[str]:
 
 def outside(module: Module) -> Iterator[str]:
     """Yield what only a door may do: read the environment, print, exit."""
-    if module.floor != DOOR:
+    if module.room not in DOORS:
         yield from (f"uses {name}" for name in uses(module) if name in OUTSIDE)
 
 
@@ -247,6 +252,18 @@ def test_a_request_of_a_known_host_imports_no_more_than_it_needs():
     assert imported.isdisjoint({*LIBRARIES, "subprocess", "logging", "ssl"})
 
 
+def test_no_two_modules_have_the_same_name_but_a_verb_and_its_capability():
+    """A name leads to one file; a verb of admin/ may share its name with the capability behind it."""
+    names: dict[str, list[str]] = {}
+    for module in MODULES:
+        if module.place.name != "__init__.py" and module.place.parent != PurePosixPath("admin"):
+            names.setdefault(module.place.stem, []).append(module.path)
+
+    assert {name: paths for name, paths in names.items() if len(paths) > 1} == {}
+    others = {m.place.stem for m in MODULES if m.place.parent == PurePosixPath("admin")} & names.keys()
+    assert others <= set(VERBS.values())
+
+
 @pytest.mark.parametrize("path", WRITERS)
 def test_every_exception_is_still_needed(path):
     text = (PACKAGE / path).read_text("utf-8")
@@ -257,12 +274,12 @@ def test_every_exception_is_still_needed(path):
 @pytest.mark.parametrize(
     ("check", "path", "text"),
     [
-        (upward_imports, "protocol/request.py", "from backuppc_register.rules import policy"),
+        (upward_imports, "protocol/request.py", "from backuppc_register.inventory import policy"),
         (upward_imports, "protocol/request.py", "from backuppc_register.network.reverse_dns import Resolver"),
         (upward_imports, "protocol/request.py", "from backuppc_register import state"),
         (upward_imports, "protocol/request.py", "import backuppc_register.forced_command"),
         (upward_imports, "protocol/request.py", "from ..backuppc import hosts"),
-        (upward_imports, "protocol/request.py", "from .. import rules"),
+        (upward_imports, "protocol/request.py", "from .. import inventory"),
         (
             upward_imports,
             "protocol/request.py",

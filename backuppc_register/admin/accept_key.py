@@ -2,7 +2,7 @@
 
 import argparse
 
-from backuppc_register.admin import custody, options
+from backuppc_register.admin import host_change, options
 from backuppc_register.admin.context import Context
 from backuppc_register.lifecycle.operation import examined, host_named
 from backuppc_register.protocol.errors import NotRegistered
@@ -14,7 +14,7 @@ EXAMPLE = "backuppc-register-admin accept-key dormeur SHA256:LFlyTI/7wXCMQAv7DhT
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    custody.add_host(parser)
+    host_change.add_host(parser)
     parser.add_argument("fingerprint", metavar="FINGERPRINT", help="ask the machine's owner: ssh-keygen -lf")
     options.add_dry_run(parser)
 
@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, options: argparse.Namespace) -> int:
     """Pin the key that a refused verify met."""
     host = host_named(options.host)
-    with examined(host, custody.work(context, dry_run=options.dry_run)) as subject:
+    with examined(host, host_change.work(context, dry_run=options.dry_run)) as subject:
         if subject.line is None or subject.record is None:
             raise NotRegistered(host=host)
         person = subject.line.user

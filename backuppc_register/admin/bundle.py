@@ -10,8 +10,8 @@ from typing import Any
 
 from backuppc_register import config, host_key, syslog_line
 from backuppc_register.admin import options as common
+from backuppc_register.admin.as_backuppc import done_as_owner
 from backuppc_register.admin.context import Start, read_config, settle, write_log
-from backuppc_register.admin.in_account import done_as_owner
 from backuppc_register.admin.register_key import FILE_HELP, default_path, label
 from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
 from backuppc_register.state import safe_files

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from backuppc_register.admin import options
 from backuppc_register.admin.context import Context
-from backuppc_register.admin.overview import LOCK_PATIENCE, moment
+from backuppc_register.admin.host_overview import LOCK_PATIENCE, moment
 from backuppc_register.backuppc import backups, host_config, hosts
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.backuppc.lock import locked

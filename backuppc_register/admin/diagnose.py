@@ -8,20 +8,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from backuppc_register.admin import options as shared
-from backuppc_register.admin import server
+from backuppc_register.admin import root_facts
+from backuppc_register.admin.as_backuppc import done_as_owner
 from backuppc_register.admin.context import Start
-from backuppc_register.admin.in_account import done_as_owner
+from backuppc_register.diagnosis import backuppc_checks, service_checks, sshd_checks, this_program
+from backuppc_register.diagnosis.finding import Finding, Level, examine
+from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.protocol.errors import Misconfigured
-from backuppc_register.rules.diagnosis import ours, services, theirs, way_in
-from backuppc_register.rules.diagnosis.finding import Finding, Level, examine
-from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.system import atomic_files
 
 SUMMARY = "say what is wrong with this server; 0 where nothing is, 1 where anything is yellow or red"
 EXAMPLE = """backuppc-register-admin diagnose
   backuppc-register-admin diagnose --quiet --prometheus /var/lib/prometheus/node-exporter/backuppc.prom"""
 
-CHECKS = {**ours.CHECKS, **theirs.CHECKS, **way_in.CHECKS, **services.CHECKS}
+CHECKS = {**this_program.CHECKS, **backuppc_checks.CHECKS, **sshd_checks.CHECKS, **service_checks.CHECKS}
 
 _COLOURS = {Level.GREEN: "\x1b[32m", Level.YELLOW: "\x1b[33m", Level.RED: "\x1b[31m"}
 _PLAIN = "\x1b[0m"
@@ -41,9 +41,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_alone(start: Start, options: argparse.Namespace) -> int:
     """Look at everything, as far as each thing can be looked at; 1 where anything is not green."""
-    there = server.found(start)
+    there = root_facts.found(start)
     wanted = [name for name in CHECKS if name in (options.only or CHECKS)]
-    seen = server.seen(there, log="syslog" in wanted)
+    seen = root_facts.seen(there, log="syslog" in wanted)
     # In a child: what is written and printed afterwards is who started us.
     answers = done_as_owner(there.folder, lambda: _examined(there.situation(seen, options.logon), wanted))
     found = [Finding(name, Level(level), what, advice) for name, level, what, advice in answers]

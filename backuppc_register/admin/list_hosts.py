@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from backuppc_register.admin import directory, next_backup, options, overview
+from backuppc_register.admin import host_overview, next_backup, options
 from backuppc_register.admin.context import Context
-from backuppc_register.admin.overview import View, moment
+from backuppc_register.admin.host_overview import View, moment
+from backuppc_register.admin.people import People
 from backuppc_register.admin.table import Columns
 from backuppc_register.person import same_logon
 
@@ -59,7 +60,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, options: argparse.Namespace) -> int:
     """List the hosts that fit all that was asked."""
     wanted = list(_filters(options))
-    fitting = (view for view in overview.views(context) if all(fits(view) for fits in wanted))
+    fitting = (view for view in host_overview.views(context) if all(fits(view) for fits in wanted))
     rows = list(_gone(context, fitting) if options.person_gone else map(_Row, fitting))
     if options.json or options.wide:
         due = next_backup.of(context, [row.view for row in rows])
@@ -114,12 +115,12 @@ def _filters(options: argparse.Namespace) -> Iterator[Callable[[View], bool]]:
 
 def _not_backed_up(view: View, days: float) -> bool:
     last = view.last
-    return last is None or overview.age_in_days(last.started) > days
+    return last is None or host_overview.age_in_days(last.started) > days
 
 
 def _gone(context: Context, views: Iterable[View]) -> Iterator[_Row]:
     """Yield the hosts whose person the directory has no more; each person is asked for once."""
-    people = directory.People(context)
+    people = People(context)
     for view in views:
         if said := people.gone(view):
             yield _Row(view, said)

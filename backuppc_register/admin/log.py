@@ -13,10 +13,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
 
-from backuppc_register.admin import options, server
+from backuppc_register.admin import options, root_facts
 from backuppc_register.admin.context import Start, settle
+from backuppc_register.admin.host_overview import moment
 from backuppc_register.admin.list_hosts import days
-from backuppc_register.admin.overview import moment
 from backuppc_register.admin.table import Columns
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.person import same_logon
@@ -103,7 +103,7 @@ def concerns(one: Logged, word: str | None) -> bool:
 
 def _is_test(one: Logged) -> bool:
     """Tell whether `diagnose` sent it to see it arrive: from a timer, those would be the most."""
-    return not one.entry.connection and one.entry.outcome == server.TEST
+    return not one.entry.connection and one.entry.outcome == root_facts.TEST
 
 
 def _opened(names: list[str] | None, since: datetime) -> list[IO[bytes]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from backuppc_register.admin.context import Context
-from backuppc_register.admin.overview import View, moment
+from backuppc_register.admin.host_overview import View, moment
 from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.settings import EffectiveConfig, Settings
 from backuppc_register.protocol.errors import RegisterError

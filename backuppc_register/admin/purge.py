@@ -2,7 +2,7 @@
 
 import argparse
 
-from backuppc_register.admin import custody, options
+from backuppc_register.admin import host_change, options
 from backuppc_register.admin.context import Context
 from backuppc_register.lifecycle import purge
 from backuppc_register.lifecycle.operation import Custody, host_named
@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("host", metavar="HOST", nargs="?", help="its name in BackupPC")
     what.add_argument("--due", action="store_true", help="delete what was asked for and waited for")
-    parser.add_argument("--days", metavar="DAYS", type=custody.days, help=_WAIT)
+    parser.add_argument("--days", metavar="DAYS", type=host_change.days, help=_WAIT)
     options.add_yes(parser)
     options.add_dry_run(parser)
     parser.set_defaults(wrong=parser.error)
@@ -28,23 +28,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """Ask for a purge, or carry out those whose time has come."""
-    work = custody.work(context, dry_run=options.dry_run)
+    work = host_change.work(context, dry_run=options.dry_run)
     if options.due:
         if options.days is not None or options.yes is not None:
             options.wrong("--due deletes what was asked for before: --days and --yes go with a HOST")
         return _carry_out(context, work)
     host = host_named(options.host)
-    planned = purge.ask(host, options.days, custody.planned(work))
-    custody.tell(context, planned, dry_run=True)
+    planned = purge.ask(host, options.days, host_change.planned(work))
+    host_change.tell(context, planned, dry_run=True)
     if options.dry_run:
         return 0
     if not context.confirmed(host, options.yes):
         context.say("That is not its name: nothing was changed.")
         return 1
-    confirmed = custody.confirmed(work, planned)
-    custody.do(context, "purge", host, lambda: purge.ask(host, options.days, confirmed))
+    confirmed = host_change.confirmed(work, planned)
+    host_change.do(context, "purge", host, lambda: purge.ask(host, options.days, confirmed))
     _say_what_cancels(context, host)
-    custody.sweep(context, work)
+    host_change.sweep(context, work)
     return 0
 
 
@@ -61,12 +61,14 @@ def _carry_out(context: Context, work: Custody) -> int:
     unknown = purge.unknown(work)
     for host, why in unknown:
         context.say(f"whether {host} is to be purged cannot be told: {why}")
-    return 0 if custody.sweep(context, work) and all(done) and not unknown else 1
+    return 0 if host_change.sweep(context, work) and all(done) and not unknown else 1
 
 
 def _is_carried_out(host: str, context: Context, work: Custody) -> bool:
     try:
-        custody.do(context, "purge --due", host, lambda: purge.carry_out(host, work), dry_run=work.dry_run)
+        host_change.do(
+            context, "purge --due", host, lambda: purge.carry_out(host, work), dry_run=work.dry_run
+        )
     except NotRegistered:
         return True  # another run has done it meanwhile
     except RegisterError as error:

@@ -8,9 +8,9 @@ from datetime import date, datetime
 from pathlib import Path
 
 from backuppc_register.admin import options as common
-from backuppc_register.admin import program
+from backuppc_register.admin import program_paths
 from backuppc_register.admin.context import Context
-from backuppc_register.admin.overview import LOCK_PATIENCE
+from backuppc_register.admin.host_overview import LOCK_PATIENCE
 from backuppc_register.admin.table import Columns
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import value_checks
@@ -150,7 +150,9 @@ def _add(context: Context, keys: RegisterKeys, options: argparse.Namespace) -> i
     if options.dry_run:
         context.say(f"Would make the register-key {options.label}.")
         return 0
-    binding = Binding(program.command(context.config_path), tuple(options.key_from), options.expires or "")
+    binding = Binding(
+        program_paths.command(context.config_path), tuple(options.key_from), options.expires or ""
+    )
     keys.add(options.label, binding)
     context.log("register-key add", detail=f"label {options.label}")
     context.say(f"The register-key {options.label} is good now. Next: backuppc-register-admin bundle")

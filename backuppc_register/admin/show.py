@@ -3,10 +3,10 @@
 import argparse
 from collections.abc import Iterator
 
-from backuppc_register.admin import next_backup, options, overview
+from backuppc_register.admin import host_overview, next_backup, options
 from backuppc_register.admin.context import Context
+from backuppc_register.admin.host_overview import View, moment
 from backuppc_register.admin.list_hosts import note
-from backuppc_register.admin.overview import View, moment
 from backuppc_register.admin.table import Columns
 from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.daemon.status import Daemon
@@ -33,12 +33,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, options: argparse.Namespace) -> int:
     """Show a host; 1 where nobody knows it."""
     host = options.host.lower()
-    known = overview.names(context)
+    known = host_overview.names(context)
     if host not in known:
         nobody = f"{host} has neither a hosts line nor a folder in our state."
         context.json({"host": host, "error": nobody}) if options.json else context.say(nobody)
         return 1
-    view = overview.view(context, host, known[host])
+    view = host_overview.view(context, host, known[host])
     status = Daemon(context.config.backuppc.socket).status(host, _WITHIN)
     due = next_backup.of(context, [view])[host]
     if options.json:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from backuppc_register.admin import custody, options
+from backuppc_register.admin import host_change, options
 from backuppc_register.admin.context import Context
 from backuppc_register.lifecycle import revoke_access, transfer
 from backuppc_register.lifecycle.operation import Custody, Done, host_named
@@ -17,10 +17,10 @@ _WHOSE = "whose it will be, in the directory; or BackupPC's own account, for adm
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    custody.add_host(parser)
+    host_change.add_host(parser)
     parser.add_argument("logon", metavar="LOGON", help=_WHOSE)
     text = "delete the earlier owner's backups in so many days, instead of keeping them"
-    parser.add_argument("--purge", metavar="DAYS", type=custody.days, help=text)
+    parser.add_argument("--purge", metavar="DAYS", type=host_change.days, help=text)
     options.add_yes(parser)
     options.add_dry_run(parser)
     parser.set_defaults(wrong=parser.error)
@@ -28,18 +28,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """Transfer a host."""
-    work, host = custody.work(context, dry_run=options.dry_run), host_named(options.host)
+    work, host = host_change.work(context, dry_run=options.dry_run), host_named(options.host)
     transferred = _to_whom(context, host, options)
-    planned = transferred(custody.planned(work))
-    custody.tell(context, planned, dry_run=True)
+    planned = transferred(host_change.planned(work))
+    host_change.tell(context, planned, dry_run=True)
     if options.dry_run:
         return 0
     if not context.confirmed(host, options.yes):
         context.say("That is not its name: nothing was changed.")
         return 1
-    confirmed = custody.confirmed(work, planned)
-    custody.do(context, "transfer", host, lambda: transferred(confirmed))
-    custody.sweep(context, work)
+    confirmed = host_change.confirmed(work, planned)
+    host_change.do(context, "transfer", host, lambda: transferred(confirmed))
+    host_change.sweep(context, work)
     return 0
 
 

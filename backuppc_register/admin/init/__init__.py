@@ -9,7 +9,7 @@ from backuppc_register import config, syslog_line
 from backuppc_register.admin import options as common
 from backuppc_register.admin.context import Start, write_log
 from backuppc_register.admin.init import configuration, first_key, folders, log_rules, timers, web_editor
-from backuppc_register.admin.init.plan import Plan, Step, owner_of
+from backuppc_register.admin.init.step import Plan, Step, owner_of
 
 SUMMARY = "make this server ready"
 EXAMPLE = (

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from backuppc_register.admin.context import Start
-from backuppc_register.admin.init.as_root import own_folder
-from backuppc_register.admin.init.plan import Plan, Step
+from backuppc_register.admin.init.root_files import own_folder
+from backuppc_register.admin.init.step import Plan, Step
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import atomic_files
 

@@ -3,8 +3,8 @@
 import os
 import stat
 
-from backuppc_register.admin.init.as_root import own_folder, trusted
-from backuppc_register.admin.init.plan import Plan, Step
+from backuppc_register.admin.init.root_files import own_folder, trusted
+from backuppc_register.admin.init.step import Plan, Step
 from backuppc_register.protocol.errors import Misconfigured
 
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from backuppc_register.admin.init.as_root import file_step
-from backuppc_register.admin.init.plan import Plan, Step
+from backuppc_register.admin.init.root_files import file_step
+from backuppc_register.admin.init.step import Plan, Step
 from backuppc_register.system import data_files
 
 RSYSLOG = Path("/etc/rsyslog.d/backuppc-register.conf")

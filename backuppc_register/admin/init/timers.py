@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from backuppc_register.admin import program
-from backuppc_register.admin.init.as_root import file_step
-from backuppc_register.admin.init.plan import Plan, Step
+from backuppc_register.admin import program_paths
+from backuppc_register.admin.init.root_files import file_step
+from backuppc_register.admin.init.step import Plan, Step
 from backuppc_register.system import data_files, processes
 
 SYSTEMD_RUNS = Path("/run/systemd/system")  # sd_booted(3)
@@ -42,7 +42,7 @@ def next_lines(plan: Plan) -> Iterator[str]:
             yield f"Next: apt-get install cron, or nobody reads {CRON}"
         return
     if not SYSTEMD_RUNS.is_dir():
-        command = shlex.join(program.admin_words(plan.path))
+        command = shlex.join(program_paths.admin_words(plan.path))
         yield f"Next, as {plan.owner.pw_name}, by what runs things here (there is neither systemd nor cron):"
         yield f"      each quarter of an hour: {command} reconcile --quiet"
         yield f"      once a day: {command} purge --due"
@@ -52,12 +52,12 @@ def next_lines(plan: Plan) -> Iterator[str]:
 
 def _unit(plan: Plan, name: str) -> str:
     # systemd.service(5), COMMAND LINES: % and $ stand for something there.
-    command = shlex.join(program.admin_words(plan.path)).replace("%", "%%").replace("$", "$$")
+    command = shlex.join(program_paths.admin_words(plan.path)).replace("%", "%%").replace("$", "$$")
     text = data_files.find(f"packaging/{name}").read_text("utf-8").replace(_COMMAND, command)
     return text.replace(f"\nUser={_USER}\n", f"\nUser={plan.owner.pw_name}\n")
 
 
 def _cron(plan: Plan) -> str:
-    command = shlex.join(program.admin_words(plan.path)).replace("%", r"\%")  # crontab(5)
+    command = shlex.join(program_paths.admin_words(plan.path)).replace("%", r"\%")  # crontab(5)
     text = data_files.find("packaging/backuppc-register.cron").read_text("utf-8")
     return text.replace(f"  {_USER}  {_COMMAND}", f"  {plan.owner.pw_name}  {command}")

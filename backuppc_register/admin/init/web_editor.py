@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from backuppc_register.admin.init.plan import Plan, Step
-from backuppc_register.admin.overview import LOCK_PATIENCE
+from backuppc_register.admin.host_overview import LOCK_PATIENCE
+from backuppc_register.admin.init.step import Plan, Step
 from backuppc_register.backuppc import main_settings
 from backuppc_register.backuppc.lock import locked
+from backuppc_register.diagnosis import backuppc_checks
+from backuppc_register.diagnosis.finding import Level
 from backuppc_register.protocol.errors import CouldNotRegister
-from backuppc_register.rules.diagnosis import theirs
-from backuppc_register.rules.diagnosis.finding import Level
 from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files, data_files
 
@@ -75,7 +75,7 @@ def _harm(plan: Plan) -> str:
     """Return how owners can run programs, "" where they cannot; raises Misconfigured."""
     places = plan.settings.backuppc
     told = main_settings.read(places.config_dir, places.data_dir, _FOR_PERL)
-    return next((what for level, what, _ in theirs.open_to_owners(told) if level is Level.RED), "")
+    return next((what for level, what, _ in backuppc_checks.open_to_owners(told) if level is Level.RED), "")
 
 
 def snippet() -> bytes:

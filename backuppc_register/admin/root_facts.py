@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from backuppc_register import config, syslog_line
+from backuppc_register.admin.as_backuppc import done_as_owner
 from backuppc_register.admin.context import Start
-from backuppc_register.admin.in_account import done_as_owner
 from backuppc_register.config import Config
+from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.protocol.errors import Misconfigured
-from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.system import processes
 from backuppc_register.system.account import WrongAccount
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from backuppc_register.diagnosis.finding import Answer, green, otherwise, red, some, yellow
+from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.network import banner
-from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
-from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.authorized_keys import RegisterKey
 from backuppc_register.state.register_keys import RegisterKeys
 from backuppc_register.system import data_files

@@ -12,8 +12,8 @@ from typing import Any
 from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.backuppc.settings import EffectiveConfig
-from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
-from backuppc_register.rules.diagnosis.situation import Situation
+from backuppc_register.diagnosis.finding import Answer, green, otherwise, red, some, yellow
+from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.system import data_files, processes
 
 _WITHIN = 3.0  # seconds

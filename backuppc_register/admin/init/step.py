@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backuppc_register.admin.in_account import done_as_owner
+from backuppc_register.admin.as_backuppc import done_as_owner
 from backuppc_register.config import Config
 from backuppc_register.protocol.errors import Misconfigured
 

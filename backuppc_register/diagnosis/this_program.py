@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from backuppc_register.diagnosis.finding import Answer, green, otherwise, red, some, yellow
+from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.reconciliation import inconsistencies
 from backuppc_register.reconciliation.inconsistency import Sight
-from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
-from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state import key_pairs
 from backuppc_register.state.records import Record
 from backuppc_register.state.snapshot_file import Ledger

@@ -1,7 +1,7 @@
 """Whether the directory still has a host's person."""
 
 from backuppc_register.admin.context import Context
-from backuppc_register.admin.overview import View
+from backuppc_register.admin.host_overview import View
 from backuppc_register.inventory import policy
 from backuppc_register.person import Person, another_entry, possible_logon, same_logon
 from backuppc_register.protocol.errors import BadUser

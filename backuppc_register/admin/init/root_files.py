@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from backuppc_register.admin.init.plan import Step
+from backuppc_register.admin.init.step import Step
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import atomic_files
 

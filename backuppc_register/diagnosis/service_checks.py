@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from backuppc_register import __version__
+from backuppc_register.diagnosis.finding import Answer, green, otherwise, red, some, yellow
+from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.network import banner
 from backuppc_register.person import another_entry, possible_logon, same_logon
 from backuppc_register.protocol.errors import BadUser, InvalidDnsName, NoConfigFile, RegisterError
-from backuppc_register.rules.diagnosis.finding import Answer, green, otherwise, red, some, yellow
-from backuppc_register.rules.diagnosis.situation import Situation
 from backuppc_register.state.records import Record
 
 # The checks that need ldap3 or dnspython import them: without them, all others still tell.
