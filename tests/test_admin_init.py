@@ -16,7 +16,7 @@ from backuppc_register.admin import init
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.init import configuration, log_rules, root_files, timers, web_editor
 from backuppc_register.admin.init.step import Plan, owner_of
-from backuppc_register.protocol.errors import CouldNotRegister, Misconfigured
+from backuppc_register.protocol.errors import HostsFileError, Misconfigured
 
 TOLD = [
     "--url", "https://dugong.univ-brest.fr/?host={host}", "--ldap", "ldaps://ldap1.univ-brest.fr",
@@ -154,7 +154,7 @@ def test_a_config_pl_that_is_missing_or_cut_short_is_a_fault(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
 
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         web_editor.hardened(path)
 
 
@@ -320,14 +320,14 @@ class Gone(io.StringIO):
 @pytest.mark.parametrize("out", [Gone(), io.StringIO()], ids=["nobody watches", "a step fails"])
 def test_what_init_has_done_is_logged_whatever_ends_it(mocker, tmp_path, out):
     (tmp_path / "c").touch()
-    steps = [Step("the first"), Step("the second", CouldNotRegister(detail="full"))]
+    steps = [Step("the first"), Step("the second", HostsFileError(detail="full"))]
     mocker.patch.object(init.os, "geteuid", return_value=0)
     mocker.patch.object(init, "_plan")
     mocker.patch.object(init, "_steps", return_value=steps)
     log = mocker.patch.object(init, "write_log")
     options = admin.verb_parser("init", init).parse_args([])
 
-    with pytest.raises((CouldNotRegister, BrokenPipeError)):
+    with pytest.raises((HostsFileError, BrokenPipeError)):
         init.run_alone(Start(tmp_path / "c", "jdoe", out, io.StringIO()), options)
 
     assert steps[0].made

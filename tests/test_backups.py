@@ -6,7 +6,7 @@ import pytest
 from lab import Lab
 
 from backuppc_register.backuppc.backups import Backup, backups, has_backups, has_full, hosts_with_folder
-from backuppc_register.protocol.errors import CouldNotRegister
+from backuppc_register.protocol.errors import HostsFileError
 
 ROW = b"0\tfull\t1700000000\t1700000100\t510\t7800000\t0\t0\t0\t0\t0\t0\t0\n"
 
@@ -36,7 +36,7 @@ def test_the_hosts_that_have_a_folder_are_those_that_a_hosts_line_can_name(top: 
 
 
 def test_folders_that_cannot_be_listed_are_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         hosts_with_folder(tmp_path)
 
 
@@ -132,7 +132,7 @@ def test_a_data_dir_without_pc_is_a_fault_and_never_no_data(tmp_path: Path, what
         case "dangling link":
             (tmp_path / "pc").symlink_to("nowhere")
 
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         has_backups(tmp_path, "dormeur")
 
 
@@ -141,10 +141,10 @@ import sys
 sys.path.insert(0, "/opt/backuppc-register")
 from pathlib import Path
 from backuppc_register.backuppc.backups import Backup, backups, has_backups, hosts_with_folder
-from backuppc_register.protocol.errors import CouldNotRegister
+from backuppc_register.protocol.errors import HostsFileError
 try:
     print(has_backups(Path("/top"), "dormeur"))
-except CouldNotRegister:
+except HostsFileError:
     print("fault")
 """
 
@@ -204,7 +204,7 @@ def test_without_a_row_there_is_no_backup(content: bytes | None, top: Path, fold
 def test_a_damaged_list_is_a_fault_and_never_a_shorter_one(content: bytes, top: Path, folder: Path) -> None:
     (folder / "backups").write_bytes(content)
 
-    with pytest.raises(CouldNotRegister, match="backups"):
+    with pytest.raises(HostsFileError, match="backups"):
         backups(top, "dormeur")
 
 
@@ -213,7 +213,7 @@ def test_a_list_that_is_no_file_is_a_fault(what: str, top: Path, folder: Path) -
     path = folder / "backups"
     path.mkdir() if what == "folder" else os.mkfifo(path)
 
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         backups(top, "dormeur")
 
 

@@ -12,20 +12,20 @@ from test_registration import ADUPONT, CMARTIN, HEADER, People, Server, run_and_
 from backuppc_register.backuppc import hosts, retired_config
 from backuppc_register.backuppc.daemon.jobs import Busy
 from backuppc_register.lifecycle import purge, resume, retire, transfer
-from backuppc_register.lifecycle.operation import Custody, Refused, host_named
+from backuppc_register.lifecycle.operation import Operation, Refused, host_named
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
-    CouldNotRegister,
-    NoConfigFile,
+    HostsFileError,
     NotRegistered,
     OtherOwner,
+    StateError,
 )
 from backuppc_register.reconciliation import reconcile
 from backuppc_register.reconciliation.inconsistencies import contradictions
 from backuppc_register.reconciliation.inconsistency import Sight
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.snapshot_file import Ledger
+from backuppc_register.state.snapshot_file import HostsSnapshot
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 ARCHIVE = "dormeur_20261122"
@@ -80,7 +80,7 @@ class Site(Server):
         (pc / "backups").write_text(ROW)
 
     def custody(self, *, now=NOW, dry_run=False):
-        return Custody(
+        return Operation(
             config=self.config(),
             account="backuppc",
             administrator="chef",
@@ -108,7 +108,9 @@ class Site(Server):
     def reconcile(self):
         """Let reconcile look, and act; return what it had to tell."""
         state = self.folder / "state"
-        site = reconcile.Site(self.config(), HostFolders(state), Ledger(state), Daemon(), account="backuppc")
+        site = reconcile.Site(
+            self.config(), HostFolders(state), HostsSnapshot(state), Daemon(), account="backuppc"
+        )
         return [(news.kind.value, news.host) for news in reconcile.reconcile(site, NOW, change=True).news]
 
     def contradictions(self):
@@ -123,7 +125,7 @@ class Site(Server):
 
     def noted(self, **changes):
         """Note as `reconcile` does that there are backups of dormeur."""
-        ledger = Ledger(self.folder / "state")
+        ledger = HostsSnapshot(self.folder / "state")
         ledger.note(replace(ledger.read()["dormeur"], data=True, **changes))
         return self
 
@@ -325,7 +327,7 @@ def test_two_different_keys_are_never_made_one(site):
     retire.retire("dormeur", site.custody())
     (site.state / "key").write_text("another\n")
 
-    with pytest.raises(NoConfigFile, match="two keys"):
+    with pytest.raises(StateError, match="two keys"):
         resume.resume("dormeur", site.custody())
 
     assert (site.state / "key").read_text() == "another\n"
@@ -489,7 +491,7 @@ def test_a_purged_line_is_forgotten_by_the_ledger_too(site):
     purge.ask("dormeur", 0, site.custody())
     purge.carry_out("dormeur", site.custody())
 
-    assert "dormeur" not in Ledger(site.folder / "state").read()
+    assert "dormeur" not in HostsSnapshot(site.folder / "state").read()
 
 
 # transfer
@@ -655,7 +657,7 @@ def test_nothing_changes_hands_while_a_backup_uses_the_data_unknown_to_the_daemo
     lock.parent.mkdir()
     lock.touch()
     with held_as_by_backuppc(lock):
-        with pytest.raises(CouldNotRegister, match="a backup uses"):
+        with pytest.raises(HostsFileError, match="a backup uses"):
             transfer.transfer("dormeur", ADUPONT, site.custody())
         assert site.users()["dormeur"] == "cmartin"
         assert site.readers() == {"cmartin"}
@@ -742,7 +744,7 @@ def test_what_the_hosts_file_cannot_take_is_told_before_anything_is_done(site, h
         return
 
     for dry_run in (True, False):
-        with pytest.raises((CouldNotRegister, Refused)):
+        with pytest.raises((HostsFileError, Refused)):
             transfer.transfer("dormeur", ADUPONT, site.custody(dry_run=dry_run))
 
     assert site.texts() == before
@@ -751,7 +753,7 @@ def test_what_the_hosts_file_cannot_take_is_told_before_anything_is_done(site, h
 def test_the_ledger_knows_the_new_owner(site):
     transfer.transfer("dormeur", ADUPONT, site.custody())
 
-    known = Ledger(site.folder / "state").read()
+    known = HostsSnapshot(site.folder / "state").read()
     assert [line.user for line in known["dormeur"].lines] == ["adupont"]
     assert (known[ARCHIVE].data, known["dormeur"].data) == (True, False)
 
@@ -759,7 +761,7 @@ def test_the_ledger_knows_the_new_owner(site):
 def test_a_data_folder_that_cannot_be_moved_leaves_everything_with_the_old_person(site, mocker):
     mocker.patch("pathlib.Path.rename", side_effect=OSError("read-only"))
 
-    with pytest.raises((CouldNotRegister, NoConfigFile)):
+    with pytest.raises((HostsFileError, StateError)):
         transfer.transfer("dormeur", ADUPONT, site.custody())
 
     assert site.users()["dormeur"] == "cmartin"

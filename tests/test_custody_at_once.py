@@ -11,7 +11,7 @@ from test_registration import STEPS, counted, run_and_kill
 from backuppc_register.backuppc import lock
 from backuppc_register.lifecycle import purge, resume, retire, transfer
 from backuppc_register.person import Person
-from backuppc_register.protocol.errors import CouldNotRegister, RegisterError
+from backuppc_register.protocol.errors import HostsFileError, RegisterError
 from backuppc_register.system.deadline import Deadline
 
 
@@ -104,7 +104,7 @@ def met(site, first, second, *, at):
 def outcome(work, site):
     try:
         work(site)
-    except CouldNotRegister as error:
+    except HostsFileError as error:
         return "locked out" if "held BackupPC's lock" in str(error.detail) else f"fault: {error}"
     except RegisterError as error:
         return f"refused: {error}"

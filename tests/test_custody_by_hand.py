@@ -12,7 +12,7 @@ from backuppc_register.backuppc import retired_config
 from backuppc_register.lifecycle import purge, resume, retire, transfer
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.protocol.errors import OtherOwner
-from backuppc_register.state.snapshot_file import Ledger
+from backuppc_register.state.snapshot_file import HostsSnapshot
 from backuppc_register.system import atomic_files
 
 MADE = b"# by hand\n$Conf{XferMethod} = 'smb'; $Conf{SmbSharePasswd} = 'cmartin's';\n1;\n"
@@ -230,7 +230,7 @@ def test_killed_anywhere_a_purge_is_finished_by_the_next_and_keeps_the_settings_
         site = ByHand(folder, data=data)
         if data:
             purge.ask("dormeur", 0, site.custody())
-            ledger = Ledger(site.folder / "state")
+            ledger = HostsSnapshot(site.folder / "state")
             assert not ledger.read()
         return site
 

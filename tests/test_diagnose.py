@@ -29,7 +29,7 @@ from backuppc_register.diagnosis import backuppc_checks, service_checks, sshd_ch
 from backuppc_register.diagnosis.finding import Answer, Finding, Level, examine, green, otherwise, red, yellow
 from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.network import banner
-from backuppc_register.protocol.errors import BadUser, Misconfigured, NoConfigFile
+from backuppc_register.protocol.errors import BadUser, Misconfigured, StateError
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 from backuppc_register.system import processes
@@ -88,7 +88,7 @@ class TestExamine:
         assert "KeyError: 'oops'" in found[1].what
         assert found[1].advice
 
-    @pytest.mark.parametrize("error", [OSError(13, "Permission denied"), NoConfigFile(detail="Permission d")])
+    @pytest.mark.parametrize("error", [OSError(13, "Permission denied"), StateError(detail="Permission d")])
     def test_what_cannot_be_looked_at_is_red_with_the_checks_own_advice(
         self, situation: Situation, error: Exception
     ) -> None:
@@ -128,7 +128,7 @@ class Broken:
     """A server of which nothing can be looked at."""
 
     def __getattr__(self, name: str) -> Any:
-        raise NoConfigFile(detail=f"{name} is broken")
+        raise StateError(detail=f"{name} is broken")
 
 
 OF_THE_MACHINE = {"backuppc", "program", "libraries"}  # what they look at is at a fixed place

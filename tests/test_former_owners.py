@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state.former_owners import Former, FormerOwners
 
 
@@ -66,8 +66,8 @@ def test_a_closed_line_is_known_until_the_host_is_given_to_somebody(former: Form
 def test_what_cannot_be_understood_is_a_fault_and_never_nobody(former: FormerOwners, content: bytes) -> None:
     former.path.write_bytes(content)
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         former.of("dormeur")
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         former.take("dormeur", ["cmartin"])
     assert former.path.read_bytes() == content

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from backuppc_register import config
 from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.host_config import Values
-from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
+from backuppc_register.protocol.errors import Misconfigured, StateError
 
 SHIPPED = Path("/usr/share/backuppc/conf/config.pl")
 OSES = ("linux", "mac", "windows")
@@ -417,7 +417,7 @@ def test_a_link_that_leads_nowhere_exists(places: config.BackupPC, tmp_path: Pat
 def test_a_doubt_whether_there_is_one_is_a_fault(places: config.BackupPC) -> None:
     (places.data_dir / "pc" / "dormeur").symlink_to("dormeur")
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         host_config.exists(places, "dormeur")
 
 
@@ -433,16 +433,16 @@ def test_what_is_no_file_is_neither_read_nor_replaced(places: config.BackupPC, w
             path.symlink_to(path)
     before = path.lstat()
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         host_config.read(places.config_dir, "dormeur")
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         host_config.write(places.config_dir, "dormeur", b"1;\n")
 
     assert path.lstat() == before
 
 
 def test_a_folder_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         host_config.write(tmp_path / "nowhere", "dormeur", b"1;\n")
 
 

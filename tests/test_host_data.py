@@ -10,7 +10,7 @@ import pytest
 
 from backuppc_register.backuppc import data_folder
 from backuppc_register.backuppc.data_folder import Swept
-from backuppc_register.protocol.errors import CouldNotRegister
+from backuppc_register.protocol.errors import HostsFileError
 from backuppc_register.system import atomic_files
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -84,7 +84,7 @@ def test_a_host_that_is_swept_as_soon_as_it_is_doomed_is_doomed_all_the_same(dat
 
 
 def test_what_is_not_there_cannot_be_doomed(data):
-    with pytest.raises(CouldNotRegister, match="No such file"):
+    with pytest.raises(HostsFileError, match="No such file"):
         data_folder.doom(data, "unknown", NOW)
 
 
@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_deleted_does_not_keep_the_others(data, mocker):
 def test_a_file_in_the_place_of_the_doomed_is_a_fault(data):
     (data / "pc/~purged").touch()
 
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         data_folder.sweep(data)
 
 

@@ -17,7 +17,7 @@ import pytest
 from pytest_mock import MockerFixture
 
 from backuppc_register.host_key import HostKey
-from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
+from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.state import key_pairs
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
@@ -108,7 +108,7 @@ def test_an_offered_key_that_cannot_be_read_is_a_fault(
 ) -> None:
     (dormeur / "offered_key").write_text(content)
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         folders.offered_key("dormeur")
 
 
@@ -117,9 +117,9 @@ def test_a_link_in_the_place_of_a_key_is_a_fault(name: str, folders: HostFolders
     (dormeur / name).unlink(missing_ok=True)
     (dormeur / name).symlink_to("/etc/passwd")
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         folders.offered_key("dormeur") if name == "offered_key" else folders.known_keys("dormeur")
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         folders.offer("dormeur", KEY) if name == "offered_key" else folders.pin("dormeur", KEY)
     assert (dormeur / name).is_symlink()
 
@@ -306,7 +306,7 @@ def test_a_host_that_has_a_folder_gets_no_second_one(
 ) -> None:
     before = tree(state)
 
-    with pytest.raises(NoConfigFile, match="there already"):
+    with pytest.raises(StateError, match="there already"):
         folders.create(replace(DORMEUR, person="intruder"))
 
     assert tree(state) == before
@@ -316,7 +316,7 @@ def test_on_a_full_disk_nothing_is_left_and_later_it_works(state: Path, folders:
     folders.create(replace(DORMEUR, host="grincheux"))
     before = {path.name for path in (state / "hosts").iterdir()}
 
-    with a_full_disk(), pytest.raises(NoConfigFile):
+    with a_full_disk(), pytest.raises(StateError):
         folders.create(DORMEUR)
 
     assert {path.name for path in (state / "hosts").iterdir()} == before
@@ -330,7 +330,7 @@ def test_a_call_that_fails_is_a_fault_and_leaves_nothing_half(
 ) -> None:
     mocker.patch.object(os, call, side_effect=OSError(errno.EIO, "Input/output error"))
 
-    with pytest.raises(NoConfigFile, match="Input/output error"):
+    with pytest.raises(StateError, match="Input/output error"):
         folders.create(DORMEUR)
 
     mocker.stopall()
@@ -356,7 +356,7 @@ def test_what_is_no_folder_in_a_folders_place_is_a_fault(
         lambda: folders.complete(DORMEUR),
         lambda: folders.set_aside("dormeur", None, NOW),
     ):
-        with pytest.raises(NoConfigFile):
+        with pytest.raises(StateError):
             act()
 
     assert tree(state) == before
@@ -367,7 +367,7 @@ def test_a_folder_with_another_hosts_record_is_a_fault(
 ) -> None:
     dormeur.rename(state / "hosts/grincheux")
 
-    with pytest.raises(NoConfigFile, match="holds the record of dormeur"):
+    with pytest.raises(StateError, match="holds the record of dormeur"):
         folders.record("grincheux")
 
 
@@ -453,7 +453,7 @@ def test_a_record_that_cannot_be_read_is_never_overwritten(folders: HostFolders,
     (dormeur / "record.json").write_text('{"format": 2, "host": "dormeur"}')
     before = tree(dormeur)
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         folders.complete(DORMEUR)
 
     assert tree(dormeur) == before
@@ -464,14 +464,14 @@ def test_a_link_in_a_files_place_is_a_fault(part: str, folders: HostFolders, dor
     (dormeur / part).rename(dormeur.parent / "elsewhere")
     (dormeur / part).symlink_to("../elsewhere")
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         folders.complete(DORMEUR)
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         folders.is_whole("dormeur")
 
 
 def test_a_folder_that_is_not_there_is_not_completed(state: Path, folders: HostFolders) -> None:
-    with pytest.raises(NoConfigFile, match="is not there"):
+    with pytest.raises(StateError, match="is not there"):
         folders.complete(DORMEUR)
 
     assert tree(state) == {}
@@ -549,7 +549,7 @@ def test_the_date_is_in_utc(folders: HostFolders, dormeur: Path) -> None:
 
 
 def test_what_is_not_there_cannot_be_set_aside(folders: HostFolders, config: Path) -> None:
-    with pytest.raises(NoConfigFile, match="is not there"):
+    with pytest.raises(StateError, match="is not there"):
         folders.set_aside("dormeur", config, NOW)
 
     assert config.exists()
@@ -560,7 +560,7 @@ def test_a_config_that_is_a_link_is_not_followed(folders: HostFolders, dormeur: 
     config.symlink_to("site.pl")
     before = tree(dormeur)
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         folders.set_aside("dormeur", config, NOW)
 
     assert tree(dormeur) == before
@@ -570,7 +570,7 @@ def test_a_config_that_is_a_link_is_not_followed(folders: HostFolders, dormeur: 
 def test_a_full_disk_takes_nobodys_config_away(folders: HostFolders, dormeur: Path, config: Path) -> None:
     before = config.read_bytes()
 
-    with a_full_disk(), pytest.raises(NoConfigFile):
+    with a_full_disk(), pytest.raises(StateError):
         folders.set_aside("dormeur", config, NOW)
 
     assert config.read_bytes() == before

@@ -17,7 +17,7 @@ from test_files import ACL, acl
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile, Line, Written
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.protocol.errors import CouldNotRegister
+from backuppc_register.protocol.errors import HostsFileError
 
 HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
 SHIPPED = Path("/etc/backuppc/hosts.sample")
@@ -212,7 +212,7 @@ def test_BackupPC_reads_any_bytes_as_we_do(perl: Perl, content: bytes) -> None:
 def test_every_other_byte_survives_an_append(perl: Perl, path: Path, content: bytes) -> None:
     try:
         result = appended(perl, path, content, "nouveau", "cmartin")
-    except CouldNotRegister:
+    except HostsFileError:
         assert path.read_bytes() == content
         return
 
@@ -259,7 +259,7 @@ def refused(path: Path, content: bytes, host: str = "nouveau", user: str = "cmar
     """Make sure that the append is refused and nothing is left of it; give the detail."""
     path.write_bytes(content)
     before = path.stat()
-    with pytest.raises(CouldNotRegister) as refusal:
+    with pytest.raises(HostsFileError) as refusal:
         hosts.append(path, hosts.parse(content), host, user)
     after = path.stat()
     assert path.read_bytes() == content
@@ -302,16 +302,16 @@ def test_a_file_that_changed_since_it_was_read_is_left_alone(path: Path) -> None
     current = hosts.read(path)
     path.write_bytes(HEADER + b"meanwhile 0 amartin\n")
 
-    with pytest.raises(CouldNotRegister, match="changed"):
+    with pytest.raises(HostsFileError, match="changed"):
         hosts.append(path, current, "nouveau", "cmartin")
 
     assert path.read_bytes() == HEADER + b"meanwhile 0 amartin\n"
 
 
 def test_a_missing_file_is_not_made(path: Path) -> None:
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         hosts.read(path)
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         hosts.append(path, HostsFile(()), "nouveau", "cmartin")
 
     assert not path.exists()
@@ -332,9 +332,9 @@ def test_what_is_no_regular_file_is_refused_and_stays(path: Path, what: str) -> 
             path.symlink_to(target)
     before = path.lstat()
 
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         hosts.read(path)
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         hosts.append(path, HostsFile((), HEADER), "nouveau", "cmartin")
 
     assert path.lstat() == before
@@ -406,7 +406,7 @@ def test_a_host_that_has_a_line_gets_no_second_one(path: Path) -> None:
     path.write_bytes(HEADER + b"lab1 0 bdurand\n")
     gone = hosts.parse(HEADER + b"lab1 0 amartin\n").written()
 
-    with pytest.raises(CouldNotRegister, match="lab1"):
+    with pytest.raises(HostsFileError, match="lab1"):
         hosts.restore_lines(path, hosts.read(path), gone)
 
     assert path.read_bytes() == HEADER + b"lab1 0 bdurand\n"
@@ -425,7 +425,7 @@ def test_lines_are_not_put_back_into_a_file_that_changed_meanwhile(path: Path) -
     current = hosts.read(path)
     path.write_bytes(HEADER + b"meanwhile 0 bdurand\n")
 
-    with pytest.raises(CouldNotRegister, match="changed"):
+    with pytest.raises(HostsFileError, match="changed"):
         hosts.restore_lines(path, current, gone)
 
 
@@ -445,7 +445,7 @@ def test_what_is_there_is_never_made_anew(path: Path, there: str) -> None:
     else:
         path.symlink_to("nowhere")
 
-    with pytest.raises(CouldNotRegister, match="there already"):
+    with pytest.raises(HostsFileError, match="there already"):
         hosts.make_anew(path, ())
 
 
@@ -518,7 +518,7 @@ def test_a_hosts_file_that_is_a_link_is_told_as_such(path: Path) -> None:
     (path.parent / "elsewhere").write_bytes(HEADER)
     path.symlink_to("elsewhere")
 
-    with pytest.raises(CouldNotRegister, match=f"cannot be read: {path} is a symbolic link"):
+    with pytest.raises(HostsFileError, match=f"cannot be read: {path} is a symbolic link"):
         hosts.read(path)
 
 
@@ -557,11 +557,11 @@ import sys
 sys.path.insert(0, "/opt/backuppc-register")
 from pathlib import Path
 from backuppc_register.backuppc import hosts
-from backuppc_register.protocol.errors import CouldNotRegister
+from backuppc_register.protocol.errors import HostsFileError
 path = Path(sys.argv[1])
 try:
     hosts.append(path, hosts.read(path), "nouveau", "cmartin")
-except CouldNotRegister as error:
+except HostsFileError as error:
     sys.exit(f"refused: {error.detail}")
 """
 
@@ -584,7 +584,7 @@ def test_every_line_can_be_given_or_removed_and_no_other_host_changes(
             path.write_bytes(content)
             try:
                 change(path, host)
-            except CouldNotRegister:
+            except HostsFileError:
                 assert path.read_bytes() == content
                 continue
             after = agrees(perl, path.read_bytes())
@@ -613,7 +613,7 @@ def test_every_other_byte_survives_a_gift_and_a_removal(
 
     try:
         hosts.give(path, hosts.read(path), "calmar", "cmartin")
-    except CouldNotRegister:
+    except HostsFileError:
         assert path.read_bytes() == content
         return
     assert path.read_bytes() == start + b"Calmar\t1\tcmartin" + end
@@ -650,7 +650,7 @@ def test_a_line_is_put_in_the_place_of_another_only_where_it_means_what_it_did(
     wanted = Written(Line("lab1", "0", "a", ("b", "c")), written)
 
     if becomes is None:
-        with pytest.raises(CouldNotRegister, match="as we mean it"):
+        with pytest.raises(HostsFileError, match="as we mean it"):
             hosts.replace_line(path, hosts.read(path), wanted)
         becomes = b"lab1 0 zz\n"
     else:
@@ -664,7 +664,7 @@ def test_only_a_host_with_exactly_one_line_is_given_or_removed(path: Path, lines
     path.write_bytes(HEADER + lines)
 
     for change in (give, remove):
-        with pytest.raises(CouldNotRegister, match="lines in the hosts file"):
+        with pytest.raises(HostsFileError, match="lines in the hosts file"):
             change(path, "lab1")
 
     assert path.read_bytes() == HEADER + lines
@@ -674,7 +674,7 @@ def test_only_a_host_with_exactly_one_line_is_given_or_removed(path: Path, lines
 def test_a_user_that_BackupPC_would_read_otherwise_is_not_written(path: Path, user: str) -> None:
     path.write_bytes(HEADER + b"lab1 0 a\n")
 
-    with pytest.raises(CouldNotRegister, match=r"as we mean it|to nobody"):
+    with pytest.raises(HostsFileError, match=r"as we mean it|to nobody"):
         hosts.give(path, hosts.read(path), "lab1", user)
 
     assert path.read_bytes() == HEADER + b"lab1 0 a\n"
@@ -712,7 +712,7 @@ def test_a_file_that_changed_since_it_was_read_is_neither_given_nor_shortened(pa
     path.write_bytes(HEADER + b"lab1 0 a\nlab2 0 b\n")
 
     for change in (lambda: hosts.give(path, seen, "lab1", "b"), lambda: hosts.remove(path, seen, "lab1")):
-        with pytest.raises(CouldNotRegister, match="does not hold"):
+        with pytest.raises(HostsFileError, match="does not hold"):
             change()
 
     assert path.read_bytes() == HEADER + b"lab1 0 a\nlab2 0 b\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backuppc_register.admin.as_backuppc import done_as_owner
-from backuppc_register.protocol.errors import Internal, NoConfigFile, OtherOwner
+from backuppc_register.protocol.errors import Internal, OtherOwner, StateError
 from backuppc_register.system.account import WrongAccount
 
 NOBODY = 65534
@@ -72,9 +72,9 @@ def test_the_owner_cannot_do_what_root_could(folder):
         try:
             Path("/etc/shadow").read_bytes()
         except PermissionError as error:
-            raise NoConfigFile(detail="closed") from error
+            raise StateError(detail="closed") from error
 
-    with pytest.raises(NoConfigFile, match="closed"):
+    with pytest.raises(StateError, match="closed"):
         done_as_owner(folder, work)
 
 

@@ -10,7 +10,7 @@ from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 import pytest
 from pytest_mock import MockerFixture
 
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import key_pairs
 from backuppc_register.system.deadline import Deadline
 
@@ -77,7 +77,7 @@ def test_no_two_hosts_have_the_same_key(tmp_path: Path) -> None:
 def test_a_key_that_is_there_is_never_replaced(folder: Path) -> None:
     before = (folder / "key").read_bytes()
 
-    with pytest.raises(NoConfigFile, match="there already"):
+    with pytest.raises(StateError, match="there already"):
         key_pairs.generate(folder, "dormeur")
 
     assert (folder / "key").read_bytes() == before
@@ -122,7 +122,7 @@ def test_two_halves_of_different_pairs_are_a_fault(folder: Path, tmp_path: Path)
     key_pairs.generate(other, "dormeur")
     (folder / "key.pub").write_bytes((other / "key.pub").read_bytes())
 
-    with pytest.raises(NoConfigFile, match="not the other half"):
+    with pytest.raises(StateError, match="not the other half"):
         key_pairs.public_key(folder)
 
 
@@ -146,7 +146,7 @@ NO_LINE = {
 def test_what_is_not_one_line_of_ours_is_a_fault(content: str, folder: Path) -> None:
     (folder / "key.pub").write_text(content, newline="")
 
-    with pytest.raises(NoConfigFile, match="not one line"):
+    with pytest.raises(StateError, match="not one line"):
         key_pairs.public_key(folder)
 
 
@@ -154,17 +154,17 @@ def test_what_is_not_one_line_of_ours_is_a_fault(content: str, folder: Path) -> 
 def test_a_broken_private_key_is_a_fault(content: bytes, folder: Path) -> None:
     (folder / "key").write_bytes(content)
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         key_pairs.public_key(folder)
     (folder / "key.pub").unlink()
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         key_pairs.public_key(folder)
 
 
 def test_a_private_key_that_others_can_read_is_a_fault_because_ssh_ignores_it(folder: Path) -> None:
     (folder / "key").chmod(0o640)
 
-    with pytest.raises(NoConfigFile, match="chmod 600"):
+    with pytest.raises(StateError, match="chmod 600"):
         key_pairs.public_key(folder)
 
 
@@ -173,14 +173,14 @@ def test_a_link_in_a_keys_place_is_a_fault(name: str, folder: Path) -> None:
     (folder / name).rename(folder / "elsewhere")
     (folder / name).symlink_to("elsewhere")
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         key_pairs.public_key(folder)
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         key_pairs.complete(folder, "dormeur")
 
 
 def test_on_a_full_disk_there_is_no_half_of_a_pair(tmp_path: Path) -> None:
-    with a_full_disk(), pytest.raises(NoConfigFile):
+    with a_full_disk(), pytest.raises(StateError):
         key_pairs.generate(tmp_path, "dormeur")
 
     assert key_pairs.public_key(tmp_path) is None
@@ -191,7 +191,7 @@ def test_on_a_full_disk_there_is_no_half_of_a_pair(tmp_path: Path) -> None:
 def test_no_ssh_keygen_is_a_fault(tmp_path: Path, mocker: MockerFixture) -> None:
     mocker.patch.object(key_pairs, "_PATH", str(tmp_path))
 
-    with pytest.raises(NoConfigFile, match="ssh-keygen"):
+    with pytest.raises(StateError, match="ssh-keygen"):
         key_pairs.generate(tmp_path, "dormeur")
 
 
@@ -206,7 +206,7 @@ def test_an_ssh_keygen_that_fails_dies_or_hangs_is_a_fault(
     mocker.patch.object(key_pairs, "_PATH", f"{tools}:{os.defpath}")
     mocker.patch.object(key_pairs, "_PATIENCE", 0.3)
 
-    with pytest.raises(NoConfigFile, match="ssh-keygen"):
+    with pytest.raises(StateError, match="ssh-keygen"):
         key_pairs.generate(tmp_path, "dormeur")
 
     assert key_pairs.public_key(tmp_path) is None
@@ -223,9 +223,9 @@ def test_ssh_keygen_is_not_waited_for_past_the_deadline(tmp_path: Path, mocker: 
     mocker.patch.object(key_pairs, "_PATH", f"{tools}:{os.defpath}")
 
     for call in (key_pairs.generate, key_pairs.complete):
-        with pytest.raises(NoConfigFile, match="ssh-keygen"):
+        with pytest.raises(StateError, match="ssh-keygen"):
             call(tmp_path, "dormeur", Deadline(0.2))
-    with pytest.raises(NoConfigFile, match="ssh-keygen"):
+    with pytest.raises(StateError, match="ssh-keygen"):
         key_pairs.public_key(lost, Deadline(0))
 
 

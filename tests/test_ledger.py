@@ -7,16 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_mock import MockerFixture
 
-from backuppc_register.protocol.errors import NoConfigFile
-from backuppc_register.state.snapshot_file import NAME, Known, Ledger, Noted
+from backuppc_register.protocol.errors import StateError
+from backuppc_register.state.snapshot_file import NAME, HostsSnapshot, SeenHost, SeenLine
 
 SEEN = "2026-11-22T21:00:00+00:00"
-DORMEUR = Known("dormeur", (Noted(b"dormeur\t0\tcmartin", "0", "cmartin", ()),), True, SEEN)
-TWICE = Known(
+DORMEUR = SeenHost("dormeur", (SeenLine(b"dormeur\t0\tcmartin", "0", "cmartin", ()),), True, SEEN)
+TWICE = SeenHost(
     "lab_1",
     (
-        Noted(b"LAB_1 0 adupont bdurand,cpetit # caf\xe9\r", "0", "adupont", ("bdurand", "cpetit")),
-        Noted("lab_1 1 é".encode(), "1", "é", ()),
+        SeenLine(b"LAB_1 0 adupont bdurand,cpetit # caf\xe9\r", "0", "adupont", ("bdurand", "cpetit")),
+        SeenLine("lab_1 1 é".encode(), "1", "é", ()),
     ),
     False,
     SEEN,
@@ -24,31 +24,31 @@ TWICE = Known(
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path)
+def ledger(tmp_path: Path) -> HostsSnapshot:
+    return HostsSnapshot(tmp_path)
 
 
-def test_before_the_first_run_no_host_is_known(ledger: Ledger) -> None:
+def test_before_the_first_run_no_host_is_known(ledger: HostsSnapshot) -> None:
     assert ledger.read() == {}
 
 
-def test_what_is_noted_is_read_back_byte_for_byte(ledger: Ledger) -> None:
+def test_what_is_noted_is_read_back_byte_for_byte(ledger: HostsSnapshot) -> None:
     ledger.note(DORMEUR)
     ledger.note(TWICE)
 
     assert ledger.read() == {"dormeur": DORMEUR, "lab_1": TWICE}
 
 
-def test_a_host_that_is_noted_again_is_there_once(ledger: Ledger) -> None:
+def test_a_host_that_is_noted_again_is_there_once(ledger: HostsSnapshot) -> None:
     ledger.note(DORMEUR)
-    again = Known("dormeur", (Noted(b"dormeur 0 adupont", "0", "adupont", ()),), False, SEEN)
+    again = SeenHost("dormeur", (SeenLine(b"dormeur 0 adupont", "0", "adupont", ()),), False, SEEN)
 
     ledger.note(again)
 
     assert ledger.read() == {"dormeur": again}
 
 
-def test_where_data_is_lasts_until_it_goes_on_purpose(ledger: Ledger) -> None:
+def test_where_data_is_lasts_until_it_goes_on_purpose(ledger: HostsSnapshot) -> None:
     there = replace(DORMEUR, place="64512:131")
     ledger.write([there, TWICE])
     assert ledger.read() == {"dormeur": there, "lab_1": TWICE}
@@ -59,7 +59,7 @@ def test_where_data_is_lasts_until_it_goes_on_purpose(ledger: Ledger) -> None:
     assert ledger.read() == {"dormeur": replace(DORMEUR, data=False), "lab_1": TWICE}
 
 
-def test_a_forgotten_host_is_gone_and_no_other(ledger: Ledger) -> None:
+def test_a_forgotten_host_is_gone_and_no_other(ledger: HostsSnapshot) -> None:
     ledger.write([DORMEUR, TWICE])
 
     ledger.forget("dormeur")
@@ -68,13 +68,13 @@ def test_a_forgotten_host_is_gone_and_no_other(ledger: Ledger) -> None:
     assert ledger.read() == {"lab_1": TWICE}
 
 
-def test_forgetting_what_is_not_known_writes_nothing(ledger: Ledger) -> None:
+def test_forgetting_what_is_not_known_writes_nothing(ledger: HostsSnapshot) -> None:
     ledger.forget("dormeur")
 
     assert not ledger.path.exists()
 
 
-def test_the_file_can_be_read_by_people_and_by_backuppcs_group_alone(ledger: Ledger) -> None:
+def test_the_file_can_be_read_by_people_and_by_backuppcs_group_alone(ledger: HostsSnapshot) -> None:
     ledger.note(DORMEUR)
 
     assert ledger.path.name == NAME
@@ -115,29 +115,29 @@ ROW = '{"host": "a", "data": true, "seen": "", "lines": [["a 0 b", "0", "b"]]}'
     ],
 )
 def test_a_damaged_ledger_is_never_read_as_no_hosts_and_never_overwritten(
-    ledger: Ledger, content: bytes
+    ledger: HostsSnapshot, content: bytes
 ) -> None:
     ledger.path.write_bytes(content)
 
     for attempt in (ledger.read, lambda: ledger.note(DORMEUR), lambda: ledger.forget("dormeur")):
-        with pytest.raises(NoConfigFile):
+        with pytest.raises(StateError):
             attempt()
 
     assert ledger.path.read_bytes() == content
 
 
-def test_the_row_that_the_damaged_ones_are_made_of_is_good(ledger: Ledger) -> None:
+def test_the_row_that_the_damaged_ones_are_made_of_is_good(ledger: HostsSnapshot) -> None:
     ledger.path.write_text(f'{{"format": 1}}\n{ROW}\n')
 
-    assert ledger.read() == {"a": Known("a", (Noted(b"a 0 b", "0", "b", ()),), True, "")}
+    assert ledger.read() == {"a": SeenHost("a", (SeenLine(b"a 0 b", "0", "b", ()),), True, "")}
 
 
-def test_a_failing_disk_leaves_the_ledger_as_it_was(ledger: Ledger, mocker: MockerFixture) -> None:
+def test_a_failing_disk_leaves_the_ledger_as_it_was(ledger: HostsSnapshot, mocker: MockerFixture) -> None:
     ledger.note(DORMEUR)
     before = ledger.path.read_bytes()
     mocker.patch("os.fsync", side_effect=OSError(5, "Input/output error"))
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         ledger.note(TWICE)
 
     assert ledger.path.read_bytes() == before
@@ -148,8 +148,8 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.binary(max_size=60), user=TEXTS, more=st.lists(TEXTS, max_size=3))
-def test_any_bytes_survive(ledger: Ledger, raw: bytes, user: str, more: list[str]) -> None:
-    known = Known("h", (Noted(raw, "0", user, tuple(more)),), True, SEEN)
+def test_any_bytes_survive(ledger: HostsSnapshot, raw: bytes, user: str, more: list[str]) -> None:
+    known = SeenHost("h", (SeenLine(raw, "0", user, tuple(more)),), True, SEEN)
 
     ledger.write([known])
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pytest_mock import MockerFixture
 
 from backuppc_register import config
-from backuppc_register.protocol.errors import CouldNotRegister, TooManyRequests
+from backuppc_register.protocol.errors import HostsFileError, TooManyRequests
 from backuppc_register.protocol.request import Address
 from backuppc_register.state import rate_limits
 from backuppc_register.state.rate_limits import Limits
@@ -295,7 +295,7 @@ def hold(counted: Limits, peer: Address) -> None:
             time.sleep(60)
     except TooManyRequests:
         os.write(1, b"-")
-    except CouldNotRegister:
+    except HostsFileError:
         os.write(1, b"?")
 
 
@@ -352,7 +352,7 @@ def test_who_sits_on_the_counts_stops_nobody_for_ever(tmp_path: Path, mocker: Mo
 
     begun, used = time.monotonic(), time.process_time()
     try:
-        with pytest.raises(CouldNotRegister, match="locked"), counted.admitted(PEER):
+        with pytest.raises(HostsFileError, match="locked"), counted.admitted(PEER):
             pass
     finally:
         os.kill(pid, signal.SIGKILL)
@@ -379,12 +379,12 @@ def test_counts_that_cannot_be_kept_are_a_fault_and_never_let_anybody_in(tmp_pat
     (tmp_path / "limits").write_bytes(b"")
 
     for counted in (of(tmp_path, per_address=1), of(tmp_path, at_once=1)):
-        with pytest.raises(CouldNotRegister), counted.admitted(PEER):
+        with pytest.raises(HostsFileError), counted.admitted(PEER):
             pytest.fail("admitted")
 
 
 def test_a_state_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(CouldNotRegister), of(tmp_path / "nowhere", at_once=1).admitted(PEER):
+    with pytest.raises(HostsFileError), of(tmp_path / "nowhere", at_once=1).admitted(PEER):
         pytest.fail("admitted")
 
 
@@ -394,7 +394,7 @@ def test_a_link_is_not_followed(name: str, tmp_path: Path) -> None:
     (tmp_path / "victim").write_bytes(b"precious")
     (tmp_path / "limits" / name).symlink_to(tmp_path / "victim")
 
-    with pytest.raises(CouldNotRegister), of(tmp_path, per_address=1, at_once=1).admitted(PEER):
+    with pytest.raises(HostsFileError), of(tmp_path, per_address=1, at_once=1).admitted(PEER):
         pytest.fail("admitted")
 
     assert (tmp_path / "victim").read_bytes() == b"precious"
@@ -407,7 +407,7 @@ def test_a_full_disk_is_a_fault_for_as_long_as_it_is_full(tmp_path: Path) -> Non
 
     setrlimit(RLIMIT_FSIZE, (0, hard))
     try:
-        with pytest.raises(CouldNotRegister), counted.admitted(PEER):
+        with pytest.raises(HostsFileError), counted.admitted(PEER):
             pytest.fail("admitted")
     finally:
         setrlimit(RLIMIT_FSIZE, (soft, hard))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.protocol.errors import CouldNotRegister
+from backuppc_register.protocol.errors import HostsFileError
 
 FORK = multiprocessing.get_context("fork")
 
@@ -53,7 +53,7 @@ def test_BackupPCs_own_code_waits_until_we_let_go(tmp_path: Path) -> None:
 def test_it_is_waited_for_no_longer_than_patience_says(tmp_path: Path) -> None:
     start = time.monotonic()
 
-    with locked(tmp_path, 1), pytest.raises(CouldNotRegister, match="held"), locked(tmp_path, 0.2):
+    with locked(tmp_path, 1), pytest.raises(HostsFileError, match="held"), locked(tmp_path, 0.2):
         pytest.fail("two hold it")
 
     assert 0.2 <= time.monotonic() - start < 1
@@ -95,7 +95,7 @@ def test_what_it_makes_is_BackupPCs_and_what_was_there_is_not_emptied(tmp_path: 
 def test_a_link_is_refused_and_its_target_left_alone(tmp_path: Path) -> None:
     (tmp_path / "LOCK").symlink_to(tmp_path / "elsewhere")
 
-    with pytest.raises(CouldNotRegister), locked(tmp_path, 1):
+    with pytest.raises(HostsFileError), locked(tmp_path, 1):
         pytest.fail("locked a link")
 
     assert not (tmp_path / "elsewhere").exists()
@@ -110,7 +110,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, what: str) -
         os.mkfifo(lock)
     reader = os.open(lock, os.O_RDONLY | os.O_NONBLOCK) if what == "pipe with a reader" else None
 
-    with pytest.raises(CouldNotRegister), locked(tmp_path, 1):
+    with pytest.raises(HostsFileError), locked(tmp_path, 1):
         pytest.fail("locked no file")
 
     if reader is not None:
@@ -118,7 +118,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, what: str) -
 
 
 def test_a_folder_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(CouldNotRegister), locked(tmp_path / "nowhere", 1):
+    with pytest.raises(HostsFileError), locked(tmp_path / "nowhere", 1):
         pytest.fail("locked nothing")
 
 
@@ -135,7 +135,7 @@ def test_a_lock_that_was_replaced_while_we_waited_guards_nothing_and_is_refused(
     replacing = FORK.Process(target=replace)
     replacing.start()
 
-    with pytest.raises(CouldNotRegister, match="replaced"), locked(tmp_path, 5):
+    with pytest.raises(HostsFileError, match="replaced"), locked(tmp_path, 5):
         pytest.fail("guards nothing")
 
     replacing.join()

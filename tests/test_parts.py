@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import safe_files
 
 
@@ -35,7 +35,7 @@ def test_what_a_file_holds_is_read_and_what_is_not_there_is_none(tmp_path: Path)
 def test_what_is_no_regular_file_is_a_fault(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "known_hosts")
 
-    with pytest.raises(NoConfigFile, match="known_hosts"):
+    with pytest.raises(StateError, match="known_hosts"):
         safe_files.content(tmp_path / "known_hosts")
 
 
@@ -56,7 +56,7 @@ def test_what_a_link_points_at_is_never_removed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / ".new").symlink_to("elsewhere")
 
-    with pytest.raises(NoConfigFile, match="not a folder"):
+    with pytest.raises(StateError, match="not a folder"):
         safe_files.remove_folder(tmp_path / ".new")
 
     assert (tmp_path / "elsewhere").is_dir()

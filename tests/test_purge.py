@@ -16,7 +16,7 @@ from backuppc_register.backuppc import retired_config
 from backuppc_register.lifecycle import purge, resume, retire, transfer
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.protocol.errors import NotRegistered, RegisterError
-from backuppc_register.state.snapshot_file import Ledger
+from backuppc_register.state.snapshot_file import HostsSnapshot
 from backuppc_register.system import uptime
 from backuppc_register.system.uptime import Uptime
 
@@ -577,8 +577,8 @@ def test_a_record_that_cannot_be_read_holds_up_no_other_purge(asked, content):
 def test_the_ledger_of_a_purged_host_is_as_before_where_it_was_refused(asked):
     asked.noted()
     open_config(asked)
-    before = Ledger(asked.folder / "state").read()
+    before = HostsSnapshot(asked.folder / "state").read()
 
     carry_out(asked)
 
-    assert Ledger(asked.folder / "state").read() == before
+    assert HostsSnapshot(asked.folder / "state").read() == before

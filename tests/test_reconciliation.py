@@ -12,14 +12,14 @@ from backuppc_register import config
 from backuppc_register.backuppc import hosts
 from backuppc_register.inventory import hosts_snapshot
 from backuppc_register.inventory.effective_owner import effective_owner
-from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile, NotAllowed
+from backuppc_register.protocol.errors import HostsFileError, NotAllowed, StateError
 from backuppc_register.reconciliation import reconcile
 from backuppc_register.reconciliation.reconcile import Outcome, Site
 from backuppc_register.reconciliation.report import Kind, News
 from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
-from backuppc_register.state.snapshot_file import Ledger
+from backuppc_register.state.snapshot_file import HostsSnapshot
 
 HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
 NOW = datetime(2026, 11, 22, 21, 0, 0, tzinfo=UTC)
@@ -54,7 +54,7 @@ class Server:
             place.mkdir()
         self.hosts = self.etc / "hosts"
         self.folders = HostFolders(self.state)
-        self.ledger, self.former = Ledger(self.state), FormerOwners(self.state)
+        self.ledger, self.former = HostsSnapshot(self.state), FormerOwners(self.state)
         self.daemon = Daemon()
         places = {"hosts": str(self.hosts), "config_dir": str(self.etc), "data_dir": str(self.top)}
         self.config = config.check(
@@ -212,7 +212,7 @@ def test_more_lines_than_anybody_takes_out_by_hand_is_a_mass_loss(server: Server
 def test_a_file_that_is_missing_before_anything_was_noted_is_a_fault(server: Server) -> None:
     server.hosts.unlink()
 
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         server.reconcile()
 
     assert not server.hosts.exists()
@@ -222,7 +222,7 @@ def test_a_dangling_link_in_the_files_place_is_a_fault(noted: Server) -> None:
     noted.hosts.unlink()
     noted.hosts.symlink_to("nowhere")
 
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         noted.reconcile()
 
     assert noted.hosts.is_symlink()
@@ -230,9 +230,9 @@ def test_a_dangling_link_in_the_files_place_is_a_fault(noted: Server) -> None:
 
 def test_an_unreadable_file_is_a_fault_and_nothing_is_forgotten(noted: Server, mocker: MockerFixture) -> None:
     before = noted.ledger.path.read_bytes()
-    mocker.patch.object(hosts, "read", side_effect=CouldNotRegister(detail="closed"))
+    mocker.patch.object(hosts, "read", side_effect=HostsFileError(detail="closed"))
 
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         noted.reconcile()
 
     assert noted.ledger.path.read_bytes() == before
@@ -577,7 +577,7 @@ class TestHandedBack:
         transferred.former.path.write_bytes(b"rubbish")
         transferred.write(*LINES)
 
-        with pytest.raises(NoConfigFile):
+        with pytest.raises(StateError):
             transferred.reconcile()
 
         assert transferred.hosts.read_bytes() == transferred.after(*LINES)
@@ -666,7 +666,7 @@ def test_a_damaged_ledger_stops_the_run_before_anything_is_written(noted: Server
     noted.write()
     before = noted.hosts.read_bytes()
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         noted.reconcile()
 
     assert noted.hosts.read_bytes() == before
@@ -677,7 +677,7 @@ def test_a_ledger_that_cannot_be_written_is_told_beside_what_was_done(
     noted: Server, mocker: MockerFixture
 ) -> None:
     noted.write(*LINES[1:])
-    mocker.patch.object(Ledger, "write", side_effect=NoConfigFile(detail="No space left"))
+    mocker.patch.object(HostsSnapshot, "write", side_effect=StateError(detail="No space left"))
 
     assert kinds(noted.reconcile()) == [("restored", "dormeur"), ("not-noted", "")]
     assert noted.hosts.read_bytes() == noted.after(*LINES[1:], LINES[0])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import records
 from backuppc_register.state.records import Record
 
@@ -107,7 +107,7 @@ CORRUPT = {
 def test_a_corrupt_record_is_a_fault_and_never_no_record(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "record.json").write_bytes(content)
 
-    with pytest.raises(NoConfigFile, match=r"record\.json"):
+    with pytest.raises(StateError, match=r"record\.json"):
         records.read(tmp_path)
 
 
@@ -123,20 +123,20 @@ def test_what_is_no_regular_file_is_a_fault(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo/record.json")
 
     for name in ("link", "dangling", "folder", "fifo"):
-        with pytest.raises(NoConfigFile):
+        with pytest.raises(StateError):
             records.read(tmp_path / name)
         if name != "fifo":
-            with pytest.raises(NoConfigFile):
+            with pytest.raises(StateError):
                 records.write(tmp_path / name, DORMEUR)
 
 
 def test_a_file_in_the_place_of_the_folder_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "dormeur").write_bytes(b"")
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         records.read(tmp_path / "dormeur")
 
 
 def test_a_record_that_cannot_be_written_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(NoConfigFile, match="no such folder"):
+    with pytest.raises(StateError, match="no such folder"):
         records.write(tmp_path / "no such folder", DORMEUR)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import register_keys
 from backuppc_register.state.authorized_keys import Binding, RegisterKey
 from backuppc_register.state.register_keys import RegisterKeys
@@ -128,7 +128,7 @@ def test_a_line_without_its_private_half_is_told(keys, file):
 
 def test_what_a_killed_add_left_is_finished_with_the_same_key(keys, file, mocker):
     mocker.patch.object(register_keys.atomic_files, "write", side_effect=OSError("no space"))
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         keys.add("main", BINDING)
     mocker.stopall()
     private = keys.private("main")
@@ -144,9 +144,9 @@ def test_a_link_in_the_files_place_is_not_followed(keys, file, tmp_path):
     (tmp_path / "target").write_text("precious")
     file.symlink_to(tmp_path / "target")
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         keys.add("main", BINDING)
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         keys.all()
     assert (tmp_path / "target").read_text() == "precious"
 
@@ -194,7 +194,7 @@ def test_a_register_key_that_another_line_lets_in_too_is_told(keys, file, tmp_pa
 
 def test_a_public_half_that_was_swapped_does_not_get_into_the_line(keys, tmp_path, mocker):
     mocker.patch.object(register_keys.atomic_files, "write", side_effect=OSError("no space"))
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         keys.add("main", BINDING)
     mocker.stopall()
     (tmp_path / "register-keys/main/key.pub").write_text(OTHERS.decode("latin-1").splitlines()[1])
@@ -216,7 +216,7 @@ def test_what_is_no_label_makes_no_file(keys, tmp_path, label):
 
 
 def test_a_command_of_several_lines_makes_no_line(keys, tmp_path):
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         keys.add("main", Binding("/opt/a\nssh-ed25519 AAAA"))
 
     assert not (tmp_path / "ssh/authorized_keys").exists()

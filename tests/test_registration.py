@@ -15,18 +15,18 @@ from backuppc_register.inventory.server import Site
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
-    CouldNotRegister,
     DirectoryUnavailable,
+    HostsFileError,
     InvalidDnsName,
-    NoConfigFile,
     NotAllowed,
     OtherOwner,
+    StateError,
 )
 from backuppc_register.protocol.request import Request
 from backuppc_register.registration import register
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.snapshot_file import Ledger
+from backuppc_register.state.snapshot_file import HostsSnapshot
 from backuppc_register.system.deadline import Deadline
 
 PEER = ip_address("10.0.0.9")
@@ -175,14 +175,14 @@ def test_the_log_names_it_of_a_refusal_too(server):
 def test_a_new_line_is_noted_with_its_bytes_should_somebody_lose_it(server):
     server.ask()
 
-    known = Ledger(server.folder / "state").read()
+    known = HostsSnapshot(server.folder / "state").read()
     assert [line.raw for line in known["dormeur"].lines] == [b"dormeur\t0\tcmartin"]
     assert known["dormeur"].data is False
     assert known["dormeur"].users == "cmartin"
 
 
 def test_a_line_that_cannot_be_noted_stands_and_the_log_says_so(server, mocker):
-    mocker.patch.object(Ledger, "write", side_effect=NoConfigFile(detail="No space left"))
+    mocker.patch.object(HostsSnapshot, "write", side_effect=StateError(detail="No space left"))
 
     answer = server.ask()
 
@@ -194,7 +194,7 @@ def test_a_free_name_is_nobodys_while_it_cannot_be_told_whether_it_had_backups(s
     (server.folder / "state/ledger").write_bytes(b"rubbish")
     before = server.bytes()
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         server.ask()
 
     assert {path: was for path, was in server.bytes().items() if path.name != "LOCK"} == {
@@ -210,13 +210,13 @@ def test_a_lost_line_is_nobody_elses_while_the_hosts_backups_are_missing(server,
     had_data(server, place="" if disk == "unmounted" else "1:2")
     server.hosts.write_text(HEADER + "localhost\t0\tbackuppc\n")
     (server.folder / "data/pc/dormeur").rename(server.folder / "away")
-    before = Ledger(server.folder / "state").path.read_bytes()
+    before = HostsSnapshot(server.folder / "state").path.read_bytes()
 
-    with pytest.raises(CouldNotRegister, match=r"dormeur had backups.*--forget dormeur"):
+    with pytest.raises(HostsFileError, match=r"dormeur had backups.*--forget dormeur"):
         server.ask("adupont", verb=verb)
 
     assert server.lines() == []
-    assert Ledger(server.folder / "state").path.read_bytes() == before
+    assert HostsSnapshot(server.folder / "state").path.read_bytes() == before
 
 
 def test_the_owner_whose_line_and_disk_are_gone_may_come_back_and_the_backups_stay_known(server):
@@ -227,13 +227,13 @@ def test_the_owner_whose_line_and_disk_are_gone_may_come_back_and_the_backups_st
     answer = server.ask()
 
     assert (answer.status, answer.key) == ("new", key)
-    known = Ledger(server.folder / "state").read()["dormeur"]
+    known = HostsSnapshot(server.folder / "state").read()["dormeur"]
     assert (known.data, known.place, known.users) == (True, "1:2", "cmartin")
 
 
 def had_data(server, *, place):
     """Note as `reconcile` does that there were backups of dormeur."""
-    ledger = Ledger(server.folder / "state")
+    ledger = HostsSnapshot(server.folder / "state")
     ledger.note(replace(ledger.read()["dormeur"], data=True, place=place))
 
 
@@ -383,7 +383,7 @@ def test_in_doubt_from_whom_a_host_was_taken_nobody_gets_it(server):
     (server.folder / "state/former_owners").write_text("rubbish")
     before = server.bytes()
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         server.ask()
 
     assert server.bytes() == before
@@ -391,7 +391,7 @@ def test_in_doubt_from_whom_a_host_was_taken_nobody_gets_it(server):
 
 def test_a_line_that_reconcile_has_seen_since_it_went_to_its_person_is_theirs(server):
     known = taken_from_cmartin(server)
-    ledger = Ledger(server.folder / "state")
+    ledger = HostsSnapshot(server.folder / "state")
     ledger.note(replace(known, lines=(replace(known.lines[0], user="cmartin"),)))
 
     assert server.ask().status == "new"
@@ -400,7 +400,7 @@ def test_a_line_that_reconcile_has_seen_since_it_went_to_its_person_is_theirs(se
 def taken_from_cmartin(server):
     """Let dormeur, adupont's since a transfer, have cmartin's line again; return what the ledger knows."""
     server.ask("adupont")
-    known = Ledger(server.folder / "state").read()["dormeur"]
+    known = HostsSnapshot(server.folder / "state").read()["dormeur"]
     FormerOwners(server.folder / "state").take("dormeur", ["cmartin"], person="adupont")
     server.hosts.write_text(server.hosts.read_text().replace("dormeur\t0\tadupont", "dormeur\t0\tcmartin"))
     return known
@@ -541,7 +541,7 @@ def test_a_hosts_file_that_we_cannot_add_to_is_told_before_the_first_byte(server
     server.hosts.write_text(text)
     before = server.bytes()
 
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         server.ask(verb=verb)
 
     assert server.bytes() == before
@@ -648,17 +648,17 @@ def test_a_broken_record_is_a_fault_and_never_no_record(server):
     server.hosts.write_text(HEADER)
     (server.state / "record.json").write_text("{")
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         server.ask("adupont")
 
 
 def test_a_missing_hosts_file_or_data_folder_is_a_fault(server):
     server.hosts.rename(server.folder / "hosts.elsewhere")
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         server.ask()
     (server.folder / "hosts.elsewhere").rename(server.hosts)
     (server.folder / "data/pc").rmdir()
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         server.ask()
 
 

@@ -21,14 +21,14 @@ from backuppc_register.network.ssh import Answer
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
-    CouldNotRegister,
     HostKeyChanged,
-    NoConfigFile,
+    HostsFileError,
     NotAllowed,
     NotReachable,
     NotRegistered,
     OtherOwner,
     RegisterError,
+    StateError,
     TooManyRequests,
 )
 from backuppc_register.protocol.request import Request
@@ -472,7 +472,7 @@ def test_whoever_was_pinned_meanwhile_stays(server):
 def test_a_lock_that_is_not_had_is_a_fault(server, mocker):
     mocker.patch("backuppc_register.verification.verify.patience", return_value=0.05)
 
-    with locked(server.folder / "etc", 0), pytest.raises(CouldNotRegister):
+    with locked(server.folder / "etc", 0), pytest.raises(HostsFileError):
         server.ask(MINE)
 
 
@@ -578,7 +578,7 @@ def test_where_no_key_was_refused_none_is_accepted(server, host):
 def test_a_known_hosts_that_is_not_ours_is_a_doubt_and_never_nobody(server, content):
     (server.state / "known_hosts").write_text(content.format(key=MINE))
 
-    with pytest.raises(NoConfigFile):
+    with pytest.raises(StateError):
         server.ask(MINE)
 
 

@@ -11,12 +11,12 @@ from backuppc_register.backuppc import retired_config
 from backuppc_register.lifecycle import purge, resume, retire, revoke_access, transfer
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.person import Person
-from backuppc_register.protocol.errors import CouldNotRegister, OtherOwner
+from backuppc_register.protocol.errors import HostsFileError, OtherOwner
 from backuppc_register.reconciliation.inconsistencies import contradictions
 from backuppc_register.reconciliation.inconsistency import Sight
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.snapshot_file import Ledger
+from backuppc_register.state.snapshot_file import HostsSnapshot
 
 NEWCOMER = Person("cmartin", "Camille Martin", "entryUUID:9")
 TOMORROW = NOW + timedelta(days=1)
@@ -300,9 +300,9 @@ def test_a_purge_that_is_asked_of_a_host_without_backups_is_told_to_be_none(tmp_
 def failed(site, mocker):
     site.noted()
     fails = mocker.patch(
-        "backuppc_register.backuppc.data_folder.archive", side_effect=CouldNotRegister(detail="read-only")
+        "backuppc_register.backuppc.data_folder.archive", side_effect=HostsFileError(detail="read-only")
     )
-    with pytest.raises(CouldNotRegister):
+    with pytest.raises(HostsFileError):
         transfer.transfer("dormeur", ADUPONT, site.custody())
     mocker.stop(fails)
     return site
@@ -311,7 +311,7 @@ def failed(site, mocker):
 def test_a_transfer_whose_data_does_not_move_leaves_nothing_that_alarms(failed):
     assert failed.readers() == {"cmartin"}
     assert settled(failed)
-    assert Ledger(failed.folder / "state").read()[ARCHIVE].data is False
+    assert HostsSnapshot(failed.folder / "state").read()[ARCHIVE].data is False
 
 
 def test_the_archive_that_never_was_can_be_purged(failed):
@@ -327,7 +327,7 @@ def test_the_same_transfer_again_finishes_it(failed):
 
     assert failed.users() == {"dormeur": "adupont", ARCHIVE: "cmartin"}
     assert failed.readers() == {"cmartin"}
-    assert Ledger(failed.folder / "state").read()[ARCHIVE].data is True
+    assert HostsSnapshot(failed.folder / "state").read()[ARCHIVE].data is True
     assert settled(failed)
 
 

@@ -13,7 +13,7 @@ from backuppc_register.admin import options as common
 from backuppc_register.admin.as_backuppc import done_as_owner
 from backuppc_register.admin.context import Start, read_config, settle, write_log
 from backuppc_register.admin.register_key import FILE_HELP, default_path, label
-from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
+from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.state import safe_files
 from backuppc_register.state.authorized_keys import RegisterKey
 from backuppc_register.state.register_keys import RegisterKeys
@@ -88,7 +88,7 @@ def _refuse_others(path: Path) -> None:
     """
     try:
         there = safe_files.content(path)
-    except NoConfigFile as error:
+    except StateError as error:
         raise Misconfigured(detail=f"{path} cannot be made: {error.detail}") from error
     if there and not _SETUP.match(there):
         raise Misconfigured(detail=f"{path} is there and is no setup of ours: choose another name")

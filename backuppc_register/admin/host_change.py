@@ -11,16 +11,16 @@ from backuppc_register.admin.context import Context
 from backuppc_register.backuppc.daemon.jobs import Busy, Jobs
 from backuppc_register.backuppc.data_folder import Swept
 from backuppc_register.lifecycle import purge
-from backuppc_register.lifecycle.operation import Custody, Done
+from backuppc_register.lifecycle.operation import Done, Operation
 from backuppc_register.protocol.errors import Refusal, RegisterError
 from backuppc_register.system import uptime
 
 _MOST_DAYS = 3650
 
 
-def work(context: Context, *, dry_run: bool) -> Custody:
+def work(context: Context, *, dry_run: bool) -> Operation:
     """Return what the rules work with, now."""
-    return Custody(
+    return Operation(
         config=context.config,
         account=context.account,
         administrator=context.administrator,
@@ -39,14 +39,14 @@ def days(text: str) -> int:
     return int(text)
 
 
-def planned(custody: Custody) -> Custody:
+def planned(operation: Operation) -> Operation:
     """Return the same work as a mere plan."""
-    return dataclasses.replace(custody, dry_run=True)
+    return dataclasses.replace(operation, dry_run=True)
 
 
-def confirmed(custody: Custody, plan: Done) -> Custody:
+def confirmed(operation: Operation, plan: Done) -> Operation:
     """Return the same work, of which the administrator has seen the *plan* and said yes."""
-    return dataclasses.replace(custody, confirmed=plan.steps)
+    return dataclasses.replace(operation, confirmed=plan.steps)
 
 
 def add_host(parser: argparse.ArgumentParser) -> None:
@@ -54,13 +54,13 @@ def add_host(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("host", metavar="HOST", help="its name in BackupPC")
 
 
-def sweep(context: Context, custody: Custody) -> bool:
+def sweep(context: Context, operation: Operation) -> bool:
     """Free the disk of what was purged, and say what could not be deleted; tell whether that was nothing.
 
     Whatever goes wrong here, what was done before stays done.
     """
     try:
-        swept = purge.sweep(custody)
+        swept = purge.sweep(operation)
     except RegisterError as error:
         swept = Swept(0, (str(error),))
     if swept.deleted:

@@ -5,7 +5,7 @@ import argparse
 from backuppc_register.admin import host_change, options
 from backuppc_register.admin.context import Context
 from backuppc_register.lifecycle import purge
-from backuppc_register.lifecycle.operation import Custody, host_named
+from backuppc_register.lifecycle.operation import Operation, host_named
 from backuppc_register.protocol.errors import NotRegistered, RegisterError
 
 SUMMARY = "delete the data of a host when some days have passed, unless its owner registers again"
@@ -55,7 +55,7 @@ def _say_what_cancels(context: Context, host: str) -> None:
         context.say(f"`backuppc-register-admin resume {host}` cancels it{owner}.")
 
 
-def _carry_out(context: Context, work: Custody) -> int:
+def _carry_out(context: Context, work: Operation) -> int:
     """Delete what is due; what cannot be deleted today stays due."""
     done = [_is_carried_out(host, context, work) for host in purge.due(work)]
     unknown = purge.unknown(work)
@@ -64,7 +64,7 @@ def _carry_out(context: Context, work: Custody) -> int:
     return 0 if host_change.sweep(context, work) and all(done) and not unknown else 1
 
 
-def _is_carried_out(host: str, context: Context, work: Custody) -> bool:
+def _is_carried_out(host: str, context: Context, work: Operation) -> bool:
     try:
         host_change.do(
             context, "purge --due", host, lambda: purge.carry_out(host, work), dry_run=work.dry_run

@@ -15,7 +15,7 @@ from backuppc_register.reconciliation import inconsistencies, reconcile
 from backuppc_register.reconciliation.inconsistency import Contradiction, Sight
 from backuppc_register.reconciliation.reconcile import Outcome, Site
 from backuppc_register.reconciliation.report import News
-from backuppc_register.state.snapshot_file import Ledger
+from backuppc_register.state.snapshot_file import HostsSnapshot
 
 SUMMARY = "put lost hosts lines back, before BackupPC deletes their backups, and tell what does not fit"
 EXAMPLE = """backuppc-register-admin reconcile --quiet    (from a timer, at least once an hour)
@@ -43,7 +43,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     site = Site(
         config=context.config,
         folders=context.folders,
-        ledger=Ledger(context.config.state.directory),
+        ledger=HostsSnapshot(context.config.state.directory),
         daemon=Daemon(context.config.backuppc.socket),
         account=context.account,
     )

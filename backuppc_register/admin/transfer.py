@@ -6,7 +6,7 @@ from collections.abc import Callable
 from backuppc_register.admin import host_change, options
 from backuppc_register.admin.context import Context
 from backuppc_register.lifecycle import revoke_access, transfer
-from backuppc_register.lifecycle.operation import Custody, Done, host_named
+from backuppc_register.lifecycle.operation import Done, Operation, host_named
 
 SUMMARY = "give a host to another person, who cannot read what was backed up before"
 EXAMPLE = """backuppc-register-admin transfer dormeur adupont
@@ -43,7 +43,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     return 0
 
 
-def _to_whom(context: Context, host: str, options: argparse.Namespace) -> Callable[[Custody], Done]:
+def _to_whom(context: Context, host: str, options: argparse.Namespace) -> Callable[[Operation], Done]:
     """Return the work: give the host to a person, or take it from everybody."""
     from backuppc_register.network.ldap import Directory  # its library is slow to import
 

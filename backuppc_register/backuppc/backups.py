@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backuppc_register.protocol.errors import CouldNotRegister
+from backuppc_register.protocol.errors import HostsFileError
 
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_.\\ -]+", re.ASCII)  # what a hosts line can name
@@ -35,7 +35,7 @@ class Backup:
 def backups(data_dir: Path, host: str) -> tuple[Backup, ...]:
     """Return the backups of *host* below *data_dir*, oldest first; none where BackupPC has no list of any.
 
-    Raises CouldNotRegister where the list cannot be read or understood.
+    Raises HostsFileError where the list cannot be read or understood.
     """
     path = data_dir / "pc" / host / "backups"
     try:
@@ -48,7 +48,7 @@ def backups(data_dir: Path, host: str) -> tuple[Backup, ...]:
     except (FileNotFoundError, NotADirectoryError):
         return ()
     except (OSError, ValueError, OverflowError) as error:
-        raise CouldNotRegister(detail=f"the list of backups {path}: {error}") from error
+        raise HostsFileError(detail=f"the list of backups {path}: {error}") from error
     return tuple(sorted(rows, key=lambda backup: backup.number))
 
 
@@ -56,7 +56,7 @@ def has_full(data_dir: Path, host: str) -> bool:
     """Tell whether BackupPC has a full backup of *host*; where that cannot be told it has one."""
     try:
         return any(backup.kind == "full" for backup in backups(data_dir, host))
-    except CouldNotRegister:
+    except HostsFileError:
         return True
 
 
@@ -87,13 +87,13 @@ def has_backups(data_dir: Path, host: str) -> bool:
     as a link to a disk that is not there. ``backups.old`` does not count: BackupPC never reads it, and it
     keeps its rows where all backups were deleted.
 
-    Raises CouldNotRegister where *data_dir* has no readable ``pc``.
+    Raises HostsFileError where *data_dir* has no readable ``pc``.
     """
     pc = data_dir / "pc"
     try:
         os.scandir(pc).close()
     except OSError as error:
-        raise CouldNotRegister(detail=f"[backuppc] data_dir: {error}") from error
+        raise HostsFileError(detail=f"[backuppc] data_dir: {error}") from error
     folder = pc / host
     try:
         folder.lstat()
@@ -107,7 +107,7 @@ def has_backups(data_dir: Path, host: str) -> bool:
 def place(data_dir: Path, host: str) -> str:
     """Return where the data of *host* is, or would be: the device's number, and the folder's where it exists.
 
-    Raises CouldNotRegister.
+    Raises HostsFileError.
     """
     pc = data_dir / "pc"
     try:
@@ -116,7 +116,7 @@ def place(data_dir: Path, host: str) -> str:
             return f"{status.st_dev}:{status.st_ino}"
         return f"{pc.stat().st_dev}:"
     except OSError as error:
-        raise CouldNotRegister(detail=f"[backuppc] data_dir: {error}") from error
+        raise HostsFileError(detail=f"[backuppc] data_dir: {error}") from error
 
 
 def is_other_place(before: str, now: str) -> bool:
@@ -132,13 +132,13 @@ def is_other_place(before: str, now: str) -> bool:
 def hosts_with_folder(data_dir: Path) -> tuple[str, ...]:
     """Return the hosts that have a folder below *data_dir*, BackupPC's TopDir, with backups or without.
 
-    Raises CouldNotRegister where *data_dir* has no readable ``pc``.
+    Raises HostsFileError where *data_dir* has no readable ``pc``.
     """
     try:
         with os.scandir(data_dir / "pc") as entries:
             return tuple(sorted(entry.name for entry in entries if _HOST.fullmatch(entry.name)))
     except OSError as error:
-        raise CouldNotRegister(detail=f"[backuppc] data_dir: {error}") from error
+        raise HostsFileError(detail=f"[backuppc] data_dir: {error}") from error
 
 
 def _has_data(folder: Path) -> bool:

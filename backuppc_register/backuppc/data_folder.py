@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
 
-from backuppc_register.protocol.errors import CouldNotRegister
+from backuppc_register.protocol.errors import HostsFileError
 from backuppc_register.system import atomic_files
 
 # No hosts file can name it: nobody is ever given what is in there, and BackupPC never looks.
@@ -37,7 +37,7 @@ class Extent:
 def extent(data_dir: Path, host: str) -> Extent:
     """Return how much BackupPC has of *host* by its own list; what is damaged there counts no bytes.
 
-    Raises CouldNotRegister.
+    Raises HostsFileError.
     """
     with _faults():
         try:
@@ -81,7 +81,7 @@ def archive(data_dir: Path, host: str, name: str) -> None:
 
     BackupPC keeps nothing of a host's name inside its folder, and finds what it needs by the folder's.
 
-    Raises CouldNotRegister, also where *name* has a folder with anything in it, where the two would not
+    Raises HostsFileError, also where *name* has a folder with anything in it, where the two would not
     be on one file system, and while a backup runs.
     """
     pc = data_dir / "pc"
@@ -93,7 +93,7 @@ def archive(data_dir: Path, host: str, name: str) -> None:
 def doom(data_dir: Path, host: str, now: datetime) -> None:
     """Take all that BackupPC has of *host* from everybody by one rename; `sweep` deletes it.
 
-    Raises CouldNotRegister, also while a backup runs.
+    Raises HostsFileError, also while a backup runs.
     """
     pc, doomed = data_dir / "pc", data_dir / "pc" / _DOOMED
     with _faults(), _unused(pc / host):
@@ -122,7 +122,7 @@ def sweep(data_dir: Path) -> Swept:
     Where somebody else sweeps already, that is enough. BackupPC frees the pool at the nightly runs that
     follow, as with every backup that is deleted.
 
-    Raises CouldNotRegister.
+    Raises HostsFileError.
     """
     doomed = data_dir / "pc" / _DOOMED
     deleted, problems = 0, []
@@ -186,7 +186,7 @@ def _unused(folder: Path) -> Iterator[None]:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
         except BlockingIOError:
-            raise CouldNotRegister(detail=f"a backup uses {folder}") from None
+            raise HostsFileError(detail=f"a backup uses {folder}") from None
         yield
     finally:
         os.close(descriptor)
@@ -197,4 +197,4 @@ def _faults() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CouldNotRegister(detail=f"BackupPC's data: {error}") from error
+        raise HostsFileError(detail=f"BackupPC's data: {error}") from error

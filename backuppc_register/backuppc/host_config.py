@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backuppc_register import config
 from backuppc_register.backuppc import perl
-from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
+from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.system import atomic_files, data_files
 
 _MODE = 0o640
@@ -42,7 +42,7 @@ def exists(backuppc: config.BackupPC, host: str) -> bool:
 
     A link that leads nowhere is one: somebody put it there.
 
-    Raises NoConfigFile where it cannot be told.
+    Raises StateError where it cannot be told.
     """
     return _is_there(path(backuppc.config_dir, host)) or overrides(backuppc, host)
 
@@ -50,7 +50,7 @@ def exists(backuppc: config.BackupPC, host: str) -> bool:
 def overrides(backuppc: config.BackupPC, host: str) -> bool:
     """Tell whether *host* has a per-host config where BackupPC would read it instead of `path`.
 
-    Raises NoConfigFile where it cannot be told.
+    Raises StateError where it cannot be told.
     """
     return overriding(backuppc, host) is not None
 
@@ -91,7 +91,7 @@ def render(os: str, values: Values, site_templates: Path) -> bytes:
 def read(config_dir: Path, host: str) -> bytes | None:
     """Return the per-host config of *host* in *config_dir*, None where there is none.
 
-    Raises NoConfigFile where that cannot be told.
+    Raises StateError where that cannot be told.
     """
     place = path(config_dir, host)
     try:
@@ -103,19 +103,19 @@ def read(config_dir: Path, host: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise NoConfigFile(detail=f"the per-host config cannot be read: {error}") from error
-    raise NoConfigFile(detail=f"the per-host config {place} is not a regular file")
+        raise StateError(detail=f"the per-host config cannot be read: {error}") from error
+    raise StateError(detail=f"the per-host config {place} is not a regular file")
 
 
 def write(config_dir: Path, host: str, content: bytes) -> None:
     """Put *content* in the per-host config of *host*, complete on disk, not readable by others.
 
-    Raises NoConfigFile.
+    Raises StateError.
     """
     try:
         atomic_files.write(path(config_dir, host), content, _MODE)
     except OSError as error:
-        raise NoConfigFile(detail=f"the per-host config cannot be written: {error}") from error
+        raise StateError(detail=f"the per-host config cannot be written: {error}") from error
 
 
 def digest(content: bytes) -> str:
@@ -146,7 +146,7 @@ def _found(name: str, site_templates: Path) -> tuple[Path, bytes]:
     try:
         place = own if _is_there(own) else data_files.find(f"templates/{name}")
         return place, place.read_bytes()
-    except (OSError, NoConfigFile) as error:
+    except (OSError, StateError) as error:
         raise Misconfigured(detail=f"the template {own} cannot be read: {error}") from error
 
 
@@ -156,7 +156,7 @@ def _is_there(place: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise NoConfigFile(detail=f"is there a {place}? {error}") from error
+        raise StateError(detail=f"is there a {place}? {error}") from error
     return True
 
 

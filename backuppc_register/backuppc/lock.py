@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backuppc_register.protocol.errors import CouldNotRegister
+from backuppc_register.protocol.errors import HostsFileError
 from backuppc_register.system.deadline import Deadline
 
 _PAUSE = 0.01  # seconds between two tries
@@ -21,7 +21,7 @@ def locked(folder: Path, patience: float) -> Iterator[None]:
     It is flock(2) on a file of its own (BackupPC's Storage/Text.pm): a rename gives the hosts file a new
     inode, and a lock on the old one would guard nothing. The daemon stands still while we hold it.
 
-    Raises CouldNotRegister where it is not had in time, or where LOCK cannot be opened for writing: BackupPC
+    Raises HostsFileError where it is not had in time, or where LOCK cannot be opened for writing: BackupPC
     works without any lock then.
     """
     path = folder / "LOCK"
@@ -39,18 +39,18 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, flags, 0o640)
     except OSError as error:
-        raise CouldNotRegister(detail=f"BackupPC's lock cannot be opened: {error}") from error
+        raise HostsFileError(detail=f"BackupPC's lock cannot be opened: {error}") from error
 
 
 def _take(descriptor: int, path: Path, deadline: Deadline) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise CouldNotRegister(detail=f"BackupPC's lock {path} is not a regular file")
+        raise HostsFileError(detail=f"BackupPC's lock {path} is not a regular file")
     while not _taken(descriptor, path):
         if not deadline.remaining():
-            raise CouldNotRegister(detail=f"somebody else held BackupPC's lock {path} all the time")
+            raise HostsFileError(detail=f"somebody else held BackupPC's lock {path} all the time")
         time.sleep(_PAUSE)
     if not _is_at(descriptor, path):
-        raise CouldNotRegister(detail=f"BackupPC's lock {path} was replaced while we waited for it")
+        raise HostsFileError(detail=f"BackupPC's lock {path} was replaced while we waited for it")
 
 
 def _taken(descriptor: int, path: Path) -> bool:
@@ -59,7 +59,7 @@ def _taken(descriptor: int, path: Path) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        raise CouldNotRegister(detail=f"BackupPC's lock {path} cannot be taken: {error}") from error
+        raise HostsFileError(detail=f"BackupPC's lock {path} cannot be taken: {error}") from error
     return True
 
 

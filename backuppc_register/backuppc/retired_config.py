@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backuppc_register.backuppc import host_config
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.system import atomic_files
 
 _MODE = 0o640
@@ -54,13 +54,13 @@ def put(config_dir: Path, host: str, content: bytes) -> None:
 
     Of an owner or group that cannot be kept it is our account's, as when BackupPC's web editor saves it.
 
-    Raises NoConfigFile.
+    Raises StateError.
     """
     place = host_config.path(config_dir, host)
     try:
         _write(place, content)
     except OSError as error:
-        raise NoConfigFile(detail=f"the per-host config cannot be written: {error}") from error
+        raise StateError(detail=f"the per-host config cannot be written: {error}") from error
 
 
 def _write(place: Path, content: bytes) -> None:
@@ -78,9 +78,9 @@ def _write(place: Path, content: bytes) -> None:
 
 
 def remove(config_dir: Path, host: str) -> None:
-    """Leave *host* without a per-host config; raises NoConfigFile."""
+    """Leave *host* without a per-host config; raises StateError."""
     try:
         host_config.path(config_dir, host).unlink(missing_ok=True)
         atomic_files.sync_folder(config_dir)
     except OSError as error:
-        raise NoConfigFile(detail=f"the per-host config cannot be removed: {error}") from error
+        raise StateError(detail=f"the per-host config cannot be removed: {error}") from error

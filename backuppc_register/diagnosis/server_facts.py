@@ -10,7 +10,7 @@ from backuppc_register.backuppc import hosts, main_settings
 from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
-from backuppc_register.protocol.errors import CouldNotRegister, Misconfigured
+from backuppc_register.protocol.errors import HostsFileError, Misconfigured
 from backuppc_register.state.host_folder import HostFolders
 
 _FOR_PERL = 20.0  # seconds
@@ -48,7 +48,7 @@ class Situation:
 
     @cached_property
     def hosts(self) -> HostsFile:
-        """Return the hosts file; raises CouldNotRegister."""
+        """Return the hosts file; raises HostsFileError."""
         places = self.config.backuppc
         # LOCK is not to be made by a look: without it there is nobody to wait for.
         if not (places.config_dir / "LOCK").exists():
@@ -66,7 +66,7 @@ class Situation:
         """Return the hosts lines; none where they cannot be read, which a check of its own tells."""
         try:
             return self.hosts.lines
-        except CouldNotRegister:
+        except HostsFileError:
             return ()
 
     @property

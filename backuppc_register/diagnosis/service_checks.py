@@ -15,7 +15,7 @@ from backuppc_register.diagnosis.finding import Answer, green, otherwise, red, s
 from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.network import banner
 from backuppc_register.person import another_entry, possible_logon, same_logon
-from backuppc_register.protocol.errors import BadUser, InvalidDnsName, NoConfigFile, RegisterError
+from backuppc_register.protocol.errors import BadUser, InvalidDnsName, RegisterError, StateError
 from backuppc_register.state.records import Record
 
 # The checks that need ldap3 or dnspython import them: without them, all others still tell.
@@ -142,7 +142,7 @@ def _records(situation: Situation) -> Iterator[Record]:
     for host in situation.folders.names():
         try:
             record = situation.folders.record(host)
-        except NoConfigFile:
+        except StateError:
             continue  # `undecided` tells
         if record is not None:
             yield record

@@ -14,7 +14,7 @@ from backuppc_register.reconciliation import inconsistencies
 from backuppc_register.reconciliation.inconsistency import Sight
 from backuppc_register.state import key_pairs
 from backuppc_register.state.records import Record
-from backuppc_register.state.snapshot_file import Ledger
+from backuppc_register.state.snapshot_file import HostsSnapshot
 from backuppc_register.system import processes
 
 _ADMIN = "backuppc-register-admin"
@@ -107,7 +107,7 @@ def _raise(error: OSError) -> None:
 @otherwise(_LEDGER)
 def reconciled(situation: Situation) -> Iterator[Answer]:
     """Look whether the hosts lines are watched."""
-    ledger = Ledger(situation.config.state.directory)
+    ledger = HostsSnapshot(situation.config.state.directory)
     timer = "Enable backuppc-register-reconcile.timer, or packaging/backuppc-register.cron."
     if not ledger.path.exists():
         yield yellow(f"{_ADMIN} reconcile never ran: nobody would notice a lost hosts line", timer)

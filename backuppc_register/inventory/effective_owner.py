@@ -5,12 +5,12 @@ from backuppc_register.inventory.ownership import Applicant
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import OtherOwner
 from backuppc_register.state.former_owners import Former, FormerOwners
-from backuppc_register.state.snapshot_file import Known, Ledger
+from backuppc_register.state.snapshot_file import HostsSnapshot, SeenHost
 
 _WENT_BACK = "the line went back to whom the host was taken from"
 
 
-def effective_owner(user: str, former: Former, known: Known | None, account: str) -> str:
+def effective_owner(user: str, former: Former, known: SeenHost | None, account: str) -> str:
     """Return whose a host is that has a line of *user*: not whose it is only since it went back there.
 
     *known* is what the ledger has of it.
@@ -26,10 +26,10 @@ def effective_owner(user: str, former: Former, known: Known | None, account: str
 def refuse_former_owner(applicant: Applicant, config: Config, account: str) -> None:
     """Refuse a person from whom the host was taken, whose line it is only since it went back; under the lock.
 
-    Raises OtherOwner; NoConfigFile in doubt.
+    Raises OtherOwner; StateError in doubt.
     """
     host, user = applicant.host, applicant.person.uid
-    known = Ledger(config.state.directory).read().get(host)
+    known = HostsSnapshot(config.state.directory).read().get(host)
     whose = effective_owner(user, FormerOwners(config.state.directory).of(host), known, account)
     if whose != user:
         detail = f"{_WENT_BACK}; it is {whose}'s: backuppc-register-admin reconcile"

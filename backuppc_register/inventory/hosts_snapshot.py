@@ -8,23 +8,25 @@ from backuppc_register.backuppc import backups
 from backuppc_register.backuppc.hosts import HostsFile, Line, Written
 from backuppc_register.config import Config
 from backuppc_register.inventory import missing_backups
-from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
-from backuppc_register.state.snapshot_file import Known, Ledger, Noted
+from backuppc_register.protocol.errors import HostsFileError, StateError
+from backuppc_register.state.snapshot_file import HostsSnapshot, SeenHost, SeenLine
 
 
-def seen(current: HostsFile, known: dict[str, Known], config: Config, now: datetime) -> dict[str, Known]:
+def seen(
+    current: HostsFile, known: dict[str, SeenHost], config: Config, now: datetime
+) -> dict[str, SeenHost]:
     """Return what the ledger, which has *known*, is to know of the hosts that have a line."""
-    by_host: dict[str, list[Noted]] = {}
+    by_host: dict[str, list[SeenLine]] = {}
     for written in current.written():
         by_host.setdefault(written.line.host, []).append(noted(written))
     moment = now.astimezone(UTC).isoformat(timespec="seconds")
     return {
-        host: with_data(Known(host, tuple(lines), data=False, seen=moment), known.get(host), config)
+        host: with_data(SeenHost(host, tuple(lines), data=False, seen=moment), known.get(host), config)
         for host, lines in by_host.items()
     }
 
 
-def with_data(host: Known, before: Known | None, config: Config) -> Known:
+def with_data(host: SeenHost, before: SeenHost | None, config: Config) -> SeenHost:
     """Return *host* with whether it has or had data, and where; what is missing stays noted as it was."""
     if before is not None and missing_backups.why_missing(before, config):
         return replace(host, data=before.data, place=before.place)
@@ -32,17 +34,17 @@ def with_data(host: Known, before: Known | None, config: Config) -> Known:
         return replace(host, data=False, place="")
     try:
         place = backups.place(config.backuppc.data_dir, host.host)
-    except CouldNotRegister:
+    except HostsFileError:
         place = before.place if before else ""
     return replace(host, data=True, place=place)
 
 
-def noted(written: Written) -> Noted:
+def noted(written: Written) -> SeenLine:
     """Return a line as the ledger has it."""
-    return Noted(written.raw, written.line.dhcp, written.line.user, written.line.more_users)
+    return SeenLine(written.raw, written.line.dhcp, written.line.user, written.line.more_users)
 
 
-def written(known: Known) -> Iterable[Written]:
+def written(known: SeenHost) -> Iterable[Written]:
     """Return the lines that the ledger has of a host, as the hosts file had them."""
     return (
         Written(Line(known.host, line.dhcp, line.user, line.more_users), line.raw) for line in known.lines
@@ -55,11 +57,11 @@ def note_added(added: Written, config: Config, *, data: bool) -> str:
     Data that the ledger knows of stays known. Return "", or what the log is to say where that failed: the
     registration stands, and `reconcile` notes the line at its next run.
     """
-    line, ledger = added.line, Ledger(config.state.directory)
+    line, ledger = added.line, HostsSnapshot(config.state.directory)
     try:
         known = ledger.read()
         before = known.get(line.host)
-        now = Known(
+        now = SeenHost(
             host=line.host,
             lines=(noted(added),),
             data=data or (before is not None and before.data),
@@ -67,6 +69,6 @@ def note_added(added: Written, config: Config, *, data: bool) -> str:
             place=before.place if before else "",
         )
         ledger.write((known | {line.host: now}).values())
-    except NoConfigFile as error:
+    except StateError as error:
         return f"the line was not noted: {error.detail}"
     return ""

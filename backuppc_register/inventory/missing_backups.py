@@ -4,28 +4,28 @@ import shlex
 
 from backuppc_register.backuppc import backups
 from backuppc_register.config import Config
-from backuppc_register.protocol.errors import CouldNotRegister
-from backuppc_register.state.snapshot_file import Known, Ledger
+from backuppc_register.protocol.errors import HostsFileError
+from backuppc_register.state.snapshot_file import HostsSnapshot, SeenHost
 
 
 def has_data(host: str, config: Config) -> bool:
     """Tell whether BackupPC has data of *host*; in doubt it has: nobody has cleaned what cannot be seen."""
     try:
         return backups.has_backups(config.backuppc.data_dir, host)
-    except CouldNotRegister:
+    except HostsFileError:
         return True
 
 
-def is_elsewhere(known: Known, config: Config) -> bool:
+def is_elsewhere(known: SeenHost, config: Config) -> bool:
     """Tell whether what is now in the place of the data of *known* is on another disk than the data was."""
     try:
         now = backups.place(config.backuppc.data_dir, known.host)
-    except CouldNotRegister:
+    except HostsFileError:
         return False
     return known.data and backups.is_other_place(known.place, now)
 
 
-def why_missing(known: Known | None, config: Config) -> str:
+def why_missing(known: SeenHost | None, config: Config) -> str:
     """Say why the data that *known* had is missing; "" where it is there, or where there never was any.
 
     It may come back with its disk, and is then whose the host is.
@@ -48,8 +48,8 @@ def advice(host: str, config: Config) -> str:
 def refuse_newcomer(host: str, config: Config) -> None:
     """Refuse *host*, which seems to be free, while somebody's data of it may come back: no newcomer reads it.
 
-    The caller holds BackupPC's lock. Raises CouldNotRegister; NoConfigFile in doubt.
+    The caller holds BackupPC's lock. Raises HostsFileError; StateError in doubt.
     """
-    known = Ledger(config.state.directory).read().get(host)
+    known = HostsSnapshot(config.state.directory).read().get(host)
     if reason := why_missing(known, config):
-        raise CouldNotRegister(detail=f"{reason}. {advice(host, config)}")
+        raise HostsFileError(detail=f"{reason}. {advice(host, config)}")

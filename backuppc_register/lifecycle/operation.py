@@ -19,7 +19,7 @@ from backuppc_register.protocol.errors import NotAllowed, NotRegistered, Registe
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
-from backuppc_register.state.snapshot_file import Known, Ledger
+from backuppc_register.state.snapshot_file import HostsSnapshot, SeenHost
 from backuppc_register.system.uptime import Uptime
 
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
@@ -56,7 +56,7 @@ class Jobs(Protocol):
 
 
 @dataclass(frozen=True)
-class Custody:
+class Operation:
     """Everything that this work needs.
 
     *account* is the one we work as, *administrator* who asks; *now* has a time zone. *dry_run*: only say what
@@ -75,9 +75,9 @@ class Custody:
     uptime: Uptime | None = None
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> HostsSnapshot:
         """Return the hosts lines as last seen, by which lost ones are put back."""
-        return Ledger(self.config.state.directory)
+        return HostsSnapshot(self.config.state.directory)
 
     @property
     def former(self) -> FormerOwners:
@@ -130,17 +130,17 @@ def host_named(name: str) -> str:
 
 
 @contextmanager
-def examined(host: str, custody: Custody) -> Iterator[Subject]:
+def examined(host: str, operation: Operation) -> Iterator[Subject]:
     """Hold BackupPC's lock and give what there is of *host*, which must have a line or a record of ours.
 
     Raises NotRegistered; Refused where the host has several lines, or settings that BackupPC reads instead of
     its .pl.
     """
-    places = custody.config.backuppc
-    custody.folders.ready()
+    places = operation.config.backuppc
+    operation.folders.ready()
     with locked(places.config_dir, _LOCK_PATIENCE):
         read = hosts.read(places.hosts)
-        lines, record = read.lines_for(host), custody.folders.record(host)
+        lines, record = read.lines_for(host), operation.folders.record(host)
         if not lines and record is None:
             raise NotRegistered(host=host, advice="")
         if len(lines) > 1:
@@ -150,7 +150,7 @@ def examined(host: str, custody: Custody) -> Iterator[Subject]:
             host=host,
             hosts=read,
             line=lines[0] if lines else None,
-            owner=_owner(host, lines[0].user if lines else "", custody),
+            owner=_owner(host, lines[0].user if lines else "", operation),
             record=record,
             config=host_config.read(places.config_dir, host),
             data=backups.has_backups(places.data_dir, host),
@@ -158,16 +158,16 @@ def examined(host: str, custody: Custody) -> Iterator[Subject]:
         )
 
 
-def refuse_missing_data(subject: Subject, custody: Custody) -> None:
+def refuse_missing_data(subject: Subject, operation: Operation) -> None:
     """Raise Refused where BackupPC had data of the host that cannot be seen now: it may come back."""
-    known = custody.ledger.read().get(subject.host)
-    if reason := missing_backups.why_missing(known, custody.config):
-        raise Refused(reason=reason, advice=missing_backups.advice(subject.host, custody.config))
+    known = operation.ledger.read().get(subject.host)
+    if reason := missing_backups.why_missing(known, operation.config):
+        raise Refused(reason=reason, advice=missing_backups.advice(subject.host, operation.config))
 
 
-def _owner(host: str, user: str, custody: Custody) -> str:
-    known = custody.ledger.read().get(host)
-    return effective_owner(user, custody.former.of(host), known, custody.account)
+def _owner(host: str, user: str, operation: Operation) -> str:
+    known = operation.ledger.read().get(host)
+    return effective_owner(user, operation.former.of(host), known, operation.account)
 
 
 def _refuse_other_config(host: str, places: BackupPC) -> None:
@@ -190,32 +190,32 @@ def lined(subject: Subject) -> Line:
     return subject.line
 
 
-def in_place(subject: Subject, custody: Custody) -> None:
+def in_place(subject: Subject, operation: Operation) -> None:
     """Refuse to move the data of a host that is somewhere else: what moves would be the link to it."""
-    data_dir = custody.config.backuppc.data_dir
+    data_dir = operation.config.backuppc.data_dir
     if leads := data_folder.elsewhere(data_dir, subject.host):
         where = f"{data_dir}/pc/{subject.host}"
         raise Refused(reason=f"{where} is a link to {leads}: put the folder itself there first")
 
 
-def refuse_linked_config(subject: Subject, custody: Custody) -> None:
+def refuse_linked_config(subject: Subject, operation: Operation) -> None:
     """Raise Refused where the .pl is a link: what it leads to may be other hosts' as well."""
-    if host_config.path(custody.config.backuppc.config_dir, subject.host).is_symlink():
+    if host_config.path(operation.config.backuppc.config_dir, subject.host).is_symlink():
         raise Refused(reason=f"{subject.host}.pl is a link: put the file itself there first")
 
 
-def refuse_unconfirmed(steps: tuple[str, ...], custody: Custody) -> None:
+def refuse_unconfirmed(steps: tuple[str, ...], operation: Operation) -> None:
     """Raise Refused where what is to be done is not what the administrator has said yes to."""
-    if custody.confirmed is not None and custody.confirmed != steps:
+    if operation.confirmed is not None and operation.confirmed != steps:
         reason = "it has changed while you were asked, and nothing was done: look at it again"
         raise Refused(reason=reason)
 
 
-def users(subject: Subject, custody: Custody) -> tuple[str, ...]:
+def users(subject: Subject, operation: Operation) -> tuple[str, ...]:
     """Return everybody but the administrators who can read the host, and whose it is."""
     line = subject.line
     every = (subject.owner, line.user, *line.more_users) if line else (subject.owner,)
-    return tuple(user for user in every if not same_logon(user, custody.account))
+    return tuple(user for user in every if not same_logon(user, operation.account))
 
 
 def no_longer_readers(subject: Subject) -> tuple[str, ...]:
@@ -224,30 +224,30 @@ def no_longer_readers(subject: Subject) -> tuple[str, ...]:
     return (f"{more} could read {subject.host} too, and cannot any more",) if more else ()
 
 
-def give_line(subject: Subject, person: str, custody: Custody, *, data: bool) -> None:
+def give_line(subject: Subject, person: str, operation: Operation, *, data: bool) -> None:
     """Make the line *person*'s alone, and note that no old page is to give it back; under the lock.
 
-    *data*: whether the host has any then. Raises CouldNotRegister, NoConfigFile.
+    *data*: whether the host has any then. Raises HostsFileError, StateError.
     """
-    host, path = subject.host, custody.config.backuppc.hosts
-    custody.former.take(host, users(subject, custody), person=person)
-    custody.ledger.forget(host)
+    host, path = subject.host, operation.config.backuppc.hosts
+    operation.former.take(host, users(subject, operation), person=person)
+    operation.ledger.forget(host)
     hosts.give(path, hosts.read(path), host, person)
-    custody.former.decided(host)
-    note_line(host, custody, data=data)
+    operation.former.decided(host)
+    note_line(host, operation, data=data)
 
 
-def stop_jobs(host: str, custody: Custody) -> str:
+def stop_jobs(host: str, operation: Operation) -> str:
     """Stop what runs on *host*, which has been closed to new jobs; return what became of it."""
-    if custody.dry_run:
+    if operation.dry_run:
         return ""
     try:
-        return custody.jobs.stop(host, custody.administrator)
+        return operation.jobs.stop(host, operation.administrator)
     except RegisterError as error:
         return f"a job that runs now was not stopped: {error}"
 
 
-def note_line(host: str, custody: Custody, *, data: bool) -> None:
-    """Remember the line that *host* has now; under the lock. Raises CouldNotRegister, NoConfigFile."""
-    written = [one for one in hosts.read(custody.config.backuppc.hosts).written() if one.line.host == host]
-    custody.ledger.note(Known(host, tuple(map(hosts_snapshot.noted, written)), data, custody.moment))
+def note_line(host: str, operation: Operation, *, data: bool) -> None:
+    """Remember the line that *host* has now; under the lock. Raises HostsFileError, StateError."""
+    written = [one for one in hosts.read(operation.config.backuppc.hosts).written() if one.line.host == host]
+    operation.ledger.note(SeenHost(host, tuple(map(hosts_snapshot.noted, written)), data, operation.moment))

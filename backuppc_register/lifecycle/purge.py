@@ -7,9 +7,9 @@ from backuppc_register.backuppc import data_folder, host_config, hosts
 from backuppc_register.backuppc.data_folder import Swept
 from backuppc_register.lifecycle import retire
 from backuppc_register.lifecycle.operation import (
-    Custody,
     Done,
     Kept,
+    Operation,
     Refused,
     Subject,
     examined,
@@ -23,7 +23,7 @@ from backuppc_register.lifecycle.operation import (
     users,
 )
 from backuppc_register.person import same_logon
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
@@ -31,7 +31,7 @@ DAYS = 14
 """How many days there are to change one's mind, where nothing else is asked for."""
 
 
-def ask(host: str, days: int | None, custody: Custody) -> Done:
+def ask(host: str, days: int | None, operation: Operation) -> Done:
     """Retire *host* and let its data be deleted in *days* days; where there is none, forget it at once.
 
     Without *days* they are DAYS, or those that somebody has asked for before. The hosts line stays until
@@ -39,35 +39,35 @@ def ask(host: str, days: int | None, custody: Custody) -> Done:
 
     Raises what `examined` does, Refused, Busy, and faults.
     """
-    with examined(host, custody) as subject:
+    with examined(host, operation) as subject:
         record = recorded(subject)
-        in_place(subject, custody)
-        refuse_linked_config(subject, custody)
-        refuse_missing_data(subject, custody)
+        in_place(subject, operation)
+        refuse_linked_config(subject, operation)
+        refuse_missing_data(subject, operation)
         if subject.data:
-            line, steps = lined(subject), _ask(subject, record, days, custody)
+            line, steps = lined(subject), _ask(subject, record, days, operation)
     if subject.data:
-        return Done(host, line.user, steps, stop_jobs(host, custody))
-    with custody.jobs.kept_away(host) as kept:
-        return _forget(host, None, kept, custody)
+        return Done(host, line.user, steps, stop_jobs(host, operation))
+    with operation.jobs.kept_away(host) as kept:
+        return _forget(host, None, kept, operation)
 
 
-def due(custody: Custody) -> list[str]:
-    """Return the hosts whose data may be deleted by now; raises NoConfigFile."""
-    records = (_record_or_why(host, custody) for host in custody.folders.names())
-    return [one.host for one in records if isinstance(one, Record) and is_due(one, custody.now)]
+def due(operation: Operation) -> list[str]:
+    """Return the hosts whose data may be deleted by now; raises StateError."""
+    records = (_record_or_why(host, operation) for host in operation.folders.names())
+    return [one.host for one in records if isinstance(one, Record) and is_due(one, operation.now)]
 
 
-def unknown(custody: Custody) -> list[tuple[str, str]]:
-    """Return the hosts of which it cannot be told whether they are due, and why; raises NoConfigFile."""
-    told = ((host, _record_or_why(host, custody)) for host in custody.folders.names())
+def unknown(operation: Operation) -> list[tuple[str, str]]:
+    """Return the hosts of which it cannot be told whether they are due, and why; raises StateError."""
+    told = ((host, _record_or_why(host, operation)) for host in operation.folders.names())
     return [(host, one) for host, one in told if isinstance(one, str)]
 
 
-def _record_or_why(host: str, custody: Custody) -> Record | str | None:
+def _record_or_why(host: str, operation: Operation) -> Record | str | None:
     try:
-        return custody.folders.record(host)
-    except NoConfigFile as error:
+        return operation.folders.record(host)
+    except StateError as error:
         return error.detail
 
 
@@ -83,7 +83,7 @@ def _is_time(text: str) -> bool:
         return False
 
 
-def carry_out(host: str, custody: Custody) -> Done:
+def carry_out(host: str, operation: Operation) -> Done:
     """Delete the data of *host*, whose time has come, and forget the host.
 
     First nobody has the data any more, then the host has no line, then our folder of it goes aside: a killed
@@ -92,29 +92,29 @@ def carry_out(host: str, custody: Custody) -> Done:
     Raises what `examined` does; Refused where it is not due any more, or was not asked of the host as it is;
     Busy, and faults.
     """
-    with custody.jobs.kept_away(host) as kept:
-        return _forget(host, custody.now, kept, custody)
+    with operation.jobs.kept_away(host) as kept:
+        return _forget(host, operation.now, kept, operation)
 
 
-def sweep(custody: Custody) -> Swept:
+def sweep(operation: Operation) -> Swept:
     """Free the disk of what was purged. It may take long.
 
-    Raises CouldNotRegister.
+    Raises HostsFileError.
     """
-    return Swept() if custody.dry_run else data_folder.sweep(custody.config.backuppc.data_dir)
+    return Swept() if operation.dry_run else data_folder.sweep(operation.config.backuppc.data_dir)
 
 
-def asked(record: Record, when: str, subject: Subject, custody: Custody) -> Record:
+def asked(record: Record, when: str, subject: Subject, operation: Operation) -> Record:
     """Return *record* with a purge from *when* on, asked of the owner and the backups that *subject* tells.
 
     A clock that is set forward meanwhile makes the wait no shorter.
     """
-    wait = (datetime.fromisoformat(when) - custody.now).total_seconds()
+    wait = (datetime.fromisoformat(when) - operation.now).total_seconds()
     return replace(
         record,
         purge=when,
         purge_of=" ".join((subject.owner, *subject.extent.made)),
-        purge_wait=custody.uptime.after(wait) if custody.uptime else "",
+        purge_wait=operation.uptime.after(wait) if operation.uptime else "",
     )
 
 
@@ -140,50 +140,50 @@ def objection(subject: Subject, record: Record, folders: HostFolders) -> str:
     return ""
 
 
-def _ask(subject: Subject, record: Record, days: int | None, custody: Custody) -> tuple[str, ...]:
-    steps = retire.missing_steps(subject, record, custody.folders)
+def _ask(subject: Subject, record: Record, days: int | None, operation: Operation) -> tuple[str, ...]:
+    steps = retire.missing_steps(subject, record, operation.folders)
     pending = record.purge if not steps and _is_time(record.purge) else ""
-    wanted = custody.now + timedelta(days=DAYS if days is None else days)
+    wanted = operation.now + timedelta(days=DAYS if days is None else days)
     when = pending if pending and days is None else wanted.isoformat(timespec="seconds")
     instead = "" if pending in ("", when) else f", and not from {pending} as was asked before"
     steps += (f"{subject.extent} of {subject.host} may be deleted from {when}{instead}",)
-    refuse_unconfirmed(steps, custody)
-    if not custody.dry_run:
-        closed = retire.close(subject, record, custody)
-        custody.folders.put_record(asked(closed, when, subject, custody))
+    refuse_unconfirmed(steps, operation)
+    if not operation.dry_run:
+        closed = retire.close(subject, record, operation)
+        operation.folders.put_record(asked(closed, when, subject, operation))
     return steps
 
 
-def _forget(host: str, now: datetime | None, kept: Kept, custody: Custody) -> Done:
+def _forget(host: str, now: datetime | None, kept: Kept, operation: Operation) -> Done:
     """Forget *host*, with its data where that is due by *now*."""
-    places = custody.config.backuppc
-    with examined(host, custody) as subject:
+    places = operation.config.backuppc
+    with examined(host, operation) as subject:
         record = recorded(subject)
-        in_place(subject, custody)
-        refuse_linked_config(subject, custody)
-        refuse_missing_data(subject, custody)
-        _refuse_unasked(subject, now, custody)
+        in_place(subject, operation)
+        refuse_linked_config(subject, operation)
+        refuse_missing_data(subject, operation)
+        _refuse_unasked(subject, now, operation)
         person = subject.line.user if subject.line else record.person
         steps = tuple(_steps(subject, now))
-        refuse_unconfirmed(steps, custody)
-        if not custody.dry_run:
+        refuse_unconfirmed(steps, operation)
+        if not operation.dry_run:
             if subject.record is None:  # what a killed run has left is known by it
-                custody.folders.put_record(record)
-            custody.ledger.note_no_data(host)
+                operation.folders.put_record(record)
+            operation.ledger.note_no_data(host)
             if data_folder.exists(places.data_dir, host):
-                data_folder.doom(places.data_dir, host, custody.now)
+                data_folder.doom(places.data_dir, host, operation.now)
             if subject.line:
-                custody.former.take(host, users(subject, custody))
-                custody.ledger.forget(host)
+                operation.former.take(host, users(subject, operation))
+                operation.ledger.forget(host)
                 hosts.remove(places.hosts, subject.hosts, host)
-                custody.former.decided(host)
+                operation.former.decided(host)
             config = host_config.path(places.config_dir, host) if subject.config is not None else None
-            custody.folders.set_aside(host, config, custody.now)
-    note = "" if custody.dry_run else kept.tell(gone=(host,))
+            operation.folders.set_aside(host, config, operation.now)
+    note = "" if operation.dry_run else kept.tell(gone=(host,))
     return Done(host, person, steps, note)
 
 
-def _refuse_unasked(subject: Subject, now: datetime | None, custody: Custody) -> None:
+def _refuse_unasked(subject: Subject, now: datetime | None, operation: Operation) -> None:
     """Raise Refused where nobody has asked to forget the host as it is; without *now* somebody does.
 
     What was due a moment ago may have been resumed, registered again or transferred since.
@@ -192,10 +192,10 @@ def _refuse_unasked(subject: Subject, now: datetime | None, custody: Custody) ->
     asked = not subject.data if now is None else record is not None and is_due(record, now)
     if not asked:
         raise Refused(reason=f"the data of {host} is not to be deleted yet")
-    if now and record and custody.uptime and custody.uptime.is_before(record.purge_wait):
+    if now and record and operation.uptime and operation.uptime.is_before(record.purge_wait):
         reason = f"the days that {host} was to wait have not passed since, whatever the date is: was it set?"
         raise Refused(reason=reason)
-    if now and record and (reason := objection(subject, record, custody.folders)):
+    if now and record and (reason := objection(subject, record, operation.folders)):
         raise Refused(reason=f"{reason}: look at it, then backuppc-register-admin purge {host}")
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from backuppc_register.backuppc import retired_config
 from backuppc_register.config import BackupPC
 from backuppc_register.lifecycle.operation import (
-    Custody,
     Done,
+    Operation,
     Refused,
     Subject,
     examined,
@@ -22,24 +22,24 @@ from backuppc_register.state.records import Record
 _KEPT = "the data of {host} is not deleted"
 
 
-def resume(host: str, custody: Custody) -> Done:
+def resume(host: str, operation: Operation) -> Done:
     """Let the backups of *host* go on with the key and the settings that it had, and keep its data.
 
     Of archived backups, which no machine stands behind, only the purge is forgotten.
 
     Raises Refused for archived backups that stay anyway; what `examined` does, and faults.
     """
-    with examined(host, custody) as subject:
+    with examined(host, operation) as subject:
         line, record = lined(subject), recorded(subject)
         if record.archive_of:
             if not record.purge:
                 raise Refused(reason=f"{host} are archived backups: there is nothing to resume")
-            if not custody.dry_run:
-                custody.folders.put_record(unpurged(record))
+            if not operation.dry_run:
+                operation.folders.put_record(unpurged(record))
             return Done(host, line.user, (_kept(subject),))
         steps = tuple(_resuming(subject, record))
-        if steps and not custody.dry_run:
-            reopen(record, subject.config, custody.config.backuppc, custody.folders)
+        if steps and not operation.dry_run:
+            reopen(record, subject.config, operation.config.backuppc, operation.folders)
     return Done(host, line.user, steps)
 
 
@@ -50,7 +50,7 @@ def reopen(record: Record, config: bytes | None, places: BackupPC, folders: Host
     what is half open is never deleted. The rest of the record is last: of a host whose line was made by hand
     nothing of ours is left in use.
 
-    Raises NoConfigFile.
+    Raises StateError.
     """
     host, folder = record.host, folders.path(record.host)
     if record.purge:

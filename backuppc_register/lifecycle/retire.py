@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from backuppc_register.backuppc import retired_config
 from backuppc_register.lifecycle.operation import (
-    Custody,
     Done,
+    Operation,
     Subject,
     examined,
     lined,
@@ -18,20 +18,20 @@ from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
 
-def retire(host: str, custody: Custody) -> Done:
+def retire(host: str, operation: Operation) -> Done:
     """Stop the backups of *host* until somebody resumes them or its owner registers again.
 
     Raises what `examined` does, and faults.
     """
-    with examined(host, custody) as subject:
+    with examined(host, operation) as subject:
         line, record = lined(subject), recorded(subject)
-        refuse_linked_config(subject, custody)
-        steps = missing_steps(subject, record, custody.folders)
+        refuse_linked_config(subject, operation)
+        steps = missing_steps(subject, record, operation.folders)
         if steps and record.purge:  # somebody has opened it since: what was meant is not known any more
             steps += (f"the purge planned for {record.purge} is cancelled: ask for it again",)
-        if steps and not custody.dry_run:
-            close(subject, record, custody)
-    return Done(host, line.user, steps, stop_jobs(host, custody) if steps else "")
+        if steps and not operation.dry_run:
+            close(subject, record, operation)
+    return Done(host, line.user, steps, stop_jobs(host, operation) if steps else "")
 
 
 def missing_steps(subject: Subject, record: Record, folders: HostFolders) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ def missing_steps(subject: Subject, record: Record, folders: HostFolders) -> tup
 
 
 def has_key(host: str, folders: HostFolders) -> bool:
-    """Tell whether the key of *host* is where BackupPC's ssh takes it from; raises NoConfigFile."""
+    """Tell whether the key of *host* is where BackupPC's ssh takes it from; raises StateError."""
     return safe_files.content(folders.path(host) / key_pairs.PRIVATE) is not None
 
 
@@ -56,17 +56,17 @@ def unpurged(record: Record) -> Record:
     return replace(record, purge="", purge_of="", purge_wait="")
 
 
-def close(subject: Subject, record: Record, custody: Custody) -> Record:
+def close(subject: Subject, record: Record, operation: Operation) -> Record:
     """Retire the host; under the lock. Return its record as it is then, which asks for no purge.
 
     The record is first, so that whoever comes after a killed run knows what there is to undo. What may be
     backed up as ever is not to be purged: who wants that puts it down afterwards.
 
-    Raises NoConfigFile.
+    Raises StateError.
     """
-    host, folder, places = subject.host, custody.folders.path(subject.host), custody.config.backuppc
-    closed = unpurged(replace(record, retired=record.retired or custody.moment))
-    custody.folders.put_record(closed)
+    host, folder, places = subject.host, operation.folders.path(subject.host), operation.config.backuppc
+    closed = unpurged(replace(record, retired=record.retired or operation.moment))
+    operation.folders.put_record(closed)
     if subject.config != retired_config.text(host):
         if subject.config is not None:
             retired_files.keep_config(folder, subject.config)

@@ -6,8 +6,8 @@ from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import Line
 from backuppc_register.lifecycle import retire
 from backuppc_register.lifecycle.operation import (
-    Custody,
     Done,
+    Operation,
     Refused,
     Subject,
     examined,
@@ -25,30 +25,30 @@ from backuppc_register.person import Person, another_entry, same_entry, same_log
 from backuppc_register.state.records import Record
 
 
-def withdraw(host: str, custody: Custody) -> Done:
+def withdraw(host: str, operation: Operation) -> Done:
     """Make *host* BackupPC's own account's, whose pages only administrators read; it is not backed up then.
 
     For what somebody could read whose logon was another's before. Whatever killed it, the same again
     finishes it.
 
-    Raises what `examined` does; Refused; CouldNotRegister, also where the hosts file would not take the line.
+    Raises what `examined` does; Refused; HostsFileError, also where the hosts file would not take the line.
     """
-    with examined(host, custody) as subject:
+    with examined(host, operation) as subject:
         line, record = lined(subject), recorded(subject)
-        refuse_linked_config(subject, custody)
-        refuse_missing_data(subject, custody)
-        if _is_withdrawn(line, record, custody.account):
-            raise Refused(reason=f"{host} is {custody.account}'s already")
-        hosts.refuse_give(custody.config.backuppc.hosts, subject.hosts, host, custody.account)
-        closing = retire.missing_steps(subject, record, custody.folders)
-        steps = (*_steps(subject, record, closing, custody), *no_longer_readers(subject))
-        refuse_unconfirmed(steps, custody)
-        if not custody.dry_run:
-            closed = retire.close(subject, record, custody) if closing else record
+        refuse_linked_config(subject, operation)
+        refuse_missing_data(subject, operation)
+        if _is_withdrawn(line, record, operation.account):
+            raise Refused(reason=f"{host} is {operation.account}'s already")
+        hosts.refuse_give(operation.config.backuppc.hosts, subject.hosts, host, operation.account)
+        closing = retire.missing_steps(subject, record, operation.folders)
+        steps = (*_steps(subject, record, closing, operation), *no_longer_readers(subject))
+        refuse_unconfirmed(steps, operation)
+        if not operation.dry_run:
+            closed = retire.close(subject, record, operation) if closing else record
             # The line first: who registers in between finds one that is not theirs.
-            give_line(subject, custody.account, custody, data=subject.data)
-            custody.folders.put_record(of_another(closed, custody.account))
-    return Done(host, custody.account, steps, "" if record.archive_of else stop_jobs(host, custody))
+            give_line(subject, operation.account, operation, data=subject.data)
+            operation.folders.put_record(of_another(closed, operation.account))
+    return Done(host, operation.account, steps, "" if record.archive_of else stop_jobs(host, operation))
 
 
 def refuse_stranger(subject: Subject, record: Record, person: Person, account: str) -> None:
@@ -75,8 +75,8 @@ def _is_withdrawn(line: Line, record: Record, account: str) -> bool:
     return same_logon(line.user, account) and not line.more_users and not theirs
 
 
-def _steps(subject: Subject, record: Record, closing: tuple[str, ...], custody: Custody) -> list[str]:
+def _steps(subject: Subject, record: Record, closing: tuple[str, ...], operation: Operation) -> list[str]:
     steps = [*closing]
     if closing and record.purge:
         steps.append(f"the purge planned for {record.purge} is cancelled: ask for it again")
-    return [*steps, f"{subject.host} is {custody.account}'s: only administrators read its backups"]
+    return [*steps, f"{subject.host} is {operation.account}'s: only administrators read its backups"]

@@ -6,8 +6,8 @@ from backuppc_register.backuppc import data_folder, host_config, hosts, retired_
 from backuppc_register.inventory import policy
 from backuppc_register.inventory.server import Directory
 from backuppc_register.lifecycle.operation import (
-    Custody,
     Done,
+    Operation,
     Subject,
     examined,
     give_line,
@@ -18,7 +18,7 @@ from backuppc_register.lifecycle.operation import (
 from backuppc_register.lifecycle.purge import asked, of_another_owner
 from backuppc_register.lifecycle.transfer_plan import Plan, plan_for
 from backuppc_register.person import Person, possible_logon
-from backuppc_register.protocol.errors import BadUser, NoConfigFile
+from backuppc_register.protocol.errors import BadUser, StateError
 from backuppc_register.state import key_pairs, retired_files
 
 _WITHIN = 30.0  # seconds for the directory
@@ -37,7 +37,7 @@ def person_of(logon: str, directory: Directory, account: str) -> Person:
     return person
 
 
-def transfer(host: str, person: Person, custody: Custody, *, purge_in: int | None = None) -> Done:
+def transfer(host: str, person: Person, operation: Operation, *, purge_in: int | None = None) -> Done:
     """Give *host* to *person*; its backups stay with who has them now, under an archived name.
 
     *purge_in*: they may be deleted in so many days; None: they stay.
@@ -47,57 +47,59 @@ def transfer(host: str, person: Person, custody: Custody, *, purge_in: int | Non
 
     Raises what `examined` does; Refused; Busy, and faults.
     """
-    with custody.jobs.kept_away(host) as kept:
-        with examined(host, custody) as subject:
-            plan = plan_for(subject, person, custody, purge_in)
-            refuse_unconfirmed(plan.steps(subject), custody)
-            if not custody.dry_run:
-                _carry_out(plan, subject, custody)
+    with operation.jobs.kept_away(host) as kept:
+        with examined(host, operation) as subject:
+            plan = plan_for(subject, person, operation, purge_in)
+            refuse_unconfirmed(plan.steps(subject), operation)
+            if not operation.dry_run:
+                _carry_out(plan, subject, operation)
         known = tuple(filter(None, (host, plan.archive)))
-        note = "" if custody.dry_run else kept.tell(known=known)
+        note = "" if operation.dry_run else kept.tell(known=known)
     return Done(host, person.uid, plan.steps(subject), note)
 
 
-def _carry_out(plan: Plan, subject: Subject, custody: Custody) -> None:
+def _carry_out(plan: Plan, subject: Subject, operation: Operation) -> None:
     """Do it, each step complete on disk before the next; the hosts line is the commit.
 
     The archive has its record, config and line before it has data, so that no nightly run finds the data
     without a line; while the data moves, a nightly run that goes through the hosts by name (as BackupPC's do)
     counts it at least once. The archived name sorts behind the host's own.
     """
-    host, places, folders = subject.host, custody.config.backuppc, custody.folders
+    host, places, folders = subject.host, operation.config.backuppc, operation.folders
     if plan.again:
         if plan.record.archive_of:
             folders.put_record(plan.record)
-        give_line(subject, plan.record.person, custody, data=subject.data)
+        give_line(subject, plan.record.person, operation, data=subject.data)
         return
     if plan.archive:
-        _make_archive(plan, subject, custody)
-        custody.ledger.note_no_data(host)
+        _make_archive(plan, subject, operation)
+        operation.ledger.note_no_data(host)
         data_folder.archive(places.data_dir, host, plan.archive)
-        note_line(plan.archive, custody, data=True)
+        note_line(plan.archive, operation, data=True)
     elif data_folder.exists(places.data_dir, host):
-        data_folder.doom(places.data_dir, host, custody.now)  # the log of what never became a backup
-    _rotate(plan, subject, custody)
+        data_folder.doom(places.data_dir, host, operation.now)  # the log of what never became a backup
+    _rotate(plan, subject, operation)
     if not plan.record.by_hand and folders.public_key(host) is None:
-        raise NoConfigFile(detail=f"{host} has no key pair after all")
-    give_line(subject, plan.record.person, custody, data=False)
+        raise StateError(detail=f"{host} has no key pair after all")
+    give_line(subject, plan.record.person, operation, data=False)
     if plan.archive:
-        _ask_purge(plan, subject, custody)
+        _ask_purge(plan, subject, operation)
 
 
-def _ask_purge(plan: Plan, subject: Subject, custody: Custody) -> None:
+def _ask_purge(plan: Plan, subject: Subject, operation: Operation) -> None:
     """Let the archive be purged where that is asked for: the last step, without which it is not.
 
     Until then the host may be its earlier owner's still, and be backed up.
     """
-    archive = custody.folders.record(plan.archive)
+    archive = operation.folders.record(plan.archive)
     if archive and archive.purge != plan.purge:
-        custody.folders.put_record(asked(archive, plan.purge, replace(subject, owner=plan.owner), custody))
+        operation.folders.put_record(
+            asked(archive, plan.purge, replace(subject, owner=plan.owner), operation)
+        )
 
 
-def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
-    archive, places = plan.archive, custody.config.backuppc
+def _make_archive(plan: Plan, subject: Subject, operation: Operation) -> None:
+    archive, places = plan.archive, operation.config.backuppc
     closed = retired_config.text(archive)
     record = replace(
         recorded(subject),
@@ -105,20 +107,20 @@ def _make_archive(plan: Plan, subject: Subject, custody: Custody) -> None:
         person=plan.owner,
         entry=plan.entry,
         config=host_config.digest(closed),
-        retired=recorded(subject).retired or custody.moment,
+        retired=recorded(subject).retired or operation.moment,
         archive_of=subject.host,
         purge_of=of_another_owner(recorded(subject).purge_of, plan.owner),
     )
-    custody.folders.put_record(record)
+    operation.folders.put_record(record)
     retired_config.put(places.config_dir, archive, closed)
     if not subject.hosts.lines_for(archive):
         hosts.append(places.hosts, subject.hosts, archive, plan.owner)
-    note_line(archive, custody, data=False)  # as long as the data may refuse to move
+    note_line(archive, operation, data=False)  # as long as the data may refuse to move
 
 
-def _rotate(plan: Plan, subject: Subject, custody: Custody) -> None:
+def _rotate(plan: Plan, subject: Subject, operation: Operation) -> None:
     """Put the earlier owner's key and .pl aside, and make new ones with the new person's record."""
-    host, places, folders = subject.host, custody.config.backuppc, custody.folders
+    host, places, folders = subject.host, operation.config.backuppc, operation.folders
     earlier = (
         key_pairs.PRIVATE,
         key_pairs.PUBLIC,
@@ -127,7 +129,7 @@ def _rotate(plan: Plan, subject: Subject, custody: Custody) -> None:
         retired_files.EDITED,
     )
     config = host_config.path(places.config_dir, host) if subject.config is not None else None
-    folders.set_parts_aside(host, earlier, config, custody.now)
+    folders.set_parts_aside(host, earlier, config, operation.now)
     if plan.record.by_hand:
         folders.put_record(plan.record)
     else:

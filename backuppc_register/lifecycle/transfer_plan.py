@@ -9,7 +9,7 @@ from itertools import chain, count
 from backuppc_register.backuppc import host_config, hosts, retired_config
 from backuppc_register.lifecycle import revoke_access
 from backuppc_register.lifecycle.operation import (
-    Custody,
+    Operation,
     Refused,
     Subject,
     in_place,
@@ -68,33 +68,33 @@ class Plan:
         return (*steps, *losing)
 
 
-def plan_for(subject: Subject, person: Person, custody: Custody, purge_in: int | None) -> Plan:
+def plan_for(subject: Subject, person: Person, operation: Operation, purge_in: int | None) -> Plan:
     """Decide how the host becomes *person*'s; write nothing.
 
     *purge_in*: its backups may be deleted in so many days; None: they stay.
 
-    Raises Refused; CouldNotRegister where the hosts file would not take the lines; Misconfigured.
+    Raises Refused; HostsFileError where the hosts file would not take the lines; Misconfigured.
     """
     host, line, record = subject.host, lined(subject), recorded(subject)
-    in_place(subject, custody)
-    refuse_linked_config(subject, custody)
+    in_place(subject, operation)
+    refuse_linked_config(subject, operation)
     if record.archive_of:
-        revoke_access.refuse_stranger(subject, record, person, custody.account)
+        revoke_access.refuse_stranger(subject, record, person, operation.account)
         back = revoke_access.of_another(record, person.uid)
-        hosts.refuse_give(custody.config.backuppc.hosts, subject.hosts, host, person.uid)
+        hosts.refuse_give(operation.config.backuppc.hosts, subject.hosts, host, person.uid)
         return Plan(person.uid, "", "", back, b"", again=True)
-    refuse_missing_data(subject, custody)
+    refuse_missing_data(subject, operation)
     theirs = same_logon(subject.owner, person.uid) and same_logon(record.person, person.uid)
     if theirs and not another_entry(record.entry, person.entry):
         if line.user == subject.owner:
             raise Refused(reason=f"{host} is {person.uid}'s already")
-        hosts.refuse_give(custody.config.backuppc.hosts, subject.hosts, host, person.uid)
+        hosts.refuse_give(operation.config.backuppc.hosts, subject.hosts, host, person.uid)
         return Plan(person.uid, "", "", record, b"", again=True)
-    config = _config(record, custody)
-    owner, unknown = _earlier_owner(subject, record, person, custody)
-    archive = _archive(subject, owner, custody) if subject.data else ""
-    _refuse_unwritable(archive, owner, person, subject, custody)
-    in_days = (custody.now + timedelta(days=purge_in or 0)).isoformat(timespec="seconds")
+    config = _config(record, operation)
+    owner, unknown = _earlier_owner(subject, record, person, operation)
+    archive = _archive(subject, owner, operation) if subject.data else ""
+    _refuse_unwritable(archive, owner, person, subject, operation)
+    in_days = (operation.now + timedelta(days=purge_in or 0)).isoformat(timespec="seconds")
     return Plan(
         owner=owner,
         archive=archive,
@@ -103,21 +103,21 @@ def plan_for(subject: Subject, person: Person, custody: Custody, purge_in: int |
             record,
             person=person.uid,
             entry=person.entry,
-            registered="" if record.by_hand else custody.moment,
+            registered="" if record.by_hand else operation.moment,
             config="" if record.by_hand else host_config.digest(config),
             verified="",
-            retired=custody.moment if record.by_hand else "",
+            retired=operation.moment if record.by_hand else "",
             purge="",
             purge_of="",
             purge_wait="",
         ),
         config=config,
-        entry=record.entry if owner in (record.person, custody.account) else "",
+        entry=record.entry if owner in (record.person, operation.account) else "",
         unknown=unknown,
     )
 
 
-def _config(record: Record, custody: Custody) -> bytes:
+def _config(record: Record, operation: Operation) -> bytes:
     """Return the new .pl: of a host that no machine has registered one that is closed until one does.
 
     Whether the way that somebody made by hand leads to the new person's machine, and with which key, is not
@@ -126,19 +126,21 @@ def _config(record: Record, custody: Custody) -> bytes:
     host = record.host
     if record.by_hand:
         return retired_config.text(host)
-    values = host_config.Values(host, record.full_name, custody.folders.path(host) / ssh_files.SSH_CONFIG)
-    return host_config.render(record.os, values, custody.config.backuppc.templates)
+    values = host_config.Values(host, record.full_name, operation.folders.path(host) / ssh_files.SSH_CONFIG)
+    return host_config.render(record.os, values, operation.config.backuppc.templates)
 
 
-def _refuse_unwritable(archive: str, owner: str, person: Person, subject: Subject, custody: Custody) -> None:
-    """Raise CouldNotRegister where the hosts file would not take a line, before anything is written."""
-    path = custody.config.backuppc.hosts
+def _refuse_unwritable(
+    archive: str, owner: str, person: Person, subject: Subject, operation: Operation
+) -> None:
+    """Raise HostsFileError where the hosts file would not take a line, before anything is written."""
+    path = operation.config.backuppc.hosts
     hosts.refuse_give(path, subject.hosts, subject.host, person.uid)
     if archive and not subject.hosts.lines_for(archive):
         hosts.refuse_append(path, subject.hosts, archive, owner)
 
 
-def _earlier_owner(subject: Subject, record: Record, person: Person, custody: Custody) -> tuple[str, str]:
+def _earlier_owner(subject: Subject, record: Record, person: Person, operation: Operation) -> tuple[str, str]:
     """Return who keeps the backups, and why it is only BackupPC's own account, an administrator's, if it is.
 
     BackupPC compares logons as text: under a uid that was given out again, the second person would read the
@@ -147,22 +149,22 @@ def _earlier_owner(subject: Subject, record: Record, person: Person, custody: Cu
     """
     if same_logon(record.person, person.uid):
         if another_entry(record.entry, person.entry):
-            return custody.account, f"they are of another {record.person}"
-        return custody.account, f"they may be {record.person}'s or {subject.owner or 'nobody'}'s"
+            return operation.account, f"they are of another {record.person}"
+        return operation.account, f"they may be {record.person}'s or {subject.owner or 'nobody'}'s"
     earlier = (user for user in (subject.owner, record.person) if user and not same_logon(user, person.uid))
-    return next(earlier, custody.account), ""
+    return next(earlier, operation.account), ""
 
 
-def _archive(subject: Subject, owner: str, custody: Custody) -> str:
+def _archive(subject: Subject, owner: str, operation: Operation) -> str:
     """Return the name for the backups: one that an earlier run had begun with, or else a new one."""
     dated = re.compile(rf"{re.escape(subject.host)}_[0-9]{{8}}(-[0-9]+)?")
-    known = [name for name in custody.folders.names() if dated.fullmatch(name)]
-    names = chain(known, _names(subject, custody))
-    return next(name for name in names if _is_begun(name, subject, owner, custody))
+    known = [name for name in operation.folders.names() if dated.fullmatch(name)]
+    names = chain(known, _names(subject, operation))
+    return next(name for name in names if _is_begun(name, subject, owner, operation))
 
 
-def _names(subject: Subject, custody: Custody) -> Iterator[str]:
-    dated = f"{subject.host}_{custody.now:%Y%m%d}"
+def _names(subject: Subject, operation: Operation) -> Iterator[str]:
+    dated = f"{subject.host}_{operation.now:%Y%m%d}"
     yield dated
     for n in count(2):
         if n > _TRIES:
@@ -170,10 +172,10 @@ def _names(subject: Subject, custody: Custody) -> Iterator[str]:
         yield f"{dated}-{n}"
 
 
-def _is_begun(name: str, subject: Subject, owner: str, custody: Custody) -> bool:
+def _is_begun(name: str, subject: Subject, owner: str, operation: Operation) -> bool:
     """Tell whether nothing stands under *name*, or no more than what a killed run of ours has left."""
-    places, lines = custody.config.backuppc, subject.hosts.lines_for(name)
-    config, theirs = host_config.read(places.config_dir, name), custody.folders.record(name)
+    places, lines = operation.config.backuppc, subject.hosts.lines_for(name)
+    config, theirs = host_config.read(places.config_dir, name), operation.folders.record(name)
     return (
         not (places.data_dir / "pc" / name).exists()
         and config in (None, retired_config.text(name))

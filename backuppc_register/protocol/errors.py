@@ -174,7 +174,7 @@ class DnsUnavailable(Fault):
     exit_status = 75
 
 
-class CouldNotRegister(Fault):
+class HostsFileError(Fault):
     """The hosts file could not be read or written, or its lock was not had in time."""
 
     code = "could-not-register"
@@ -183,7 +183,7 @@ class CouldNotRegister(Fault):
     exit_status = 73
 
 
-class NoConfigFile(Fault):
+class StateError(Fault):
     """Key pair, per-host config or record could not be written."""
 
     code = "no-config-file"

@@ -5,21 +5,21 @@ from dataclasses import dataclass, replace
 
 from backuppc_register.reconciliation.report import Kind, News
 from backuppc_register.state.former_owners import Former
-from backuppc_register.state.snapshot_file import Known, Noted
+from backuppc_register.state.snapshot_file import SeenHost, SeenLine
 
 
 @dataclass(frozen=True)
 class Change:
     """A host as it was last seen, and as it is *now*."""
 
-    before: Known
-    now: Known
+    before: SeenHost
+    now: SeenHost
 
     def __str__(self) -> str:
         return f"{_told(self.before)} became {_told(self.now)}"
 
 
-def between(known: dict[str, Known], seen: dict[str, Known]) -> tuple[Change, ...]:
+def between(known: dict[str, SeenHost], seen: dict[str, SeenHost]) -> tuple[Change, ...]:
     """Return the changes of those of the *known* hosts that still have a line; not how a line is spelled."""
     both = ((known[host], now) for host, now in seen.items() if host in known)
     return tuple(Change(before, now) for before, now in both if _meaning(before) != _meaning(now))
@@ -33,7 +33,7 @@ def told(changes: Iterable[Change]) -> Iterable[News]:
 
 
 def again(
-    known: dict[str, Known], seen: dict[str, Known], former: dict[str, Former], ours: Container[str]
+    known: dict[str, SeenHost], seen: dict[str, SeenHost], former: dict[str, Former], ours: Container[str]
 ) -> Iterable[News]:
     """Tell of hosts that were purged or cleaned up, with nothing of them *ours*, that have a line again."""
     for host, now in seen.items():
@@ -44,11 +44,11 @@ def again(
             yield News(Kind.CHANGED, what, advice, host, now.users)
 
 
-def _meaning(known: Known) -> list[Noted]:
+def _meaning(known: SeenHost) -> list[SeenLine]:
     return [replace(line, raw=b"") for line in known.lines]
 
 
-def _told(known: Known) -> str:
+def _told(known: SeenHost) -> str:
     lines = (
         f"{line.dhcp or '-'} {line.user or '-'} {','.join(line.more_users)}".strip() for line in known.lines
     )

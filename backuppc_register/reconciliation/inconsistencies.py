@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from backuppc_register.backuppc import host_config
 from backuppc_register.inventory import missing_backups
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.reconciliation import orphans
 from backuppc_register.reconciliation.inconsistency import ADMIN, Contradiction, Sight
 from backuppc_register.reconciliation.owner_mismatch import of_owner
@@ -18,7 +18,7 @@ _UNFINISHED = timedelta(hours=1)  # a registration may be at work meanwhile
 def contradictions(sight: Sight) -> Iterator[Contradiction]:
     """Yield what does not fit together.
 
-    Needs no lock: what is being registered meanwhile is left out. Raises NoConfigFile where our state cannot
+    Needs no lock: what is being registered meanwhile is left out. Raises StateError where our state cannot
     be listed.
     """
     users: dict[str, list[str]] = {}
@@ -37,7 +37,7 @@ def _of_host(host: str, users: list[str], sight: Sight) -> Iterator[Contradictio
     owner = ", ".join(users)
     try:
         record = sight.folders.record(host)
-    except NoConfigFile as error:
+    except StateError as error:
         advice = "Look at it, and set it right or move its folder away; the owner then registers again."
         yield Contradiction(host, owner, f"our record cannot be read: {error.detail}", advice)
         return
@@ -59,13 +59,13 @@ def _of_parts(record: Record, sight: Sight) -> Iterator[Contradiction]:
         try:
             if sight.folders.public_key(host) is None:
                 yield Contradiction(host, person, "there is no key pair of it", again)
-        except NoConfigFile as error:
+        except StateError as error:
             yield Contradiction(host, person, f"its key pair is of no use: {error.detail}", again)
     try:
         if record.config and not host_config.exists(sight.config.backuppc, host):
             what = f"{host}.pl is gone: BackupPC uses its global settings"
             yield Contradiction(host, person, what, f"{person} registers again.")
-    except NoConfigFile as error:
+    except StateError as error:
         yield Contradiction(host, person, f"{host}.pl: {error.detail}", "See who may read it.")
 
 

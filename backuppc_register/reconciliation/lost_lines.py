@@ -11,11 +11,11 @@ from backuppc_register.config import Config
 from backuppc_register.inventory import hosts_snapshot, missing_backups
 from backuppc_register.lifecycle.operation import host_named
 from backuppc_register.person import same_logon
-from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile, NotRegistered
+from backuppc_register.protocol.errors import HostsFileError, NotRegistered, StateError
 from backuppc_register.reconciliation.report import Kind, News
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.snapshot_file import Known
+from backuppc_register.state.snapshot_file import SeenHost
 
 _SHOWN = 3  # hosts named where there may be hundreds
 _MANY = 10  # lines lost at once: more than somebody takes out by hand between two runs
@@ -28,12 +28,12 @@ class Loss:
     *doubt*: why no data that is gone counts as cleaned up, "" where it does.
     """
 
-    back: tuple[Known, ...]
-    cleaned: tuple[Known, ...]
+    back: tuple[SeenHost, ...]
+    cleaned: tuple[SeenHost, ...]
     doubt: str
 
 
-def between(known: dict[str, Known], seen: dict[str, Known], config: Config) -> Loss:
+def between(known: dict[str, SeenHost], seen: dict[str, SeenHost], config: Config) -> Loss:
     """Return what was lost of the *known* hosts, of which *seen* still have a line."""
     lost = [hosts_snapshot.with_data(host, host, config) for name, host in known.items() if name not in seen]
     doubt = _doubt([*known.values()], config)
@@ -43,7 +43,7 @@ def between(known: dict[str, Known], seen: dict[str, Known], config: Config) -> 
     return Loss(tuple(host for host in lost if host not in cleaned), cleaned, doubt)
 
 
-def _doubt(known: Sequence[Known], config: Config) -> str:
+def _doubt(known: Sequence[SeenHost], config: Config) -> str:
     """Say why the data that is gone may be on a disk that is not mounted, and not deleted; else ""."""
     had_data = [host for host in known if host.data]
     if elsewhere := [host.host for host in had_data if missing_backups.is_elsewhere(host, config)]:
@@ -73,13 +73,13 @@ def alarms(loss: Loss, current: HostsFile) -> Iterable[News]:
 
 
 def restore(
-    back: Sequence[Known], current: HostsFile, config: Config, *, change: bool
+    back: Sequence[SeenHost], current: HostsFile, config: Config, *, change: bool
 ) -> tuple[list[str], list[News]]:
     """Put the lines of *back* into the hosts file; return the hosts that have them again, and the news."""
     written = [line for host in back for line in hosts_snapshot.written(host)]
     try:
         put = set(_put_back(written, current, config)) if change else set(written)
-    except CouldNotRegister as error:
+    except HostsFileError as error:
         advice = (
             "Put it right before BackupPC's next nightly run, which deletes data of hosts without a line."
         )
@@ -103,7 +103,7 @@ def _put_back(lost: Sequence[Written], current: HostsFile, config: Config) -> Se
     return hosts.restore_lines(path, current, lost) if path.exists() else hosts.make_anew(path, lost)
 
 
-def _restored(host: Known) -> News:
+def _restored(host: SeenHost) -> News:
     what = f"the line was gone and is put back, as last seen at {host.seen}: {_shown(host)}"
     advice = f"If it is to go: backuppc-register-admin {_way_out(host.host)}"
     return News(Kind.RESTORED, what, advice, host.host, host.users)
@@ -117,12 +117,12 @@ def _way_out(host: str) -> str:
         return f"reconcile --forget {shlex.quote(host)}"
 
 
-def _shown(host: Known) -> str:
+def _shown(host: SeenHost) -> str:
     return " and ".join(line.raw.decode("utf-8", "surrogateescape").replace("\t", " ") for line in host.lines)
 
 
 def set_aside(
-    cleaned: Sequence[Known], config: Config, folders: HostFolders, now: datetime, *, change: bool
+    cleaned: Sequence[SeenHost], config: Config, folders: HostFolders, now: datetime, *, change: bool
 ) -> Iterable[News]:
     """Set aside what we have of the *cleaned* hosts, and tell it."""
     for host in cleaned:
@@ -131,7 +131,7 @@ def set_aside(
         yield News(Kind.CLEANED, what, host=host.host, person=host.users)
 
 
-def _aside(host: Known, config: Config, folders: HostFolders, now: datetime, *, change: bool) -> str:
+def _aside(host: SeenHost, config: Config, folders: HostFolders, now: datetime, *, change: bool) -> str:
     """Set aside what we have of a cleaned host, unless it is of somebody who came later; say so.
 
     Who had it does not get it back by an old page of the web editor either, when it is somebody else's.
@@ -148,11 +148,11 @@ def _aside(host: Known, config: Config, folders: HostFolders, now: datetime, *, 
         ours = record.config or record.retired
         theirs = host_config.path(config.backuppc.config_dir, host.host) if ours else None
         return f", and our record is now {folders.set_aside(host.host, theirs, now)}"
-    except NoConfigFile as error:
+    except StateError as error:
         return f", but our record could not be set aside ({error.detail})"
     except ValueError:  # a line that never was a machine's: nothing of ours has such a name
         return ""
 
 
-def _readers(host: Known) -> Iterable[str]:
+def _readers(host: SeenHost) -> Iterable[str]:
     return (user for line in host.lines for user in (line.user, *line.more_users))

@@ -6,7 +6,7 @@ from pathlib import Path
 from backuppc_register.backuppc import backups, host_config
 from backuppc_register.config import Config
 from backuppc_register.inventory import missing_backups
-from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
+from backuppc_register.protocol.errors import HostsFileError, StateError
 from backuppc_register.reconciliation.inconsistency import Contradiction
 
 
@@ -14,7 +14,7 @@ def of_data(known: set[str], config: Config) -> Iterator[Contradiction]:
     """Yield the backups of hosts that are not *known*."""
     try:
         names = backups.hosts_with_folder(config.backuppc.data_dir)
-    except CouldNotRegister as error:
+    except HostsFileError as error:
         yield Contradiction("", "", str(error.detail), "Is the disk mounted, and open to BackupPC's account?")
         return
     for host in names:
@@ -30,7 +30,7 @@ def of_configs(known: set[str], config: Config) -> Iterator[Contradiction]:
     for path in _configs(config.backuppc.config_dir):
         try:
             content = host_config.read(config.backuppc.config_dir, path.stem)
-        except NoConfigFile:
+        except StateError:
             continue
         if path.stem not in known and ours in (content or b""):
             what = f"{path} is of a host without line and record; the name is refused to everybody"

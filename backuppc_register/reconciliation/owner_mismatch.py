@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from backuppc_register.person import same_logon
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.reconciliation.inconsistency import ADMIN, Contradiction, Sight
 from backuppc_register.state.records import Record
 
@@ -19,7 +19,7 @@ def of_owner(record: Record, users: list[str], sight: Sight) -> Iterator[Contrad
         if closed := sight.former.of(record.host).closed:
             what = f"it was {closed}'s when somebody gave it back to whom it was taken from; it waits for you"
             advice = f"{ADMIN} transfer {record.host} {closed}, or to whose it is now."
-    except NoConfigFile as error:
+    except StateError as error:
         what, advice = f"{what}; whose it was cannot be read: {error.detail}", "Set that right first."
     yield Contradiction(record.host, ", ".join(others), what, advice)
 

@@ -11,14 +11,14 @@ from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
 from backuppc_register.inventory import hosts_snapshot, missing_backups
 from backuppc_register.lifecycle.operation import Refused
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.reconciliation import changed_lines, lost_lines, reverted_lines
 from backuppc_register.reconciliation.changed_lines import Change
 from backuppc_register.reconciliation.report import Kind, News
 from backuppc_register.reconciliation.reverted_lines import Desk
 from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.snapshot_file import Known, Ledger
+from backuppc_register.state.snapshot_file import HostsSnapshot, SeenHost
 
 _LOCK_PATIENCE = 10.0  # seconds, design section 4
 _FOR_BACKUPPC = 10.0  # seconds for telling BackupPC
@@ -45,7 +45,7 @@ class Site:
 
     config: Config
     folders: HostFolders
-    ledger: Ledger
+    ledger: HostsSnapshot
     daemon: Daemon
     account: str
 
@@ -57,7 +57,7 @@ def reconcile(site: Site, now: datetime, *, change: bool) -> Outcome:
     it is gone, an administrator has cleaned: what we have of the host is set aside. A line that has changed
     is noted as it is, unless it gives a host back to somebody from whom it was taken (`handed_back`).
 
-    Raises CouldNotRegister where the hosts file cannot be read or its lock is not had, and NoConfigFile where
+    Raises HostsFileError where the hosts file cannot be read or its lock is not had, and StateError where
     what we noted cannot be read.
     """
     with locked(site.config.backuppc.config_dir, _LOCK_PATIENCE):
@@ -71,7 +71,7 @@ def reconcile(site: Site, now: datetime, *, change: bool) -> Outcome:
 
 
 def _put_right(
-    known: dict[str, Known], current: HostsFile, site: Site, now: datetime, *, change: bool
+    known: dict[str, SeenHost], current: HostsFile, site: Site, now: datetime, *, change: bool
 ) -> tuple[list[News], HostsFile, list[str]]:
     """Do what there is to do, and note it; return the news, the hosts file, and what BackupPC is to know."""
     config, former = site.config, FormerOwners(site.config.state.directory)
@@ -101,10 +101,10 @@ def _note_decisions(changed: Iterable[Change], had: dict[str, Former], former: F
             former.decided(one.now.host)
 
 
-def _note(hosts: Iterable[Known], site: Site) -> Iterable[News]:
+def _note(hosts: Iterable[SeenHost], site: Site) -> Iterable[News]:
     try:
         site.ledger.write(hosts)
-    except NoConfigFile as error:
+    except StateError as error:
         yield News(Kind.NOT_NOTED, f"the lines could not be noted: {error.detail}", "Is the disk full?")
 
 
@@ -112,7 +112,7 @@ def forget(host: str, site: Site, *, change: bool) -> bool:
     """Let the lost line of *host* go for good, or, of a host with a line, the data that is missing.
 
     Tell whether it was known. Raises Refused while the host has a line and no data is missing;
-    CouldNotRegister and NoConfigFile as `reconcile`.
+    HostsFileError and StateError as `reconcile`.
     """
     places = site.config.backuppc
     with locked(places.config_dir, _LOCK_PATIENCE):
@@ -135,7 +135,7 @@ def _forget_data(host: str, site: Site) -> None:
     site.ledger.note(hosts_snapshot.with_data(without, None, site.config))
 
 
-def _hosts_file(site: Site, known: dict[str, Known]) -> HostsFile:
+def _hosts_file(site: Site, known: dict[str, SeenHost]) -> HostsFile:
     """Return the hosts file; one that is not there at all, though we know of hosts, is one without lines."""
     path = site.config.backuppc.hosts
     if known and not path.is_symlink() and not path.exists() and path.parent.is_dir():

@@ -8,7 +8,7 @@ from backuppc_register.backuppc.lock import locked
 from backuppc_register.inventory import missing_backups
 from backuppc_register.lifecycle import purge, retire
 from backuppc_register.lifecycle.operation import Subject
-from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
+from backuppc_register.protocol.errors import HostsFileError, StateError
 from backuppc_register.reconciliation.inconsistency import ADMIN, Contradiction, Sight
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
@@ -22,7 +22,7 @@ def of_closed_hosts(recorded: Iterable[str], sight: Sight) -> list[Contradiction
     if not found:
         return []
     # Who cannot wait for the lock tells what was found without it.
-    with suppress(CouldNotRegister), locked(sight.config.backuppc.config_dir, _LOCK_PATIENCE):
+    with suppress(HostsFileError), locked(sight.config.backuppc.config_dir, _LOCK_PATIENCE):
         found = {host: one for host in found if (one := _of_closed(host, sight))}
     return [*found.values()]
 
@@ -31,13 +31,13 @@ def _of_closed(host: str, sight: Sight) -> Contradiction | None:
     """Return what was done half, or undone by somebody, to what should not be backed up any more."""
     try:
         record = sight.folders.record(host)
-    except NoConfigFile:  # `consistency` tells
+    except StateError:  # `consistency` tells
         return None
     if record is None or not record.is_closed or not sight.hosts.lines_for(host):
         return None
     try:
         what, advice = _told(_subject(record, sight), record, sight.folders)
-    except (NoConfigFile, CouldNotRegister) as error:
+    except (StateError, HostsFileError) as error:
         what, advice = f"it cannot be told whether it is closed: {error.detail}", "See who may read that."
     return Contradiction(host, record.person, what, advice) if what else None
 

@@ -19,12 +19,12 @@ from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.config import Config
 from backuppc_register.inventory import hosts_snapshot
 from backuppc_register.person import same_logon
-from backuppc_register.protocol.errors import CouldNotRegister, NoConfigFile
+from backuppc_register.protocol.errors import HostsFileError, StateError
 from backuppc_register.reconciliation.changed_lines import Change
 from backuppc_register.reconciliation.report import Kind, News
 from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.snapshot_file import Known
+from backuppc_register.state.snapshot_file import SeenHost
 
 _TRANSFER = "backuppc-register-admin transfer"
 _WENT_BACK = "the line went back to whom the host was taken from"
@@ -53,7 +53,7 @@ def _is_back(change: Change, former: Former | None, account: str) -> bool:
 
 
 def undo(
-    back: Sequence[Change], lost: Sequence[Known], current: HostsFile, desk: Desk, *, change: bool
+    back: Sequence[Change], lost: Sequence[SeenHost], current: HostsFile, desk: Desk, *, change: bool
 ) -> tuple[HostsFile, list[News]]:
     """Take the hosts *back* again; return the hosts file as it is then, and what is to be told.
 
@@ -66,12 +66,12 @@ def undo(
             if change:
                 current = _put_back(one, current, desk) if old_page else _close(one, current, desk)
             news.append(_taken_back(one, desk) if old_page else _closed(one, _owner_before(one, desk)))
-        except (CouldNotRegister, NoConfigFile) as error:
+        except (HostsFileError, StateError) as error:
             news.append(_given_back(one, str(error.detail)))
     return current, news
 
 
-def _is_of_an_old_page(change: Change, lost: Sequence[Known], desk: Desk) -> bool:
+def _is_of_an_old_page(change: Change, lost: Sequence[SeenHost], desk: Desk) -> bool:
     host = change.now.host
     archive = re.compile(rf"{re.escape(host)}_[0-9]{{8}}(-[0-9]+)?", re.ASCII)
     archives = [one for one in lost if archive.fullmatch(one.host)]
@@ -94,7 +94,7 @@ def _is_recorded(change: Change, desk: Desk) -> bool:
     """Tell whether our record is of whom the host was before."""
     try:
         record = desk.folders.record(change.now.host)
-    except (NoConfigFile, ValueError):
+    except (StateError, ValueError):
         return False
     return record is not None and any(same_logon(line.user, record.person) for line in change.before.lines)
 

@@ -10,7 +10,7 @@ from backuppc_register.inventory import policy
 from backuppc_register.inventory.ownership import Applicant, Claim, Standing, judge
 from backuppc_register.inventory.server import Site
 from backuppc_register.person import same_logon
-from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
+from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.state.records import Record
 from backuppc_register.state.ssh_files import SSH_CONFIG
 
@@ -80,7 +80,7 @@ def _is_retired(site: Site, host: str) -> bool:
     """Tell whether we know for sure that *host* is not backed up any more."""
     try:
         record = site.folders.record(host)
-    except (NoConfigFile, ValueError):  # or a line that never was a machine's
+    except (StateError, ValueError):  # or a line that never was a machine's
         return False
     return record is not None and bool(record.retired)
 

@@ -8,7 +8,7 @@ from backuppc_register.backuppc.lock import locked
 from backuppc_register.inventory.host_status import standing_of
 from backuppc_register.inventory.ownership import Applicant, Standing
 from backuppc_register.inventory.server import FOR_BACKUPPC, Site, patience
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
 from backuppc_register.registration.applicant import identified
@@ -45,7 +45,7 @@ def _register(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
         plan, notes = _settle(applicant, site)
         key = site.folders.public_key(applicant.host)
     if key is None:
-        raise NoConfigFile(detail=f"{applicant.host} has no key pair after all")
+        raise StateError(detail=f"{applicant.host} has no key pair after all")
     notes.append(site.daemon.announce(applicant.host, max(deadline.remaining(), FOR_BACKUPPC)))
     return Success(
         host=applicant.host,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import safe_files
 from backuppc_register.state.state_dir import ASIDE
 from backuppc_register.system import atomic_files
@@ -18,10 +18,10 @@ def move_folder(state: Path, folder: Path, config: Path | None, now: datetime) -
     *config*, its .pl, is in the folder before it leaves its place, so that the same call finishes what a
     killed one began. *now* has a time zone.
 
-    Raises NoConfigFile.
+    Raises StateError.
     """
     if not safe_files.is_folder(folder):
-        raise NoConfigFile(detail=f"{folder} is not there")
+        raise StateError(detail=f"{folder} is not there")
     if config is not None:
         _move_into(folder, config)
     place = _free_place(state, folder.name, now)
@@ -35,7 +35,7 @@ def move_folder(state: Path, folder: Path, config: Path | None, now: datetime) -
 def move_files(state: Path, folder: Path, names: Iterable[str], config: Path | None, now: datetime) -> None:
     """Move the files *names* of a host's *folder* aside, and a copy of *config*, its .pl, with them.
 
-    Each is in the other place before it leaves its own. Raises NoConfigFile.
+    Each is in the other place before it leaves its own. Raises StateError.
     """
     going = [path for name in names if safe_files.content(path := folder / name) is not None]
     copied = going + ([config] if config is not None else [])

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from backuppc_register import host_key
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 
 PROGRAM = "backuppc-register"
 
@@ -100,11 +100,11 @@ def lines(content: bytes) -> Iterator[bytes]:
 
 
 def written(label: str, binding: Binding, public: bytes) -> bytes:
-    """Return the line that binds the key *public* as *label*; raises NoConfigFile for what makes none."""
+    """Return the line that binds the key *public* as *label*; raises StateError for what makes none."""
     if host_key.read(public.decode("ascii", "replace").strip()) is None:
-        raise NoConfigFile(detail=f"the public key of {label} is not one")
+        raise StateError(detail=f"the public key of {label} is not one")
     if "\n" in binding.command:
-        raise NoConfigFile(detail="a command of several lines")
+        raise StateError(detail="a command of several lines")
     command = f"{binding.command} --register-key {label}".replace('"', '\\"')
     options = ["restrict", f'command="{command}"']
     options += [f'from="{",".join(binding.sources)}"'] if binding.sources else []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backuppc_register.person import same_logon
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files
 
@@ -41,21 +41,21 @@ class FormerOwners:
         self.path = state / NAME
 
     def read(self) -> dict[str, Former]:
-        """Return the hosts by name; raises NoConfigFile where the file cannot be read or understood."""
+        """Return the hosts by name; raises StateError where the file cannot be read or understood."""
         content = safe_files.content(self.path)
         if content is None:
             return {}
         try:
             return {former.host: former for former in _from_bytes(content)}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise NoConfigFile(detail=f"{self.path} cannot be understood: {error}") from error
+            raise StateError(detail=f"{self.path} cannot be understood: {error}") from error
 
     def of(self, host: str) -> Former:
-        """Return what is known of *host*; raises NoConfigFile as `read`."""
+        """Return what is known of *host*; raises StateError as `read`."""
         return self.read().get(host, Former(host))
 
     def take(self, host: str, users: Iterable[str], *, person: str = "") -> None:
-        """Note that *host* goes from *users* to *person*, "" for nobody; raises NoConfigFile.
+        """Note that *host* goes from *users* to *person*, "" for nobody; raises StateError.
 
         Call it before the line changes: what is noted of a host that nobody takes in the end does no harm.
         """
@@ -65,11 +65,11 @@ class FormerOwners:
         self._put(replace(before, users=users))
 
     def close(self, host: str, owner: str) -> None:
-        """Note that the line of *host*, which is *owner*'s, is about to be closed; raises NoConfigFile."""
+        """Note that the line of *host*, which is *owner*'s, is about to be closed; raises StateError."""
         self._put(replace(self.of(host), closed=owner))
 
     def decided(self, host: str) -> None:
-        """Note that somebody has decided whose *host* is, whose line is so now; raises NoConfigFile."""
+        """Note that somebody has decided whose *host* is, whose line is so now; raises StateError."""
         self._put(replace(self.of(host), closed=""))
 
     def _put(self, former: Former) -> None:

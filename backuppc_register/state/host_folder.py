@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from backuppc_register.host_key import HostKey
-from backuppc_register.protocol.errors import Misconfigured, NoConfigFile
+from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.state import attic, key_pairs, pinned_key, records, safe_files, ssh_files, state_dir
 from backuppc_register.state.records import Record
 from backuppc_register.system import atomic_files
@@ -38,7 +38,7 @@ class HostFolders:
         """
         try:
             problem = state_dir.problem(self._state)
-        except (OSError, NoConfigFile) as error:
+        except (OSError, StateError) as error:
             problem = str(error)
         if problem:
             raise Misconfigured(detail=f"[state] directory: {problem}")
@@ -53,31 +53,31 @@ class HostFolders:
         return self._hosts / host
 
     def names(self) -> tuple[str, ...]:
-        """Return the hosts that have a folder, sorted; raises NoConfigFile where that cannot be read."""
+        """Return the hosts that have a folder, sorted; raises StateError where that cannot be read."""
         with safe_files.faults():
             if not safe_files.is_folder(self._hosts):
                 return ()
             return tuple(sorted(e.name for e in os.scandir(self._hosts) if _HOST.fullmatch(e.name)))
 
     def exists(self, host: str) -> bool:
-        """Tell whether *host* has a folder, whatever is in it; raises NoConfigFile in doubt."""
+        """Tell whether *host* has a folder, whatever is in it; raises StateError in doubt."""
         return safe_files.is_folder(self.path(host))
 
     def record(self, host: str) -> Record | None:
-        """Return the record of *host*, None where there is none; raises NoConfigFile in doubt."""
+        """Return the record of *host*, None where there is none; raises StateError in doubt."""
         if not self.exists(host):
             return None
         record = records.read(self.path(host))
         if record is not None and record.host != host:
-            raise NoConfigFile(detail=f"{self.path(host)} holds the record of {record.host}")
+            raise StateError(detail=f"{self.path(host)} holds the record of {record.host}")
         return record
 
     def public_key(self, host: str) -> str | None:
-        """Return the line of the public key of *host*, None where there is no pair; raises NoConfigFile."""
+        """Return the line of the public key of *host*, None where there is no pair; raises StateError."""
         return key_pairs.public_key(self.path(host), self._deadline) if self.exists(host) else None
 
     def is_whole(self, host: str) -> bool:
-        """Tell whether nothing is missing in the folder of *host*; raises NoConfigFile in doubt."""
+        """Tell whether nothing is missing in the folder of *host*; raises StateError in doubt."""
         folder = self.path(host)
         there = self.exists(host) and all(safe_files.content(folder / name) is not None for name in _PARTS)
         return there and self.record(host) is not None and self.public_key(host) is not None
@@ -88,13 +88,13 @@ class HostFolders:
         It is filled under another name and renamed once: whoever is killed leaves nothing, or a whole folder
         that says whose it is.
 
-        Raises NoConfigFile, also where the host has a folder; Misconfigured where the state is not ready.
+        Raises StateError, also where the host has a folder; Misconfigured where the state is not ready.
         """
         folder, new = self.path(record.host), self._hosts / _NEW
         self.ready()
         with safe_files.faults():
             if safe_files.is_folder(folder):
-                raise NoConfigFile(detail=f"{folder} is there already")
+                raise StateError(detail=f"{folder} is there already")
             state_dir.begin(self._state)
             safe_files.remove_folder(new)
             try:
@@ -103,7 +103,7 @@ class HostFolders:
                 atomic_files.sync_folder(new)
                 new.rename(folder)
             except BaseException:
-                with suppress(NoConfigFile):
+                with suppress(StateError):
                     safe_files.remove_folder(new)
                 raise
             atomic_files.sync_folder(self._hosts)
@@ -111,7 +111,7 @@ class HostFolders:
     def put_record(self, record: Record) -> None:
         """Put down *record* and nothing else; make a folder for it where its host has none.
 
-        So archived backups have a record and no key. Raises NoConfigFile; Misconfigured where the state is
+        So archived backups have a record and no key. Raises StateError; Misconfigured where the state is
         not ready.
         """
         folder, new = self.path(record.host), self._hosts / _NEW
@@ -130,50 +130,50 @@ class HostFolders:
     def complete(self, record: Record) -> bool:
         """Make what is missing in the folder of the record's host and put down *record* where it differs.
 
-        What is there is not touched. Tells whether anything was written. Raises NoConfigFile.
+        What is there is not touched. Tells whether anything was written. Raises StateError.
         """
         with safe_files.faults():
             if self.record(record.host) is None and not self.exists(record.host):
-                raise NoConfigFile(detail=f"{self.path(record.host)} is not there")
+                raise StateError(detail=f"{self.path(record.host)} is not there")
             return self._fill(self.path(record.host), record)
 
     def known_keys(self, host: str) -> tuple[HostKey, ...]:
         """Return the ssh host keys by which we know *host*, none before the first connection.
 
-        Raises NoConfigFile in doubt.
+        Raises StateError in doubt.
         """
         return pinned_key.known(self.path(host), host)
 
     def pin(self, host: str, key: HostKey) -> bool:
         """Let *key* be the one by which *host* is known, and let ssh take no other from now on.
 
-        A key that was offered before is forgotten. Tells whether anything was written. Raises NoConfigFile.
+        A key that was offered before is forgotten. Tells whether anything was written. Raises StateError.
         """
         return pinned_key.pin(self.path(host), host, key)
 
     def offer(self, host: str, key: HostKey) -> None:
         """Keep *key*, with which a machine answered that is not the one we know, until somebody accepts it.
 
-        Raises NoConfigFile.
+        Raises StateError.
         """
         pinned_key.offer(self.path(host), key)
 
     def offered_key(self, host: str) -> HostKey | None:
-        """Return the key that was last offered, None where there is none; raises NoConfigFile in doubt."""
+        """Return the key that was last offered, None where there is none; raises StateError in doubt."""
         return pinned_key.offered(self.path(host)) if self.exists(host) else None
 
     def set_aside(self, host: str, config: Path | None, now: datetime) -> Path:
         """Move away what we made for an earlier person; return where it is now.
 
         *config* is the host's .pl where that goes too. *now* has a time zone. The same call finishes what a
-        killed one began. Raises NoConfigFile.
+        killed one began. Raises StateError.
         """
         return attic.move_folder(self._state, self.path(host), config, now)
 
     def set_parts_aside(self, host: str, names: Iterable[str], config: Path | None, now: datetime) -> None:
         """Move away the files *names* of the folder of *host*, and put a copy of *config*, its .pl, to them.
 
-        What is not there is not missed. Raises NoConfigFile.
+        What is not there is not missed. Raises StateError.
         """
         attic.move_files(self._state, self.path(host), names, config, now)
 

@@ -6,7 +6,7 @@ import re
 import stat
 from pathlib import Path
 
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files, processes
 from backuppc_register.system.deadline import Deadline
@@ -24,10 +24,10 @@ _BLOB_START = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, sectio
 def generate(folder: Path, host: str, deadline: Deadline | None = None) -> None:
     """Make the key pair of *host* in *folder* before *deadline*, never in place of a private key there.
 
-    Raises NoConfigFile.
+    Raises StateError.
     """
     if safe_files.content(folder / PRIVATE) is not None:
-        raise NoConfigFile(detail=f"{folder / PRIVATE} is there already")
+        raise StateError(detail=f"{folder / PRIVATE} is there already")
     with safe_files.faults():
         _generate(folder, f"backuppc server to client {host} ssh key", deadline)
 
@@ -37,7 +37,7 @@ def public_key(folder: Path, deadline: Deadline | None = None) -> str | None:
 
     Without its file it is derived from the private key before *deadline*; nothing is written.
 
-    Raises NoConfigFile where the two do not belong together, or ssh would not use them.
+    Raises StateError where the two do not belong together, or ssh would not use them.
     """
     private = safe_files.content(folder / PRIVATE)
     if private is None:
@@ -48,7 +48,7 @@ def public_key(folder: Path, deadline: Deadline | None = None) -> str | None:
         public = ssh_keygen(["-y", "-f", PRIVATE], folder, deadline)
     line, blob = _checked(public, folder / PUBLIC)
     if blob not in _decoded(private):
-        raise NoConfigFile(detail=f"{folder / PUBLIC} is not the other half of {folder / PRIVATE}")
+        raise StateError(detail=f"{folder / PUBLIC} is not the other half of {folder / PRIVATE}")
     return line
 
 
@@ -57,7 +57,7 @@ def complete(folder: Path, host: str, deadline: Deadline | None = None) -> bool:
 
     A public key without its private one is of use to nobody, so both are new then.
 
-    Raises NoConfigFile.
+    Raises StateError.
     """
     line = public_key(folder, deadline)
     if line is None:
@@ -74,7 +74,7 @@ def complete(folder: Path, host: str, deadline: Deadline | None = None) -> bool:
 def _refuse_open(path: Path) -> None:
     """Refuse a key that others can read, because ssh ignores it (openssh's authfile.c)."""
     if stat.S_IMODE(path.lstat().st_mode) & 0o077:
-        raise NoConfigFile(detail=f"{path} is open to others (chmod 600)")
+        raise StateError(detail=f"{path} is open to others (chmod 600)")
 
 
 def _generate(folder: Path, comment: str, deadline: Deadline | None) -> None:
@@ -108,12 +108,12 @@ def _settle(path: Path) -> None:
 
 
 def _checked(content: bytes, path: Path) -> tuple[str, bytes]:
-    """Return the one line of a public key's file and the key in it; raises NoConfigFile."""
+    """Return the one line of a public key's file and the key in it; raises StateError."""
     line = content.decode("ascii", "replace").removesuffix("\n")
     match = _LINE.fullmatch(line)
     blob = binascii.a2b_base64(match[1]) if match else b""
     if not blob.startswith(_BLOB_START):
-        raise NoConfigFile(detail=f"{path} is not one line of an ed25519 key of ours")
+        raise StateError(detail=f"{path} is not one line of an ed25519 key of ours")
     return line, blob
 
 
@@ -131,13 +131,13 @@ def _decoded(private: bytes) -> bytes:
 def ssh_keygen(arguments: list[str], folder: Path, deadline: Deadline | None = None) -> bytes:
     """Run ssh-keygen with *arguments* in *folder*, until *deadline* at the latest; return what it says.
 
-    Raises NoConfigFile.
+    Raises StateError.
     """
     patience = min(_PATIENCE, deadline.remaining()) if deadline else _PATIENCE
     try:
         ended = processes.run(["ssh-keygen", *arguments], patience, folder=folder, path=_PATH)
     except OSError as error:
-        raise NoConfigFile(detail=f"ssh-keygen: {error}") from error
+        raise StateError(detail=f"ssh-keygen: {error}") from error
     if ended.status:
-        raise NoConfigFile(detail=f"ssh-keygen ended with {ended.status}: {ended.complaint}")
+        raise StateError(detail=f"ssh-keygen ended with {ended.status}: {ended.complaint}")
     return ended.said

@@ -4,25 +4,25 @@ from pathlib import Path
 
 from backuppc_register import host_key
 from backuppc_register.host_key import HostKey
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import safe_files, ssh_files
 
 _OFFERED = "offered_key"
 
 
 def known(folder: Path, host: str) -> tuple[HostKey, ...]:
-    """Return the keys by which we know *host*; raises NoConfigFile in doubt."""
+    """Return the keys by which we know *host*; raises StateError in doubt."""
     path = folder / ssh_files.NAME
     try:
         return ssh_files.from_bytes(safe_files.content(path) or b"", host)
     except ValueError as error:
-        raise NoConfigFile(detail=f"{path}: {error}") from error
+        raise StateError(detail=f"{path}: {error}") from error
 
 
 def pin(folder: Path, host: str, key: HostKey) -> bool:
     """Let ssh take *key* alone, and forget what was offered; tell whether anything was written.
 
-    Raises NoConfigFile.
+    Raises StateError.
     """
     strict = ssh_files.ssh_config(folder, host, strict=True)
     # First the key: a strict ssh that knows none would stop the backups.
@@ -34,17 +34,17 @@ def pin(folder: Path, host: str, key: HostKey) -> bool:
 
 
 def offer(folder: Path, key: HostKey) -> None:
-    """Keep *key* until somebody accepts it; raises NoConfigFile."""
+    """Keep *key* until somebody accepts it; raises StateError."""
     safe_files.put(folder / _OFFERED, f"{key}\n".encode("ascii"))
 
 
 def offered(folder: Path) -> HostKey | None:
-    """Return the key that was last offered, None where there is none; raises NoConfigFile in doubt."""
+    """Return the key that was last offered, None where there is none; raises StateError in doubt."""
     path = folder / _OFFERED
     content = safe_files.content(path)
     if content is None:
         return None
     key = host_key.read(content.decode("ascii", "replace").strip())
     if key is None:
-        raise NoConfigFile(detail=f"{path} is not one ssh host key")
+        raise StateError(detail=f"{path} is not one ssh host key")
     return key

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backuppc_register import config
-from backuppc_register.protocol.errors import CouldNotRegister, TooManyRequests
+from backuppc_register.protocol.errors import HostsFileError, TooManyRequests
 from backuppc_register.protocol.request import Address
 from backuppc_register.system.deadline import Deadline
 
@@ -42,7 +42,7 @@ class Limits:
         A refused request does not count: who asks again too early does not push the next chance away, and a
         flood writes nothing.
 
-        Raises TooManyRequests; CouldNotRegister where the counts cannot be kept.
+        Raises TooManyRequests; HostsFileError where the counts cannot be kept.
         """
         with _faults():
             place = self._place()
@@ -136,7 +136,7 @@ def _wait_for(descriptor: int) -> None:
     patience = Deadline(_PATIENCE)
     while not _locked(descriptor):
         if not patience.remaining():
-            raise CouldNotRegister(detail=f"the counts of [limits] are locked for {_PATIENCE} seconds")
+            raise HostsFileError(detail=f"the counts of [limits] are locked for {_PATIENCE} seconds")
         time.sleep(_PAUSE)
 
 
@@ -153,4 +153,4 @@ def _faults() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CouldNotRegister(detail=str(error)) from error
+        raise HostsFileError(detail=str(error)) from error

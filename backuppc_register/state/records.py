@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files
 
@@ -92,7 +92,7 @@ def from_bytes(content: bytes) -> Record:
 def read(folder: Path) -> Record | None:
     """Return the record in *folder*, None where there is none.
 
-    Raises NoConfigFile where it cannot be read or understood: a doubt is never "no record".
+    Raises StateError where it cannot be read or understood: a doubt is never "no record".
     """
     path = folder / NAME
     content = safe_files.content(path)
@@ -101,10 +101,10 @@ def read(folder: Path) -> Record | None:
     try:
         return from_bytes(content)
     except ValueError as error:
-        raise NoConfigFile(detail=f"{path}: {error}") from error
+        raise StateError(detail=f"{path}: {error}") from error
 
 
 def write(folder: Path, record: Record) -> None:
-    """Put the record into *folder*; raises NoConfigFile."""
+    """Put the record into *folder*; raises StateError."""
     with safe_files.faults():
         atomic_files.write(folder / NAME, to_bytes(record), 0o640)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import key_pairs, safe_files
 from backuppc_register.state.authorized_keys import (
     Binding,
@@ -44,7 +44,7 @@ class RegisterKeys:
     def all(self) -> tuple[RegisterKey, ...]:
         """Return the register-keys, those with a line first, in its order.
 
-        A label has several where authorized_keys has several lines of it. Raises NoConfigFile.
+        A label has several where authorized_keys has several lines of it. Raises StateError.
         """
         held = self._held()
         found = [key for line in lines(self._content()) if (key := read(line, held))]
@@ -54,14 +54,14 @@ class RegisterKeys:
     def unbound(self) -> tuple[str, ...]:
         """Return the labels of the register-keys that another line lets in too, to something else than ours.
 
-        sshd takes the first line of a key. Raises NoConfigFile.
+        sshd takes the first line of a key. Raises StateError.
         """
         bound = {key.fingerprint: key.label for key in self.all() if key.fingerprint}
         others = (line for line in lines(self._content()) if read(line, {}) is None)
         return tuple(bound[key] for line in others if (key := key_of(line)) in bound)
 
     def private(self, label: str) -> bytes | None:
-        """Return the private key of *label*, None where we do not hold it; raises NoConfigFile."""
+        """Return the private key of *label*, None where we do not hold it; raises StateError."""
         if not possible_label(label) or not safe_files.is_folder(self._folder / label):
             return None
         return safe_files.content(self._folder / label / key_pairs.PRIVATE)
@@ -69,7 +69,7 @@ class RegisterKeys:
     def add(self, label: str, binding: Binding) -> None:
         """Make a key pair for *label* where we hold none, and put its line at the end of authorized_keys.
 
-        All that stands there already stays, byte for byte. Raises NoConfigFile; ValueError for what cannot be
+        All that stands there already stays, byte for byte. Raises StateError; ValueError for what cannot be
         a label.
         """
         if not possible_label(label):
@@ -84,7 +84,7 @@ class RegisterKeys:
     def revoke(self, label: str) -> bool:
         """Take every line of *label* out of authorized_keys, then remove its key pair; other lines stay.
 
-        Tells whether there was anything. Raises NoConfigFile.
+        Tells whether there was anything. Raises StateError.
         """
         if not possible_label(label):
             return False
@@ -110,7 +110,7 @@ class RegisterKeys:
     def _held_fingerprint(self, label: str) -> str:
         try:
             return fingerprint(self._public(label))
-        except NoConfigFile:  # ssh cannot use it either
+        except StateError:  # ssh cannot use it either
             return ""
 
     def _public(self, label: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import key_pairs, safe_files
 from backuppc_register.system import atomic_files
 
@@ -12,24 +12,24 @@ EDITED = "edited.pl"
 
 
 def put_key_away(folder: Path) -> None:
-    """Give the private key in *folder* a name that no ssh_config has; raises NoConfigFile."""
+    """Give the private key in *folder* a name that no ssh_config has; raises StateError."""
     _rename(folder, key_pairs.PRIVATE, KEY)
 
 
 def bring_key_back(folder: Path) -> None:
-    """Undo `put_key_away`; raises NoConfigFile."""
+    """Undo `put_key_away`; raises StateError."""
     _rename(folder, KEY, key_pairs.PRIVATE)
 
 
 def kept_config(folder: Path) -> bytes | None:
-    """Return the .pl as it was before, None where none is kept; raises NoConfigFile."""
+    """Return the .pl as it was before, None where none is kept; raises StateError."""
     return safe_files.content(folder / CONFIG)
 
 
 def keep_config(folder: Path, content: bytes) -> None:
     """Keep *content*, the .pl as it is, where none is kept; else it is what somebody made of the closed one.
 
-    Raises NoConfigFile.
+    Raises StateError.
     """
     kept = kept_config(folder)
     if kept is None:
@@ -40,13 +40,13 @@ def keep_config(folder: Path, content: bytes) -> None:
 
 
 def keep_edited(folder: Path, content: bytes) -> None:
-    """Keep *content*, what somebody made of the closed .pl, for people to look at; raises NoConfigFile."""
+    """Keep *content*, what somebody made of the closed .pl, for people to look at; raises StateError."""
     with safe_files.faults():
         atomic_files.write(folder / EDITED, content, 0o640)
 
 
 def forget_config(folder: Path) -> None:
-    """Keep no .pl any more; raises NoConfigFile."""
+    """Keep no .pl any more; raises StateError."""
     with safe_files.faults():
         (folder / CONFIG).unlink(missing_ok=True)
         atomic_files.sync_folder(folder)
@@ -58,7 +58,7 @@ def _rename(folder: Path, name: str, other: str) -> None:
     if content is None:
         return
     if safe_files.content(folder / other) not in (None, content):
-        raise NoConfigFile(detail=f"{folder} has two keys, {name} and {other}: which one is right?")
+        raise StateError(detail=f"{folder} has two keys, {name} and {other}: which one is right?")
     with safe_files.faults():
         atomic_files.write(folder / other, content, 0o600)
         (folder / name).unlink()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backuppc_register.protocol.errors import NoConfigFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.system import atomic_files
 
 # O_NONBLOCK: a FIFO in a file's place must not make us wait.
@@ -15,18 +15,18 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @contextmanager
 def faults() -> Iterator[None]:
-    """Let an OSError come out as NoConfigFile."""
+    """Let an OSError come out as StateError."""
     try:
         yield
     except OSError as error:
-        raise NoConfigFile(detail=str(error)) from error
+        raise StateError(detail=str(error)) from error
 
 
 @faults()
 def content(path: Path) -> bytes | None:
     """Return what the regular file at *path* holds, None where there is nothing of that name.
 
-    Raises NoConfigFile for a link, a folder, a file that we may not read: a doubt is never "no file".
+    Raises StateError for a link, a folder, a file that we may not read: a doubt is never "no file".
     """
     try:
         descriptor = os.open(path, _FLAGS)
@@ -34,7 +34,7 @@ def content(path: Path) -> bytes | None:
         return None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NoConfigFile(detail=f"{path} is not a regular file")
+            raise StateError(detail=f"{path} is not a regular file")
         with open(descriptor, "rb", closefd=False) as file:
             return file.read()
     finally:
@@ -43,19 +43,19 @@ def content(path: Path) -> bytes | None:
 
 @faults()
 def is_folder(path: Path) -> bool:
-    """Tell whether there is a folder at *path*; anything else there, a link too, is NoConfigFile."""
+    """Tell whether there is a folder at *path*; anything else there, a link too, is StateError."""
     try:
         status = path.lstat()
     except FileNotFoundError:
         return False
     if not stat.S_ISDIR(status.st_mode):
-        raise NoConfigFile(detail=f"{path} is not a folder")
+        raise StateError(detail=f"{path} is not a folder")
     return True
 
 
 @faults()
 def remove_folder(path: Path) -> None:
-    """Remove what a killed run left at *path*, if anything; raises NoConfigFile."""
+    """Remove what a killed run left at *path*, if anything; raises StateError."""
     if is_folder(path):
         import shutil  # slow to import, and there seldom is anything to remove
 
@@ -70,7 +70,7 @@ def make_folder(path: Path) -> None:
 
 @faults()
 def add(path: Path, new: bytes) -> bool:
-    """Write *new* to *path* where there is nothing; tell whether it was. Raises NoConfigFile."""
+    """Write *new* to *path* where there is nothing; tell whether it was. Raises StateError."""
     if content(path) is not None:
         return False
     atomic_files.write(path, new, 0o640)
@@ -79,7 +79,7 @@ def add(path: Path, new: bytes) -> bool:
 
 @faults()
 def put(path: Path, new: bytes) -> bool:
-    """Write *new* to *path* where it holds something else; tell whether it did. Raises NoConfigFile."""
+    """Write *new* to *path* where it holds something else; tell whether it did. Raises StateError."""
     if content(path) == new:
         return False
     atomic_files.write(path, new, 0o640)

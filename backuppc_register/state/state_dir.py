@@ -12,7 +12,7 @@ _FORMAT = b"1"
 
 
 def problem(state: Path) -> str:
-    """Return why *state* cannot be worked with, "" where it can; raises OSError, NoConfigFile."""
+    """Return why *state* cannot be worked with, "" where it can; raises OSError, StateError."""
     status = state.stat()
     if not stat.S_ISDIR(status.st_mode):
         return f"{state} is not a folder"
@@ -31,7 +31,7 @@ def problem(state: Path) -> str:
 def begin(state: Path) -> None:
     """Make a new *state* what it must be; FORMAT first, without which nobody accepts the rest.
 
-    Raises OSError, NoConfigFile.
+    Raises OSError, StateError.
     """
     if safe_files.is_folder(state / HOSTS):
         return

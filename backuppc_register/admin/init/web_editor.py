@@ -9,7 +9,7 @@ from backuppc_register.backuppc import main_settings
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.diagnosis import backuppc_checks
 from backuppc_register.diagnosis.finding import Level
-from backuppc_register.protocol.errors import CouldNotRegister
+from backuppc_register.protocol.errors import HostsFileError
 from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files, data_files
 
@@ -45,16 +45,16 @@ def hardened(path: Path, *, last: bool = False) -> bytes | None:
 
     *last*: behind everything else that Perl reads there, whatever stands there already.
 
-    Raises CouldNotRegister.
+    Raises HostsFileError.
     """
     content, settings = safe_files.content(path), snippet()
     if content is None:
-        raise CouldNotRegister(detail=f"there is no {path}")
+        raise HostsFileError(detail=f"there is no {path}")
     start, end = content.find(BEGIN), content.find(END)
     if start < 0 and settings in content and not last:
         return None  # put there by hand
     if start >= 0 and end < start:
-        raise CouldNotRegister(detail=f"{path} has the line that begins our settings, but no end of them")
+        raise HostsFileError(detail=f"{path} has the line that begins our settings, but no end of them")
     head, rest = content, b""
     if start >= 0:
         head, rest = content[:start], content[end + len(END) :]
@@ -89,7 +89,7 @@ def _harden(plan: Plan, path: Path) -> None:
         if _harm(plan):
             _write(path, hardened(path, last=True))
     if harm := _harm(plan):
-        raise CouldNotRegister(detail=f"{path} undoes what init has put there: {harm}")
+        raise HostsFileError(detail=f"{path} undoes what init has put there: {harm}")
 
 
 def _write(path: Path, wanted: bytes | None) -> None:
@@ -101,4 +101,4 @@ def _write(path: Path, wanted: bytes | None) -> None:
             path, wanted, atomic_files.ownership(status), later_than=atomic_files.second(status)
         )
     except OSError as error:
-        raise CouldNotRegister(detail=f"{path} cannot be replaced: {error}") from error
+        raise HostsFileError(detail=f"{path} cannot be replaced: {error}") from error

@@ -17,7 +17,7 @@ from backuppc_register.backuppc.hosts.syntax import (
     taken,
     text,
 )
-from backuppc_register.protocol.errors import CouldNotRegister
+from backuppc_register.protocol.errors import HostsFileError
 
 
 def with_line(current: HostsFile, host: str, user: str) -> tuple[bytes, Written]:
@@ -25,28 +25,28 @@ def with_line(current: HostsFile, host: str, user: str) -> tuple[bytes, Written]
 
     The line is returned as well.
 
-    Raises CouldNotRegister.
+    Raises HostsFileError.
     """
     with_header = headed(current.content)
     added, row = Line(host, "0", user, ()), raw(f"{host}\t0\t{user}")
     longer = ended(with_header) + row + b"\n"
     before, after = parse(with_header), parse(longer)
     if not user or after.lines != (*before.lines, added):
-        raise CouldNotRegister(detail=f"BackupPC would not read the hosts file with {added} as we mean it")
+        raise HostsFileError(detail=f"BackupPC would not read the hosts file with {added} as we mean it")
     if len(after.lines_for(host)) > 1:
-        raise CouldNotRegister(detail=f"{host} has a line already that BackupPC takes for the header")
+        raise HostsFileError(detail=f"{host} has a line already that BackupPC takes for the header")
     return longer, Written(added, row)
 
 
 def given(current: HostsFile, host: str, user: str) -> bytes:
     """Return *current* with *user* as the only one whose *host* is; every other byte stays.
 
-    Raises CouldNotRegister, also where *host* has not exactly one line.
+    Raises HostsFileError, also where *host* has not exactly one line.
     """
     content = current.content
     old, start, end, name = _only(current, host)
     if not user:
-        raise CouldNotRegister(detail=f"{host} cannot be given to nobody")
+        raise HostsFileError(detail=f"{host} cannot be given to nobody")
     mine = replace(old, dhcp=old.dhcp or "0", user=user, more_users=())
     row = content[start:end]
     rest = row[len(row.partition(b"#")[0].rstrip(BLANKS)) :]
@@ -60,7 +60,7 @@ def with_other(current: HostsFile, wanted: Written) -> bytes:
 
     It gets its own bytes, or, where they would mean something else, bytes that mean the same.
 
-    Raises CouldNotRegister, also where there are none.
+    Raises HostsFileError, also where there are none.
     """
     old, start, end, _ = _only(current, wanted.line.host)
     before, after = current.content[:start], current.content[end:]
@@ -74,7 +74,7 @@ def with_other(current: HostsFile, wanted: Written) -> bytes:
 def without(current: HostsFile, host: str) -> bytes:
     """Return *current* without the line of *host*; every other byte stays.
 
-    Raises CouldNotRegister, also where *host* has not exactly one line.
+    Raises HostsFileError, also where *host* has not exactly one line.
     """
     old, start, end, _ = _only(current, host)
     shorter = current.content[:start] + current.content[end:]
@@ -87,7 +87,7 @@ def with_lines(content: bytes, lost: Sequence[Written]) -> tuple[bytes, tuple[Wr
 
     Each gets its own bytes, or, where they would mean something else, bytes that mean the same.
 
-    Raises CouldNotRegister, also where a host has a line already.
+    Raises HostsFileError, also where a host has a line already.
     """
     rows, put = [ended(content)], []
     for written in lost:
@@ -100,7 +100,7 @@ def with_lines(content: bytes, lost: Sequence[Written]) -> tuple[bytes, tuple[Wr
     _refuse_other(parse(longer), [*before.lines, *(written.line for written in put)])
     known = {line.host for line in before.lines}
     if doubled := [written.line.host for written in put if written.line.host in known]:
-        raise CouldNotRegister(detail=f"{doubled[0]} has a line already")
+        raise HostsFileError(detail=f"{doubled[0]} has a line already")
     return longer, tuple(put)
 
 
@@ -108,12 +108,12 @@ def _only(current: HostsFile, host: str) -> tuple[Line, int, int, bytes]:
     """Return the one line of *host*, where it begins and ends, and the host as it is spelled there."""
     lines = current.lines_for(host)
     if len(lines) != 1:
-        raise CouldNotRegister(detail=f"{host} has {len(lines)} lines in the hosts file")
+        raise HostsFileError(detail=f"{host} has {len(lines)} lines in the hosts file")
     rows = islice(taken(current.content), 1, None)  # the first one names the columns
     found = ((at, fields[0]) for at, fields in rows if text(fields[0].lower()) == lines[0].host)
     start, name = next(found, (-1, b""))
     if not name:
-        raise CouldNotRegister(detail=f"BackupPC takes the line of {host} for the header: add one before it")
+        raise HostsFileError(detail=f"BackupPC takes the line of {host} for the header: add one before it")
     end = current.content.find(b"\n", start) + 1 or len(current.content)
     return lines[0], start, end, name
 
@@ -126,4 +126,4 @@ def _spelled(line: Line) -> bytes:
 
 def _refuse_other(after: HostsFile, wanted: list[Line]) -> None:
     if after.lines != tuple(wanted):
-        raise CouldNotRegister(detail="BackupPC would not read the changed hosts file as we mean it")
+        raise HostsFileError(detail="BackupPC would not read the changed hosts file as we mean it")

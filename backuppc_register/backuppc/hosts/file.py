@@ -12,7 +12,7 @@ from pathlib import Path
 
 from backuppc_register.backuppc.hosts import edit, syntax
 from backuppc_register.backuppc.hosts.syntax import HostsFile, Written
-from backuppc_register.protocol.errors import CouldNotRegister
+from backuppc_register.protocol.errors import HostsFileError
 from backuppc_register.system import atomic_files
 
 _MODE = 0o640  # as BackupPC's own writer makes it
@@ -21,7 +21,7 @@ _MODE = 0o640  # as BackupPC's own writer makes it
 def read(path: Path) -> HostsFile:
     """Return the hosts file at *path*.
 
-    Raises CouldNotRegister where it is missing, unreadable or not a regular file.
+    Raises HostsFileError where it is missing, unreadable or not a regular file.
     """
     content, _ = _load(path)
     return syntax.parse(content)
@@ -30,7 +30,7 @@ def read(path: Path) -> HostsFile:
 def restore_header(path: Path, current: HostsFile) -> None:
     """Put `meant` of *current* into *path*; every other byte stays.
 
-    Raises CouldNotRegister as `append`; *path* is then what it was.
+    Raises HostsFileError as `append`; *path* is then what it was.
     """
     _replace(path, syntax.meant(current).content, _unchanged(path, current))
 
@@ -40,7 +40,7 @@ def append(path: Path, current: HostsFile, host: str, user: str) -> Written:
 
     A final newline and a header line are added where they are missing.
 
-    Raises CouldNotRegister where *path* is not what *current* was read from, where BackupPC would not take
+    Raises HostsFileError where *path* is not what *current* was read from, where BackupPC would not take
     the line so, where any other host would change, or where owner, group and mode cannot be kept; *path* is
     then what it was.
     """
@@ -62,7 +62,7 @@ def give(path: Path, current: HostsFile, host: str, user: str) -> None:
 
     Nobody is in its moreUsers any more. Host as it is spelled, dhcp and a comment stay.
 
-    Raises CouldNotRegister as `append`, and where *host* has not exactly one line.
+    Raises HostsFileError as `append`, and where *host* has not exactly one line.
     """
     status = _unchanged(path, current)
     _replace(path, edit.given(current, host, user), status)
@@ -71,7 +71,7 @@ def give(path: Path, current: HostsFile, host: str, user: str) -> None:
 def replace_line(path: Path, current: HostsFile, wanted: Written) -> None:
     """Put *wanted* in the place of the only line that its host has in *path*; every other byte stays.
 
-    Raises CouldNotRegister as `give`, and where it would not mean the same any more.
+    Raises HostsFileError as `give`, and where it would not mean the same any more.
     """
     status = _unchanged(path, current)
     _replace(path, edit.with_other(current, wanted), status)
@@ -89,7 +89,7 @@ def remove(path: Path, current: HostsFile, host: str) -> None:
 
     BackupPC deletes at its next two nightly runs what backups there still are of a host without a line.
 
-    Raises CouldNotRegister as `append`, and where *host* has not exactly one line.
+    Raises HostsFileError as `append`, and where *host* has not exactly one line.
     """
     status = _unchanged(path, current)
     _replace(path, edit.without(current, host), status)
@@ -101,7 +101,7 @@ def restore_lines(path: Path, current: HostsFile, lost: Sequence[Written]) -> tu
     Each gets exactly its old bytes, or, where the header now has other columns, bytes that mean the same. One
     that cannot be written so is left out; those that are written are returned.
 
-    Raises CouldNotRegister as `append`; *path* is then what it was.
+    Raises HostsFileError as `append`; *path* is then what it was.
     """
     status = _unchanged(path, current)
     longer, put = edit.with_lines(syntax.headed(current.content), lost)
@@ -113,15 +113,15 @@ def restore_lines(path: Path, current: HostsFile, lost: Sequence[Written]) -> tu
 def make_anew(path: Path, lost: Sequence[Written]) -> tuple[Written, ...]:
     """Make a hosts file that is not there at all, of a header and *lost* lines, as `restore_lines` does.
 
-    Raises CouldNotRegister, also where there is anything at *path*.
+    Raises HostsFileError, also where there is anything at *path*.
     """
     if os.path.lexists(path):
-        raise CouldNotRegister(detail=f"{path} is there already")
+        raise HostsFileError(detail=f"{path} is there already")
     content, put = edit.with_lines(syntax.HEADER, lost)
     try:
         atomic_files.write(path, content, _MODE)
     except OSError as error:
-        raise CouldNotRegister(detail=f"{path} cannot be made: {error}") from error
+        raise HostsFileError(detail=f"{path} cannot be made: {error}") from error
     return put
 
 
@@ -132,19 +132,19 @@ def _load(path: Path) -> tuple[bytes, os.stat_result]:
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise CouldNotRegister(detail=f"{path} is not a regular file")
+                raise HostsFileError(detail=f"{path} is not a regular file")
             return file.read(), status
     except OSError as error:
         # ELOOP is what O_NOFOLLOW makes of a link (open(2)), and its words say something else.
         reason = f"{path} is a symbolic link" if error.errno == errno.ELOOP else str(error)
-        raise CouldNotRegister(detail=f"the hosts file cannot be read: {reason}") from error
+        raise HostsFileError(detail=f"the hosts file cannot be read: {reason}") from error
 
 
 def _unchanged(path: Path, current: HostsFile) -> os.stat_result:
-    """Return the status of *path*; raises CouldNotRegister unless it holds what *current* was read from."""
+    """Return the status of *path*; raises HostsFileError unless it holds what *current* was read from."""
     content, status = _load(path)
     if content != current.content:
-        raise CouldNotRegister(detail=f"{path} was changed by somebody who does not hold BackupPC's lock")
+        raise HostsFileError(detail=f"{path} was changed by somebody who does not hold BackupPC's lock")
     return status
 
 
@@ -156,7 +156,7 @@ def _replace(path: Path, content: bytes, status: os.stat_result) -> None:
     except PermissionError as error:
         raise _not_kept(path, status, str(error)) from error
     except OSError as error:
-        raise CouldNotRegister(detail=f"{path} cannot be replaced: {error}") from error
+        raise HostsFileError(detail=f"{path} cannot be replaced: {error}") from error
 
 
 def _refuse_not_kept(path: Path, status: os.stat_result) -> None:
@@ -168,6 +168,6 @@ def _refuse_not_kept(path: Path, status: os.stat_result) -> None:
         raise _not_kept(path, status, "its owner and group could not be kept")
 
 
-def _not_kept(path: Path, status: os.stat_result, reason: str) -> CouldNotRegister:
+def _not_kept(path: Path, status: os.stat_result, reason: str) -> HostsFileError:
     hint = f"if group {status.st_gid} is not ours: chmod g+s {path.parent}"
-    return CouldNotRegister(detail=f"{path} cannot be replaced: {reason}; {hint}")
+    return HostsFileError(detail=f"{path} cannot be replaced: {reason}; {hint}")
