@@ -1,12 +1,12 @@
 """The administrators' documents against the code: commands, options, messages, exit statuses."""
 
+import argparse
 import ast
 import re
 import shlex
 from pathlib import Path
 
 import pytest
-from test_admin_door import options_of
 
 from backuppc_register import admin
 from backuppc_register.protocol import errors
@@ -17,7 +17,9 @@ CHECKOUT = Path(__file__).parent.parent
 PACKAGE = CHECKOUT / "backuppc_register"
 GUIDE = CHECKOUT / "docs/administrators.md"
 README, PROTOCOL = CHECKOUT / "README.md", CHECKOUT / "docs/protocol.md"
-REFERENCE = CHECKOUT / "docs/configuration.md"
+WITH_COMMANDS = [GUIDE, README, PROTOCOL, CHECKOUT / "docs/installation.md", CHECKOUT / "SECURITY.md"]
+PROSE = sorted({*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md")})
+RULES = ("inventory", "registration", "verification", "lifecycle", "reconciliation")
 MANUAL = CHECKOUT / "packaging/backuppc-register.8"
 ADMIN_MANUAL = CHECKOUT / "packaging/backuppc-register-admin.8"
 PROGRAM = "backuppc-register-admin"
@@ -35,6 +37,17 @@ def commands(text):
     return [*shown, *inline]
 
 
+def options_of(parser):
+    """Give every long option of *parser* and of its sub-commands, without those of every verb."""
+    for action in parser._actions:
+        if action.help == argparse.SUPPRESS:
+            continue
+        yield from (o for o in action.option_strings if o not in ("-h", "--help", "--config"))
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from options_of(inner)
+
+
 def section(text, title):
     return re.split(r"^#+ ", text.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
 
@@ -46,7 +59,15 @@ def rows(text):
     return [row for row in found if not set("".join(row)) <= set("-|")][1:]
 
 
-@pytest.mark.parametrize("document", [GUIDE, README, PROTOCOL], ids=lambda path: path.name)
+def entries(text):
+    """Give each list item of *text* as what it names, in backquotes, and what it says about that."""
+    joined = re.sub(r"\n +", " ", text)
+    found = re.findall(r"^- (`[^`]+`(?:,? `[^`]+`)*(?: \([^)]*\))?): (.*)$", joined, re.MULTILINE)
+    assert len(found) == len(re.findall(r"^- ", joined, re.MULTILINE))
+    return [(re.findall(r"`([^`]+)`", names), what) for names, what in found]
+
+
+@pytest.mark.parametrize("document", WITH_COMMANDS, ids=lambda path: path.name)
 def test_every_command_that_is_shown_is_one(document, capsys):
     shown = commands(document.read_text())
 
@@ -67,13 +88,10 @@ def test_the_guide_shows_every_verb_at_work():
 
 
 def test_the_guide_lists_every_verb_with_its_options_and_no_others():
-    table = rows(section(GUIDE.read_text(), "All verbs"))
-    told = {row[0].strip("`"): set(re.findall(r"--?[a-z-]+", row[-1])) for row in table}
+    listed = entries(section(GUIDE.read_text(), "All verbs"))
+    told = {verb: set(re.findall(r"(?<![\w-])--?[a-z-]+", what)) for (verb,), what in listed}
 
-    known = {
-        verb: {o for o in options_of(admin.verb_parser(verb, admin.load(verb))) if o.startswith("-")}
-        for verb in admin.VERBS
-    }
+    known = {verb: set(options_of(admin.verb_parser(verb, admin.load(verb)))) for verb in admin.VERBS}
     assert told == known
 
 
@@ -84,7 +102,21 @@ def test_the_guides_contents_are_its_sections():
     assert re.findall(r"^- \[(.*)\]\(#", text, re.MULTILINE) == titles
 
 
-@pytest.mark.parametrize("document", [GUIDE, README, PROTOCOL, REFERENCE], ids=lambda path: path.name)
+def out_of_code(text):
+    """Give the lines of *text* outside code blocks, with their numbers."""
+    fenced = False
+    for number, line in enumerate(text.split("\n"), 1):
+        fenced ^= line.startswith("```")
+        if not fenced and not line.startswith("    "):
+            yield number, line
+
+
+@pytest.mark.parametrize("document", PROSE, ids=lambda path: path.name)
+def test_no_line_is_over_120_characters(document):
+    assert [number for number, line in out_of_code(document.read_text()) if len(line) > 120] == []
+
+
+@pytest.mark.parametrize("document", PROSE, ids=lambda path: path.name)
 def test_links_lead_somewhere(document):
     for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", document.read_text()):
         path = (document.parent / target) if target else document
@@ -105,13 +137,6 @@ class TestMessages:
 
         assert {row[0].strip("`"): row[1] for row in told} == MESSAGES
         assert all(len(row[2]) > 5 for row in told)
-
-    def test_readme_has_each(self):
-        row = r"^\| `([a-z-]+)` \| (.*?) \| ([0-9]+) \| \S.*\|$"
-        table = re.findall(row, README.read_text(), re.MULTILINE)
-
-        assert [code for code, _, _ in table] == [kind.code for kind in errors.table()]
-        assert {message: status for _, message, status in table} == MESSAGES
 
     def test_the_manual_page_has_each(self):
         text = MANUAL.read_text().replace("\\-", "-").partition(".SH EXIT STATUS")[2].partition(".SH ")[0]
@@ -152,14 +177,13 @@ def reasons(tree):
 
 def refusals():
     """Give the refusals of the rules, each as the constant parts of its text."""
-    for package in ("inventory", "registration", "verification", "lifecycle", "reconciliation"):
-        for path in sorted((PACKAGE / package).glob("*.py")):
-            yield from filter(None, map(literals, reasons(ast.parse(path.read_text()))))
+    for path in sorted(path for package in RULES for path in (PACKAGE / package).glob("*.py")):
+        yield from filter(None, map(literals, reasons(ast.parse(path.read_text()))))
 
 
 def test_the_guide_says_what_to_do_about_each_refusal_of_a_verb():
-    told = rows(section(GUIDE.read_text(), "What a verb answered"))
-    phrases = [phrase for row in told for phrase in re.findall(r"`([^`]+)`", row[0])]
+    told = entries(section(GUIDE.read_text(), "What a verb answered"))
+    phrases = [phrase for named, _ in told for phrase in named]
     known = list(refusals())
 
     assert len(known) >= 12
@@ -167,21 +191,21 @@ def test_the_guide_says_what_to_do_about_each_refusal_of_a_verb():
         if "machines at the most for a person" in parts:
             continue  # what a person is answered: the first table
         assert any(part in phrase or phrase in part for part in parts for phrase in phrases), parts
-    assert all(len(row[1]) > 3 for row in told)
+    assert all(len(what) > 3 for _, what in told)
 
 
 def test_the_guide_explains_each_word_of_a_reconciliation():
-    told = rows(section(GUIDE.read_text(), "What reconcile reports"))
+    told = entries(section(GUIDE.read_text(), "What reconcile reports"))
 
-    assert [row[0].strip("`") for row in told] == [kind.value for kind in Kind]
-    assert all(all(row) and len(row) == 3 for row in told)
+    assert [word for (word,), _ in told] == [kind.value for kind in Kind]
+    assert all(len(what.split(". ")) > 1 for _, what in told), "what has happened, and what to do"
 
 
 def test_every_message_of_a_verb_that_the_guide_has_is_still_in_the_code():
     code = " ".join(path.read_text() for path in sorted(PACKAGE.rglob("*.py")))
-    told = rows(section(GUIDE.read_text(), "What a verb answered"))
+    told = entries(section(GUIDE.read_text(), "What a verb answered"))
 
-    for phrase in (phrase for row in told for phrase in re.findall(r"`([^`]+)`", row[0])):
+    for phrase in (phrase for named, _ in told for phrase in named):
         longest = max(re.split(r"HOST|/etc/backuppc/hosts", phrase), key=len).strip(": ")
         assert longest in code, phrase
 

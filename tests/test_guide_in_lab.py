@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 from lab import Lab, LabError, Laptop
+from lab.bare_server import SUBSTITUTES, BareServer
 from lab.lab import NAMESERVERS
-from test_readme import SUBSTITUTES, Debian
 
 pytestmark = pytest.mark.lab
 
@@ -19,7 +20,7 @@ GUIDE = Path(__file__).parent.parent / "docs/administrators.md"
 ON_THE_LAPTOP = "# on the laptop\n"
 DOWNLOADED = "/var/www/html/setup.sh"
 
-# What this lab is where the guide speaks of a university's, besides what README's story has.
+# What this lab has in place of the university's names, besides the substitutes of every bare server.
 HERE = {
     r"ldaps://ldap1\.univ-brest\.fr": "ldap://127.0.0.1",
     r"134\.158\.240\.17": "10.77.0.11",
@@ -35,7 +36,7 @@ def blocks(title: str) -> list[str]:
     """Return the blocks of commands of the section *title*, as they stand in the guide."""
     text = GUIDE.read_text().partition(f"\n## {title}")[2].partition("\n## ")[0]
     found = re.findall(r"\n\n((?: {4}.*\n)+)", text)
-    return [re.sub(r"^ {4}", "", block, flags=re.MULTILINE) for block in found]
+    return [dedent(block) for block in found]
 
 
 def here(block: str) -> str:
@@ -50,7 +51,7 @@ class Story:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.done: list[str] = []
-        self.dugong = Debian(lab)
+        self.dugong = BareServer(lab)
         lab.hosts.append(self.dugong)
         self.dugong.run("mkdir -p /var/www/html /etc/cron.d", check=True)
         self.dormeur = lab.laptop("dormeur.univ-brest.fr", "10.77.0.11")
@@ -152,8 +153,8 @@ def look(story: Story) -> None:
     number = story.told("log", "dormeur")[0]["request"]
     HERE["26240995"] = number
 
-    shown = story.follow("What happened? Reading the log")
-    listed = story.follow("Who is there: list and show", ends=(0, 1))
+    shown = story.follow("Read the log")
+    listed = story.follow("List and show the hosts", ends=(0, 1))
 
     assert number in shown
     assert "would be accepted" in shown
@@ -188,7 +189,7 @@ def another_system(story: Story) -> None:
 
 
 def leave_and_come_back(story: Story) -> None:
-    shown = story.follow("People and machines that leave", typed="dormeur", ends=(0, 1))
+    shown = story.follow("Retire, resume and purge a host", typed="dormeur", ends=(0, 1))
 
     assert "backups" in shown
     assert story.record()["purge"]
@@ -231,7 +232,7 @@ def change_hands(story: Story) -> None:
 def logon_again(story: Story) -> None:
     archive = re.findall(r"^(dormeur_[0-9]{8})\s", story.dugong.hosts(), re.MULTILINE)[0]
 
-    story.follow("A logon that was given out again", typed=archive)
+    story.follow("A reused logon", typed=archive)
 
     assert story.dugong.owner_of(archive) == "backuppc"
     assert story.dugong.owner_of("dormeur") == "adupont"
@@ -252,7 +253,7 @@ def several_keys(story: Story) -> None:
 
 
 def diagnose(story: Story) -> None:
-    shown = story.follow("Is all well? diagnose", ends=(0, 1))
+    shown = story.follow("Check the server: diagnose", ends=(0, 1))
 
     assert '"name": "directory"' in shown
     assert "backuppc_register_check{" in story.dugong.read("/root/backuppc-register.prom")
