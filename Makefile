@@ -1,0 +1,28 @@
+# The few commands of a contributor; bin/test and bin/demo do their set-up by themselves.
+
+PYTHON = .venv-pypi/bin/python
+OURS = backuppc_register bin/backuppc-register bin/backuppc-register-admin
+SHELL_FILES = bin/demo bin/test .ci/run clients/*.sh tests/*.sh benchmarks/*.sh
+
+.PHONY: test lint format setup.sh demo
+
+test:
+	./bin/test
+
+lint: $(PYTHON)
+	$(PYTHON) -m ruff check --extend-exclude '.venv*' .
+	$(PYTHON) -m ruff format --check --extend-exclude '.venv*' .
+	MYPYPATH=tests $(PYTHON) -m mypy --strict --scripts-are-modules $(OURS)
+	shellcheck -x $(SHELL_FILES)
+
+format: $(PYTHON)
+	$(PYTHON) -m ruff format --extend-exclude '.venv*' .
+
+setup.sh:
+	clients/setup.d/assemble
+
+demo:
+	./bin/demo
+
+$(PYTHON):
+	@echo 'Run ./bin/test once: it makes $@.' >&2; exit 1
