@@ -43,7 +43,7 @@ socket = "/run/backuppc/BackupPC.sock"
 directory = "/var/lib/backuppc-register"
 """
 FORCED = f'restrict,command="/usr/bin/python3 -I {CHECKOUT_AT}/bin/backuppc-register --register-key lab"'
-# chmod g+s: what README.md says of a group that the account backuppc is not in.
+# chmod g+s: what docs/installation.md says of a group that the account backuppc is not in.
 INSTALL = f"""
 set -eu
 chmod g+s /etc/backuppc
