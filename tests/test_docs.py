@@ -4,6 +4,7 @@ import argparse
 import ast
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ VALUES = {"host": "HOST", "logon": "LOGON", "reason": "REASON"}
 MESSAGES = {kind(**VALUES).message(): str(kind.exit_status) for kind in errors.table()}
 
 
-def commands(text):
+def commands(text: str) -> list[str]:
     """Give every command line of the administrators' program that *text* shows, in a block or in a row."""
     joined = re.sub(r"\\\n\s*", "", text)
     lines = [line.strip() for line in joined.split("\n") if re.match(r" {4,}", line)]
@@ -37,7 +38,7 @@ def commands(text):
     return [*shown, *inline]
 
 
-def options_of(parser):
+def options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
     """Give every long option of *parser* and of its sub-commands, without those of every verb."""
     for action in parser._actions:
         if action.help == argparse.SUPPRESS:
@@ -48,18 +49,18 @@ def options_of(parser):
                 yield from options_of(inner)
 
 
-def section(text, title):
+def section(text: str, title: str) -> str:
     return re.split(r"^#+ ", text.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def rows(text):
+def rows(text: str) -> list[list[str]]:
     """Give the cells of every row of the tables in *text*, but for their heads."""
     lines = [line.strip("|").split(" | ") for line in text.split("\n") if line[:1] == "|"]
     found = [[cell.strip() for cell in line] for line in lines]
     return [row for row in found if not set("".join(row)) <= set("-|")][1:]
 
 
-def entries(text):
+def entries(text: str) -> list[tuple[list[str], str]]:
     """Give each list item of *text* as what it names, in backquotes, and what it says about that."""
     joined = re.sub(r"\n +", " ", text)
     found = re.findall(r"^- (`[^`]+`(?:,? `[^`]+`)*(?: \([^)]*\))?): (.*)$", joined, re.MULTILINE)
@@ -68,7 +69,7 @@ def entries(text):
 
 
 @pytest.mark.parametrize("document", WITH_COMMANDS, ids=lambda path: path.name)
-def test_every_command_that_is_shown_is_one(document, capsys):
+def test_every_command_that_is_shown_is_one(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = commands(document.read_text())
 
     assert shown
@@ -81,13 +82,13 @@ def test_every_command_that_is_shown_is_one(document, capsys):
             pytest.fail(f"{command}\n{capsys.readouterr().err}")
 
 
-def test_the_guide_shows_every_verb_at_work():
+def test_the_guide_shows_every_verb_at_work() -> None:
     verbs = {shlex.split(command, comments=True)[1] for command in commands(GUIDE.read_text())}
 
     assert verbs == set(admin.VERBS)
 
 
-def test_the_guide_lists_every_verb_with_its_options_and_no_others():
+def test_the_guide_lists_every_verb_with_its_options_and_no_others() -> None:
     listed = entries(section(GUIDE.read_text(), "All verbs"))
     told = {verb: set(re.findall(r"(?<![\w-])--?[a-z-]+", what)) for (verb,), what in listed}
 
@@ -95,14 +96,14 @@ def test_the_guide_lists_every_verb_with_its_options_and_no_others():
     assert told == known
 
 
-def test_the_guides_contents_are_its_sections():
+def test_the_guides_contents_are_its_sections() -> None:
     text = GUIDE.read_text()
     titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
 
     assert re.findall(r"^- \[(.*)\]\(#", text, re.MULTILINE) == titles
 
 
-def out_of_code(text):
+def out_of_code(text: str) -> Iterator[tuple[int, str]]:
     """Give the lines of *text* outside code blocks, with their numbers."""
     fenced = False
     for number, line in enumerate(text.split("\n"), 1):
@@ -112,19 +113,19 @@ def out_of_code(text):
 
 
 @pytest.mark.parametrize("document", PROSE, ids=lambda path: path.name)
-def test_no_line_is_over_120_characters(document):
+def test_no_line_is_over_120_characters(document: Path) -> None:
     assert [number for number, line in out_of_code(document.read_text()) if len(line) > 120] == []
 
 
 @pytest.mark.parametrize("document", PROSE, ids=lambda path: path.name)
-def test_links_lead_somewhere(document):
+def test_links_lead_somewhere(document: Path) -> None:
     for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", document.read_text()):
         path = (document.parent / target) if target else document
         assert path.exists(), target
         assert not anchor or anchor in anchors(path.read_text()), (target, anchor)
 
 
-def anchors(text):
+def anchors(text: str) -> set[str]:
     titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
@@ -132,15 +133,15 @@ def anchors(text):
 class TestMessages:
     """Exit statuses and messages of requests, wherever they are told."""
 
-    def test_the_guide_says_what_to_do_about_each(self):
+    def test_the_guide_says_what_to_do_about_each(self) -> None:
         told = rows(section(GUIDE.read_text(), "What a request was answered"))
 
         assert {row[0].strip("`"): row[1] for row in told} == MESSAGES
         assert all(len(row[2]) > 5 for row in told)
 
-    def test_the_manual_page_has_each(self):
+    def test_the_manual_page_has_each(self) -> None:
         text = MANUAL.read_text().replace("\\-", "-").partition(".SH EXIT STATUS")[2].partition(".SH ")[0]
-        told = {}
+        told: dict[str, str] = {}
         for status, messages in re.findall(r"\.TP\n\.B ([0-9]+)\n((?:[^.\n].*\n)+)", text):
             told |= dict.fromkeys(messages.replace("\n", " ").strip().split("; "), status)
 
@@ -149,7 +150,7 @@ class TestMessages:
         assert {message: status for message, status in told.items() if status != "2"} == MESSAGES
 
 
-def test_the_guide_says_what_to_do_about_each_step_of_a_verification():
+def test_the_guide_says_what_to_do_about_each_step_of_a_verification() -> None:
     told = rows(section(GUIDE.read_text(), "Why the server could not connect back"))
 
     assert [row[0].strip("`") for row in told] == [step.word for step in Step]
@@ -158,13 +159,13 @@ def test_the_guide_says_what_to_do_about_each_step_of_a_verification():
         assert len(what) > 5
 
 
-def literals(node):
+def literals(node: ast.AST) -> list[str]:
     """Give the constant parts of a text in the code that say something."""
     texts = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
     return [text.strip() for text in texts if isinstance(text, str) and len(text.strip()) > 6]
 
 
-def reasons(tree):
+def reasons(tree: ast.Module) -> Iterator[ast.expr]:
     """Give the texts of the code *tree* that become the reason of a refusal."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Refused", "NotAllowed"):
@@ -175,13 +176,13 @@ def reasons(tree):
             yield from (inner for inner in ast.walk(node) if isinstance(inner, ast.JoinedStr))
 
 
-def refusals():
+def refusals() -> Iterator[list[str]]:
     """Give the refusals of the rules, each as the constant parts of its text."""
     for path in sorted(path for package in RULES for path in (PACKAGE / package).glob("*.py")):
         yield from filter(None, map(literals, reasons(ast.parse(path.read_text()))))
 
 
-def test_the_guide_says_what_to_do_about_each_refusal_of_a_verb():
+def test_the_guide_says_what_to_do_about_each_refusal_of_a_verb() -> None:
     told = entries(section(GUIDE.read_text(), "What a verb answered"))
     phrases = [phrase for named, _ in told for phrase in named]
     known = list(refusals())
@@ -194,14 +195,14 @@ def test_the_guide_says_what_to_do_about_each_refusal_of_a_verb():
     assert all(len(what) > 3 for _, what in told)
 
 
-def test_the_guide_explains_each_word_of_a_reconciliation():
+def test_the_guide_explains_each_word_of_a_reconciliation() -> None:
     told = entries(section(GUIDE.read_text(), "What reconcile reports"))
 
     assert [word for (word,), _ in told] == [kind.value for kind in Kind]
     assert all(len(what.split(". ")) > 1 for _, what in told), "what has happened, and what to do"
 
 
-def test_every_message_of_a_verb_that_the_guide_has_is_still_in_the_code():
+def test_every_message_of_a_verb_that_the_guide_has_is_still_in_the_code() -> None:
     code = " ".join(path.read_text() for path in sorted(PACKAGE.rglob("*.py")))
     told = entries(section(GUIDE.read_text(), "What a verb answered"))
 
@@ -210,7 +211,9 @@ def test_every_message_of_a_verb_that_the_guide_has_is_still_in_the_code():
         assert longest in code, phrase
 
 
-def test_the_statuses_of_the_administrators_program_are_told_alike_everywhere(capsys):
+def test_the_statuses_of_the_administrators_program_are_told_alike_everywhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     told = {row[0]: row[1] for row in rows(section(GUIDE.read_text(), "Exit status"))}
     manual = ADMIN_MANUAL.read_text().partition(".SH EXIT STATUS")[2].partition(".SH ")[0]
 

@@ -41,7 +41,7 @@ def targets() -> set[str]:
     return set(re.findall(r"^([a-z.]+):", MAKEFILE, re.MULTILINE))
 
 
-def test_every_command_of_the_set_up_works():
+def test_every_command_of_the_set_up_works() -> None:
     shown = [
         line.split("#")[0].split()
         for line in blocks(CONTRIBUTING.read_text())
@@ -56,7 +56,7 @@ def test_every_command_of_the_set_up_works():
             assert os.access(CHECKOUT / program, os.X_OK), program
 
 
-def test_the_makefile_names_what_is_there():
+def test_the_makefile_names_what_is_there() -> None:
     phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
 
     assert phony is not None
@@ -68,7 +68,7 @@ def test_the_makefile_names_what_is_there():
 @pytest.mark.parametrize(
     "name", ["CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/glossary.md"]
 )
-def test_every_path_that_is_named_is_there(name):
+def test_every_path_that_is_named_is_there(name: str) -> None:
     named = paths_in((CHECKOUT / name).read_text())
     ours = [
         path for path in named if not path.startswith(("hosts/", "limits/", "aside/"))
@@ -77,7 +77,7 @@ def test_every_path_that_is_named_is_there(name):
     assert [path for path in ours if not any((root / path).exists() for root in ROOTS)] == []
 
 
-def test_every_name_of_the_code_is_one():
+def test_every_name_of_the_code_is_one() -> None:
     text = CONTRIBUTING.read_text()
     structure = (CHECKOUT / "tests/test_structure.py").read_text()
     module = admin.load("retire")
@@ -88,7 +88,7 @@ def test_every_name_of_the_code_is_one():
     assert re.search(r"^WRITERS\b", structure, re.MULTILINE)
 
 
-def test_the_example_of_a_commit_keeps_the_rule():
+def test_the_example_of_a_commit_keeps_the_rule() -> None:
     (subject, *body) = blocks(CONTRIBUTING.read_text().partition("## Commit\n")[2])
 
     assert len(subject) <= 72
@@ -96,7 +96,7 @@ def test_the_example_of_a_commit_keeps_the_rule():
     assert body
 
 
-def test_every_package_has_a_readme_of_about_ten_lines():
+def test_every_package_has_a_readme_of_about_ten_lines() -> None:
     for path in READMES:
         lines = path.read_text().splitlines()
         assert 7 <= len(lines) <= 16, path
@@ -104,7 +104,7 @@ def test_every_package_has_a_readme_of_about_ten_lines():
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
-def test_every_module_that_a_readme_names_is_there(readme):
+def test_every_module_that_a_readme_names_is_there(readme: Path) -> None:
     named = paths_in(readme.read_text())
     roots = [readme.parent, *ROOTS]
 
@@ -112,7 +112,7 @@ def test_every_module_that_a_readme_names_is_there(readme):
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
-def test_a_readme_says_what_each_module_is_for(package):
+def test_a_readme_says_what_each_module_is_for(package: Path) -> None:
     text = (package / "README.md").read_text()
     modules = [path.name for path in package.glob("*.py") if path.name != "__init__.py"]
     verbs = {f"{module}.py" for module in admin.VERBS.values()}
@@ -122,7 +122,7 @@ def test_a_readme_says_what_each_module_is_for(package):
         assert f"`{folder.name}/" in text
 
 
-def test_the_architecture_names_every_package():
+def test_the_architecture_names_every_package() -> None:
     text = (CHECKOUT / "docs/architecture.md").read_text()
 
     assert [path.name for path in PACKAGES if f"{path.name}/" not in text] == []

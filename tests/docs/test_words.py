@@ -64,18 +64,18 @@ def files(globs: tuple[str, ...]) -> list[Path]:
     return sorted({path for pattern in globs for path in CHECKOUT.glob(pattern)})
 
 
-def test_the_list_of_words_to_avoid_is_read():
+def test_the_list_of_words_to_avoid_is_read() -> None:
     assert {"whose", "handed back", "somebody"} <= set(avoided())
 
 
 @pytest.mark.parametrize("path", files(DOCUMENTS), ids=lambda path: str(path.relative_to(CHECKOUT)))
-def test_a_document_has_no_word_to_avoid(path):
+def test_a_document_has_no_word_to_avoid(path: Path) -> None:
     name = str(path.relative_to(CHECKOUT))
 
     assert found_in(prose_of_document(path.read_text()), ALLOWED.get(name, ())) == []
 
 
-def test_no_module_of_the_checked_code_has_a_word_to_avoid():
+def test_no_module_of_the_checked_code_has_a_word_to_avoid() -> None:
     names = {path: str(path.relative_to(CHECKOUT)) for path in files(CODE)}
     hits = {
         name: found_in(prose_of_code(path.read_text()), ALLOWED.get(name, ())) for path, name in names.items()
@@ -85,18 +85,18 @@ def test_no_module_of_the_checked_code_has_a_word_to_avoid():
 
 
 @pytest.mark.parametrize("pattern", [*DOCUMENTS[:3], *CODE])
-def test_every_glob_matches_a_file(pattern):
+def test_every_glob_matches_a_file(pattern: str) -> None:
     assert files((pattern,))
 
 
-def test_every_exception_is_still_needed():
+def test_every_exception_is_still_needed() -> None:
     for name, words in ALLOWED.items():
         text = (CHECKOUT / name).read_text()
         prose = prose_of_code(text) if name.endswith(".py") else prose_of_document(text)
         assert {hit.partition(": ")[2].lower() for hit in found_in(prose)} >= set(words), name
 
 
-def test_words_are_found_in_comments_docstrings_and_messages_and_names_are_not():
+def test_words_are_found_in_comments_docstrings_and_messages_and_names_are_not() -> None:
     text = '''
 """Say whose a host is."""
 NAME = "ledger"  # put back
@@ -112,7 +112,7 @@ def run():
     ]
 
 
-def test_words_in_code_blocks_and_backquotes_of_a_document_are_not_found():
+def test_words_in_code_blocks_and_backquotes_of_a_document_are_not_found() -> None:
     text = "Whose is it?\n\n    whose\n\nThe file `ledger`.\n```\nnobody\n```\nSomebody.\n"
 
     assert found_in(prose_of_document(text)) == ["line 1: Whose", "line 9: Somebody"]
