@@ -1,8 +1,8 @@
-"""What advice to an administrator must be: about the server that they sit at, and about something there."""
+"""Advice to an administrator: it is about this server, and names something there."""
 
 import re
 
-# Whoever reads it is the administrator.
+# The reader is the administrator.
 _ELSEWHERE = re.compile(
     r"help desk|needs its administrator|ask (?:the|your) administrator|request number", re.I
 )
@@ -17,5 +17,5 @@ _SOMETHING = re.compile(
 
 
 def useless(advice: str) -> bool:
-    """Tell whether *advice* sends the administrator elsewhere, or names no file, command or setting."""
+    """Return whether *advice* sends the administrator elsewhere, or names no file, command or setting."""
     return bool(_ELSEWHERE.search(advice)) or not _SOMETHING.search(advice)
