@@ -157,15 +157,15 @@ def _text(environment: Mapping[bytes, bytes], name: bytes) -> str:
 
 
 def _resolver(settings: config.Dns) -> "Resolver":
-    from backuppc_register.network.reverse_dns import Resolver
+    from backuppc_register.network.reverse_dns import ReverseDns
 
-    return Resolver(settings)
+    return ReverseDns(settings)
 
 
 def _directory(settings: config.Directory) -> "Directory":
-    from backuppc_register.network.ldap import Directory
+    from backuppc_register.network.ldap import Ldap
 
-    return Directory(settings)
+    return Ldap(settings)
 
 
 def _succeeded(call: _Call, answer: reply.Success) -> Outcome:

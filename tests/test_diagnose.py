@@ -459,7 +459,7 @@ def test_how_fast_a_directory_finds_a_test_entry(
 ) -> None:
     (took, found, logon), (level, words) = answer, ANSWERS[answer]
     outcome = {"return_value": None} if found else {"side_effect": BadUser(logon="x")}
-    mocker.patch("backuppc_register.network.ldap.Directory.find", **outcome)
+    mocker.patch("backuppc_register.network.ldap.Ldap.find", **outcome)
     mocker.patch.object(service_checks.time, "monotonic", side_effect=[100.0, 100.0 + took])
     write_hosts(situation, HEADER)
 

@@ -38,7 +38,7 @@ from services.slapd import BASE, PEOPLE, SUFFIX, Authority, Slapd, person, unit
 
 from backuppc_register import config
 from backuppc_register.network import ldap
-from backuppc_register.network.ldap import Directory, filter_for
+from backuppc_register.network.ldap import Ldap, filter_for
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable, Misconfigured, RegisterError
 
@@ -83,7 +83,7 @@ def settings(*servers: str, **more: Any) -> config.Directory:
 
 
 def find(logon: str, *servers: str, within: float = 20, **more: Any) -> Person:
-    return Directory(settings(*servers, **more)).find(logon, within)
+    return Ldap(settings(*servers, **more)).find(logon, within)
 
 
 def as_reader(password: str = openldap.READER_PASSWORD) -> dict[str, Any]:
@@ -760,10 +760,10 @@ import socket, sys, time
 socket.getaddrinfo = lambda *_: time.sleep(60)
 from backuppc_register import config
 from backuppc_register.protocol import errors
-from backuppc_register.network.ldap import Directory
+from backuppc_register.network.ldap import Ldap
 server = config.Directory(servers=(sys.argv[1],), base="dc=x", timeout=1)
 try:
-    Directory(server).find("cmartin", 10)
+    Ldap(server).find("cmartin", 10)
 except errors.DirectoryUnavailable:
     print("unavailable")
 """
@@ -846,7 +846,7 @@ def test_the_password_is_in_no_error(behaviour: Behaviour, more: dict[str, str])
     asked = settings("ldap://127.0.0.1:1", bind_dn=openldap.READER, password=config.Secret(PASSWORD), **more)
 
     with FailingLdap(behaviour) as server, pytest.raises(RegisterError) as caught:
-        Directory(replace(asked, servers=(server.url,), timeout=1)).find("cmartin", 5)
+        Ldap(replace(asked, servers=(server.url,), timeout=1)).find("cmartin", 5)
 
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + caught.value.detail
     assert PASSWORD not in shown

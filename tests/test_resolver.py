@@ -22,7 +22,7 @@ from services.nsd import LOOPBACK, Nsd, free_port, reverse_name
 
 from backuppc_register.config import Dns
 from backuppc_register.network import dns_transport, reverse_dns
-from backuppc_register.network.reverse_dns import Resolver
+from backuppc_register.network.reverse_dns import ReverseDns
 from backuppc_register.protocol import request
 from backuppc_register.protocol.errors import DnsUnavailable, InvalidDnsName
 
@@ -172,7 +172,7 @@ def site(nsd: Nsd) -> Dns:
 
 
 def name_of(address: str, site: Dns, within: float = 5.0) -> str:
-    return Resolver(site).name_of(ipaddress.ip_address(address), within)
+    return ReverseDns(site).name_of(ipaddress.ip_address(address), within)
 
 
 def refusal(address: str, site: Dns) -> str:
@@ -208,7 +208,7 @@ def test_a_peer_has_its_forward_confirmed_name_in_lower_case(peer, name, site):
 def test_an_ipv4_mapped_peer_is_asked_for_as_the_ipv4_address(site):
     peer = request.connection("::ffff:10.0.0.9 50000 ::ffff:10.0.0.1 22").peer
 
-    assert Resolver(site).name_of(peer, 5.0) == "dormeur.univ-brest.fr"
+    assert ReverseDns(site).name_of(peer, 5.0) == "dormeur.univ-brest.fr"
 
 
 def test_a_nameserver_is_reached_over_ipv6(site):

@@ -76,14 +76,14 @@ class _Resolver:
     steps: Steps
     config: Config
 
-    def name_of(self, peer: Address, within: float) -> str:
+    def name_of(self, peer: Address, timeout: float) -> str:
         """Return the confirmed name, as the real one does."""
-        from backuppc_register.network.reverse_dns import Resolver
+        from backuppc_register.network.reverse_dns import ReverseDns
 
         settings = self.config.dns
         of = f"DNS, {' '.join(settings.nameservers) or 'those of /etc/resolv.conf'}"
         asked = f"the name of {peer}, and its addresses"
-        name = self.steps.take(("name", asked, of), lambda: Resolver(settings).name_of(peer, within))
+        name = self.steps.take(("name", asked, of), lambda: ReverseDns(settings).name_of(peer, timeout))
         question = ("host", f"may {name} register?", "[dns]")
         with suppress(RegisterError):  # the rules raise it themselves right away
             self.steps.take(question, lambda: host_name.host_of(name, settings))
@@ -97,14 +97,14 @@ class _Directory:
     steps: Steps
     config: Config
 
-    def find(self, logon: str, within: float) -> Person:
+    def find(self, logon: str, timeout: float) -> Person:
         """Return the person, as the real one does."""
-        from backuppc_register.network.ldap import Directory
+        from backuppc_register.network.ldap import Ldap
 
         settings = self.config.directory
         asked = f"{settings.filter.replace('{logon}', logon)} below {settings.base}"
         question = ("person", asked, f"LDAP, {' '.join(settings.servers)}")
-        return self.steps.take(question, lambda: Directory(settings).find(logon, within), _person)
+        return self.steps.take(question, lambda: Ldap(settings).find(logon, timeout), _person)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

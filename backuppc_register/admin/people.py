@@ -13,9 +13,9 @@ class People:
     """The directory, asked once for each person."""
 
     def __init__(self, context: Context) -> None:
-        from backuppc_register.network.ldap import Directory  # its library is slow to import
+        from backuppc_register.network.ldap import Ldap  # its library is slow to import
 
-        self._directory = Directory(context.config.directory)
+        self._directory = Ldap(context.config.directory)
         self._account = context.account
         self._known: dict[str, Person | None] = {}
 

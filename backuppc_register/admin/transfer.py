@@ -45,12 +45,12 @@ def run(context: Context, options: argparse.Namespace) -> int:
 
 def _to_whom(context: Context, host: str, options: argparse.Namespace) -> Callable[[Operation], Done]:
     """Return the work: give the host to a person, or take it from everybody."""
-    from backuppc_register.network.ldap import Directory  # its library is slow to import
+    from backuppc_register.network.ldap import Ldap  # its library is slow to import
 
     if options.logon == context.account:
         if options.purge is not None:
             options.wrong("--purge goes with a person; then backuppc-register-admin purge HOST")
         return lambda work: revoke_access.withdraw(host, work)
-    person = transfer.person_of(options.logon, Directory(context.config.directory), context.account)
+    person = transfer.person_of(options.logon, Ldap(context.config.directory), context.account)
     context.say(f"{person.uid} is {person.name or 'a person without a name'}.")
     return lambda work: transfer.transfer(host, person, work, purge_in=options.purge)

@@ -20,8 +20,8 @@ from backuppc_register.state.records import Record
 
 # The checks that need ldap3 or dnspython import them: without them, all others still tell.
 if TYPE_CHECKING:
-    from backuppc_register.network.ldap import Directory
-    from backuppc_register.network.reverse_dns import Resolver
+    from backuppc_register.network.ldap import Ldap
+    from backuppc_register.network.reverse_dns import ReverseDns
 
 _WITHIN = 5.0  # seconds for one question
 _SLOW = 1.0  # seconds, after which an answer is worth a word
@@ -36,7 +36,7 @@ _OF_BACKUPPC = ("BackupPC_stnd", "BackupPC_retro", "action=adminOpts", "<title>B
 @otherwise("See [directory] servers.")
 def directory(situation: Situation) -> Iterator[Answer]:
     """Ask each LDAP server for a person, and look at the time."""
-    from backuppc_register.network.ldap import Directory
+    from backuppc_register.network.ldap import Ldap
 
     settings = situation.config.directory
     logons = _logons(situation)
@@ -45,7 +45,7 @@ def directory(situation: Situation) -> Iterator[Answer]:
     for url in settings.servers:
         began = time.monotonic()
         try:
-            found = _found(Directory(replace(settings, servers=(url,))), logons or [_NOBODY])
+            found = _found(Ldap(replace(settings, servers=(url,))), logons or [_NOBODY])
         except RegisterError as error:
             advice = "See [directory] servers; people are told to try again meanwhile."
             yield red(error.detail or f"{url}: {error.message()}", advice)
@@ -69,7 +69,7 @@ def _logons(situation: Situation) -> list[str]:
     return [person for person in situation.persons if possible_logon(person)][:_PERSONS]
 
 
-def _found(people: "Directory", logons: Iterable[str]) -> str:
+def _found(people: "Ldap", logons: Iterable[str]) -> str:
     """Return the first of *logons* whom the directory knows, "" for none of them; raises as `find`."""
     for logon in logons:
         try:
@@ -83,13 +83,13 @@ def _found(people: "Directory", logons: Iterable[str]) -> str:
 @otherwise("See CgiAdminUsers in config.pl.")
 def namesake(situation: Situation) -> Iterator[Answer]:
     """Look whether a person is called like BackupPC's account, which BackupPC takes for an administrator."""
-    from backuppc_register.network.ldap import Directory
+    from backuppc_register.network.ldap import Ldap
 
     admins = str(situation.known_settings.get("CgiAdminUsers", "") or "")
     if not situation.config.directory.servers or situation.account not in admins.split():
         return
     try:
-        person = Directory(situation.config.directory).find(situation.account, _WITHIN)
+        person = Ldap(situation.config.directory).find(situation.account, _WITHIN)
     except RegisterError:
         return  # there is none, or `directory` tells
     what = f"the directory has a person {person.uid}, whom CgiAdminUsers makes an administrator"
@@ -99,7 +99,7 @@ def namesake(situation: Situation) -> Iterator[Answer]:
 @otherwise("See who may read [state] directory, and if its disk is there.")
 def persons(situation: Situation) -> Iterator[Answer]:
     """Look for uids that were given to somebody else, as far as the time allows; those before next time."""
-    from backuppc_register.network.ldap import Directory
+    from backuppc_register.network.ldap import Ldap
 
     # Retired hosts and archives too: whoever gets the uid of somebody who left could read their backups.
     # The account's are nobody's, and keep the mark of whom they were taken from.
@@ -112,7 +112,7 @@ def persons(situation: Situation) -> Iterator[Answer]:
         return
     start = int(time.time() // 600) % len(records)
     until = time.monotonic() + _FOR_UIDS
-    people = Directory(situation.config.directory)
+    people = Ldap(situation.config.directory)
     again, gone, asked = [], [], 0
     for record in records[start:] + records[:start]:
         left = until - time.monotonic()
@@ -151,7 +151,7 @@ def _records(situation: Situation) -> Iterator[Record]:
 @otherwise("See [dns] nameservers and /etc/resolv.conf.")
 def dns(situation: Situation) -> Iterator[Answer]:
     """Ask each nameserver for this server's own name, both ways."""
-    from backuppc_register.network.reverse_dns import Resolver
+    from backuppc_register.network.reverse_dns import ReverseDns
 
     settings = situation.config.dns
     name = socket.getfqdn()
@@ -161,7 +161,7 @@ def dns(situation: Situation) -> Iterator[Answer]:
     # As for a machine, but for a server that may be outside the machines' domains and networks.
     own = replace(settings, domains=(name.partition(".")[2],), networks=())
     for server in settings.nameservers or ("",):
-        asking = Resolver(replace(own, nameservers=(server,) if server else ()))
+        asking = ReverseDns(replace(own, nameservers=(server,) if server else ()))
         where = server or "the nameserver of /etc/resolv.conf"
         try:
             yield from _both_ways(asking, name, where, situation)
@@ -169,7 +169,7 @@ def dns(situation: Situation) -> Iterator[Answer]:
             yield red(f"{where}: {error.detail}", "See [dns] nameservers; machines are told to try again.")
 
 
-def _both_ways(asking: "Resolver", name: str, where: str, situation: Situation) -> Iterator[Answer]:
+def _both_ways(asking: "ReverseDns", name: str, where: str, situation: Situation) -> Iterator[Answer]:
     began = time.monotonic()
     addresses = asking.addresses_of(name, _WITHIN)
     if not addresses:

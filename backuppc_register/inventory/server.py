@@ -20,14 +20,14 @@ _FOR_THE_LOCK_AND_AFTER = 12.5  # seconds kept back from the questions to the DN
 class Resolver(Protocol):
     """The DNS."""
 
-    def name_of(self, peer: Address, within: float) -> str:
+    def name_of(self, peer: Address, timeout: float) -> str:
         """Return the peer's confirmed full name; raises InvalidDnsName or DnsUnavailable."""
 
 
 class Directory(Protocol):
     """The people."""
 
-    def find(self, logon: str, within: float) -> Person:
+    def find(self, logon: str, timeout: float) -> Person:
         """Return the person of *logon*; raises BadUser or DirectoryUnavailable."""
 
 

@@ -28,16 +28,16 @@ _IDENTITIES = ("entryUUID", "objectGUID", "ipaUniqueID")
 _LONGEST_DETAIL = 300
 
 
-class Directory:
+class Ldap:
     """The site's LDAP servers, as *settings* name them."""
 
     def __init__(self, settings: config.Directory) -> None:
         self._settings = settings
 
-    def find(self, logon: str, within: float) -> Person:
+    def find(self, logon: str, timeout: float) -> Person:
         """Return the one person whose logon is *logon*, spelled as the directory spells it.
 
-        *within*: seconds for all servers together. They are asked in order until one knows: "no such person"
+        *timeout*: seconds for all servers together. They are asked in order until one knows: "no such person"
         is final, what leaves a doubt is not. What went wrong with those that were passed over is in the
         person's *found*, or in the error's detail.
 
@@ -47,7 +47,7 @@ class Directory:
             raise _nobody(logon, "no possible logon")
         failures: list[str] = []
         try:
-            person = self._one(self._first_answer(logon, Deadline(within), failures), logon)
+            person = self._one(self._first_answer(logon, Deadline(timeout), failures), logon)
         except (BadUser, Misconfigured) as error:
             error.mention(_passed_over(failures))
             raise

@@ -91,7 +91,7 @@ class _Enquiry:
         raise DnsUnavailable(detail=f"{kind.name} of {_shown([name])}: {'; '.join(failures)}")
 
 
-class Resolver:
+class ReverseDns:
     """Asks the configured nameservers, or the system's, for the name of a peer."""
 
     def __init__(self, settings: Dns) -> None:
@@ -99,11 +99,11 @@ class Resolver:
         self._domains = {tuple(domain.lower().encode().split(b".")) for domain in settings.domains}
         self._networks = [ipaddress.ip_network(network) for network in settings.networks]
 
-    def name_of(self, peer: Address, within: float) -> str:
+    def name_of(self, peer: Address, timeout: float) -> str:
         """Return the full name of *peer*, in lower case and without a final dot.
 
         It is the peer's PTR, the only one inside the domains, and its A or AAAA gives the address back.
-        All questions together take *within* seconds and the configured timeout at most.
+        All questions together take *timeout* seconds and the configured timeout at most.
 
         Raises InvalidDnsName where there is no such name, DnsUnavailable where that cannot be known.
         """
@@ -112,7 +112,7 @@ class Resolver:
             enquiry = _Enquiry(
                 self._settings.nameservers or _system_nameservers(),
                 self._settings.port,
-                Deadline(min(within, self._settings.timeout)),
+                Deadline(min(timeout, self._settings.timeout)),
             )
             name = self._claimed_name(peer, enquiry)
             _confirm(name, peer, enquiry)
@@ -123,7 +123,7 @@ class Resolver:
             raise DnsUnavailable(detail=f"asking for {peer}: {_reason(error)}") from error
         return name
 
-    def addresses_of(self, name: str, within: float) -> tuple[str, ...]:
+    def addresses_of(self, name: str, timeout: float) -> tuple[str, ...]:
         """Return the addresses of *name*, IPv4 first, none where it has none.
 
         Raises DnsUnavailable where that cannot be known, InvalidDnsName for an alias without an end.
@@ -132,7 +132,7 @@ class Resolver:
             enquiry = _Enquiry(
                 self._settings.nameservers or _system_nameservers(),
                 self._settings.port,
-                Deadline(min(within, self._settings.timeout)),
+                Deadline(min(timeout, self._settings.timeout)),
             )
             asked = dns.name.from_text(name)
             kinds = (RdataType.A, RdataType.AAAA)
