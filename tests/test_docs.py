@@ -11,7 +11,7 @@ import pytest
 
 from backuppc_register import admin
 from backuppc_register.protocol import errors
-from backuppc_register.protocol.unreachable import Step
+from backuppc_register.protocol.unreachable import Cause
 from backuppc_register.reconciliation.report import Kind
 
 CHECKOUT = Path(__file__).parent.parent
@@ -153,8 +153,8 @@ class TestMessages:
 def test_the_guide_says_what_to_do_about_each_step_of_a_verification() -> None:
     told = rows(section(GUIDE.read_text(), "Why the server could not connect back"))
 
-    assert [row[0].strip("`") for row in told] == [step.word for step in Step]
-    for step, (_, reason, what) in zip(Step, told, strict=True):
+    assert [row[0].strip("`") for row in told] == [step.word for step in Cause]
+    for step, (_, reason, what) in zip(Cause, told, strict=True):
         assert reason.strip("`") in step.reason
         assert len(what) > 5
 

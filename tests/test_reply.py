@@ -17,7 +17,7 @@ from backuppc_register.protocol.errors import (
     NotReachable,
     OtherOwner,
 )
-from backuppc_register.protocol.unreachable import Step, failed
+from backuppc_register.protocol.unreachable import Cause, not_reachable
 
 PROTOCOL = Path(__file__).parent.parent / "docs" / "protocol.md"
 CONNECTION = "82.254.212.144 49631 134.158.240.3 22"
@@ -166,7 +166,9 @@ def test_the_other_refusal_of_the_reference_is_one():
 
 
 def test_which_step_of_the_way_back_failed_stands_in_a_line_of_its_own():
-    error = failed(Step.REFUSED, "dormeur", what="port 22 of dormeur.univ-brest.fr", detail="ECONNREFUSED")
+    error = not_reachable(
+        Cause.REFUSED, "dormeur", what="port 22 of dormeur.univ-brest.fr", detail="ECONNREFUSED"
+    )
 
     told = reply.failure(error, "48150974", "82.254.212.144 49634 134.158.240.3 22").decode("ascii")
 

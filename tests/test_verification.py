@@ -32,7 +32,7 @@ from backuppc_register.protocol.errors import (
     TooManyRequests,
 )
 from backuppc_register.protocol.request import Request
-from backuppc_register.protocol.unreachable import Step, failed
+from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.registration import register
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.system.deadline import Deadline
@@ -592,15 +592,15 @@ def test_what_an_administrator_has_added_to_known_hosts_counts(server):
 # steps that fail
 
 
-@pytest.mark.parametrize("step", [Step.REFUSED, Step.FIREWALL, Step.NOT_SSH])
+@pytest.mark.parametrize("step", [Cause.REFUSED, Cause.FIREWALL, Cause.NOT_SSH])
 def test_a_machine_that_is_not_reached_changes_nothing(server, step):
-    server.machine.failure = failed(step, "dormeur", what="port 22")
+    server.machine.failure = not_reachable(step, "dormeur", what="port 22")
 
     assert refused(server, MINE) == step.word
 
 
 def test_a_machine_that_does_not_answer_the_ping_is_not_connected_to(server):
-    server.pinged = failed(Step.PING, "dormeur", what="dormeur.univ-brest.fr")
+    server.pinged = not_reachable(Cause.PING, "dormeur", what="dormeur.univ-brest.fr")
 
     assert refused(server, MINE) == "ping"
     assert server.machine.done == []
@@ -1016,8 +1016,8 @@ def test_a_protected_folder_of_a_mac_is_a_matter_of_full_disk_access(server):
 
 
 def test_every_step_says_what_to_do_in_one_sentence():
-    for step in Step:
-        refusal = failed(step, "dormeur", what="it")
+    for step in Cause:
+        refusal = not_reachable(step, "dormeur", what="it")
         assert refusal.values["step"] == step.word
         assert "{" not in refusal.message()
         assert refusal.advice.endswith(".")

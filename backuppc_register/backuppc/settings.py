@@ -11,7 +11,7 @@ from typing import Any
 from backuppc_register import config
 from backuppc_register.backuppc.rsync_command import NotBegun, Transfer, overheard
 from backuppc_register.protocol.errors import Misconfigured, NotReachable
-from backuppc_register.protocol.unreachable import Step, failed
+from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.system import data_files, processes, temporary
 from backuppc_register.system.deadline import Deadline
 
@@ -84,7 +84,7 @@ class EffectiveConfig:
         """
         said = self._ask("settings", host, within, proposed)
         if "problem" in said:
-            raise failed(Step.SETTINGS, host, detail=said["problem"])
+            raise not_reachable(Cause.SETTINGS, host, detail=said["problem"])
         try:
             return _settings(said)
         except (KeyError, TypeError, ValueError) as error:
@@ -121,8 +121,10 @@ class EffectiveConfig:
         if "alive" in said:
             return str(said["alive"])
         problem, what = said.get("problem", "ping"), said.get("what", host)
-        steps = {"name": Step.NAME, "slow": Step.SLOW, "ping": Step.PING}
-        raise failed(steps.get(problem, Step.SETTINGS), host, what=what, detail=said.get("detail", problem))
+        steps = {"name": Cause.NAME, "slow": Cause.SLOW, "ping": Cause.PING}
+        raise not_reachable(
+            steps.get(problem, Cause.SETTINGS), host, what=what, detail=said.get("detail", problem)
+        )
 
     def plan(self, host: str, client: str, within: float, proposed: bytes | None = None) -> Plan:
         """Return how BackupPC would begin a first full backup of *host*, at its name or address *client*.
@@ -152,7 +154,7 @@ class EffectiveConfig:
         said, complaint = self._run(question, host, within, proposed, further)
         last = said.rpartition(b"\n")[0].rpartition(b"\n")[2]
         if not last and complaint == _TOO_LONG:
-            raise failed(Step.SETTINGS, host, detail=f"BackupPC's Perl: {complaint}")
+            raise not_reachable(Cause.SETTINGS, host, detail=f"BackupPC's Perl: {complaint}")
         try:
             told = json.loads(last)
         except ValueError as error:
@@ -187,7 +189,7 @@ def route(ssh: str, arguments: tuple[str, ...], client: str, within: float) -> R
 
 
 def _not_begun(host: str, detail: str) -> NotReachable:
-    return failed(Step.ELSEWHERE, host, what="rsync does not begin", detail=detail)
+    return not_reachable(Cause.ELSEWHERE, host, what="rsync does not begin", detail=detail)
 
 
 def _settings(said: dict[str, Any]) -> Settings:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from backuppc_register.host_key import HostKey
 from backuppc_register.protocol.errors import HostsFileError, Misconfigured
-from backuppc_register.protocol.unreachable import Step, failed
+from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.system import atomic_files, processes, temporary
 
 GREETING = 4
@@ -52,7 +52,7 @@ def of_rsync(
             command: list[str | bytes] = [*words, *transfer.words]
             return _began(command, transfer.said, lambda said: len(said) >= GREETING, within)
         except processes.TooSlow as late:
-            raise failed(Step.SILENT, host, detail="no first word of rsync in time") from late
+            raise not_reachable(Cause.SILENT, host, detail="no first word of rsync in time") from late
 
 
 def of_files(

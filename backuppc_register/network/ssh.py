@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from backuppc_register.host_key import HostKey
 from backuppc_register.network.timeout import in_time
 from backuppc_register.protocol.errors import Internal, NotReachable
-from backuppc_register.protocol.unreachable import Step, failed
+from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.system.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -71,15 +71,15 @@ class Machine:
     def log_in(self, account: str, key: Path) -> None:
         """Log in as *account* with the private key in the file *key*; raises NotReachable."""
         self._transport.auth_timeout = self._deadline.remaining()
-        with self._translated(Step.LOGIN, account):
+        with self._translated(Cause.LOGIN, account):
             further = self._transport.auth_publickey(account, _private_key(key))
         if further:
             detail = f"after the key it wants {', '.join(further)}"
-            raise failed(Step.LOGIN, self._place.host, what=account, detail=detail)
+            raise not_reachable(Cause.LOGIN, self._place.host, what=account, detail=detail)
 
     def ask(self, command: str) -> Answer:
         """Run *command* there and return what it said; raises NotReachable."""
-        with self._translated(Step.WRAPPER):
+        with self._translated(Cause.WRAPPER):
             channel = self._transport.open_session(timeout=self._deadline.remaining())
             channel.exec_command(command)
             channel.shutdown_write()
@@ -105,15 +105,15 @@ class Machine:
         raise ValueError(f"the command says more than {LARGEST_ANSWER} bytes")
 
     @contextmanager
-    def _translated(self, step: Step, what: str = "") -> Iterator[None]:
+    def _translated(self, step: Cause, what: str = "") -> Iterator[None]:
         """Let whatever paramiko raises out as a failure of *step*, or of time."""
         try:
             yield
         except (NotReachable, Internal):
             raise
         except Exception as error:
-            step = step if self._deadline.remaining() else Step.SILENT
-            raise failed(step, self._place.host, what=what, detail=repr(error)) from error
+            step = step if self._deadline.remaining() else Cause.SILENT
+            raise not_reachable(step, self._place.host, what=what, detail=repr(error)) from error
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def reached(place: Place, within: float, preferred: Sequence[str] = ()) -> Itera
     """
     deadline = Deadline(within)
     if not deadline.remaining():
-        raise failed(Step.SILENT, place.host, detail="no time was left to connect")
+        raise not_reachable(Cause.SILENT, place.host, detail="no time was left to connect")
     import paramiko
 
     paramiko.util.get_logger("paramiko").setLevel(_SILENCE)  # type: ignore[no-untyped-call,unused-ignore]
@@ -200,10 +200,10 @@ def _connect(family: int, address: Any, patience: float) -> socket.socket:
 
 def _no_connection(place: Place, error: OSError) -> NotReachable:
     if isinstance(error, ConnectionRefusedError):
-        return failed(Step.REFUSED, place.host, what=str(place), detail=str(error))
+        return not_reachable(Cause.REFUSED, place.host, what=str(place), detail=str(error))
     if isinstance(error, TimeoutError) or error.errno in _NO_WAY:
-        return failed(Step.FIREWALL, place.host, what=str(place), detail=str(error))
-    return failed(Step.HUNG_UP, place.host, what=str(place), detail=str(error))
+        return not_reachable(Cause.FIREWALL, place.host, what=str(place), detail=str(error))
+    return not_reachable(Cause.HUNG_UP, place.host, what=str(place), detail=str(error))
 
 
 def _addresses(place: Place, deadline: Deadline) -> list[tuple[int, Any]]:
@@ -212,9 +212,9 @@ def _addresses(place: Place, deadline: Deadline) -> list[tuple[int, Any]]:
     try:
         found = in_time(deadline.remaining(), ask)
     except (OSError, UnicodeError) as error:  # TimeoutError is one of the first
-        raise failed(Step.NAME, place.host, what=place.name, detail=str(error)) from error
+        raise not_reachable(Cause.NAME, place.host, what=place.name, detail=str(error)) from error
     if not found:
-        raise failed(Step.NAME, place.host, what=place.name, detail="no address")
+        raise not_reachable(Cause.NAME, place.host, what=place.name, detail="no address")
     return [(family, address) for family, _, _, _, address in found]
 
 
@@ -242,15 +242,15 @@ def _negotiate(
     if transport.is_active() and transport.initial_kex_done:
         return
     detail = f"{complaint}, after {connection.beginning[:80]!r}"
-    raise failed(_why_not(connection, deadline), place.host, what=str(place), detail=detail)
+    raise not_reachable(_why_not(connection, deadline), place.host, what=str(place), detail=detail)
 
 
-def _why_not(connection: _Metered, deadline: Deadline) -> Step:
+def _why_not(connection: _Metered, deadline: Deadline) -> Cause:
     if connection.speaks_ssh:
-        return Step.NEGOTIATION
+        return Cause.NEGOTIATION
     if not connection.received:
-        return Step.HUNG_UP if deadline.remaining() else Step.NOT_SSH
-    return Step.HUNG_UP if connection.beginning.startswith(_SHUT_OUT) else Step.NOT_SSH
+        return Cause.HUNG_UP if deadline.remaining() else Cause.NOT_SSH
+    return Cause.HUNG_UP if connection.beginning.startswith(_SHUT_OUT) else Cause.NOT_SSH
 
 
 def _private_key(path: Path) -> "paramiko.PKey":

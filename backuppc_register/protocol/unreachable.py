@@ -5,7 +5,7 @@ from enum import Enum
 from backuppc_register.protocol.errors import NotReachable
 
 
-class Step(Enum):
+class Cause(Enum):
     """A step that can fail: its word, for programs; the reason, about *what*; the advice, for its owner."""
 
     SETTINGS = (
@@ -125,7 +125,9 @@ class Step(Enum):
         self.advice = advice
 
 
-def failed(step: Step, host: str, *, what: str = "", detail: str = "", advice: str = "") -> NotReachable:
+def not_reachable(
+    step: Cause, host: str, *, what: str = "", detail: str = "", advice: str = ""
+) -> NotReachable:
     """Return the refusal that says which *step* of the way to *host* failed, about *what*.
 
     *detail* is for the administrator alone; *advice* replaces the step's own.

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from backuppc_register.backuppc.rsync_command import Transfer
 from backuppc_register.backuppc.settings import Route, Settings
 from backuppc_register.protocol.errors import NotReachable
-from backuppc_register.protocol.unreachable import Step, failed
+from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.state import ssh_files
 from backuppc_register.state.key_pairs import PRIVATE
 
@@ -103,4 +103,4 @@ def refuse(host: str, route: Route, folder: Path) -> None:
 
 
 def _elsewhere(host: str, what: str) -> NotReachable:
-    return failed(Step.ELSEWHERE, host, what=what)
+    return not_reachable(Cause.ELSEWHERE, host, what=what)

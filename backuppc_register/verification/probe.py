@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from backuppc_register.backuppc.rsync_command import Transfer
 from backuppc_register.network.rsync_handshake import GREETING, names_a_file, names_a_folder
 from backuppc_register.network.ssh import Answer
-from backuppc_register.protocol.unreachable import Step, failed
+from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.system.processes import Ended
 
 COMMAND = "probe"
@@ -22,7 +22,10 @@ _SSH_FAILED = 255
 _LISTED = {0, 23, 24}  # rsync(1): all, or all but what could not be read or went away meanwhile
 _PROTOCOLS = range(20, 41)
 _HUNG_UP = re.compile(r"kex_exchange_identification|connection (closed|reset|refused|timed out)", re.I)
-_WHO_HANGS_UP = {Step.HUNG_UP: "sshd", Step.ELSEWHERE: "ssh with the options of RsyncSshArgs does not get in"}
+_WHO_HANGS_UP = {
+    Cause.HUNG_UP: "sshd",
+    Cause.ELSEWHERE: "ssh with the options of RsyncSshArgs does not get in",
+}
 # What rsyncsend.sh refuses a folder with; all else that it refuses is options.
 _ABOUT_THE_FOLDER = re.compile(r"is not in a folder that|leads? (out of|to) |not a plain absolute path")
 _FULL_DISK_ACCESS = (
@@ -55,13 +58,13 @@ def judge(host: str, answer: Answer, transfers: Sequence[Transfer]) -> Told:
     told = _read(answer.output)
     head, mark, _ = answer.output.partition(_FIRST)
     if answer.status == 0 and mark and head:
-        raise failed(Step.UNCLEAN, host, what=head.strip().partition("\n")[0][:_LONGEST])
+        raise not_reachable(Cause.UNCLEAN, host, what=head.strip().partition("\n")[0][:_LONGEST])
     if answer.status != 0 or not mark or not told.rsync:
         said = answer.complaint.strip() or answer.output.strip()
         detail = f"exit status {answer.status}: {said[-_LONGEST:]}"
-        raise failed(_failing_step(answer), host, detail=detail)
+        raise not_reachable(_failing_step(answer), host, detail=detail)
     if told.rsync == "?":
-        raise failed(Step.RSYNC, host, detail="it does not tell its version")
+        raise not_reachable(Cause.RSYNC, host, detail="it does not tell its version")
     for transfer in transfers:
         _refuse_closed(host, transfer.path, told, answer.complaint.strip()[-_LONGEST:])
         _refuse_empty(host, transfer, told)
@@ -88,15 +91,15 @@ def refuse_unbegun(host: str, share: str, begun: Ended) -> None:
     detail = f"{share}: exit status {begun.status}: {complaint[-_LONGEST:]}"
     if len(said) >= GREETING:
         what = said[:_LONGEST].decode("utf-8", "replace").strip().partition("\n")[0]
-        raise failed(Step.UNCLEAN, host, what=what, detail=detail)
+        raise not_reachable(Cause.UNCLEAN, host, what=what, detail=detail)
     if begun.status == _SSH_FAILED:
-        step = Step.HUNG_UP if _HUNG_UP.search(complaint) else Step.ELSEWHERE
-        raise failed(step, host, what=_WHO_HANGS_UP[step], detail=detail)
+        step = Cause.HUNG_UP if _HUNG_UP.search(complaint) else Cause.ELSEWHERE
+        raise not_reachable(step, host, what=_WHO_HANGS_UP[step], detail=detail)
     if begun.status == _REFUSED and not _ABOUT_THE_FOLDER.search(complaint):
-        raise failed(Step.ELSEWHERE, host, what="rsyncsend.sh refuses rsync's options", detail=detail)
-    steps = {_REFUSED: Step.SHARE, _UNAVAILABLE: Step.FOLDER}
-    step = steps.get(begun.status, Step.RSYNC if "rsync" in complaint else Step.WRAPPER)
-    raise failed(step, host, what=share, detail=detail)
+        raise not_reachable(Cause.ELSEWHERE, host, what="rsyncsend.sh refuses rsync's options", detail=detail)
+    steps = {_REFUSED: Cause.SHARE, _UNAVAILABLE: Cause.FOLDER}
+    step = steps.get(begun.status, Cause.RSYNC if "rsync" in complaint else Cause.WRAPPER)
+    raise not_reachable(step, host, what=share, detail=detail)
 
 
 def refuse_nothing(host: str, listed: Mapping[str, Ended], *, each: bool) -> None:
@@ -113,9 +116,9 @@ def refuse_nothing(host: str, listed: Mapping[str, Ended], *, each: bool) -> Non
         if share in empty or (ended.status < 0 and names_a_folder(ended.said)):
             continue
         detail = f"{share}: exit status {ended.status}: {ended.said[-_LONGEST:].decode('utf-8', 'replace')}"
-        raise failed(Step.SILENT if ended.status < 0 else Step.RSYNC, host, detail=detail)
+        raise not_reachable(Cause.SILENT if ended.status < 0 else Cause.RSYNC, host, detail=detail)
     if empty and (each or len(empty) == len(listed)):
-        raise failed(Step.EMPTY, host, what=empty[0])
+        raise not_reachable(Cause.EMPTY, host, what=empty[0])
 
 
 def _is_protocol(said: bytes) -> bool:
@@ -148,19 +151,19 @@ def _counted(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
             yield share, int(number)
 
 
-def _failing_step(answer: Answer) -> Step:
+def _failing_step(answer: Answer) -> Cause:
     if answer.status == _UNAVAILABLE and "rsync" in answer.complaint:
-        return Step.RSYNC
-    return Step.SUDO if "sudo" in answer.complaint else Step.WRAPPER
+        return Cause.RSYNC
+    return Cause.SUDO if "sudo" in answer.complaint else Cause.WRAPPER
 
 
 def _refuse_closed(host: str, share: str, told: Told, complaint: str) -> None:
     if any(_is_in(share, folder) for folder in told.unreadable):
         advice = _FULL_DISK_ACCESS if told.system == "Darwin" else ""
-        raise failed(Step.FOLDER, host, what=share, advice=advice, detail=complaint)
+        raise not_reachable(Cause.FOLDER, host, what=share, advice=advice, detail=complaint)
     if not any(_is_in(share, folder) for folder in told.readable):
         offered = ", ".join(told.readable) or "nothing"
-        raise failed(Step.SHARE, host, what=share, detail=f"it gives {offered}")
+        raise not_reachable(Cause.SHARE, host, what=share, detail=f"it gives {offered}")
 
 
 def _refuse_empty(host: str, transfer: Transfer, told: Told) -> None:
@@ -170,8 +173,8 @@ def _refuse_empty(host: str, transfer: Transfer, told: Told) -> None:
     elsewhere = {folder for folder in told.mounted if _parent(folder) == share and transfer.stays}
     if not lost | elsewhere or len(lost | elsewhere) < told.folders.get(share, 0):
         return
-    step = Step.FOLDER if lost else Step.FILE_SYSTEM
-    raise failed(step, host, what=sorted(lost or elsewhere)[0], detail=f"as all that {share} has")
+    step = Cause.FOLDER if lost else Cause.FILE_SYSTEM
+    raise not_reachable(step, host, what=sorted(lost or elsewhere)[0], detail=f"as all that {share} has")
 
 
 def _saved_by(folder: str, transfers: Sequence[Transfer]) -> list[Transfer]:

@@ -21,7 +21,7 @@ from backuppc_register.network.ssh import Answer, Place
 from backuppc_register.protocol.errors import HostKeyChanged, NotRegistered, TooManyRequests
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
-from backuppc_register.protocol.unreachable import Step, failed
+from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.registration.applicant import identified
 from backuppc_register.state.key_pairs import PRIVATE
 from backuppc_register.state.records import Record
@@ -168,11 +168,11 @@ def _registered(applicant: Applicant, site: Site) -> _Registration:
         raise NotRegistered(host=host, detail="no hosts line" if not lines else "no record of this person")
     if record.retired:
         advice = "Run the setup again: whoever registers a machine again wants its backups to go on."
-        raise failed(Step.DISABLED, host, detail=f"retired {record.retired}", advice=advice)
+        raise not_reachable(Cause.DISABLED, host, detail=f"retired {record.retired}", advice=advice)
     if not site.folders.is_whole(host):
         raise NotRegistered(host=host, detail="its registration was not finished")
     if any(line.dhcp not in ("", "0") for line in lines):
-        raise failed(Step.ELSEWHERE, host, what="the hosts file says dhcp")
+        raise not_reachable(Cause.ELSEWHERE, host, what="the hosts file says dhcp")
     return _Registration(record, None if standing.reserved else _render(record, site))
 
 
@@ -232,7 +232,7 @@ def _way(asking: _Asking, proposed: bytes | None, time: Deadline) -> _Way:
     host, means = asking.applicant.host, asking.means
     settings = means.backuppc.read(host, time.remaining(), proposed)
     if settings.disabled:
-        raise failed(Step.DISABLED, host, detail="BackupsDisable or FullPeriod")
+        raise not_reachable(Cause.DISABLED, host, detail="BackupsDisable or FullPeriod")
     config_drift.ssh_command(host, settings)
     # Half of the time: a ping that nobody answers takes 10 seconds.
     client = means.backuppc.alive(host, time.remaining() / 2, proposed)
@@ -243,7 +243,7 @@ def _way(asking: _Asking, proposed: bytes | None, time: Deadline) -> _Way:
         route = means.route(ssh[0], ssh[1:], client, time.remaining())
     except ValueError as error:
         what = "ssh does not take RsyncSshArgs"
-        raise failed(Step.ELSEWHERE, host, what=what, detail=str(error)) from error
+        raise not_reachable(Cause.ELSEWHERE, host, what=what, detail=str(error)) from error
     config_drift.refuse(host, route, asking.site.folders.path(host))
     return _Way(settings, ssh, route, plan.transfers)
 
@@ -281,7 +281,7 @@ def _recognise(asking: _Asking, key: HostKey) -> None:
     if not asks:
         theirs = ", ".join(one.fingerprint for one in own if one.type) or "none that can be read"
         detail = f"it answers with {key.fingerprint}, and the machine that asks has {theirs}"
-        raise failed(Step.HOST_KEY, host, detail=detail)
+        raise not_reachable(Cause.HOST_KEY, host, detail=detail)
 
 
 def _refuse_changed(host: str, key: HostKey, site: Site) -> None:
