@@ -70,7 +70,7 @@ def test_a_command_is_run_with_the_hosts_key_and_its_words_come_back(sshd, key):
 
     answer = asked(sshd, key)
 
-    assert (answer.output, answer.complaint, answer.status) == ("share:/home\nprobe\n", "oh\n", 69)
+    assert (answer.output, answer.errors, answer.status) == ("share:/home\nprobe\n", "oh\n", 69)
 
 
 def test_the_host_key_is_told_before_anybody_logs_in(sshd):

@@ -10,7 +10,7 @@ from services.sshd import Sshd, make_key
 from backuppc_register import host_key
 from backuppc_register.network import rsync_handshake
 from backuppc_register.protocol.errors import Misconfigured, NotReachable
-from backuppc_register.system.processes import Ended
+from backuppc_register.system.processes import ProgramResult
 
 WORD = bytes((31, 0, 0, 0))
 OCTAL = r"printf '\037\000\000\000'"
@@ -44,7 +44,7 @@ class Way:
         line = f'restrict,command="{command}" {self.key.with_name("key.pub").read_text()}'
         self.sshd.authorize(line)
 
-    def heard(self, *, key: str = "", within: float = 10.0, files: bool = False) -> Ended:
+    def heard(self, *, key: str = "", within: float = 10.0, files: bool = False) -> ProgramResult:
         trusted = host_key.read(key or self.sshd.host_keys[0])
         assert trusted is not None
         ask = rsync_handshake.of_files if files else rsync_handshake.of_rsync
@@ -63,7 +63,7 @@ def test_the_first_word_is_enough_and_what_was_said_arrived(way, tmp_path):
 
     ended = way.heard()
 
-    assert (ended.said, ended.status) == (WORD, -9)
+    assert (ended.output, ended.status) == (WORD, -9)
     assert (tmp_path / "said").read_bytes() == Transfer().said
     assert time.monotonic() - began < 8
 
@@ -76,14 +76,14 @@ def test_another_host_key_than_the_proved_one_is_not_taken_whatever_the_settings
     for files in (False, True):
         ended = way.heard(key=(tmp_path / "another.pub").read_text().strip(), files=files)
         assert ended.status == 255
-        assert WORD not in ended.said
-        assert b"erification failed" in ended.said + ended.complained
+        assert WORD not in ended.output
+        assert b"erification failed" in ended.output + ended.errors
 
 
 def test_no_host_key_is_kept(way):
     way.lets(OCTAL)
 
-    assert way.heard().said == WORD
+    assert way.heard().output == WORD
 
     assert not way.kept.exists()
 
@@ -102,14 +102,14 @@ def test_a_listing_ends_at_its_first_file_and_one_without_any_has_the_status_of_
     way.lets(f"echo '{folder}'; echo '-rw-r--r-- 2 2026/11/26 00:24:24 a/f'; sleep 60")
     began = time.monotonic()
     listed = way.heard(files=True)
-    assert rsync_handshake.names_a_file(listed.said)
+    assert rsync_handshake.names_a_file(listed.output)
     assert time.monotonic() - began < 5
 
     way.lets(f"echo '{folder}'; sleep 60")
     listed = way.heard(within=1.5, files=True)
     assert listed.status == -9
-    assert rsync_handshake.names_a_folder(listed.said)
-    assert not rsync_handshake.names_a_file(listed.said)
+    assert rsync_handshake.names_a_folder(listed.output)
+    assert not rsync_handshake.names_a_file(listed.output)
 
 
 def test_an_ssh_that_is_not_there_is_misconfigured(way):

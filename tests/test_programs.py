@@ -9,15 +9,15 @@ import pytest
 from backuppc_register.system import processes
 
 
-def sh(script: str, within: float = 10, **how: object) -> processes.Ended:
+def sh(script: str, within: float = 10, **how: object) -> processes.ProgramResult:
     return processes.run(["sh", "-c", script], within, **how)  # type: ignore[arg-type]
 
 
 def test_it_tells_both_outputs_and_the_status():
     ended = sh("echo said; echo complained >&2; exit 3")
 
-    assert (ended.status, ended.said, ended.complained) == (3, b"said\n", b"complained\n")
-    assert ended.complaint == "complained"
+    assert (ended.status, ended.output, ended.errors) == (3, b"said\n", b"complained\n")
+    assert ended.error_text == "complained"
 
 
 def test_a_signal_is_a_negative_status():
@@ -25,10 +25,10 @@ def test_a_signal_is_a_negative_status():
 
 
 def test_of_a_long_complaint_the_end_is_shown():
-    ended = processes.Ended(1, b"", b"x" * 1000 + b" the end \xff\n")
+    ended = processes.ProgramResult(1, b"", b"x" * 1000 + b" the end \xff\n")
 
-    assert len(ended.complaint) == 300
-    assert ended.complaint.endswith("x the end \ufffd")
+    assert len(ended.error_text) == 300
+    assert ended.error_text.endswith("x the end \ufffd")
 
 
 def test_it_has_no_input_no_terminal_and_nothing_of_our_environment(monkeypatch):
@@ -36,14 +36,14 @@ def test_it_has_no_input_no_terminal_and_nothing_of_our_environment(monkeypatch)
 
     ended = sh("cat; env; : 2>/dev/null </dev/tty && echo a terminal")
 
-    told = dict(line.split("=", 1) for line in ended.said.decode().splitlines())
+    told = dict(line.split("=", 1) for line in ended.output.decode().splitlines())
     assert told == {"PATH": processes.PATH, "LC_ALL": "C.UTF-8", "PWD": "/"}
 
 
 def test_it_is_in_a_session_of_its_own():
     ended = sh("ps -o sid= -p $$; echo $$")
 
-    session, own = map(int, ended.said.split())
+    session, own = map(int, ended.output.split())
     assert session == own != os.getsid(0)
 
 
@@ -64,14 +64,14 @@ def test_it_works_in_the_folder_and_is_looked_for_in_the_path_and_gets_the_files
     finally:
         os.close(descriptor)
 
-    assert ended.said == f"{tmp_path}\ncontent".encode()
+    assert ended.output == f"{tmp_path}\ncontent".encode()
 
 
 def test_a_slow_one_is_ended_with_all_that_it_has_started(tmp_path: Path):
-    with pytest.raises(processes.TooSlow, match="sh took too long") as late:
+    with pytest.raises(processes.TimedOut, match="sh took too long") as late:
         sh(f"sleep 60 & echo $! >{tmp_path}/pid; echo so far; wait", within=0.5)
 
-    assert late.value.said == b"so far\n"
+    assert late.value.output == b"so far\n"
     assert isinstance(late.value, TimeoutError)
     assert is_gone(int((tmp_path / "pid").read_text()))
 
@@ -98,19 +98,19 @@ def test_one_that_is_not_there_is_an_os_error(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
         processes.run(["sh"], 10, path=str(tmp_path))
     with pytest.raises(FileNotFoundError):
-        processes.output(["sh"], path=str(tmp_path))
+        processes.stream(["sh"], path=str(tmp_path))
 
 
 def test_what_a_long_one_says_is_read_as_it_comes():
-    with processes.output(["sh", "-c", "echo first; echo complained >&2; echo second"]) as said:
+    with processes.stream(["sh", "-c", "echo first; echo complained >&2; echo second"]) as said:
         assert list(said) == [b"first\n", b"second\n"]
 
 
 # how a program begins
 
 
-def begins(script: str, told: bytes = b"", length: int = 4, within: float = 10) -> processes.Ended:
-    return processes.beginning(["sh", "-c", script], told, lambda said: len(said) >= length, within)
+def begins(script: str, told: bytes = b"", length: int = 4, within: float = 10) -> processes.ProgramResult:
+    return processes.run_until(["sh", "-c", script], told, lambda said: len(said) >= length, within)
 
 
 def test_it_is_ended_as_soon_as_it_has_said_enough_with_all_that_it_started(tmp_path: Path):
@@ -118,25 +118,25 @@ def test_it_is_ended_as_soon_as_it_has_said_enough_with_all_that_it_started(tmp_
 
     ended = begins(f"echo $$ > {tmp_path}/pid; printf abcd; sleep 60 & wait")
 
-    assert (ended.said, ended.status) == (b"abcd", -9)
+    assert (ended.output, ended.status) == (b"abcd", -9)
     assert time.monotonic() - started < 5
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
 
 
 def test_it_is_told_what_it_is_to_be_told_byte_by_byte():
-    assert begins("cat", b"\0\xff\n\r", 4).said == b"\0\xff\n\r"
+    assert begins("cat", b"\0\xff\n\r", 4).output == b"\0\xff\n\r"
 
 
 def test_what_it_complains_of_counts_as_said_if_that_is_asked_for():
-    ended = processes.beginning(["sh", "-c", "echo x >&2; sleep 60"], b"", bool, 10, together=True)
+    ended = processes.run_until(["sh", "-c", "echo x >&2; sleep 60"], b"", bool, 10, together=True)
 
-    assert (ended.said, ended.complained) == (b"x\n", b"")
+    assert (ended.output, ended.errors) == (b"x\n", b"")
 
 
 def test_what_ends_before_has_a_status_of_its_own():
     ended = begins("printf ab; echo no >&2; exit 64")
 
-    assert (ended.status, ended.said, ended.complaint) == (64, b"ab", "no")
+    assert (ended.status, ended.output, ended.error_text) == (64, b"ab", "no")
 
 
 @pytest.mark.parametrize(
@@ -145,14 +145,14 @@ def test_what_ends_before_has_a_status_of_its_own():
 def test_what_says_too_little_too_slowly_is_too_slow(script: str):
     started = time.monotonic()
 
-    with pytest.raises(processes.TooSlow):
+    with pytest.raises(processes.TimedOut):
         begins(script, within=0.5)
 
     assert time.monotonic() - started < 3
 
 
 def test_what_drips_is_not_waited_for_beyond_its_time():
-    with pytest.raises(processes.TooSlow):
+    with pytest.raises(processes.TimedOut):
         begins("while sleep 0.1; do printf x; done", length=1000, within=0.5)
 
 
@@ -163,5 +163,5 @@ def test_what_floods_is_ended_and_not_kept(script: str):
     ended = begins(script, length=1 << 30)
 
     assert ended.status == -9
-    assert len(ended.said) + len(ended.complained) <= processes.LARGEST_BEGINNING + 8192
+    assert len(ended.output) + len(ended.errors) <= processes.LARGEST_OUTPUT + 8192
     assert time.monotonic() - started < 5

@@ -36,15 +36,15 @@ from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.registration import register
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.system.deadline import Deadline
-from backuppc_register.system.processes import Ended
+from backuppc_register.system.processes import ProgramResult
 from backuppc_register.verification import accept_key, verify
 
 PEER = ip_address("10.0.0.9")
 PEOPLE = {"cmartin": Person("cmartin", "Christophe Martin", "entry-1"), "adupont": Person("adupont")}
 ROW = "0\tfull\t1700000000\t1700000100\t7\t16513\t0\t0\t0\t0\t0\n"
-GREETING = Ended(-9, b"\x1f\0\0\0", b"")
+GREETING = ProgramResult(-9, b"\x1f\0\0\0", b"")
 A_FOLDER = b"xferPids 1,2\ndrwxr-xr-x         4,096 2026/11/25 23:44:04 .\n"
-A_FILE = Ended(-9, A_FOLDER + b"-rw-------             43 2026/11/25 23:44:04 cmartin/a -rw\n", b"")
+A_FILE = ProgramResult(-9, A_FOLDER + b"-rw-------             43 2026/11/25 23:44:04 cmartin/a -rw\n", b"")
 LETTERS = "-slHogDtprcxe.iLsfxC"
 PROBE = "version:1\nsystem:Linux\nuser:bckpciuem\nrsync:3.5.0\nshare:/home\nrestore:off\n"
 
@@ -87,8 +87,8 @@ class Machine:
     failure: RegisterError | None = None
     done: list[object] = field(default_factory=list)
     meanwhile: object = None
-    first_words: dict[str, Ended] = field(default_factory=dict)
-    listed: dict[str, Ended] = field(default_factory=dict)
+    first_words: dict[str, ProgramResult] = field(default_factory=dict)
+    listed: dict[str, ProgramResult] = field(default_factory=dict)
 
     @contextmanager
     def reached(self, place, within, preferred=()):
@@ -774,7 +774,7 @@ def test_a_folder_of_what_the_machine_gives_can_be_saved(server, share):
 
 
 def of_the_wrapper(verdict, text, status):
-    return Ended(status, b"", f"bckpciuem: {verdict}: {text}\n".encode())
+    return ProgramResult(status, b"", f"bckpciuem: {verdict}: {text}\n".encode())
 
 
 @pytest.mark.parametrize(
@@ -787,17 +787,23 @@ def of_the_wrapper(verdict, text, status):
         (of_the_wrapper("refused", "/home/x leads out of /home", 64), "share"),
         (of_the_wrapper("failed", "/home/x is no folder of this computer", 69), "folder"),
         (of_the_wrapper("misconfigured", "/etc/bckpciuem.conf: no share", 78), "wrapper"),
-        (Ended(1, b"", b"rsync: -x: unknown option\nrsync error: syntax error (code 1)\n"), "rsync"),
-        (Ended(12, b"\x1f\0", b"rsync error: protocol data stream\n"), "rsync"),
-        (Ended(0, b"", b""), "wrapper"),
-        (Ended(-9, b"", b"x" * 70000), "wrapper"),
-        (Ended(255, b"", b"Unable to negotiate with 10.0.0.9: no matching cipher found.\n"), "elsewhere"),
-        (Ended(255, b"", b"kex_exchange_identification: read: Connection reset by peer\n"), "hung-up"),
-        (Ended(-9, b"Welcome\n\x1f\0\0\0", b""), "unclean"),
-        (Ended(-9, b"\n\x1f\0\0\0", b""), "unclean"),
-        (Ended(-9, b"\x1f\0\0\1", b""), "unclean"),
-        (Ended(-9, b"\0\0\0\0", b""), "unclean"),
-        (Ended(-9, b"\xff\0\0\0", b""), "unclean"),
+        (ProgramResult(1, b"", b"rsync: -x: unknown option\nrsync error: syntax error (code 1)\n"), "rsync"),
+        (ProgramResult(12, b"\x1f\0", b"rsync error: protocol data stream\n"), "rsync"),
+        (ProgramResult(0, b"", b""), "wrapper"),
+        (ProgramResult(-9, b"", b"x" * 70000), "wrapper"),
+        (
+            ProgramResult(255, b"", b"Unable to negotiate with 10.0.0.9: no matching cipher found.\n"),
+            "elsewhere",
+        ),
+        (
+            ProgramResult(255, b"", b"kex_exchange_identification: read: Connection reset by peer\n"),
+            "hung-up",
+        ),
+        (ProgramResult(-9, b"Welcome\n\x1f\0\0\0", b""), "unclean"),
+        (ProgramResult(-9, b"\n\x1f\0\0\0", b""), "unclean"),
+        (ProgramResult(-9, b"\x1f\0\0\1", b""), "unclean"),
+        (ProgramResult(-9, b"\0\0\0\0", b""), "unclean"),
+        (ProgramResult(-9, b"\xff\0\0\0", b""), "unclean"),
     ],
     ids=str,
 )
@@ -810,7 +816,9 @@ def test_a_backup_that_does_not_begin_with_rsyncs_first_word_is_no_success(serve
 
 @pytest.mark.parametrize("protocol", [20, 29, 31, 32, 40])
 def test_every_protocol_that_rsync_bpc_takes_is_a_success(server, protocol):
-    server.machine.first_words["/home"] = Ended(-9, bytes((protocol, 0, 0, 0)), b"a word of welcome\n")
+    server.machine.first_words["/home"] = ProgramResult(
+        -9, bytes((protocol, 0, 0, 0)), b"a word of welcome\n"
+    )
 
     assert server.ask(MINE).status == "verified"
 
@@ -839,7 +847,7 @@ def test_some_folders_are_begun_at_a_time_and_after_a_failure_no_more(server, mo
     mocker.patch.object(server.machine, "first_word", slow)
     assert server.ask(MINE).status == "verified"
     assert 1 < max(most) <= 4
-    server.machine.first_words["/home/1"] = Ended(-9, b"Welcome\n", b"")
+    server.machine.first_words["/home/1"] = ProgramResult(-9, b"Welcome\n", b"")
     server.machine.done.clear()
 
     with pytest.raises(NotReachable):
@@ -878,12 +886,15 @@ def test_a_backup_that_would_go_to_another_name_than_was_looked_at_is_no_success
 @pytest.mark.parametrize(
     ("listed", "step"),
     [
-        (Ended(0, A_FOLDER, b""), "empty"),
-        (Ended(0, A_FOLDER + b"drwxr-xr-x 60 2026/11/25 23:44:04 -rw------- 43\n", b""), "empty"),
-        (Ended(23, A_FOLDER + b'rsync: opendir "/home/x" failed: Permission denied (13)\n', b""), "empty"),
-        (Ended(12, b"rsync error: error in rsync protocol data stream\n", b""), "rsync"),
-        (Ended(0, b"", b""), "empty"),
-        (Ended(-9, b"xferPids 1,2\n", b""), "silent"),
+        (ProgramResult(0, A_FOLDER, b""), "empty"),
+        (ProgramResult(0, A_FOLDER + b"drwxr-xr-x 60 2026/11/25 23:44:04 -rw------- 43\n", b""), "empty"),
+        (
+            ProgramResult(23, A_FOLDER + b'rsync: opendir "/home/x" failed: Permission denied (13)\n', b""),
+            "empty",
+        ),
+        (ProgramResult(12, b"rsync error: error in rsync protocol data stream\n", b""), "rsync"),
+        (ProgramResult(0, b"", b""), "empty"),
+        (ProgramResult(-9, b"xferPids 1,2\n", b""), "silent"),
     ],
     ids=str,
 )
@@ -896,10 +907,10 @@ def test_a_folder_without_a_file_to_save_is_no_success(server, listed, step):
 
 def test_where_empty_folders_are_no_failure_one_file_in_all_is_enough(server):
     server.settings = replace(server.settings, shares=("/home", "/home/x"), zero_files_fatal=False)
-    server.machine.listed["/home/x"] = Ended(0, A_FOLDER, b"")
+    server.machine.listed["/home/x"] = ProgramResult(0, A_FOLDER, b"")
 
     assert server.ask(MINE).status == "verified"
-    server.machine.listed["/home"] = Ended(0, A_FOLDER, b"")
+    server.machine.listed["/home"] = ProgramResult(0, A_FOLDER, b"")
     with pytest.raises(NotReachable):
         server.ask(MINE)
 
@@ -914,7 +925,10 @@ def test_commands_that_can_end_a_backup_are_told_to_the_administrator(server):
 def test_any_file_will_do_and_so_does_what_takes_long_to_list(server, kind):
     server.settings = replace(server.settings, shares=("/home", "/home/x"))
     file = kind + b"    12,345.67K 2026/11/25 23:44:04 a\n"
-    server.machine.listed |= {"/home": Ended(23, A_FOLDER + file, b""), "/home/x": Ended(-9, A_FOLDER, b"")}
+    server.machine.listed |= {
+        "/home": ProgramResult(23, A_FOLDER + file, b""),
+        "/home/x": ProgramResult(-9, A_FOLDER, b""),
+    }
 
     assert server.ask(MINE).status == "verified"
 

@@ -127,7 +127,7 @@ def _journal(since: datetime) -> list[IO[bytes]]:
     if tool is None:
         raise Misconfigured(detail="there is neither " + "/".join(map(str, LOGS)) + " nor journalctl")
     command = [tool, *_JOURNAL, "--since", since.strftime("%Y-%m-%d %H:%M:%S")]
-    return [processes.output(command, path=_PATH)]
+    return [processes.stream(command, path=_PATH)]
 
 
 def _logged(sources: Iterable[IO[bytes]], now: datetime) -> Iterator[Logged]:

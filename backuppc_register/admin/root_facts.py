@@ -126,7 +126,7 @@ def _sshd(account: str) -> dict[str, str] | None:
         ended = processes.run(command, _PATIENCE, path=processes.PATH_OF_ROOT)
     except OSError:
         return None
-    return _words(ended.said.decode("utf-8", "replace")) if ended.status == 0 else None
+    return _words(ended.output.decode("utf-8", "replace")) if ended.status == 0 else None
 
 
 def _words(told: str) -> dict[str, str]:
@@ -171,6 +171,6 @@ def _opened(*, at_end: bool = False) -> IO[bytes] | None:
 
 def _journal() -> bytes:
     try:
-        return processes.run(_JOURNAL, _PATIENCE).said
+        return processes.run(_JOURNAL, _PATIENCE).output
     except OSError:
         return b""

@@ -33,9 +33,9 @@ def read(config_dir: Path, data_dir: Path, within: float, library: Path = _LIBRA
     command = ["perl", "-e", _PERL, str(config_dir), str(data_dir), str(library)]
     try:
         ended = processes.run(command, within)
-        told = json.loads(ended.said) if ended.status == 0 else None
+        told = json.loads(ended.output) if ended.status == 0 else None
     except (OSError, ValueError) as error:
         raise Misconfigured(detail=f"BackupPC's config.pl: {error}") from error
     if not isinstance(told, dict):
-        raise Misconfigured(detail=f"BackupPC's config.pl: {ended.complaint or 'is nothing'}")
+        raise Misconfigured(detail=f"BackupPC's config.pl: {ended.error_text or 'is nothing'}")
     return told

@@ -77,13 +77,13 @@ def overheard(started: Mapping[str, Any], said: Path, within: float) -> Transfer
     said.unlink(missing_ok=True)
     try:
         ended = processes.run(command, within)
-    except processes.TooSlow as late:
-        raise NotBegun(f"rsync took too long: {late.said[-200:]!r}") from late
+    except processes.TimedOut as late:
+        raise NotBegun(f"rsync took too long: {late.output[-200:]!r}") from late
     except (OSError, ValueError) as error:
         raise Misconfigured(detail=f"BackupPC's rsync cannot be started: {error}") from error
     try:
         words, _, first = said.read_text("ascii").partition("\n\n")
     except FileNotFoundError as error:
-        raise NotBegun(ended.complaint or f"exit status {ended.status}") from error
+        raise NotBegun(ended.error_text or f"exit status {ended.status}") from error
     path = bytes.fromhex(started["path"]).decode("utf-8", "replace")
     return Transfer(path, tuple(map(bytes.fromhex, words.split("\n"))), bytes.fromhex(first), tuple(command))

@@ -227,8 +227,8 @@ def _run(command: list[str], within: float, files: tuple[int, ...] = ()) -> tupl
     """
     try:
         ended = processes.run(command, within, files=files)
-    except processes.TooSlow as late:
-        return late.said[:_LONGEST], _TOO_LONG
+    except processes.TimedOut as late:
+        return late.output[:_LONGEST], _TOO_LONG
     except OSError as error:
         raise Misconfigured(detail=f"{command[0]} cannot be started: {error}") from error
-    return ended.said[:_LONGEST], ended.complaint
+    return ended.output[:_LONGEST], ended.error_text

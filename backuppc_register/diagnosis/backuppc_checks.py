@@ -258,7 +258,7 @@ def rsync(situation: Situation) -> Iterator[Answer]:
     except OSError as error:
         yield red(f"{told} cannot be started: {error}", "apt-get install backuppc-rsync")
         return
-    first = (ended.said + ended.complained).decode("utf-8", "replace").split("\n")[0].strip()
+    first = (ended.output + ended.errors).decode("utf-8", "replace").split("\n")[0].strip()
     if not (match := re.search(r"version ([0-9]+)\.([0-9]+)\.([0-9]+)", first)):
         yield red(f"{told} does not say its version", "apt-get install backuppc-rsync")
     elif tuple(map(int, match.groups())) < _OLDEST_RSYNC:

@@ -202,7 +202,7 @@ def _synchronized() -> str:
         ended = processes.run(command, _WITHIN)
     except OSError:
         return ""
-    return ended.said.decode("ascii", "replace").strip()
+    return ended.output.decode("ascii", "replace").strip()
 
 
 @otherwise("See [syslog] socket; systemctl status rsyslog")

@@ -38,7 +38,7 @@ class Transfer(Protocol):
 
 def of_rsync(
     host: str, key: HostKey, ssh: Sequence[str], transfer: Transfer, within: float
-) -> processes.Ended:
+) -> processes.ProgramResult:
     """Begin *transfer* by *ssh*; return what is said first there, GREETING bytes or more, or how it ended.
 
     *ssh*: the program and its options as BackupPC has them. No ssh host key but *key*, which has been proved
@@ -51,13 +51,13 @@ def of_rsync(
         try:
             command: list[str | bytes] = [*words, *transfer.words]
             return _began(command, transfer.said, lambda said: len(said) >= GREETING, within)
-        except processes.TooSlow as late:
+        except processes.TimedOut as late:
             raise not_reachable(Cause.SILENT, host, detail="no first word of rsync in time") from late
 
 
 def of_files(
     host: str, key: HostKey, ssh: Sequence[str], transfer: Transfer, within: float
-) -> processes.Ended:
+) -> processes.ProgramResult:
     """Let BackupPC's rsync list what *transfer* would save; return what it said up to a first file.
 
     Where neither a file nor its end came in some seconds the status is that of a signal. What it complains of
@@ -69,8 +69,8 @@ def of_files(
         command = transfer.listing(" ".join(words), folder)
         try:
             return _began(command, b"", names_a_file, min(within, _FOR_A_FILE), together=True)
-        except processes.TooSlow as late:
-            return processes.Ended(_STOPPED, late.said, b"")
+        except processes.TimedOut as late:
+            return processes.ProgramResult(_STOPPED, late.output, b"")
 
 
 def names_a_file(listed: bytes) -> bool:
@@ -85,10 +85,10 @@ def names_a_folder(listed: bytes) -> bool:
 
 def _began(
     command: Sequence[str | bytes], told: bytes, enough: Callable[[bytes], bool], within: float, **how: bool
-) -> processes.Ended:
+) -> processes.ProgramResult:
     try:
-        return processes.beginning(command, told, enough, within, **how)
-    except processes.TooSlow:
+        return processes.run_until(command, told, enough, within, **how)
+    except processes.TimedOut:
         raise
     except (OSError, ValueError) as error:
         raise Misconfigured(detail=f"{command[0]!r} cannot be started: {error}") from error

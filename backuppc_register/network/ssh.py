@@ -47,10 +47,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command said, and its exit status: -1 where a signal ended it."""
+    """A command's standard output and standard error, and its exit status (-1: a signal ended it)."""
 
     output: str
-    complaint: str
+    errors: str
     status: int
 
 
@@ -84,12 +84,12 @@ class Machine:
             channel.exec_command(command)
             channel.shutdown_write()
             output = self._read(channel, channel.recv)
-            complaint = self._read(channel, channel.recv_stderr)
+            errors = self._read(channel, channel.recv_stderr)
             ended = channel.status_event.wait(self._deadline.remaining())
             # Past the deadline the connection is closed by ourselves, which looks like an end too.
             if not ended or not self._deadline.remaining():
                 raise TimeoutError("the command has said all, but does not end")
-            return Answer(output, complaint, channel.recv_exit_status())
+            return Answer(output, errors, channel.recv_exit_status())
 
     def _read(self, channel: "paramiko.Channel", receive: Callable[[int], bytes]) -> str:
         content = b""

@@ -139,5 +139,5 @@ def ssh_keygen(arguments: list[str], folder: Path, deadline: Deadline | None = N
     except OSError as error:
         raise StateError(detail=f"ssh-keygen: {error}") from error
     if ended.status:
-        raise StateError(detail=f"ssh-keygen ended with {ended.status}: {ended.complaint}")
-    return ended.said
+        raise StateError(detail=f"ssh-keygen ended with {ended.status}: {ended.error_text}")
+    return ended.output

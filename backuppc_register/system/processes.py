@@ -1,4 +1,4 @@
-"""The only place that starts a program: away from our terminal and environment, and for so long at most."""
+"""Run programs with a timeout, without our terminal and environment; no other module starts one."""
 
 import os
 import select
@@ -15,129 +15,129 @@ from backuppc_register.system.deadline import Deadline
 if TYPE_CHECKING:
     from subprocess import Popen
 
-LARGEST_BEGINNING = 1 << 18
-"""Bytes that are listened to for how a program begins, its complaints included."""
+LARGEST_OUTPUT = 1 << 18
+"""Bytes that `run_until` reads of both streams together before it ends the program."""
 
 PATH = "/usr/bin:/bin"
 PATH_OF_ROOT = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a program ended: its exit *status*, negative for a signal, and what it wrote to its two outputs."""
+class ProgramResult:
+    """How a program ended: its exit *status* (negative: a signal), standard output and standard error."""
 
     status: int
-    said: bytes
-    complained: bytes
+    output: bytes
+    errors: bytes
 
     @property
-    def complaint(self) -> str:
-        """What it complained of last, for people to read."""
-        return self.complained.decode("utf-8", "replace").strip()[-300:]
+    def error_text(self) -> str:
+        """Return the end of its standard error, for people to read."""
+        return self.errors.decode("utf-8", "replace").strip()[-300:]
 
 
-class TooSlow(TimeoutError):
-    """A program took too long and was ended; *said* is what it had said by then."""
+class TimedOut(TimeoutError):
+    """A program took too long and was ended; *output* is what it had written by then."""
 
-    def __init__(self, program: str, said: bytes) -> None:
+    def __init__(self, program: str, output: bytes) -> None:
         super().__init__(f"{program} took too long")
-        self.said = said
+        self.output = output
 
 
 def run(
     command: Sequence[str | bytes],
-    within: float,
+    timeout: float,
     *,
     folder: str | Path = "/",
     path: str = PATH,
     files: tuple[int, ...] = (),
-) -> Ended:
-    """Run *command* in *folder* for *within* seconds at most; nothing that it started goes on afterwards.
+) -> ProgramResult:
+    """Run *command* in *folder* for at most *timeout* seconds, then end all that it started.
 
-    It is looked for in *path*, and gets the open descriptors *files*.
+    *path*: where it is searched. *files*: open descriptors that it inherits.
 
-    Raises OSError where it cannot be started, TooSlow, ValueError where a NUL is in *command*.
+    Raises OSError if it cannot be started, TimedOut, and ValueError if *command* contains a NUL.
     """
     from subprocess import DEVNULL, PIPE, TimeoutExpired  # slow to import, and most requests need no program
 
-    with _started(command, folder=folder, path=path, files=files, streams=(DEVNULL, PIPE)) as process:
+    with _start(command, folder=folder, path=path, files=files, streams=(DEVNULL, PIPE)) as process:
         try:
-            said, complained = process.communicate(timeout=within)
+            output, errors = process.communicate(timeout=timeout)
         except TimeoutExpired as late:
-            raise TooSlow(os.fsdecode(command[0]), late.stdout or b"") from late
+            raise TimedOut(os.fsdecode(command[0]), late.stdout or b"") from late
         finally:
-            _end_all(process)
-    return Ended(process.returncode, said, complained)
+            _kill_group(process)
+    return ProgramResult(process.returncode, output, errors)
 
 
-def beginning(
+def run_until(
     command: Sequence[str | bytes],
-    told: bytes,
+    stdin: bytes,
     enough: Callable[[bytes], bool],
-    within: float,
+    timeout: float,
     *,
     together: bool = False,
-) -> Ended:
-    """Run *command* with the input *told* until what it has said is *enough*, or it ends.
+) -> ProgramResult:
+    """Run *command* with the input *stdin* until *enough* holds for its output, or until it ends; then end all of it.
 
-    Where we end it, one that says or complains of more than LARGEST_BEGINNING bytes too, the status is that
-    of a signal; nothing of it goes on. *together*: what it complains of counts as said.
+    The status is that of a signal if we ended it. That happens as well after LARGEST_OUTPUT bytes.
+    *together*: standard error is part of the output.
 
-    Raises OSError where it cannot be started, TooSlow, ValueError where a NUL is in *command*.
+    Raises OSError if it cannot be started, TimedOut, and ValueError if *command* contains a NUL.
     """
     from subprocess import PIPE, STDOUT, TimeoutExpired
 
-    deadline, streams = Deadline(within), STDOUT if together else PIPE
-    with temporary.file(told) as given, _started(command, streams=(given, streams)) as process:
+    deadline, streams = Deadline(timeout), STDOUT if together else PIPE
+    with temporary.file(stdin) as given, _start(command, streams=(given, streams)) as process:
         try:
-            said, complained, ended = _heard(process, enough, deadline)
-            if ended:
+            output, errors, complete = _read_until(process, enough, deadline)
+            if complete:
                 process.wait(deadline.remaining())
         except TimeoutExpired as late:
-            raise TooSlow(os.fsdecode(command[0]), b"") from late
+            raise TimedOut(os.fsdecode(command[0]), b"") from late
         finally:
-            _end_all(process)
-    return Ended(process.returncode, said, complained)
+            _kill_group(process)
+    return ProgramResult(process.returncode, output, errors)
 
 
-def _heard(
+def _read_until(
     process: "Popen[bytes]", enough: Callable[[bytes], bool], deadline: Deadline
 ) -> tuple[bytes, bytes, bool]:
-    """Return what *process* said and complained of, and whether that was all; raises TooSlow."""
-    heard = {stream.fileno(): b"" for stream in (process.stdout, process.stderr) if stream is not None}
-    said, open_ones = next(iter(heard)), list(heard)
-    while open_ones and not enough(heard[said]) and sum(map(len, heard.values())) < LARGEST_BEGINNING:
-        ready, _, _ = select.select(open_ones, [], [], deadline.remaining())
+    """Return the output and errors of *process*, and whether both streams were closed; raises TimedOut."""
+    received = {stream.fileno(): b"" for stream in (process.stdout, process.stderr) if stream is not None}
+    output, still_open = next(iter(received)), list(received)
+    while still_open and not enough(received[output]) and sum(map(len, received.values())) < LARGEST_OUTPUT:
+        ready, _, _ = select.select(still_open, [], [], deadline.remaining())
         if not ready:
-            raise TooSlow("it", heard[said])
+            raise TimedOut("it", received[output])
         for descriptor in ready:
             part = os.read(descriptor, 4096)
-            heard[descriptor] += part
+            received[descriptor] += part
             if not part:
-                open_ones.remove(descriptor)
-    return heard.pop(said), b"".join(heard.values()), not open_ones
+                still_open.remove(descriptor)
+    return received.pop(output), b"".join(received.values()), not still_open
 
 
-def _end_all(process: "Popen[bytes]") -> None:
-    """End a process with its whole group: what it has started would go on without it."""
+def _kill_group(process: "Popen[bytes]") -> None:
+    """Kill *process* and all that it started: the rest would go on without it."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def output(command: Sequence[str], *, path: str = PATH) -> IO[bytes]:
-    """Start *command* and return what it says, to be read to its end; its complaints are lost.
+def stream(command: Sequence[str], *, path: str = PATH) -> IO[bytes]:
+    """Start *command* and return its output as an open stream, to be read to its end; drop its errors.
 
-    Raises OSError where it cannot be started.
+    Raises OSError if it cannot be started.
     """
     from subprocess import DEVNULL
 
-    said = _started(command, path=path, streams=(DEVNULL, DEVNULL)).stdout
-    if said is None:
+    output = _start(command, path=path, streams=(DEVNULL, DEVNULL)).stdout
+    if output is None:
         raise OSError(f"{command[0]} has no standard output")
-    return said
+    return output
 
 
-def _started(
+def _start(
     command: Sequence[str | bytes],
     *,
     streams: tuple[int, int],
@@ -145,7 +145,7 @@ def _started(
     path: str = PATH,
     files: tuple[int, ...] = (),
 ) -> "Popen[bytes]":
-    """Start *command*; *streams* are its standard input and error, Popen's words."""
+    """Start *command*; *streams* are its standard input and standard error, as Popen takes them."""
     from subprocess import PIPE, Popen
 
     return Popen(
@@ -156,6 +156,6 @@ def _started(
         stdout=PIPE,
         stderr=streams[1],
         pass_fds=files,
-        # It may run as BackupPC's account while root is at the terminal: who holds it could type there.
+        # It may run as BackupPC's account while root uses the terminal: it must not be able to type there.
         start_new_session=True,
     )

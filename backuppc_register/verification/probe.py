@@ -8,7 +8,7 @@ from backuppc_register.backuppc.rsync_command import Transfer
 from backuppc_register.network.rsync_handshake import GREETING, names_a_file, names_a_folder
 from backuppc_register.network.ssh import Answer
 from backuppc_register.protocol.unreachable import Cause, not_reachable
-from backuppc_register.system.processes import Ended
+from backuppc_register.system.processes import ProgramResult
 
 COMMAND = "probe"
 
@@ -60,13 +60,13 @@ def judge(host: str, answer: Answer, transfers: Sequence[Transfer]) -> Told:
     if answer.status == 0 and mark and head:
         raise not_reachable(Cause.UNCLEAN, host, what=head.strip().partition("\n")[0][:_LONGEST])
     if answer.status != 0 or not mark or not told.rsync:
-        said = answer.complaint.strip() or answer.output.strip()
+        said = answer.errors.strip() or answer.output.strip()
         detail = f"exit status {answer.status}: {said[-_LONGEST:]}"
         raise not_reachable(_failing_step(answer), host, detail=detail)
     if told.rsync == "?":
         raise not_reachable(Cause.RSYNC, host, detail="it does not tell its version")
     for transfer in transfers:
-        _refuse_closed(host, transfer.path, told, answer.complaint.strip()[-_LONGEST:])
+        _refuse_closed(host, transfer.path, told, answer.errors.strip()[-_LONGEST:])
         _refuse_empty(host, transfer, told)
     return told
 
@@ -83,9 +83,9 @@ def advice(told: Told, transfers: Sequence[Transfer]) -> str:
     return f"Backups will lack some folders: {', '.join(lost[:_MOST_TOLD])}{more}." if lost else ""
 
 
-def refuse_unbegun(host: str, share: str, begun: Ended) -> None:
+def refuse_unbegun(host: str, share: str, begun: ProgramResult) -> None:
     """Refuse a *share* whose backup did not begin with rsync's own first word; raises NotReachable."""
-    said, complaint = begun.said, begun.complaint
+    said, complaint = begun.output, begun.error_text
     if _is_protocol(said):
         return
     detail = f"{share}: exit status {begun.status}: {complaint[-_LONGEST:]}"
@@ -102,7 +102,7 @@ def refuse_unbegun(host: str, share: str, begun: Ended) -> None:
     raise not_reachable(step, host, what=share, detail=detail)
 
 
-def refuse_nothing(host: str, listed: Mapping[str, Ended], *, each: bool) -> None:
+def refuse_nothing(host: str, listed: Mapping[str, ProgramResult], *, each: bool) -> None:
     """Refuse shares of which rsync, having *listed* them to the end, saves no file.
 
     *each*: whether one of them is enough for that. What takes longer to list is full of something, if rsync
@@ -110,12 +110,12 @@ def refuse_nothing(host: str, listed: Mapping[str, Ended], *, each: bool) -> Non
 
     Raises NotReachable.
     """
-    nothing = {share: ended for share, ended in listed.items() if not names_a_file(ended.said)}
+    nothing = {share: ended for share, ended in listed.items() if not names_a_file(ended.output)}
     empty = [share for share, ended in nothing.items() if ended.status in _LISTED]
     for share, ended in nothing.items():
-        if share in empty or (ended.status < 0 and names_a_folder(ended.said)):
+        if share in empty or (ended.status < 0 and names_a_folder(ended.output)):
             continue
-        detail = f"{share}: exit status {ended.status}: {ended.said[-_LONGEST:].decode('utf-8', 'replace')}"
+        detail = f"{share}: exit status {ended.status}: {ended.output[-_LONGEST:].decode('utf-8', 'replace')}"
         raise not_reachable(Cause.SILENT if ended.status < 0 else Cause.RSYNC, host, detail=detail)
     if empty and (each or len(empty) == len(listed)):
         raise not_reachable(Cause.EMPTY, host, what=empty[0])
@@ -152,9 +152,9 @@ def _counted(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
 
 
 def _failing_step(answer: Answer) -> Cause:
-    if answer.status == _UNAVAILABLE and "rsync" in answer.complaint:
+    if answer.status == _UNAVAILABLE and "rsync" in answer.errors:
         return Cause.RSYNC
-    return Cause.SUDO if "sudo" in answer.complaint else Cause.WRAPPER
+    return Cause.SUDO if "sudo" in answer.errors else Cause.WRAPPER
 
 
 def _refuse_closed(host: str, share: str, told: Told, complaint: str) -> None:

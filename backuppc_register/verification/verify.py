@@ -27,7 +27,7 @@ from backuppc_register.state.key_pairs import PRIVATE
 from backuppc_register.state.records import Record
 from backuppc_register.state.ssh_files import CLIENT_ACCOUNT, SSH_CONFIG
 from backuppc_register.system.deadline import Deadline
-from backuppc_register.system.processes import Ended
+from backuppc_register.system.processes import ProgramResult
 from backuppc_register.verification import config_drift, probe
 
 _AT_ONCE = 4  # connections; sshd begins to drop new ones at ten (MaxStartups)
@@ -71,8 +71,8 @@ class Means:
     backuppc: BackupPC
     route: Callable[[str, tuple[str, ...], str, float], Route]
     reached: Callable[[Place, float, Sequence[str]], AbstractContextManager[Machine]]
-    first_word: Callable[[str, HostKey, Sequence[str], Transfer, float], Ended]
-    files: Callable[[str, HostKey, Sequence[str], Transfer, float], Ended]
+    first_word: Callable[[str, HostKey, Sequence[str], Transfer, float], ProgramResult]
+    files: Callable[[str, HostKey, Sequence[str], Transfer, float], ProgramResult]
     begin_full: Callable[[str, str, float], str]
 
 
@@ -213,7 +213,7 @@ def _begin(asking: _Asking, way: _Way, key: HostKey, time: Deadline) -> None:
 
     host, means = asking.applicant.host, asking.means
 
-    def begun(transfer: Transfer) -> Ended:
+    def begun(transfer: Transfer) -> ProgramResult:
         word = means.first_word(host, key, way.ssh, transfer, time.remaining())
         probe.refuse_unbegun(host, transfer.path, word)
         return means.files(host, key, way.ssh, transfer, time.remaining() / 2)

@@ -26,7 +26,7 @@ def read(library: Path, within: float) -> bytes:
     Raises ValueError where it cannot be read; OSError, of which TimeoutError is one.
     """
     ended = processes.run(["perl", "-e", _PERL, str(library)], within)
-    told = re.search(rb"\nsecret ([0-9a-f]*)\n\Z", ended.said)
+    told = re.search(rb"\nsecret ([0-9a-f]*)\n\Z", ended.output)
     if told is None:
-        raise ValueError(f"its ServerMesgSecret cannot be read: {ended.complaint}")
+        raise ValueError(f"its ServerMesgSecret cannot be read: {ended.error_text}")
     return bytes.fromhex(told[1].decode("ascii"))
