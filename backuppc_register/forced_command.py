@@ -99,15 +99,15 @@ def _verify(asked: request.Request, peer: request.Address, site: "Site", deadlin
     from backuppc_register.backuppc import settings
     from backuppc_register.backuppc.daemon.status import Daemon
     from backuppc_register.network import rsync_handshake
-    from backuppc_register.network.ssh import reached
+    from backuppc_register.network.ssh import connect
     from backuppc_register.verification import verify
 
     means = verify.Means(
         backuppc=settings.EffectiveConfig(site.config.backuppc),
         route=settings.route,
-        reached=reached,
-        first_word=rsync_handshake.of_rsync,
-        files=rsync_handshake.of_files,
+        reached=connect,
+        first_word=rsync_handshake.read_greeting,
+        files=rsync_handshake.list_files,
         begin_full=Daemon(site.config.backuppc.socket).begin_full,
     )
     said = replace(asked, host_keys=request.host_keys(_said(0)))

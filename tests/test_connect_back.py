@@ -16,7 +16,7 @@ import paramiko
 import pytest
 from services.sshd import Sshd, free_port, make_key
 
-from backuppc_register.network.ssh import LARGEST_ANSWER, Place, reached
+from backuppc_register.network.ssh import LARGEST_ANSWER, Place, connect
 from backuppc_register.protocol.errors import Internal, NotReachable
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -40,7 +40,7 @@ def place(peer: object) -> Place:
 
 
 def asked(peer, key, command="probe", within=10.0):
-    with reached(place(peer), within) as machine:
+    with connect(place(peer), within) as machine:
         machine.log_in(ME, key)
         return machine.ask(command)
 
@@ -76,7 +76,7 @@ def test_a_command_is_run_with_the_hosts_key_and_its_words_come_back(sshd, key):
 def test_the_host_key_is_told_before_anybody_logs_in(sshd):
     sshd.authorize("")
 
-    with reached(place(sshd), 10) as machine:
+    with connect(place(sshd), 10) as machine:
         assert str(machine.host_key) in sshd.host_keys
         assert machine.host_key.type == "ssh-ed25519"
         assert machine.address == sshd.address
@@ -84,13 +84,13 @@ def test_the_host_key_is_told_before_anybody_logs_in(sshd):
 
 @pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"])
 def test_the_type_of_key_that_we_know_is_asked_for_first(sshd, kind):
-    with reached(place(sshd), 10, [kind]) as machine:
+    with connect(place(sshd), 10, [kind]) as machine:
         assert machine.host_key.type == kind
         assert str(machine.host_key) in sshd.host_keys
 
 
 def test_a_type_that_it_does_not_have_gives_another_one(sshd):
-    with reached(place(sshd), 10, ["ecdsa-sha2-nistp521", "nonsense"]) as machine:
+    with connect(place(sshd), 10, ["ecdsa-sha2-nistp521", "nonsense"]) as machine:
         assert str(machine.host_key) in sshd.host_keys
 
 
@@ -106,7 +106,7 @@ def test_a_key_that_is_not_installed_is_not_let_in(sshd, key):
 def test_an_account_that_is_not_there_is_not_let_in(sshd, key):
     sshd.authorize(forced(key, "true"))
 
-    with reached(place(sshd), 10) as machine, pytest.raises(NotReachable) as refusal:
+    with connect(place(sshd), 10) as machine, pytest.raises(NotReachable) as refusal:
         machine.log_in("no-such-account", key)
 
     assert refusal.value.values["step"] == "login"
@@ -225,7 +225,7 @@ def test_where_packets_are_dropped_it_is_a_firewall(key):
 
 @pytest.mark.parametrize("name", ["no-such-name.invalid", "", "a" * 64, "x" * 300, "\0", "é." * 200])
 def test_a_name_without_an_address_is_told_as_such(name):
-    with pytest.raises(NotReachable) as refusal, reached(Place("dormeur", name or ".", 22), 10):
+    with pytest.raises(NotReachable) as refusal, connect(Place("dormeur", name or ".", 22), 10):
         pass
 
     assert refusal.value.values["step"] == "name"
@@ -235,7 +235,7 @@ def test_a_resolver_that_never_answers_is_left_in_time(mocker):
     mocker.patch("socket.getaddrinfo", side_effect=lambda *_, **__: [time.sleep(3)][:0])
     started = time.monotonic()
 
-    with pytest.raises(NotReachable) as refusal, reached(Place("dormeur", "dormeur"), 0.5):
+    with pytest.raises(NotReachable) as refusal, connect(Place("dormeur", "dormeur"), 0.5):
         pass
 
     assert refusal.value.values["step"] == "name"
@@ -414,7 +414,7 @@ def test_nothing_is_ever_written_to_standard_error(key):
 import sys, socket, threading
 sys.path[:0] = [{str(CHECKOUT)!r}]
 from backuppc_register.protocol.errors import NotReachable
-from backuppc_register.network.ssh import Place, reached
+from backuppc_register.network.ssh import Place, connect
 server = socket.create_server(("127.0.0.1", 0))
 def serve():
     for rest in (b"", b"SSH-2.0-x\\r\\n", b"SSH-2.0-x\\r\\n" + b"\\xff" * 64, b"junk\\n" * 200):
@@ -424,7 +424,7 @@ def serve():
 threading.Thread(target=serve, daemon=True).start()
 for _ in range(4):
     try:
-        with reached(Place("dormeur", "127.0.0.1", server.getsockname()[1]), 5):
+        with connect(Place("dormeur", "127.0.0.1", server.getsockname()[1]), 5):
             pass
     except NotReachable as error:
         print(error.values["step"])

@@ -257,7 +257,7 @@ def test_rsync_itself_says_how_it_would_begin(site):
     assert transfer.path == "/home"
     assert transfer.words == (b"d.fr", b"rsync", b"--server", b"--sender", LETTERS)
     told = b"rsync\0--timeout=72000\0--numeric-ids\0.\0/home/\0\0"
-    assert transfer.said == told + b"\x1f\0\0\0"
+    assert transfer.handshake == told + b"\x1f\0\0\0"
     assert (transfer.stays, transfer.goes_deep, transfer.idle) == (True, True, False)
 
 
@@ -274,7 +274,7 @@ def test_without_protect_args_all_stands_in_the_command(site):
         *(b"rsync", b"--server", b"--sender", b"-rce.iLsfxC"),
         *(b"--bwlimit=5", b".", b"/home/"),
     )
-    assert transfer.said == b"\x1f\0\0\0"
+    assert transfer.handshake == b"\x1f\0\0\0"
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_the_path_is_what_rsync_sends(site, perl, path, bytes_of_it):
     (transfer,) = begun(site, perl).transfers
 
     assert transfer.path == path
-    assert transfer.said.endswith(b"\0.\0" + bytes_of_it + b"\0\0\x1f\0\0\0")
+    assert transfer.handshake.endswith(b"\0.\0" + bytes_of_it + b"\0\0\x1f\0\0\0")
 
 
 def test_each_folder_is_begun_once_and_none_without_a_name(site):

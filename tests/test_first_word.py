@@ -19,7 +19,7 @@ OCTAL = r"printf '\037\000\000\000'"
 @dataclass(frozen=True)
 class Transfer:
     words: tuple[bytes, ...] = (b"127.0.0.1", b"rsync", b"--server")
-    said: bytes = b"/home\0\0" + WORD
+    handshake: bytes = b"/home\0\0" + WORD
 
     def listing(self, shell: str, folder: Path) -> list[bytes]:
         host, *command = self.words
@@ -47,7 +47,7 @@ class Way:
     def heard(self, *, key: str = "", within: float = 10.0, files: bool = False) -> ProgramResult:
         trusted = host_key.read(key or self.sshd.host_keys[0])
         assert trusted is not None
-        ask = rsync_handshake.of_files if files else rsync_handshake.of_rsync
+        ask = rsync_handshake.list_files if files else rsync_handshake.read_greeting
         return ask("dormeur", trusted, self.ssh, Transfer(), within)
 
 
@@ -64,7 +64,7 @@ def test_the_first_word_is_enough_and_what_was_said_arrived(way, tmp_path):
     ended = way.heard()
 
     assert (ended.output, ended.status) == (WORD, -9)
-    assert (tmp_path / "said").read_bytes() == Transfer().said
+    assert (tmp_path / "said").read_bytes() == Transfer().handshake
     assert time.monotonic() - began < 8
 
 
@@ -102,14 +102,14 @@ def test_a_listing_ends_at_its_first_file_and_one_without_any_has_the_status_of_
     way.lets(f"echo '{folder}'; echo '-rw-r--r-- 2 2026/11/26 00:24:24 a/f'; sleep 60")
     began = time.monotonic()
     listed = way.heard(files=True)
-    assert rsync_handshake.names_a_file(listed.output)
+    assert rsync_handshake.has_file(listed.output)
     assert time.monotonic() - began < 5
 
     way.lets(f"echo '{folder}'; sleep 60")
     listed = way.heard(within=1.5, files=True)
     assert listed.status == -9
-    assert rsync_handshake.names_a_folder(listed.output)
-    assert not rsync_handshake.names_a_file(listed.output)
+    assert rsync_handshake.has_folder(listed.output)
+    assert not rsync_handshake.has_file(listed.output)
 
 
 def test_an_ssh_that_is_not_there_is_misconfigured(way):

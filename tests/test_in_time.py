@@ -6,15 +6,15 @@ import threading
 
 import pytest
 
-from backuppc_register.network.timeout import in_time
+from backuppc_register.network.timeout import with_timeout
 
 
 def test_what_is_done_in_time_is_returned() -> None:
-    assert in_time(5, lambda: 7) == 7
+    assert with_timeout(5, lambda: 7) == 7
 
 
 def test_none_is_an_answer() -> None:
-    assert in_time(5, lambda: None) is None
+    assert with_timeout(5, lambda: None) is None
 
 
 def test_what_it_raises_is_raised_where_it_is_waited_for() -> None:
@@ -22,14 +22,14 @@ def test_what_it_raises_is_raised_where_it_is_waited_for() -> None:
         raise KeyError("x")
 
     with pytest.raises(KeyError, match="x"):
-        in_time(5, fail)
+        with_timeout(5, fail)
 
 
 def test_what_takes_longer_is_left_alone() -> None:
     released = threading.Event()
 
     with pytest.raises(TimeoutError, match="no answer within"):
-        in_time(0.1, released.wait)
+        with_timeout(0.1, released.wait)
 
     released.set()
 
@@ -38,15 +38,15 @@ def test_a_system_without_threads_is_no_answer(mocker) -> None:
     mocker.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread"))
 
     with pytest.raises(TimeoutError, match="can't start"):
-        in_time(5, lambda: 7)
+        with_timeout(5, lambda: 7)
 
 
 def test_a_process_does_not_wait_for_it_when_it_ends() -> None:
     program = """
 import time
-from backuppc_register.network.timeout import in_time
+from backuppc_register.network.timeout import with_timeout
 try:
-    in_time(0.1, lambda: time.sleep(60))
+    with_timeout(0.1, lambda: time.sleep(60))
 except TimeoutError:
     print("given up")
 """

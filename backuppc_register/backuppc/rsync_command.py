@@ -23,14 +23,14 @@ class NotBegun(Exception):
 class Transfer:
     """The beginning of the backup of the folder *path*, as the machine calls it.
 
-    *words*: what rsync gives its remote shell, the machine's name first. *said*: what it then says to the
+    *words*: what rsync gives its remote shell, the machine's name first. *handshake*: what it then says to the
     rsync there, up to and with its protocol. *command*: what BackupPC starts, with another remote shell and
     another place for what it keeps.
     """
 
     path: str
     words: tuple[bytes, ...]
-    said: bytes
+    handshake: bytes
     command: tuple[bytes, ...] = ()
 
     def listing(self, shell: str, folder: Path) -> list[bytes]:
@@ -57,7 +57,7 @@ class Transfer:
     @property
     def idle(self) -> bool:
         """Whether it only tells what it would do (--dry-run, --list-only)."""
-        return "n" in self._letters or b"--list-only" in (*self.words, *self.said.split(b"\0"))
+        return "n" in self._letters or b"--list-only" in (*self.words, *self.handshake.split(b"\0"))
 
     @property
     def _letters(self) -> str:

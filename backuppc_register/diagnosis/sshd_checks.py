@@ -61,7 +61,7 @@ def _first_words(addresses: list[tuple[str, int]]) -> tuple[str, str, str]:
     for address, port in addresses:
         where = f"{address}, port {port}"
         try:
-            return banner.first_words(address, port, _WITHIN), where, ""
+            return banner.greeting(address, port, _WITHIN), where, ""
         except OSError as error:
             failure = str(error)
     return "", where, failure

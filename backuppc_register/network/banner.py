@@ -17,7 +17,7 @@ class Page:
     text: str
 
 
-def first_words(address: str, port: int, within: float) -> str:
+def greeting(address: str, port: int, within: float) -> str:
     """Return what *address* says by itself when somebody connects to *port*; raises OSError."""
     with socket.create_connection((address, port), timeout=within) as channel:
         return channel.recv(255).decode("ascii", "replace").strip()

@@ -16,7 +16,7 @@ from ldap3.core.results import RESULT_SIZE_LIMIT_EXCEEDED, RESULT_SUCCESS
 from ldap3.utils.conv import escape_filter_chars
 
 from backuppc_register import config
-from backuppc_register.network.timeout import in_time
+from backuppc_register.network.timeout import with_timeout
 from backuppc_register.person import Person, possible_logon, same_logon
 from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable, Misconfigured
 from backuppc_register.system.deadline import Deadline
@@ -71,7 +71,7 @@ class Ldap:
         """Return what the server at *url* says within *seconds*; raises _Failed and Misconfigured."""
         deadline = Deadline(seconds)
         try:
-            return in_time(seconds, partial(self._ask, url, logon, deadline))
+            return with_timeout(seconds, partial(self._ask, url, logon, deadline))
         except (_Failed, Misconfigured):
             raise
         except (LDAPInvalidFilterError, LDAPInvalidDNSyntaxResult) as error:

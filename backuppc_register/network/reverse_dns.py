@@ -22,7 +22,7 @@ from dns.rdtypes.ANY.PTR import PTR
 
 from backuppc_register.config import Dns
 from backuppc_register.network import dns_transport
-from backuppc_register.network.timeout import in_time
+from backuppc_register.network.timeout import with_timeout
 from backuppc_register.protocol.errors import DnsUnavailable, InvalidDnsName, RegisterError
 from backuppc_register.protocol.request import Address
 from backuppc_register.system.deadline import Deadline
@@ -82,7 +82,7 @@ class _Enquiry:
             try:
                 share = Deadline(self._deadline.remaining() / left)
                 wire = dns_transport.ask(server, self._port, question.to_wire(), share.remaining())
-                return in_time(share.remaining(), partial(_read, wire, question))
+                return with_timeout(share.remaining(), partial(_read, wire, question))
             except RegisterError:
                 raise
             except Exception as error:

@@ -29,14 +29,14 @@ class Transfer(Protocol):
         """What rsync gives its remote shell: the machine's name and the command."""
 
     @property
-    def said(self) -> bytes:
+    def handshake(self) -> bytes:
         """What it then says to the rsync there, up to and with its protocol."""
 
     def listing(self, shell: str, folder: Path) -> list[bytes]:
         """Return the command that lists by *shell* what would be saved, what it keeps being in *folder*."""
 
 
-def of_rsync(
+def read_greeting(
     host: str, key: HostKey, ssh: Sequence[str], transfer: Transfer, within: float
 ) -> processes.ProgramResult:
     """Begin *transfer* by *ssh*; return what is said first there, GREETING bytes or more, or how it ended.
@@ -50,12 +50,12 @@ def of_rsync(
     with _trusting(host, key, ssh) as (words, _):
         try:
             command: list[str | bytes] = [*words, *transfer.words]
-            return _began(command, transfer.said, lambda said: len(said) >= GREETING, within)
+            return _began(command, transfer.handshake, lambda said: len(said) >= GREETING, within)
         except processes.TimedOut as late:
             raise not_reachable(Cause.SILENT, host, detail="no first word of rsync in time") from late
 
 
-def of_files(
+def list_files(
     host: str, key: HostKey, ssh: Sequence[str], transfer: Transfer, within: float
 ) -> processes.ProgramResult:
     """Let BackupPC's rsync list what *transfer* would save; return what it said up to a first file.
@@ -63,22 +63,22 @@ def of_files(
     Where neither a file nor its end came in some seconds the status is that of a signal. What it complains of
     is in what it said.
 
-    Raises Misconfigured where rsync cannot be started, HostsFileError as `of_rsync`.
+    Raises Misconfigured where rsync cannot be started, HostsFileError as `read_greeting`.
     """
     with _trusting(host, key, ssh) as (words, folder):
         command = transfer.listing(" ".join(words), folder)
         try:
-            return _began(command, b"", names_a_file, min(within, _FOR_A_FILE), together=True)
+            return _began(command, b"", has_file, min(within, _FOR_A_FILE), together=True)
         except processes.TimedOut as late:
             return processes.ProgramResult(_STOPPED, late.output, b"")
 
 
-def names_a_file(listed: bytes) -> bool:
+def has_file(listed: bytes) -> bool:
     """Tell whether a file, and no folder alone, stands in what rsync lists: mode, size, date, time, name."""
     return _FILE.search(listed) is not None
 
 
-def names_a_folder(listed: bytes) -> bool:
+def has_folder(listed: bytes) -> bool:
     """Tell whether a folder stands in it; the first is the one that was asked for."""
     return _FOLDER.search(listed) is not None
 

@@ -11,7 +11,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any, cast
 
 from backuppc_register.host_key import HostKey
-from backuppc_register.network.timeout import in_time
+from backuppc_register.network.timeout import with_timeout
 from backuppc_register.protocol.errors import Internal, NotReachable
 from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.system.deadline import Deadline
@@ -117,7 +117,7 @@ class Machine:
 
 
 @contextmanager
-def reached(place: Place, within: float, preferred: Sequence[str] = ()) -> Iterator[Machine]:
+def connect(place: Place, within: float, preferred: Sequence[str] = ()) -> Iterator[Machine]:
     """Connect to *place* and let it prove its ssh host key; the connection ends with the ``with`` statement.
 
     *within*: seconds for all that is done in there. *preferred*: types of host keys to ask for first, as
@@ -210,7 +210,7 @@ def _addresses(place: Place, deadline: Deadline) -> list[tuple[int, Any]]:
     """Ask the system for the addresses; getaddrinfo(3) has no timeout of its own."""
     ask = partial(socket.getaddrinfo, place.name, place.port, type=socket.SOCK_STREAM)
     try:
-        found = in_time(deadline.remaining(), ask)
+        found = with_timeout(deadline.remaining(), ask)
     except (OSError, UnicodeError) as error:  # TimeoutError is one of the first
         raise not_reachable(Cause.NAME, place.host, what=place.name, detail=str(error)) from error
     if not found:

@@ -8,7 +8,7 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 
 
-def in_time(seconds: float, work: Callable[[], Answer]) -> Answer:
+def with_timeout(seconds: float, work: Callable[[], Answer]) -> Answer:
     """Return what *work* returns, or raise what it raises; after *seconds* go on without it.
 
     It goes on in a daemon thread: the process does not wait for that when it ends.

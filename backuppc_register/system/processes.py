@@ -78,7 +78,7 @@ def run_until(
     *,
     together: bool = False,
 ) -> ProgramResult:
-    """Run *command* with the input *stdin* until *enough* holds for its output, or until it ends; then end all of it.
+    """Run *command* with the input *stdin* until *enough* holds for its output, then end all that it started.
 
     The status is that of a signal if we ended it. That happens as well after LARGEST_OUTPUT bytes.
     *together*: standard error is part of the output.

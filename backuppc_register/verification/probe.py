@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backuppc_register.backuppc.rsync_command import Transfer
-from backuppc_register.network.rsync_handshake import GREETING, names_a_file, names_a_folder
+from backuppc_register.network.rsync_handshake import GREETING, has_file, has_folder
 from backuppc_register.network.ssh import Answer
 from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.system.processes import ProgramResult
@@ -110,10 +110,10 @@ def refuse_nothing(host: str, listed: Mapping[str, ProgramResult], *, each: bool
 
     Raises NotReachable.
     """
-    nothing = {share: ended for share, ended in listed.items() if not names_a_file(ended.output)}
+    nothing = {share: ended for share, ended in listed.items() if not has_file(ended.output)}
     empty = [share for share, ended in nothing.items() if ended.status in _LISTED]
     for share, ended in nothing.items():
-        if share in empty or (ended.status < 0 and names_a_folder(ended.output)):
+        if share in empty or (ended.status < 0 and has_folder(ended.output)):
             continue
         detail = f"{share}: exit status {ended.status}: {ended.output[-_LONGEST:].decode('utf-8', 'replace')}"
         raise not_reachable(Cause.SILENT if ended.status < 0 else Cause.RSYNC, host, detail=detail)
