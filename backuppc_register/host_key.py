@@ -1,4 +1,4 @@
-"""An ssh host key: the identity of a machine."""
+"""Read and compare ssh host keys, which identify a machine."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ _LENGTH = 4  # bytes of the length before each part of a key (RFC 4253, section 
 
 @dataclass(frozen=True)
 class HostKey:
-    """A public key as it stands in known_hosts and in /etc/ssh/*.pub: *type*, *base64*."""
+    """A public key as in known_hosts and /etc/ssh/*.pub: its *type* and its content in *base64*."""
 
     type: str
     base64: str
@@ -22,17 +22,17 @@ class HostKey:
 
     @property
     def fingerprint(self) -> str:
-        """Return what people compare, as ``ssh-keygen -l`` writes it: SHA256:..."""
+        """Return the fingerprint as ``ssh-keygen -l`` prints it: SHA256:..."""
         digest = hashlib.sha256(binascii.a2b_base64(self.base64)).digest()
         return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")
 
 
-NOBODYS = HostKey("", "")
-"""The key that no machine has: what stands for one that could not be read."""
+UNREADABLE = HostKey("", "")
+"""A key that no machine has, in place of one that could not be read."""
 
 
 def read(text: str) -> HostKey | None:
-    """Return the key that *text*, ``TYPE BASE64 [COMMENT]``, says; None where it is not of that form."""
+    """Parse ``TYPE BASE64 [COMMENT]``; return None if *text* has another form."""
     match = _FORM.fullmatch(text)
     if not match:
         return None
@@ -41,13 +41,13 @@ def read(text: str) -> HostKey | None:
         blob = binascii.a2b_base64(text)
     except ValueError:
         return None
-    # Keys are compared as texts, so there must be one text only for each.
+    # Keys are compared as text, so each key must have only one spelling.
     canonical = base64.b64encode(blob).decode("ascii") == text
     return HostKey(kind, text) if canonical and _is_key(kind, blob) else None
 
 
 def _is_key(kind: str, blob: bytes) -> bool:
-    """Tell whether *blob* is made of whole parts, its type and then something."""
+    """Tell whether *blob* consists of complete fields: the type, then at least one more."""
     parts = []
     while blob:
         end = _LENGTH + int.from_bytes(blob[:_LENGTH], "big")

@@ -1,4 +1,4 @@
-"""A person of the directory, and what can be a logon at all."""
+"""A person in the directory, and the form of a logon."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ _LOGON = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
 class Person:
     """One entry of the directory.
 
-    *uid* is spelled as the directory spells it, *name* is for display and may be empty. *entry* is the
-    entry's own lasting identity: ``entryUUID:VALUE`` and the like for each attribute of that kind that could
-    be read, with blanks between them; empty where none could. *found* says, for the log alone, what went
-    wrong before the entry was found; it is no part of the person.
+    *uid*: the logon as the directory spells it. *name*: for display, may be empty. *entry_id*: the lasting
+    identity of the entry, ``ATTRIBUTE:VALUE`` for each of ``entryUUID`` and the like that could be read,
+    separated by blanks; empty if none could. *note*: for the log, what went wrong during the search; it is
+    not part of the person.
     """
 
     uid: str
     name: str = ""
-    entry: str = ""
-    found: str = field(default="", compare=False)
+    entry_id: str = ""
+    note: str = field(default="", compare=False)
 
 
 def possible_logon(logon: str) -> bool:
@@ -28,23 +28,23 @@ def possible_logon(logon: str) -> bool:
 
 
 def same_logon(one: str, other: str) -> bool:
-    """Tell whether two logons differ in the case of ASCII letters at most."""
+    """Tell whether two logons are equal but for the case of ASCII letters."""
     return one.isascii() and other.isascii() and one.lower() == other.lower()
 
 
-def another_entry(one: str, other: str) -> bool:
-    """Tell whether two marks of entries (`Person.entry`) are certainly of two entries.
+def different_entry(one: str, other: str) -> bool:
+    """Tell whether two entry ids certainly belong to two different entries.
 
-    Attributes that only one of them has say nothing: what may be read changes with a directory's rules.
+    Only attributes that both have are compared: which ones can be read changes with the directory's rules.
     """
-    first, second = _marks(one), _marks(other)
+    first, second = _attributes(one), _attributes(other)
     return any(first[name] != second[name] for name in first.keys() & second.keys())
 
 
 def same_entry(one: str, other: str) -> bool:
-    """Tell whether two marks of entries are certainly of one entry."""
-    return bool(_marks(one).keys() & _marks(other).keys()) and not another_entry(one, other)
+    """Tell whether two entry ids certainly belong to the same entry."""
+    return bool(_attributes(one).keys() & _attributes(other).keys()) and not different_entry(one, other)
 
 
-def _marks(entry: str) -> dict[str, str]:
-    return dict(mark.split(":", 1) for mark in entry.split(" ") if ":" in mark)
+def _attributes(entry_id: str) -> dict[str, str]:
+    return dict(part.split(":", 1) for part in entry_id.split(" ") if ":" in part)

@@ -510,7 +510,7 @@ def test_the_new_person_gets_the_host_and_the_old_one_keeps_the_backups(site):
     assert sorted(p.name for p in (site.folder / "state/hosts" / ARCHIVE).iterdir()) == ["record.json"]
     assert (site.folder / f"etc/{ARCHIVE}.pl").read_bytes() == retired_config.text(ARCHIVE)
     record = site.record()
-    assert (record.person, record.entry, record.retired) == ("adupont", ADUPONT.entry, "")
+    assert (record.person, record.entry, record.retired) == ("adupont", ADUPONT.entry_id, "")
     (aside,) = (site.folder / "state/aside").iterdir()
     assert {p.name for p in aside.iterdir()} == {"key", "key.pub", "dormeur.pl"}
     assert (aside / "dormeur.pl").read_text() == "# mine\n1;\n"
@@ -587,7 +587,7 @@ def test_a_purge_of_archived_backups_can_be_taken_back(site):
 
 
 def test_under_a_uid_that_was_given_out_again_the_backups_are_the_administrators(site):
-    second = Person("cmartin", "Camille Martin", CMARTIN.entry + "9")
+    second = Person("cmartin", "Camille Martin", CMARTIN.entry_id + "9")
 
     transfer.transfer("dormeur", second, site.custody())
 

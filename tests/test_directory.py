@@ -131,7 +131,7 @@ def test_the_logon_is_spelled_as_the_directory_spells_it(server: Slapd, asked: s
 
 def test_a_person_has_a_name_and_a_lasting_identity(server: Slapd) -> None:
     assert find("elebris", server.ldap()) == Person(
-        uid="elebris", name="Éloïse Le Bris", entry="entryUUID:2c5ea4c0-4067-11ea-8bad-000000000004"
+        uid="elebris", name="Éloïse Le Bris", entry_id="entryUUID:2c5ea4c0-4067-11ea-8bad-000000000004"
     )
 
 
@@ -163,7 +163,7 @@ def test_the_identity_is_what_can_be_read() -> None:
 
     with Slapd(ODD_PEOPLE, access=hidden) as server:
         entries = {
-            logon: find(logon, server.ldap()).entry for logon in ("guid", "shortguid", "ipa", "cmartin")
+            logon: find(logon, server.ldap()).entry_id for logon in ("guid", "shortguid", "ipa", "cmartin")
         }
 
     assert entries == {
@@ -175,7 +175,7 @@ def test_the_identity_is_what_can_be_read() -> None:
 
 
 def test_the_identity_reads_the_same_from_every_server(server: Slapd) -> None:
-    assert find("upper", server.ldap()).entry == "entryUUID:2c5ea4c0-4067-11ea-8bad-0000000000bb"
+    assert find("upper", server.ldap()).entry_id == "entryUUID:2c5ea4c0-4067-11ea-8bad-0000000000bb"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
@@ -333,12 +333,12 @@ def test_servers_that_were_passed_over_are_named_with_their_reasons_though_a_lat
 
         person = find("cmartin", first, busy.url, server.ldap())
 
-        assert person.found.startswith(f"passed over {first}: ")
-        assert "refused" in person.found
-        assert f"; {busy.url}: " in person.found
-        assert "too busy" in person.found
+        assert person.note.startswith(f"passed over {first}: ")
+        assert "refused" in person.note
+        assert f"; {busy.url}: " in person.note
+        assert "too busy" in person.note
         assert person == find("cmartin", server.ldap())
-        assert find("cmartin", server.ldap()).found == ""
+        assert find("cmartin", server.ldap()).note == ""
 
 
 def test_they_are_named_too_where_the_later_one_knows_nobody_or_our_setting_is_no_good(server: Slapd) -> None:
@@ -358,7 +358,7 @@ def test_they_are_named_too_where_the_later_one_knows_nobody_or_our_setting_is_n
 def test_the_password_is_not_in_what_is_told_of_a_server_that_was_passed_over(server: Slapd) -> None:
     said_back = saying(lambda number: message(number, result(BIND, 51, openldap.READER_PASSWORD)))
     with FailingLdap(said_back) as first:
-        found = find("cmartin", first.url, server.ldap(), **as_reader()).found
+        found = find("cmartin", first.url, server.ldap(), **as_reader()).note
 
     assert first.url in found
     assert openldap.READER_PASSWORD not in found

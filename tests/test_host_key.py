@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from backuppc_register import host_key
-from backuppc_register.host_key import NOBODYS, HostKey
+from backuppc_register.host_key import UNREADABLE, HostKey
 
 ED25519 = "AAAAC3NzaC1lZDI1NTE5AAAAIGPeQOQtU0S7VCm9x3cQoW3sX2lU1TSC3cO4kqFhRvA1"
 
@@ -47,5 +47,5 @@ def test_what_is_not_one_key_is_none(text):
 
 
 def test_nobodys_key_is_not_the_key_of_anything_that_can_be_read():
-    assert host_key.read(str(NOBODYS)) is None
+    assert host_key.read(str(UNREADABLE)) is None
     assert host_key.read(f"ssh-ed25519 {ED25519} x") == HostKey("ssh-ed25519", ED25519)

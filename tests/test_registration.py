@@ -157,14 +157,14 @@ PASSED_OVER = "passed over ldaps://ldap1.univ-brest.fr: no answer within 5.0 s"
 
 @pytest.mark.parametrize("verb", ["register", "check"])
 def test_the_log_names_a_directory_server_that_was_passed_over(server, verb):
-    server.people = People(replace(CMARTIN, found=PASSED_OVER))
+    server.people = People(replace(CMARTIN, note=PASSED_OVER))
 
     assert PASSED_OVER in server.ask(verb=verb).note
 
 
 def test_the_log_names_it_of_a_refusal_too(server):
     server.ask()
-    server.people = People(replace(ADUPONT, found=PASSED_OVER))
+    server.people = People(replace(ADUPONT, note=PASSED_OVER))
 
     with pytest.raises(OtherOwner) as refused:
         server.ask("adupont")
@@ -282,14 +282,14 @@ def test_the_second_machine_of_one_short_name_is_refused(server):
 
 def test_a_uid_that_was_given_out_again_is_another_person(server):
     server.ask()
-    server.people = People(replace(CMARTIN, entry="entryUUID:9"))
+    server.people = People(replace(CMARTIN, entry_id="entryUUID:9"))
 
     with pytest.raises(OtherOwner):
         server.ask()
 
 
 def test_a_record_without_entry_still_is_the_same_person(server):
-    server.people = People(replace(CMARTIN, entry=""))
+    server.people = People(replace(CMARTIN, entry_id=""))
     server.ask()
     server.people = People(CMARTIN)
 
@@ -548,11 +548,11 @@ def test_a_hosts_file_that_we_cannot_add_to_is_told_before_the_first_byte(server
 
 
 def test_what_only_one_of_two_answers_of_the_directory_tells_makes_no_other_person(server):
-    server.people = People(replace(CMARTIN, entry="ipaUniqueID:7"))
+    server.people = People(replace(CMARTIN, entry_id="ipaUniqueID:7"))
     server.ask()
-    server.people = People(replace(CMARTIN, entry="entryUUID:1"))
+    server.people = People(replace(CMARTIN, entry_id="entryUUID:1"))
     assert server.ask().status == "unchanged"
-    server.people = People(replace(CMARTIN, entry="entryUUID:1 ipaUniqueID:8"))
+    server.people = People(replace(CMARTIN, entry_id="entryUUID:1 ipaUniqueID:8"))
 
     with pytest.raises(OtherOwner):
         server.ask()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backuppc_register.host_key import NOBODYS, HostKey
+from backuppc_register.host_key import UNREADABLE, HostKey
 from backuppc_register.protocol.errors import BadUser, NoCommand, OsTypeUnknown, RegisterError
 from backuppc_register.protocol.request import Connection, Request, connection, host_keys, parse
 
@@ -240,7 +240,7 @@ ED25519 = HostKey("ssh-ed25519", KEY)
         (f"hostkey: ssh-ed25519 {KEY} root@dormeur\r\n\n", (ED25519,)),
         (f"hostkey:ssh-ed25519 {KEY}", (ED25519,)),
         (f"hostkey:ssh-ed25519 {KEY}\n.\nhostkey:ssh-rsa {KEY}\n", (ED25519,)),
-        (f"hostkey:ssh-ed25519 {KEY}\nhostkey:nonsense\n", (ED25519, NOBODYS)),
+        (f"hostkey:ssh-ed25519 {KEY}\nhostkey:nonsense\n", (ED25519, UNREADABLE)),
     ],
 )
 def test_the_host_keys_are_the_lines_up_to_a_dot(said, keys):
@@ -269,13 +269,13 @@ def test_the_host_keys_are_the_lines_up_to_a_dot(said, keys):
     ],
 )
 def test_a_line_that_is_not_of_the_form_is_a_key_that_no_machine_has(line):
-    assert host_keys(f"{line}\n".encode()) == (NOBODYS,)
+    assert host_keys(f"{line}\n".encode()) == (UNREADABLE,)
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_keys_of_the_form_or_nobodys(said):
     for key in host_keys(said):
-        assert key == NOBODYS or str(key).isascii()
+        assert key == UNREADABLE or str(key).isascii()
 
 
 # who asks

@@ -275,7 +275,7 @@ def test_every_exception_is_still_needed(path):
     ("check", "path", "text"),
     [
         (upward_imports, "protocol/request.py", "from backuppc_register.inventory import policy"),
-        (upward_imports, "protocol/request.py", "from backuppc_register.network.reverse_dns import ReverseDns"),
+        (upward_imports, "protocol/request.py", "from backuppc_register.network.ldap import Ldap"),
         (upward_imports, "protocol/request.py", "from backuppc_register import state"),
         (upward_imports, "protocol/request.py", "import backuppc_register.forced_command"),
         (upward_imports, "protocol/request.py", "from ..backuppc import hosts"),

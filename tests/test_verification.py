@@ -15,7 +15,7 @@ from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.rsync_command import Transfer
 from backuppc_register.backuppc.settings import Plan, Route, Settings
-from backuppc_register.host_key import NOBODYS, HostKey
+from backuppc_register.host_key import UNREADABLE, HostKey
 from backuppc_register.inventory.server import Site
 from backuppc_register.network.ssh import Answer
 from backuppc_register.person import Person
@@ -293,7 +293,7 @@ def test_what_backuppc_has_accepted_before_is_known(server):
 
 
 def test_one_right_key_among_lines_that_cannot_be_read_is_enough(server):
-    assert server.ask(NOBODYS, MINE).status == "verified"
+    assert server.ask(UNREADABLE, MINE).status == "verified"
 
 
 def test_with_a_full_backup_none_is_asked_for(server):
@@ -520,7 +520,7 @@ def test_a_key_that_the_machine_does_not_call_its_own_can_never_be_accepted(serv
 
 
 def test_a_machine_that_is_not_the_one_that_asks_is_no_success(server):
-    for keys in ([ANOTHER], [NOBODYS], [ANOTHER, ECDSA, NOBODYS]):
+    for keys in ([ANOTHER], [UNREADABLE], [ANOTHER, ECDSA, UNREADABLE]):
         assert refused(server, *keys) == "host-key"
         assert [what for what in server.machine.done if what == "probe"] == []
 

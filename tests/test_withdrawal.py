@@ -118,7 +118,7 @@ def test_an_archive_goes_back_to_the_person_whose_machine_it_is_of_and_to_nobody
     assert settled(archived)
 
 
-@pytest.mark.parametrize("entry", [CMARTIN.entry, ""])
+@pytest.mark.parametrize("entry", [CMARTIN.entry_id, ""])
 def test_an_archive_that_was_closed_in_doubt_is_given_back_as_is_advised(archived, entry):
     FormerOwners(archived.folder / "state").take(ARCHIVE, ["adupont"])
     change_line(archived, ARCHIVE, "cmartin", "adupont")
@@ -128,7 +128,7 @@ def test_an_archive_that_was_closed_in_doubt_is_given_back_as_is_advised(archive
         with pytest.raises(Refused, match="not known to be"):
             transfer.transfer(ARCHIVE, stranger, archived.custody())
 
-    transfer.transfer(ARCHIVE, replace(CMARTIN, entry=entry), archived.custody())
+    transfer.transfer(ARCHIVE, replace(CMARTIN, entry_id=entry), archived.custody())
 
     assert archived.readers() == {"cmartin"}
     assert settled(archived)
@@ -247,7 +247,7 @@ def test_the_verb_that_is_advised_keeps_the_backups_from_whom_a_hand_has_put_int
     assert "register" not in told.replace("backuppc-register-admin", "")
     transfer.transfer("dormeur", ADUPONT, site.custody())
     assert site.readers() == {"cmartin"}
-    assert site.record(ARCHIVE).entry == CMARTIN.entry
+    assert site.record(ARCHIVE).entry == CMARTIN.entry_id
     assert settled(site)
 
 

@@ -231,8 +231,8 @@ def _asked(asked: request.Request) -> str:
 
 
 def _person(person: Person) -> str:
-    name, found = person.name and f"({person.name})", person.found and f"[{person.found}]"
-    told = (person.uid, name, person.entry, found)
+    name, found = person.name and f"({person.name})", person.note and f"[{person.note}]"
+    told = (person.uid, name, person.entry_id, found)
     return " ".join(part for part in told if part)
 
 

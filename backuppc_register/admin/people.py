@@ -3,7 +3,7 @@
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import View
 from backuppc_register.inventory import policy
-from backuppc_register.person import Person, another_entry, possible_logon, same_logon
+from backuppc_register.person import Person, different_entry, possible_logon, same_logon
 from backuppc_register.protocol.errors import BadUser
 
 _WITHIN = 30.0  # seconds for one person, all servers together
@@ -45,7 +45,7 @@ class People:
             return "" if view.retired else "not in the directory"
         record = view.record
         entry = record.entry if record and same_logon(record.person, logon) else ""
-        return "the logon is another person's now" if another_entry(entry, person.entry) else ""
+        return "the logon is another person's now" if different_entry(entry, person.entry_id) else ""
 
     def _ask(self, logon: str) -> Person | None:
         if not possible_logon(logon):

@@ -23,9 +23,9 @@ class NotBegun(Exception):
 class Transfer:
     """The beginning of the backup of the folder *path*, as the machine calls it.
 
-    *words*: what rsync gives its remote shell, the machine's name first. *handshake*: what it then says to the
-    rsync there, up to and with its protocol. *command*: what BackupPC starts, with another remote shell and
-    another place for what it keeps.
+    *words*: what rsync gives its remote shell, the machine's name first. *handshake*: what it then sends to
+    the rsync there, up to and with its protocol. *command*: what BackupPC starts, with another remote shell
+    and another place for what it keeps.
     """
 
     path: str

@@ -14,7 +14,7 @@ from backuppc_register import __version__
 from backuppc_register.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.network import banner
-from backuppc_register.person import another_entry, possible_logon, same_logon
+from backuppc_register.person import different_entry, possible_logon, same_logon
 from backuppc_register.protocol.errors import BadUser, InvalidDnsName, RegisterError, StateError
 from backuppc_register.state.records import Record
 
@@ -121,7 +121,7 @@ def persons(situation: Situation) -> Iterator[Answer]:
         asked += 1
         try:
             person = people.find(record.person, left)
-            if another_entry(person.entry, record.entry):
+            if different_entry(person.entry_id, record.entry):
                 again.append(f"{record.host} ({record.person})")
         except BadUser:
             gone += [] if record.retired else [f"{record.host} ({record.person})"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from backuppc_register.backuppc.hosts import HostsFile, Line
-from backuppc_register.person import Person, another_entry, same_logon
+from backuppc_register.person import Person, different_entry, same_logon
 from backuppc_register.protocol.errors import InvalidDnsName, OtherOwner
 from backuppc_register.state.records import Record
 
@@ -80,7 +80,7 @@ def _judge_lines(applicant: Applicant, standing: Standing, lines: tuple[Line, ..
         raise _refusal(applicant, f"the hosts file says {', '.join(others)}")
     if record is None or not same_logon(record.person, uid):
         return Claim.TAKEN_OVER
-    if record.by_hand and not another_entry(record.entry, applicant.person.entry):
+    if record.by_hand and not different_entry(record.entry, applicant.person.entry_id):
         return Claim.TAKEN_OVER
     if not _is_recorded(applicant, record):
         raise _refusal(applicant, f"the record is of {_owner(record)}, this is {_name(applicant)}")
@@ -95,7 +95,7 @@ def _is_recorded(applicant: Applicant, record: Record | None) -> bool:
     if record is None:
         return False
     person = applicant.person
-    same_person = same_logon(record.person, person.uid) and not another_entry(record.entry, person.entry)
+    same_person = same_logon(record.person, person.uid) and not different_entry(record.entry, person.entry_id)
     return same_person and record.full_name == applicant.full_name
 
 
@@ -108,4 +108,4 @@ def _owner(record: Record | None) -> str:
 
 
 def _name(applicant: Applicant) -> str:
-    return f"{applicant.person.uid} {applicant.person.entry} {applicant.full_name}"
+    return f"{applicant.person.uid} {applicant.person.entry_id} {applicant.full_name}"

@@ -21,7 +21,7 @@ from backuppc_register.lifecycle.operation import (
     stop_jobs,
 )
 from backuppc_register.lifecycle.purge import of_another_owner
-from backuppc_register.person import Person, another_entry, same_entry, same_logon
+from backuppc_register.person import Person, different_entry, same_entry, same_logon
 from backuppc_register.state.records import Record
 
 
@@ -60,8 +60,8 @@ def refuse_stranger(subject: Subject, record: Record, person: Person, account: s
     host, owner = subject.host, subject.owner
     if not same_logon(lined(subject).user, account):
         raise Refused(reason=f"{host} are archived backups: they stay with {owner}, or go to {account}")
-    waits = same_logon(owner, person.uid) and not another_entry(record.entry, person.entry)
-    if not waits and not same_entry(record.entry, person.entry):
+    waits = same_logon(owner, person.uid) and not different_entry(record.entry, person.entry_id)
+    if not waits and not same_entry(record.entry, person.entry_id):
         raise Refused(reason=f"{host} are archived backups that are not known to be {person.uid}'s")
 
 

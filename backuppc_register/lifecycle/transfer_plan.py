@@ -19,7 +19,7 @@ from backuppc_register.lifecycle.operation import (
     refuse_linked_config,
     refuse_missing_data,
 )
-from backuppc_register.person import Person, another_entry, same_logon
+from backuppc_register.person import Person, different_entry, same_logon
 from backuppc_register.state import ssh_files
 from backuppc_register.state.records import Record
 
@@ -85,7 +85,7 @@ def plan_for(subject: Subject, person: Person, operation: Operation, purge_in: i
         return Plan(person.uid, "", "", back, b"", again=True)
     refuse_missing_data(subject, operation)
     theirs = same_logon(subject.owner, person.uid) and same_logon(record.person, person.uid)
-    if theirs and not another_entry(record.entry, person.entry):
+    if theirs and not different_entry(record.entry, person.entry_id):
         if line.user == subject.owner:
             raise Refused(reason=f"{host} is {person.uid}'s already")
         hosts.refuse_give(operation.config.backuppc.hosts, subject.hosts, host, person.uid)
@@ -102,7 +102,7 @@ def plan_for(subject: Subject, person: Person, operation: Operation, purge_in: i
         record=replace(
             record,
             person=person.uid,
-            entry=person.entry,
+            entry=person.entry_id,
             registered="" if record.by_hand else operation.moment,
             config="" if record.by_hand else host_config.digest(config),
             verified="",
@@ -148,7 +148,7 @@ def _earlier_owner(subject: Subject, record: Record, person: Person, operation: 
     may be of the one and some of the other.
     """
     if same_logon(record.person, person.uid):
-        if another_entry(record.entry, person.entry):
+        if different_entry(record.entry, person.entry_id):
             return operation.account, f"they are of another {record.person}"
         return operation.account, f"they may be {record.person}'s or {subject.owner or 'nobody'}'s"
     earlier = (user for user in (subject.owner, record.person) if user and not same_logon(user, person.uid))

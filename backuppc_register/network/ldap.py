@@ -39,7 +39,7 @@ class Ldap:
 
         *timeout*: seconds for all servers together. They are asked in order until one knows: "no such person"
         is final, what leaves a doubt is not. What went wrong with those that were passed over is in the
-        person's *found*, or in the error's detail.
+        person's *note*, or in the error's detail.
 
         Raises BadUser, DirectoryUnavailable, and Misconfigured where our filter, base or CA file is no good.
         """
@@ -51,7 +51,7 @@ class Ldap:
         except (BadUser, Misconfigured) as error:
             error.mention(_passed_over(failures))
             raise
-        return replace(person, found=_passed_over(failures))
+        return replace(person, note=_passed_over(failures))
 
     def _first_answer(self, logon: str, deadline: Deadline, failures: list[str]) -> list["_Entry"]:
         """Ask one server after the other, each within a share that leaves the later ones theirs.
@@ -168,7 +168,7 @@ class Ldap:
             told = ", ".join(values) or "not readable"
             raise _nobody(logon, f"{entry.dn}: {self._settings.logon_attribute} is {told}")
         names = entry.values(self._settings.name_attribute) if self._settings.name_attribute else []
-        return Person(uid=uids.pop(), name=_text(names[0]) if names else "", entry=_identity(entry))
+        return Person(uid=uids.pop(), name=_text(names[0]) if names else "", entry_id=_identity(entry))
 
     def _reason(self, error: Exception) -> str:
         """Tell *error* to the administrator, without the password even where a server says it back to us."""
@@ -259,12 +259,12 @@ def _expect(kind: str, result: Mapping[str, Any]) -> None:
 
 
 def _identity(entry: _Entry) -> str:
-    """Return the entry's own lasting identity as `Person.entry` has it, in one spelling whoever tells it."""
+    """Return the entry id for `Person`, in the same spelling whichever server answers."""
     told = ((attribute, entry.values(attribute)) for attribute in _IDENTITIES)
-    return " ".join(f"{attribute}:{_mark(attribute, values[0])}" for attribute, values in told if values)
+    return " ".join(f"{attribute}:{_id_text(attribute, values[0])}" for attribute, values in told if values)
 
 
-def _mark(attribute: str, value: bytes) -> str:
+def _id_text(attribute: str, value: bytes) -> str:
     # objectGUID is 16 bytes, the first fields little-endian (MS-DTYP 2.3.4.2).
     if attribute == "objectGUID":
         return str(UUID(bytes_le=value)) if len(value) == 16 else value.hex()

@@ -100,4 +100,4 @@ def host_keys(content: bytes) -> tuple[HostKey, ...]:
 def _host_key(line: str) -> HostKey:
     keyword, _, value = line.partition(":")
     key = host_key.read(value.strip()) if keyword == "hostkey" else None
-    return key or host_key.NOBODYS
+    return key or host_key.UNREADABLE

@@ -25,7 +25,7 @@ def identified(request: Request, peer: Address, site: Site, deadline: Deadline) 
     host, found = host_name.host_of(full_name, site.config.dns), ""
     try:
         person = _person(request.logon, site, deadline)
-        found = person.found
+        found = person.note
         yield Applicant(host, full_name, person, request.logon, request.os, str(peer))
     except RegisterError as error:
         error.learn(host=host)

@@ -155,7 +155,7 @@ def _record(applicant: Applicant, config: str) -> Record:
         host=applicant.host,
         full_name=applicant.full_name,
         person=applicant.person.uid,
-        entry=applicant.person.entry,
+        entry=applicant.person.entry_id,
         os=applicant.os,
         address=applicant.address,
         registered=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -36,7 +36,7 @@ def _check(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
         status=plan.status,
         advice=plan.advice,
         user=applicant.person.uid,
-        note="; ".join(filter(None, ("a check: nothing was changed", applicant.person.found))),
+        note="; ".join(filter(None, ("a check: nothing was changed", applicant.person.note))),
     )
 
 
@@ -56,7 +56,7 @@ def _register(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
         sources=site.config.server.sources,
         advice=plan.advice,
         user=applicant.person.uid,
-        note="; ".join(filter(None, (*notes, applicant.person.found))),
+        note="; ".join(filter(None, (*notes, applicant.person.note))),
     )
 
 

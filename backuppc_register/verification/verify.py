@@ -153,7 +153,7 @@ def serve(request: Request, peer: Address, site: Site, means: Means, deadline: D
             shares=tuple(transfer.path for transfer in proof.way.transfers),
             user=applicant.person.uid,
             advice=proof.advice,
-            note="; ".join(filter(None, (str(proof), note, applicant.person.found))),
+            note="; ".join(filter(None, (str(proof), note, applicant.person.note))),
         )
 
 
