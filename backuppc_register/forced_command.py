@@ -175,7 +175,7 @@ def _succeeded(call: _Call, answer: reply.Success) -> Outcome:
 
 
 def _failed(call: _Call, error: RegisterError) -> Outcome:
-    outcome = error.message(reply.escape_field, reply.escape_words)
+    outcome = error.message(reply.escape_field, reply.escape_text)
     _log(call, outcome, error.level, error.values, code=error.code, detail=error.detail)
     return Outcome(reply.failure(error, call.number, call.connection), error.exit_status)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backuppc_register.config import FACILITIES, Syslog
-from backuppc_register.protocol.reply import escape_field, escape_words
+from backuppc_register.protocol.reply import escape_field, escape_text
 
 _LEVELS = {"err": 3, "warning": 4, "notice": 5, "info": 6}  # RFC 5424, table 2
 _PATIENCE = 1.0  # seconds for a syslogd whose queue is full
@@ -71,7 +71,7 @@ def line(entry: Entry) -> str:
     parts += [f"{name}={value}" for name, value in zip(_FIELDS, values, strict=True)]
     start = " ".join([*parts, f"ms={entry.ms}", "detail="])
     room = max(_LONGEST - len(start), _LEAST_DETAIL)
-    return start + (_shortened(escape_words(entry.detail), room) or "-")
+    return start + (_shortened(escape_text(entry.detail), room) or "-")
 
 
 def _shortened(escaped: str, longest: int) -> str:

@@ -10,12 +10,12 @@ import pytest
 from test_registration import ADUPONT, CMARTIN, HEADER, People, Server, run_and_kill
 
 from backuppc_register.backuppc import hosts, retired_config
-from backuppc_register.backuppc.daemon.jobs import Busy
 from backuppc_register.lifecycle import purge, resume, retire, transfer
 from backuppc_register.lifecycle.operation import Operation, Refused, host_named
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
+    Busy,
     HostsFileError,
     NotRegistered,
     OtherOwner,

@@ -87,7 +87,15 @@ def test_advice_of_ones_own_takes_the_place_of_the_class_advice_for_one_error_on
 
 def test_what_is_learnt_later_does_not_replace_what_the_error_said():
     error = errors.BadUser(logon="cmartin")
-    error.learn(host="dormeur", logon="somebody else")
+    error.add_values(host="dormeur", logon="somebody else")
 
     assert error.values == {"host": "dormeur", "logon": "cmartin"}
     assert error.message() == "bad user request : cmartin"
+
+
+@pytest.mark.parametrize("kind", [errors.NoSpace, errors.Busy])
+def test_a_special_fault_looks_like_its_row_of_the_table_to_a_client(kind):
+    error = kind(host="dormeur")
+
+    assert (error.code, error.exit_status, error.level) == ("could-not-register", 73, "err")
+    assert error.advice == errors.HostsFileError.advice

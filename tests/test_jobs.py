@@ -6,12 +6,14 @@ import pytest
 from lab import Lab
 from test_daemon import LOG, PROGRAM, a_server, python
 
-from backuppc_register.backuppc.daemon.jobs import Busy, Jobs
+from backuppc_register.backuppc.daemon.jobs import Jobs
+from backuppc_register.protocol.errors import Busy
 
 START = """
 import subprocess, sys
 sys.path.insert(0, "/opt/backuppc-register")
-from backuppc_register.backuppc.daemon.jobs import Busy, Jobs
+from backuppc_register.backuppc.daemon.jobs import Jobs
+from backuppc_register.protocol.errors import Busy
 jobs = Jobs("/run/backuppc/BackupPC.sock")
 def dump(host):
     tool = ["/usr/share/backuppc/bin/BackupPC_dump", "-f", host]

@@ -71,7 +71,7 @@ def raw(text):
 def test_escapes_are_to_the_letter(text, escaped, in_a_field, in_words):
     assert reply.escape(text) == escaped
     assert reply.escape_field(text) == in_a_field
-    assert reply.escape_words(text) == in_words
+    assert reply.escape_text(text) == in_words
 
 
 def test_every_byte_is_escaped_or_stands_for_itself():
@@ -82,7 +82,7 @@ def test_every_byte_is_escaped_or_stands_for_itself():
         assert reply.escape(text) == (chr(value) if plain else f"\\x{value:02x}")
 
 
-@pytest.mark.parametrize("escape", [reply.escape, reply.escape_field, reply.escape_words])
+@pytest.mark.parametrize("escape", [reply.escape, reply.escape_field, reply.escape_text])
 @given(any_bytes)
 def test_an_escaped_text_is_one_printable_line_and_can_be_read_back(escape, text):
     escaped = escape(text)

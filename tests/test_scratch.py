@@ -8,7 +8,7 @@ import pytest
 
 from backuppc_register.host_key import HostKey
 from backuppc_register.network import rsync_handshake
-from backuppc_register.protocol.errors import HostsFileError
+from backuppc_register.protocol.errors import NoSpace
 from backuppc_register.system import temporary
 
 
@@ -33,7 +33,7 @@ def test_the_folder_is_ours_alone_and_goes_away_with_all_that_is_in_it(room: Pat
 def test_no_room_for_a_folder_is_a_fault_and_no_bug_of_ours(room: Path) -> None:
     room.rmdir()
 
-    with pytest.raises(HostsFileError) as caught, temporary.folder():
+    with pytest.raises(NoSpace) as caught, temporary.folder():
         pass
 
     assert "temporary folder" in caught.value.detail
@@ -53,7 +53,7 @@ def test_no_room_for_the_known_hosts_of_a_first_word_is_a_fault(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("backuppc_register.system.atomic_files.write", full)
-    with pytest.raises(HostsFileError) as caught:
+    with pytest.raises(NoSpace) as caught:
         rsync_handshake.read_greeting("dormeur", HostKey("ssh-ed25519", "AAAA"), ["ssh"], None, 1.0)  # type: ignore[arg-type]
 
     assert "No space left" in caught.value.detail

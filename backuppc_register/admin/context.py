@@ -16,7 +16,7 @@ from backuppc_register.admin import table
 from backuppc_register.admin.table import Columns
 from backuppc_register.config import Config, Syslog
 from backuppc_register.protocol.errors import Misconfigured
-from backuppc_register.protocol.reply import escape_words
+from backuppc_register.protocol.reply import escape_text
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.system.account import WrongAccount, become_owner
 
@@ -78,7 +78,7 @@ class Context(Start):
         """
         entry = syslog_line.Entry(
             connection="",
-            outcome=escape_words(did),
+            outcome=escape_text(did),
             level="err" if code else "notice",
             code=code,
             host=host,

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from backuppc_register.admin.context import Context
-from backuppc_register.backuppc.daemon.jobs import Busy, Jobs
+from backuppc_register.backuppc.daemon.jobs import Jobs
 from backuppc_register.backuppc.data_folder import Swept
 from backuppc_register.lifecycle import purge
 from backuppc_register.lifecycle.operation import Done, Operation
-from backuppc_register.protocol.errors import Refusal, RegisterError
+from backuppc_register.protocol.errors import Busy, Refusal, RegisterError
 from backuppc_register.system import uptime
 
 _MOST_DAYS = 3650

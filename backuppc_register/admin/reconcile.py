@@ -10,7 +10,7 @@ from backuppc_register.admin import options as shared
 from backuppc_register.admin.context import Context, write_log
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon.status import Daemon
-from backuppc_register.protocol.reply import escape_words
+from backuppc_register.protocol.reply import escape_text
 from backuppc_register.reconciliation import inconsistencies, reconcile
 from backuppc_register.reconciliation.inconsistency import Contradiction, Sight
 from backuppc_register.reconciliation.reconcile import Outcome, Site
@@ -93,7 +93,7 @@ def _log(context: Context, outcome: Outcome) -> None:
     for news in outcome.news:
         entry = syslog_line.Entry(
             connection="",
-            outcome=escape_words(f"reconcile: {news.kind.value}"),
+            outcome=escape_text(f"reconcile: {news.kind.value}"),
             level="warning",
             host=news.host,
             user=news.person,

@@ -131,7 +131,7 @@ class EffectiveConfig:
 
         BackupPC's own code says which program it starts, and that program says how it begins.
 
-        Raises NotReachable where no backup begins, Misconfigured, HostsFileError where there is no room.
+        Raises NotReachable if no backup begins, Misconfigured, and NoSpace.
         """
         deadline = Deadline(within)
         with temporary.folder() as folder:

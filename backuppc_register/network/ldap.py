@@ -49,7 +49,7 @@ class Ldap:
         try:
             person = self._one(self._first_answer(logon, Deadline(timeout), failures), logon)
         except (BadUser, Misconfigured) as error:
-            error.mention(_passed_over(failures))
+            error.add_detail(_passed_over(failures))
             raise
         return replace(person, note=_passed_over(failures))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from backuppc_register.host_key import HostKey
-from backuppc_register.protocol.errors import HostsFileError, Misconfigured
+from backuppc_register.protocol.errors import Misconfigured, NoSpace
 from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.system import atomic_files, processes, temporary
 
@@ -44,7 +44,7 @@ def read_greeting(
     *ssh*: the program and its options as BackupPC has them. No ssh host key but *key*, which has been proved
     to be that of *host*, is taken, and none is kept.
 
-    Raises NotReachable where it takes too long, Misconfigured where ssh cannot be started, HostsFileError
+    Raises NotReachable where it takes too long, Misconfigured where ssh cannot be started, NoSpace
     where there is no room for what it needs.
     """
     with _trusting(host, key, ssh) as (words, _):
@@ -63,7 +63,7 @@ def list_files(
     Where neither a file nor its end came in some seconds the status is that of a signal. What it complains of
     is in what it said.
 
-    Raises Misconfigured where rsync cannot be started, HostsFileError as `read_greeting`.
+    Raises Misconfigured where rsync cannot be started, NoSpace as `read_greeting`.
     """
     with _trusting(host, key, ssh) as (words, folder):
         command = transfer.listing(" ".join(words), folder)
@@ -102,7 +102,7 @@ def _trusting(host: str, key: HostKey, ssh: Sequence[str]) -> Iterator[tuple[lis
         try:
             atomic_files.write(known, f"{host} {key}\n".encode("ascii"), 0o600)
         except OSError as error:
-            raise HostsFileError(detail=f"no room for a temporary file: {error}") from error
+            raise NoSpace(detail=f"no room for a temporary file: {error}") from error
         # What stands first wins with ssh.
         ours = ["-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes"]
         yield [ssh[0], *ours, *ssh[1:]], folder

@@ -30,11 +30,11 @@ class RegisterError(Exception):
     def __str__(self) -> str:
         return self.message() + (f" ({self.detail})" if self.detail else "")
 
-    def learn(self, **values: str) -> None:
+    def add_values(self, **values: str) -> None:
         """Add what was known when the request ended, for the log's fields."""
         self.values = values | self.values
 
-    def mention(self, detail: str) -> None:
+    def add_detail(self, detail: str) -> None:
         """Add what else the administrator should know; nothing where *detail* is empty."""
         self.detail = "; ".join(filter(None, (self.detail, detail)))
 
@@ -181,6 +181,16 @@ class HostsFileError(Fault):
     text = "Could not register"
     advice = "The backup server needs its administrator: tell the help desk the request number."
     exit_status = 73
+
+
+class NoSpace(HostsFileError):
+    """There is no space for a temporary file or folder. On the wire it is a HostsFileError."""
+
+
+class Busy(HostsFileError):
+    """BackupPC is busy with the host or cannot be asked. On the wire it is a HostsFileError. Takes host=."""
+
+    text = "BackupPC cannot be kept away from {host}"
 
 
 class StateError(Fault):

@@ -33,7 +33,7 @@ def escape_field(text: str) -> str:
     return _escape(text, b"\\ =")
 
 
-def escape_words(text: str) -> str:
+def escape_text(text: str) -> str:
     r"""Escape for free text at the end of a log line: blanks stay, ``=`` is ``\x3d``."""
     return _escape(text, b"\\=")
 

@@ -28,8 +28,8 @@ def identified(request: Request, peer: Address, site: Site, deadline: Deadline) 
         found = person.note
         yield Applicant(host, full_name, person, request.logon, request.os, str(peer))
     except RegisterError as error:
-        error.learn(host=host)
-        error.mention(found)
+        error.add_values(host=host)
+        error.add_detail(found)
         raise
 
 

@@ -5,19 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backuppc_register.protocol.errors import HostsFileError
+from backuppc_register.protocol.errors import NoSpace
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """Give a folder that goes away with all that is in it; raises HostsFileError where there is no room."""
+    """Give a folder that goes away with all that is in it; raises NoSpace where there is no room."""
     from tempfile import TemporaryDirectory  # slow to import, and most requests need none
 
     try:
         # A program that was just killed may be making a file in it yet.
         made = TemporaryDirectory(prefix="backuppc-register-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise HostsFileError(detail=f"no room for a temporary folder: {error}") from error
+        raise NoSpace(detail=f"no room for a temporary folder: {error}") from error
     with made as name:
         yield Path(name)
 

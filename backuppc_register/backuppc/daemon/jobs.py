@@ -10,19 +10,13 @@ from contextlib import contextmanager
 from backuppc_register.backuppc.daemon.handoff import outlive, refuse_one_more
 from backuppc_register.backuppc.daemon.secret import LIBRARY
 from backuppc_register.backuppc.daemon.secret import read as read_secret
-from backuppc_register.protocol.errors import HostsFileError
+from backuppc_register.protocol.errors import Busy
 from backuppc_register.system.deadline import Deadline
 
 _HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 _US = "backuppc-register"
 _LONGEST = 16 << 20  # bytes of one reply; the status of all jobs grows with them
 _WITHIN = 10.0  # seconds for one exchange: a BackupPC that reads a large hosts file stands still
-
-
-class Busy(HostsFileError):
-    """BackupPC is at work on the host, or cannot be asked."""
-
-    text = "BackupPC cannot be kept away from {host}"
 
 
 class Jobs:
