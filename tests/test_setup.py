@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backuppc_register.protocol import errors, reply
-from backuppc_register.protocol.unreachable import Step
+from backuppc_register.protocol.unreachable import Cause
 
 SCRIPT = Path(__file__).resolve().parents[1] / "clients" / "setup.sh"
 TEXT = SCRIPT.read_text()
@@ -197,8 +197,8 @@ def test_every_error_of_the_server_has_advice_of_its_own(work: Path, code: str, 
 
 
 @pytest.mark.parametrize("tongue", ["en", "fr"])
-@pytest.mark.parametrize("step", Step)
-def test_every_step_of_the_way_back_has_advice_of_its_own(work: Path, step: Step, tongue: str) -> None:
+@pytest.mark.parametrize("step", Cause)
+def test_every_step_of_the_way_back_has_advice_of_its_own(work: Path, step: Cause, tongue: str) -> None:
     advice, other = (
         shell(work, f"TONGUE={tongue}; advise_step {word}").stderr for word in (step.word, "something-new")
     )
