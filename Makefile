@@ -12,7 +12,7 @@ test:
 lint: $(PYTHON)
 	$(PYTHON) -m ruff check --extend-exclude '.venv*' .
 	$(PYTHON) -m ruff format --check --extend-exclude '.venv*' .
-	MYPYPATH=tests $(PYTHON) -m mypy --strict --scripts-are-modules $(OURS)
+	MYPYPATH=tests:tests/environments $(PYTHON) -m mypy --strict --scripts-are-modules $(OURS)
 	shellcheck -x $(SHELL_FILES)
 
 format: $(PYTHON)

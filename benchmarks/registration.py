@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(CHECKOUT / "tests")]
+sys.path[:0] = [str(CHECKOUT / "tests/environments")]
 
 from lab import Lab, available  # noqa: E402
 

@@ -1,0 +1,519 @@
+"""The way back, proved or refused: laptops set up by the setup, asked about by ssh, backed up by BackupPC."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from lab import Lab
+
+pytestmark = pytest.mark.lab
+
+SETUP = "/opt/backuppc-register/clients/setup.sh"
+ADMIN = "/opt/backuppc-register/bin/backuppc-register-admin"
+GIVEN = "--server dugong.univ-brest.fr --register-key /root/register-key --known-hosts /root/known_hosts"
+SSH = "ssh -x -a -i /root/register-key -o UserKnownHostsFile=/root/known_hosts -l backuppc 10.77.0.1"
+STATE = "/var/lib/backuppc-register/hosts"
+NEW_HOST_KEYS = "rm /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key"
+
+
+class Site:
+    """The server, and laptops that the setup has registered for cmartin."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.dugong = lab.server("dugong.univ-brest.fr")
+        self.dugong.configure("[state]", "[limits]\nper_address = 0\n[state]")
+
+    def laptop(self, name, number, *, setup=True, net="10.77.0.", **settings):
+        laptop = self.lab.laptop(f"{name}.univ-brest.fr", f"{net}{number}", **settings)
+        laptop.write("/root/register-key", self.dugong.register_key, mode=0o600)
+        laptop.write("/root/known_hosts", self.dugong.known_hosts)
+        if setup:
+            laptop.run(f"sh {SETUP} {GIVEN} --logon cmartin --unattended --no-verify", check=True, timeout=60)
+        return laptop
+
+    def verify(self, laptop, said=None, *, logon="cmartin", ssh=SSH):
+        """Ask as the setup does, with the laptop's own ssh host keys unless something else is *said*."""
+        command = [*ssh.split(), f"verify:linux:{logon}"]
+        return laptop.run(command, input=said_by(laptop) if said is None else said, timeout=40)
+
+    def kept(self, name):
+        """What is known of a host, its record's times left out."""
+        kept = {file: self.dugong.read(f"{STATE}/{name}/{file}") for file in ("known_hosts", "ssh_config")}
+        return kept | {"key": self.dugong.read(f"{STATE}/{name}/key.pub")}
+
+    def await_first_backup(self, name):
+        """Wait for what verify has queued; BackupPC, which has one thread, never forgets it in between."""
+        job = f'"{name}"'
+        self.dugong.wait_for(lambda: job not in self.dugong.message("status queues jobs"), "a backup", 60)
+        return self.dugong.backups(name)
+
+
+@pytest.fixture(scope="module")
+def site():
+    with Lab() as lab:
+        yield Site(lab)
+
+
+@pytest.fixture(scope="module")
+def dormeur(site):
+    """A laptop whose way back works, and its first backup is done."""
+    laptop = site.laptop("dormeur", 11)
+    assert site.verify(laptop).stdout.startswith("success\n")
+    site.await_first_backup("dormeur")
+    return laptop
+
+
+def said_by(laptop):
+    """Return what the setup says of a laptop's own ssh host keys."""
+    return "".join(f"hostkey:{key}\n" for key in laptop.ssh_host_keys).encode()
+
+
+def words(result):
+    return dict(re.split(": ?", line, maxsplit=1) for line in result.stdout.splitlines()[1:])
+
+
+def outcome(result):
+    """Return code and step of a refusal, or the status of a success."""
+    told = words(result)
+    assert result.stderr == ""
+    if result.stdout.startswith("success\n"):
+        assert result.status == 0
+        return told["status"]
+    assert told["advice"].endswith(".") or "SHA256:" in told["advice"]
+    return " ".join(filter(None, (told["error"], told.get("step"))))
+
+
+# stories
+
+
+def test_a_way_back_that_works_is_pinned_and_the_first_full_backup_is_made(site):
+    laptop = site.laptop("mimosa", 12)
+    assert "StrictHostKeyChecking accept-new\n" in site.kept("mimosa")["ssh_config"]
+
+    answer = site.verify(laptop)
+
+    assert outcome(answer) == "verified"
+    assert words(answer).items() >= {"host": "mimosa", "backup": "queued"}.items()
+    assert site.kept("mimosa")["known_hosts"].strip() in {f"mimosa {key}" for key in laptop.ssh_host_keys}
+    assert "StrictHostKeyChecking yes\n" in site.kept("mimosa")["ssh_config"]
+    line = site.dugong.syslog()[-1]
+    assert " success request=" in line
+    assert " host=mimosa user=cmartin os=linux status=verified register_key=lab " in line
+    (backup,) = site.await_first_backup("mimosa")
+    assert (backup.kind, backup.errors, backup.files > 0) == ("full", 0, True)
+
+
+def test_a_laptop_that_has_nothing_but_ipv6_is_registered_verified_backed_up_and_restored(site):
+    laptop = site.laptop("murene", 17, net="fd77::")
+    assert laptop.run("ip -4 -o address show scope global").stdout == ""
+    registered = next(line for line in site.dugong.syslog() if " host=murene " in line)
+    assert registered.partition("]: ")[2].startswith("fd77::17 ")
+
+    answer = site.verify(laptop, ssh=SSH.replace("10.77.0.1", "fd77::1"))
+
+    assert outcome(answer) == "verified"
+    assert words(answer).items() >= {"host": "murene", "backup": "queued"}.items()
+    (backup,) = site.await_first_backup("murene")
+    assert (backup.kind, backup.errors, backup.files > 0) == ("full", 0, True)
+    place = "/var/lib/bckpciuem-restore"
+    site.dugong.restore("murene", "/home", "/cmartin/Documents/rapport 2024.txt", to=place)
+    assert laptop.read(f"{place}/cmartin/Documents/rapport 2024.txt") == "Le rapport annuel.\n"
+
+
+def test_it_can_be_asked_again_and_queues_no_second_backup(site, dormeur):
+    before = site.kept("dormeur")
+
+    again = site.verify(dormeur)
+
+    assert outcome(again) == "verified"
+    assert "backup" not in words(again)
+    assert site.kept("dormeur") == before
+    assert len(site.dugong.backups("dormeur")) == 1
+
+
+def test_after_a_new_installation_it_is_refused_until_its_key_is_accepted_and_the_history_goes_on(site):
+    laptop = site.laptop("sirene", 13)
+    site.verify(laptop)
+    site.await_first_backup("sirene")
+    before = site.kept("sirene")
+    laptop.run(NEW_HOST_KEYS, check=True)
+    laptop.sshd.restart()
+
+    refusal = site.verify(laptop)
+
+    assert (outcome(refusal), refusal.status) == ("host-key-changed", 77)
+    assert "the ssh host key of sirene has changed" in refusal.stdout
+    assert site.kept("sirene") == before
+    fingerprint = laptop.run("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").stdout.split()[1]
+    assert words(refusal)["fingerprint"] == fingerprint
+    assert site.dugong.run([ADMIN, "accept-key", "sirene", "SHA256:" + "A" * 43]).status == 1
+    assert site.kept("sirene") == before
+    assert site.dugong.run([ADMIN, "accept-key", "sirene", fingerprint], check=True).status == 0
+    assert outcome(site.verify(laptop)) == "verified"
+    assert site.kept("sirene")["key"] == before["key"]
+    backup = site.dugong.incremental("sirene")
+    assert (backup.number, backup.kind, backup.errors) == (1, "incr", 0)
+
+
+def test_an_impostor_at_the_same_address_is_refused_and_nothing_is_replaced(site, dormeur):
+    before = site.kept("dormeur")
+    dormeur.unplug()
+    try:
+        intrus = site.laptop("intrus", 11, setup=False, published=False)
+        intrus.run("useradd -r -m bckpciuem", check=True)
+
+        refusals = [outcome(site.verify(intrus)), outcome(site.verify(intrus, ""))]
+
+        intrus.unplug()
+    finally:
+        dormeur.plug()
+    assert refusals == ["host-key-changed", "host-key-changed"]
+    assert site.kept("dormeur") == before
+    assert outcome(site.verify(dormeur)) == "verified"
+
+
+def test_a_host_that_is_not_registered_is_told_so(site):
+    calmar = site.laptop("calmar", 14, setup=False)
+
+    answer = site.verify(calmar)
+
+    assert (outcome(answer), answer.status) == ("not-registered", 69)
+    assert "calmar is not registered" in answer.stdout
+
+
+def test_a_host_that_was_backed_up_by_hand_keeps_its_way_until_ours_is_proved(site):
+    row = "0\tfull\t1700000000\t1700000100\t510\t7800000\t0\t0\t0\t0\t0\n"
+    site.dugong.run("printf 'nain\\t0\\tcmartin\\n' >> /etc/backuppc/hosts", check=True)
+    site.dugong.write("/var/lib/backuppc/pc/nain/backups", row, owner="backuppc")
+    nain, pl = site.laptop("nain", 16), "/etc/backuppc/nain.pl"
+    assert not site.dugong.exists(pl)
+
+    with changed(nain, f"mv {SUDOERS} /root/sudoers", f"mv /root/sudoers {SUDOERS}"):
+        assert outcome(site.verify(nain)) == "not-reachable sudo"
+    assert not site.dugong.exists(pl)
+
+    assert outcome(site.verify(nain)) == "verified"
+    assert "nain.univ-brest.fr" in site.dugong.read(pl)
+    assert outcome(site.verify(nain)) == "verified"
+
+
+def test_another_person_is_refused(site, dormeur):
+    assert outcome(site.verify(dormeur, logon="adupont")) == "other-owner"
+
+
+def test_where_backuppc_is_not_running_the_way_back_is_proved_and_the_log_says_it(site):
+    poulpe = site.laptop("poulpe", 15, address6="fd77::15")
+    site.dugong.daemon.stop()
+    try:
+        answer = site.verify(poulpe, ssh=SSH.replace("10.77.0.1", "fd77::1"))
+    finally:
+        site.dugong.daemon.start()
+
+    assert outcome(answer) == "verified"
+    assert "backup" not in words(answer)
+    assert "BackupPC is not running" in site.dugong.syslog()[-1]
+
+
+# what it says on standard input
+
+
+def test_standard_input_that_stays_open_is_not_waited_for_longer_than_five_seconds(site, dormeur):
+    started = time.monotonic()
+
+    process = dormeur.start([*SSH.split(), "verify:linux:cmartin"])
+    answer = process.wait(20, leave_open=True)
+
+    assert outcome(answer) == "verified"
+    assert 5 <= time.monotonic() - started < 9
+
+
+def test_a_line_with_a_dot_ends_it_although_it_stays_open(site, dormeur):
+    started = time.monotonic()
+    process = dormeur.start([*SSH.split(), "verify:linux:cmartin"])
+
+    for line in ("hostkey:nonsense\n", *(f"hostkey:{key}\n" for key in dormeur.ssh_host_keys), ".", "\n"):
+        process.send(line.encode())
+
+    assert outcome(process.wait(20, leave_open=True)) == "verified"
+    assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["\0" * 100, "x" * 1048576, "hostkey:ssh-ed25519 AAAA\n"],
+    ids=["zeros", "oversized", "no key"],
+)
+def test_what_cannot_be_read_is_never_a_success(site, dormeur, said):
+    before = site.kept("dormeur")
+
+    assert outcome(site.verify(dormeur, said)) == "not-reachable host-key"
+    assert site.kept("dormeur") == before
+
+
+# steps that fail
+
+
+@contextmanager
+def changed(host, change, back):
+    """Let a host be changed for as long as the ``with`` statement lasts."""
+    host.run(change, check=True)
+    try:
+        yield
+    finally:
+        host.run(back, check=True)
+
+
+@contextmanager
+def by_hand(dugong, perl):
+    """Let somebody have written *perl* at the end of dormeur's settings."""
+    path = "/etc/backuppc/dormeur.pl"
+    with changed(dugong, f"cp -p {path} /root/kept", f"cp -p /root/kept {path}"):
+        dugong.run(f"cat >> {path}", input=f"\n{perl}\n", check=True)
+        yield
+
+
+PLACE = "/var/lib/bckpciuem"
+KEYS = f"{PLACE}/.ssh/authorized_keys"
+SUDOERS = "/etc/sudoers.d/bckpciuem"
+
+
+@pytest.mark.parametrize(
+    ("change", "back", "step"),
+    [
+        # What sshd answers is dropped on its way, as a firewall does it.
+        ("ip rule add ipproto tcp sport 22 blackhole", "ip rule del ipproto tcp sport 22", "firewall"),
+        (f"mv {KEYS} /root/keys", f"mv /root/keys {KEYS}", "login"),
+        ("usermod -e 1 bckpciuem", "usermod -e '' bckpciuem", "login"),
+        ("usermod -s /usr/sbin/nologin bckpciuem", "usermod -s /bin/sh bckpciuem", "wrapper"),
+        (f"mv {PLACE}/rsyncsend.sh /root", f"mv /root/rsyncsend.sh {PLACE}", "wrapper"),
+        (f"mv {SUDOERS} /root/sudoers", f"mv /root/sudoers {SUDOERS}", "sudo"),
+        ("mv /usr/bin/rsync /root", "mv /root/rsync /usr/bin", "rsync"),
+        ("mv /home /folk", "mv /folk /home", "folder"),
+        ("sed -i s,=/home,=/srv, /etc/bckpciuem.conf", "sed -i s,=/srv,=/home, /etc/bckpciuem.conf", "share"),
+    ],
+    ids=lambda value: value.split()[0] if " " in value else value,
+)
+def test_what_keeps_backups_away_is_told_by_its_step(site, dormeur, change, back, step):
+    before, lines = site.kept("dormeur"), len(site.dugong.syslog())
+
+    with changed(dormeur, change, back):
+        answer = site.verify(dormeur)
+
+    assert (outcome(answer), answer.status) == (f"not-reachable {step}", 69)
+    assert site.kept("dormeur") == before
+    (line,) = site.dugong.syslog()[lines:]
+    assert " could not connect back to dormeur : " in line
+    assert " code=not-reachable host=dormeur user=cmartin os=linux " in line
+
+
+def test_no_sshd_is_told_and_so_is_something_else_on_its_port(site, dormeur):
+    program = "import socket; server = socket.create_server(('', 22)); server.accept()[0].send(b'hi')"
+    own = said_by(dormeur)
+    dormeur.sshd.stop()
+    try:
+        nobody = site.verify(dormeur, own)
+        other = dormeur.start(["/usr/bin/python3", "-c", program])
+        dormeur.wait_for(lambda: dormeur.listens(22), "the other server")
+        somebody = site.verify(dormeur, own)
+        other.wait(5)
+    finally:
+        dormeur.sshd.start()
+
+    assert [outcome(nobody), outcome(somebody)] == ["not-reachable refused", "not-reachable not-ssh"]
+
+
+# Other values of BackupPC's settings: unit/verification/test_verify.py, integration/backuppc/test_settings.py
+SETTINGS = [
+    ("$Conf{RsyncSshArgs} = ['-e', '$sshPath -l root'];", "elsewhere"),
+    (f"$Conf{{RsyncSshArgs}} = ['-e', '$sshPath -J sirene -F {STATE}/dormeur/ssh_config'];", "elsewhere"),
+    ("$Conf{ClientNameAlias} = 'dugong.univ-brest.fr';", "host-key-changed"),
+    ("$Conf{BackupsDisable} = 2;", "disabled"),
+    ("$Conf{", "settings"),
+]
+
+
+@pytest.mark.parametrize(("perl", "step"), SETTINGS, ids=[step for _, step in SETTINGS])
+def test_settings_made_by_hand_that_lead_elsewhere_are_no_success(site, dormeur, perl, step):
+    before = site.kept("dormeur")
+
+    with by_hand(site.dugong, perl):
+        answer = site.verify(dormeur)
+
+    code = step if step == "host-key-changed" else f"not-reachable {step}"
+    assert outcome(answer) == code
+    assert site.kept("dormeur") == before
+
+
+def test_a_laptop_that_does_not_answer_a_ping_is_told_so_unless_backuppc_does_not_ping(site, dormeur):
+    deaf, hears = (f"echo {n} > /proc/sys/net/ipv4/icmp_echo_ignore_all" for n in (1, 0))
+    answers = []
+    for ping in ("$pingPath -c 1 -W 1 $host", ""):
+        with changed(dormeur, deaf, hears), by_hand(site.dugong, f"$Conf{{PingCmd}} = '{ping}';"):
+            answers.append(outcome(site.verify(dormeur)))
+
+    assert answers == ["not-reachable ping", "verified"]
+
+
+# How long it takes
+
+# Between the network and sshd: after so many bytes of sshd's, so many come at a time, so many seconds apart.
+DRIPPING = """
+import socket, sys, threading, time
+after, size, pause = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+
+def hand_over(source, target):
+    while data := source.recv(65536):
+        target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
+
+def drip(source, target):
+    left = after
+    while data := source.recv(65536):
+        target.sendall(data[:left])
+        data, left = data[left:], max(left - len(data), 0)
+        for start in range(0, len(data), size):
+            time.sleep(pause)
+            target.sendall(data[start:start + size])
+
+server = socket.create_server(('::', 22), family=socket.AF_INET6, dualstack_ipv6=True)
+while True:
+    network, _ = server.accept()
+    print('connected', flush=True)
+    sshd = socket.create_connection(('127.0.0.1', 2222))
+    threading.Thread(target=hand_over, args=(network, sshd), daemon=True).start()
+    threading.Thread(target=drip, args=(sshd, network), daemon=True).start()
+"""
+LATE_DNS = """
+import socket, threading, time
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(('127.0.0.1', 5353))
+
+def answer(question, client):
+    time.sleep(1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect(('127.0.0.1', 53))
+        asking.send(question)
+        server.sendto(asking.recv(65535), client)
+
+while True:
+    threading.Thread(target=answer, args=server.recvfrom(65535), daemon=True).start()
+"""
+SILENT = """
+import socket, sys, time
+for place in sys.argv[1:]:
+    server = socket.socket(socket.AF_UNIX if '/' in place else socket.AF_INET)
+    server.bind(place if '/' in place else ('127.0.0.1', int(place)))
+    server.listen()
+    globals()[place] = server
+time.sleep(600)
+"""
+PYTHON = ("/usr/bin/python3", "-c")
+VERIFY = [*SSH.split(), "verify:linux:cmartin"]
+
+
+@contextmanager
+def dripping(laptop, after, size, pause):
+    """Let what sshd says come in drops; the way back then seems to come from the laptop itself."""
+    laptop.run(f"sed -i 's/from=\"/&127.0.0.1,/' {KEYS}", check=True)
+    laptop.sshd.stop()
+    behind = laptop.start(["/usr/sbin/sshd", "-D", "-p", "2222"])
+    laptop.wait_for(lambda: laptop.listens(2222), "sshd behind")
+    relay = laptop.start([*PYTHON, DRIPPING, str(after), str(size), str(pause)])
+    laptop.wait_for(lambda: laptop.listens(22), "the relay")
+    try:
+        yield relay
+    finally:
+        relay.stop()
+        behind.stop()
+        laptop.sshd.start()
+        laptop.run(f"sed -i 's/127.0.0.1,//' {KEYS}", check=True)
+
+
+def test_a_laptop_that_drips_at_any_step_is_given_up_in_time_and_keeps_nobody_waiting(site, dormeur):
+    # After so many bytes: in sshd's version, its key exchange, the login, the answer of rsyncsend.sh.
+    steps = {"bonite": 0, "carrelet": 400, "daurade": 1400, "eperlan": 2600}
+    laptops = {name: site.laptop(name, 40 + number) for number, name in enumerate(steps)}
+    before = {name: site.kept(name) for name in laptops}
+
+    with ExitStack() as stack:
+        for name, after in steps.items():
+            stack.enter_context(dripping(laptops[name], after, 1, 0.5))
+        started = time.monotonic()
+        asking = [laptop.start(VERIFY) for laptop in laptops.values()]
+        for process, laptop in zip(asking, laptops.values(), strict=True):
+            process.send(said_by(laptop))
+        for _ in range(16):  # what is said on standard input comes in drops too, and never ends
+            time.sleep(0.5)
+            for process in asking:
+                process.send(b"\n")
+        began = time.monotonic()
+        other = dormeur.run([*SSH.split(), "linux:cmartin"], timeout=40)
+        took = time.monotonic() - began
+        answers = [process.wait(40, leave_open=True) for process in asking]
+        seconds = time.monotonic() - started
+
+    assert other.stdout.startswith("success\n")
+    assert took < 5
+    assert [outcome(answer).partition(" ")[0] for answer in answers] == ["not-reachable"] * 4
+    assert [words(answer)["step"] for answer in answers] == ["negotiation", "negotiation", "silent", "silent"]
+    lines = {re.search(" host=(.*?) ", line)[1]: line for line in site.dugong.syslog()[-4:]}
+    at = {"bonite": "SSH-2.0-", "carrelet": "x00", "daurade": "Authentication", "eperlan": "TimeoutError"}
+    assert {name for name, line in lines.items() if at[name] in line} == set(steps)
+    assert "x00" not in lines["bonite"]
+    assert 12 < seconds < 30
+    assert {name: site.kept(name) for name in laptops} == before
+
+
+@contextmanager
+def all_slow(site):
+    """Let DNS, directory and BackupPC take their time: each alone would do, it is only slow."""
+    dugong, socket = site.dugong, "/run/backuppc/BackupPC.sock"
+    changes = (
+        ('nameservers = ["127.0.0.1"]', 'nameservers = ["127.0.0.1"]\nport = 5353'),
+        ('["ldap://127.0.0.1"]', '["ldap://127.0.0.1:1389", "ldap://127.0.0.1"]\ntimeout = 2'),
+    )
+    dugong.daemon.stop()
+    dugong.run(["rm", "-f", socket], check=True)
+    services = [
+        dugong.start([*PYTHON, LATE_DNS]),
+        dugong.start([*PYTHON, SILENT, "1389", socket], user="backuppc"),
+    ]
+    dugong.wait_for(lambda: dugong.serves(socket), "the silent ones")
+    for old, new in changes:
+        dugong.configure(old, new)
+    try:
+        yield
+    finally:
+        for old, new in changes:
+            dugong.configure(new, old)
+        for service in services:
+            service.stop()
+        dugong.run(["rm", "-f", socket], check=True)
+        dugong.daemon.start()
+
+
+def test_where_everything_is_slow_at_once_a_verify_is_answered_within_30_seconds(site):
+    laptop = site.laptop("flet", 45)
+    with all_slow(site), dripping(laptop, 0, 200, 0.05) as relay:
+        process = laptop.start(VERIFY)
+        site.dugong.wait_for(lambda: "--register-key" in site.dugong.run("ps -eo args").stdout, "it")
+        started = time.monotonic()
+        process.send(said_by(laptop))
+        time.sleep(2)
+        process.close()
+        laptop.wait_for(relay.output, "the way back", 20)
+        # Pinning waits for BackupPC's lock, which nobody gets earlier than 16 seconds after the start.
+        reached = time.monotonic() - started
+        held = site.dugong.start(["flock", "/etc/backuppc/LOCK", "sleep", str(16 - reached)], user="backuppc")
+        answer = process.wait(40)
+        seconds = time.monotonic() - started
+        held.wait()
+
+    assert outcome(answer) == "verified"
+    assert "backup" not in words(answer)
+    assert "passed over ldap://127.0.0.1:1389" in site.dugong.syslog()[-1]
+    assert 20 < seconds < 30

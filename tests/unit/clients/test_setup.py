@@ -1,0 +1,758 @@
+"""setup.sh, function by function: replies, keys, addresses, languages, options; the lab has the whole."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from checkout import CHECKOUT
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from backuppc_register.protocol import errors, reply
+from backuppc_register.protocol.unreachable import Cause
+
+SCRIPT = CHECKOUT / "clients" / "setup.sh"
+TEXT = SCRIPT.read_text()
+FUNCTIONS = TEXT.removesuffix('\nmain "$@"\n')
+AWK = r"awk (-v \S+ |-F: )*'.*?'"
+USAGE, LEFT_TO_DO, FULL_DISK_ACCESS, OLD_SYSTEM = 2, 7, 9, 77
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the functions to source and some keys."""
+    folder = tmp_path_factory.mktemp("setup")
+    (folder / "functions").write_text(FUNCTIONS)
+    for name, kind in {
+        "ed25519": ["-t", "ed25519"],
+        "ecdsa": ["-t", "ecdsa"],
+        "rsa": ["-t", "rsa", "-b", "2048"],
+        "short": ["-t", "rsa", "-b", "1024"],
+    }.items():
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-C", "", *kind, "-f", folder / name], check=True)
+    return folder
+
+
+def key(work: Path, name: str = "ed25519") -> str:
+    return " ".join((work / f"{name}.pub").read_text().split()[:2])
+
+
+def shell(work: Path, code: str, *arguments: str, lang: str = "C") -> subprocess.CompletedProcess[str]:
+    """Run *code*, in which the setup's functions are known and its arguments are $1, $2 ...."""
+    prelude = f"WORK={work}; REPLY_STATUS=0; . {work}/functions; defaults; LC_ALL=C; export LC_ALL\n"
+    return subprocess.run(
+        ["sh", "-c", prelude + code, "sh", *arguments], capture_output=True, text=True, check=False,
+        stdin=subprocess.DEVNULL, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": lang}, timeout=30,
+        errors="surrogateescape",
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- the reply
+
+
+def understood(work: Path, text: str, verb: str = "register") -> dict[str, str]:
+    """Give what the setup makes of a reply; PROBLEM and whether it is an error of the server's too."""
+    (work / "reply").write_text(text)
+    code = """
+        KEY=
+        tr -d '\\r' <"$WORK/reply" >"$WORK/lf"
+        if understand "$WORK/lf" "$1"; then printf 'ok=yes\\n'; else printf 'ok=no\\n'; fi
+        printf '%s\\n' "problem=$PROBLEM" "key=$KEY" "url=$REPLY_URL" "host=$REPLY_HOST" \
+            "person=$REPLY_PERSON" "from=$REPLY_FROM"
+    """
+    done = shell(work, code, verb)
+    assert done.returncode == 0, done.stderr
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def test_a_reply_of_today_is_understood(work: Path) -> None:
+    answer = reply.Success(
+        host="dormeur", person="Christophe Martin", status="new", sources=("134.158.240.3", "2001:db8::3"),
+        key=f"{key(work)} backuppc server to client dormeur ssh key", url="https://dugong/backuppc/?host=dormeur",
+    )  # fmt: skip
+
+    got = understood(work, reply.success(answer, "12345").decode())
+
+    assert got == {
+        "ok": "yes", "problem": "", "key": f"{key(work)} backuppc server to client dormeur ssh key",
+        "url": "https://dugong/backuppc/?host=dormeur", "host": "dormeur", "person": "Christophe Martin",
+        "from": "134.158.240.3,2001:db8::3",
+    }  # fmt: skip
+
+
+def test_a_reply_of_the_original_server_is_understood(work: Path) -> None:
+    text = (
+        "success\r\nurl: http://dugong.univ-brest.fr/backuppc/?host=dormeur\r\n"
+        f'key: {key(work, "rsa")} backuppc server to client dormeur ssh key"\r\n'
+    )
+
+    got = understood(work, text)
+
+    assert (got["ok"], got["key"]) == ("yes", f"{key(work, 'rsa')} backuppc server to client dormeur ssh key")
+
+
+def test_unknown_words_and_lines_without_a_word_are_skipped(work: Path) -> None:
+    text = f"success\nnovel: thing\n\nno word here\nKEY: x\nkey:{key(work)}\nkey2: x\n:\nurl:\n"
+
+    assert understood(work, text)["ok"] == "yes"
+
+
+def test_the_answer_to_a_check_needs_no_key(work: Path) -> None:
+    assert understood(work, "success\nhost: dormeur\n", "check")["ok"] == "yes"
+
+
+K = "{key}"
+MALFORMED = {
+    "nothing": "",
+    "an empty first line": f"\nsuccess\nkey: {K}\n",
+    "a blank before success": f" success\nkey: {K}\n",
+    "a blank after success": f"success \nkey: {K}\n",
+    "success in capitals": f"Success\nkey: {K}\n",
+    "success among others": f"success!\nkey: {K}\n",
+    "a warning before success": f"Warning: Permanently added\nsuccess\nkey: {K}\n",
+    "all on one line": f"success url: http://x/ key: {K}\n",
+    "no key": "success\nurl: http://x/\n",
+    "an empty key": "success\nkey:\n",
+    "a key twice": f"success\nkey: {K}\nkey: {K}\n",
+    "a url twice": f"success\nkey: {K}\nurl: http://x/\nurl: http://y/\n",
+    "a person twice": f"success\nkey: {K}\nperson: a\nperson: b\n",
+    "an option before the key": f'success\nkey: command="sh" {K}\n',
+    "options without blanks before the key": f"success\nkey: no-pty,{K}\n",
+    "a key of no known type": "success\nkey: ssh-dss AAAAB3NzaC1kc3MAAACB\n",
+    "a certificate authority": f"success\nkey: cert-authority {K}\n",
+    "a type without a body": "success\nkey: ssh-ed25519\n",
+    "a body that is no key": "success\nkey: ssh-ed25519 AAAA\n",
+    "a body cut short": f"success\nkey: {K[:-1]}CUT" + "}\n",
+    "a body of another type": "success\nkey: {as-rsa}\n",
+    "a body that is not base64": "success\nkey: ssh-ed25519 AAAA*(\n",
+    "a private key": "success\nkey: -----BEGIN OPENSSH PRIVATE KEY-----\n",
+    "a short RSA key": "success\nkey: {short}\n",
+    "from a name": f"success\nkey: {K}\nfrom: dugong\n",
+    "from a pattern": f"success\nkey: {K}\nfrom: 10.*\n",
+    "from a negation": f"success\nkey: {K}\nfrom: !10.0.0.1,10.0.0.2\n",
+    "from with a quote": f'success\nkey: {K}\nfrom: 10.0.0.1",command="sh\n',
+    "from with a blank": f"success\nkey: {K}\nfrom: 10.0.0.1, 10.0.0.2\n",
+    "from cut short": f"success\nkey: {K}\nfrom: 10.0.0\n",
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_reply_installs_nothing(work: Path, name: str) -> None:
+    good = key(work)
+    text = MALFORMED[name].replace("{keyCUT}", good[:-8])
+    text = text.replace("{as-rsa}", "ssh-rsa " + good.split()[1]).replace("{short}", key(work, "short"))
+
+    assert understood(work, text.replace(K, good))["ok"] == "no"
+
+
+@pytest.mark.parametrize("name", ["ed25519", "ecdsa", "rsa"])
+def test_every_kind_of_key_that_is_still_good_is_taken(work: Path, name: str) -> None:
+    assert understood(work, f"success\nkey: {key(work, name)}\n")["key"] == key(work, name)
+
+
+@pytest.mark.parametrize("comment", ['" ssh-rsa AAAA', "a\\nb", "$(id)", 'x\' "y" `z`', "\x1b[31m", "é"])
+def test_the_comment_of_a_key_is_tamed(work: Path, comment: str) -> None:
+    got = understood(work, f"success\nkey: {key(work)} {comment}\n")["key"]
+
+    assert re.fullmatch(r"ssh-ed25519 [A-Za-z0-9+/=]+( [A-Za-z0-9 ._@:+-]{1,200})?", got)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [("https://x/?a=b&c#d", True), ("http://x/", True), ("ftp://x/", False), ("javascript:alert(1)", False),
+     ("http://x/ y", False), ("http://x/\x1b[31m", False), ("http://é/", False), ("https://", False)],
+)  # fmt: skip
+def test_only_a_plain_web_address_is_shown(work: Path, url: str, shown: bool) -> None:
+    got = understood(work, f"success\nkey: {key(work)}\nurl: {url}\n")
+
+    assert (got["ok"], got["url"]) == ("yes", url if shown else "")
+
+
+def test_a_reply_whose_connection_broke_off_is_not_trusted(work: Path) -> None:
+    (work / "reply").write_text(f"success\nkey: {key(work)}\n")
+
+    done = shell(work, 'REPLY_STATUS=255; understand "$WORK/reply" register || printf "%s" "$PROBLEM"')
+
+    assert done.stdout == "cut off"
+
+
+ALL_ERRORS = sorted(
+    {kind.code for kind in vars(errors).values()
+     if isinstance(kind, type) and issubclass(kind, errors.RegisterError) and hasattr(kind, "code")}
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("tongue", ["en", "fr"])
+@pytest.mark.parametrize("code", ALL_ERRORS)
+def test_every_error_of_the_server_has_advice_of_its_own(work: Path, code: str, tongue: str) -> None:
+    advice, other = (
+        shell(work, f"TONGUE={tongue}; advise {word}").stderr for word in (code, "something-new")
+    )
+
+    assert advice
+    assert advice != other
+
+
+@pytest.mark.parametrize("tongue", ["en", "fr"])
+@pytest.mark.parametrize("step", Cause)
+def test_every_step_of_the_way_back_has_advice_of_its_own(work: Path, step: Cause, tongue: str) -> None:
+    advice, other = (
+        shell(work, f"TONGUE={tongue}; advise_step {word}").stderr for word in (step.word, "something-new")
+    )
+
+    assert advice
+    assert advice != other
+
+
+@pytest.mark.parametrize(("version", "where"), [("12.7.6", "sshd-keygen-wrapper"), ("15.4", "Sharing")])
+def test_a_folder_that_a_mac_hides_has_a_status_of_its_own_and_is_explained(
+    work: Path, version: str, where: str
+) -> None:
+    mac = f"sw_vers() {{ echo {version}; }}; SYSTEM=Darwin"
+
+    done = shell(work, f"{mac}; advise_step folder; VERIFIED=no; TASK=verify; farewell")
+
+    assert done.returncode == FULL_DISK_ACCESS
+    for told in ("macOS hides", "even from root", where, "--verify"):
+        assert told in done.stderr
+
+
+def test_what_else_is_left_to_do_comes_before_full_disk_access(work: Path) -> None:
+    done = shell(work, "SYSTEM=Darwin; todo a b; advise_step folder; VERIFIED=no; TASK=verify; farewell")
+
+    assert done.returncode == LEFT_TO_DO
+
+
+CALL = """
+    as_account() { printf '%s' "$1" >"$WORK/line"; head -c "$BYTES" /dev/zero | tr '\\0' x; }
+    SERVER=dugong BYTES=$1 PORT=22; call check:linux:cmartin; wc -c <"$WORK/reply"
+"""
+
+
+def test_the_call_goes_by_no_settings_of_this_computers_and_to_no_unknown_server(work: Path) -> None:
+    shell(work, CALL, "10")
+
+    words = (work / "line").read_text().split()
+    assert words[-2:] == ["dugong", "check:linux:cmartin"]
+    options = set(words[words.index("ssh") :])
+    assert {"-F", "/dev/null", "IdentitiesOnly=yes", "BatchMode=yes", "StrictHostKeyChecking=yes",
+            "GlobalKnownHostsFile=/dev/null", "LogLevel=ERROR", "-x", "-a", "-T"} <= options  # fmt: skip
+    assert words[words.index("-F") + 1] == "/dev/null"
+
+
+@pytest.mark.parametrize(("sent", "kept"), [(100, 100), (65536, 65536), (100_000, 65536)])
+def test_a_reply_is_cut_at_64_kib(work: Path, sent: int, kept: int) -> None:
+    assert int(shell(work, CALL, str(sent)).stdout) == kept
+
+
+@pytest.mark.parametrize(
+    ("version", "old"),
+    [("3.1.3", True), ("3.2.7", True), ("v3.3.0", True), ("3.3.0", True), ("2.6.9", True),
+     ("3.4.0", False), ("3.5.0", False), ("3.10.1", False), ("4.0.0", False), ("openrsync 29", False)],
+)  # fmt: skip
+def test_an_rsync_with_known_holes_is_told(work: Path, version: str, old: bool) -> None:
+    done = shell(work, 'look_at_rsync "$1"', version)
+
+    assert ("before 3.4" in done.stderr) is old
+    assert version in (done.stderr if old else done.stdout)
+
+
+def test_what_the_server_shall_compare_is_what_sshd_has(work: Path) -> None:
+    (work / "sshd").write_text(f"hostkey {work}/ed25519\nhostkey {work}/alone\nhostkey {work}/missing\n")
+    shutil.copy(work / "ecdsa", work / "alone")
+
+    assert shell(work, "host_key_lines").stdout.splitlines() == [
+        f"hostkey:{key(work)}", f"hostkey:{key(work, 'ecdsa')}", ".",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", ["no-command", "ostype-unknown", "bad-user", "dns-name", "other-owner",
+                                  "could-not-register", "no-config-file"])  # fmt: skip
+@pytest.mark.parametrize("old", [False, True])
+def test_the_code_of_an_error_is_found_even_where_an_old_server_does_not_name_it(
+    work: Path, code: str, old: bool
+) -> None:
+    kind = next(kind for kind in vars(errors).values() if getattr(kind, "code", "") == code)
+    text = reply.failure(kind(logon="x", host="h", reason="r"), "123", "fd77::2 1 fd77::1 22").decode()
+    (work / "reply").write_text(text.split("\n")[0] + "\n" if old else text)
+
+    assert shell(work, "error_code").stdout == code
+
+
+def test_an_error_is_shown_whole_and_harmless(work: Path) -> None:
+    (work / "reply").write_bytes(b"1.2.3.4 1 5.6.7.8 22 \x1b[2J\x07boo\xc3\xa9\nsecond\nerror:internal\n")
+
+    done = shell(work, "REPLY_STATUS=70; PROBLEM=; give_up")
+
+    assert done.returncode == 4
+    assert "    1.2.3.4 1 5.6.7.8 22 ?[2J?boo??\n    second\n    error:internal\n" in done.stderr
+
+
+# ---------------------------------------------------------------- names of people
+
+
+def escaped(text: str) -> str:
+    return reply.escape(text)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (escaped("Christophe Martin"), "Christophe Martin"),
+        (escaped("François Le Gall-Ñandú"), "François Le Gall-Ñandú"),
+        (escaped("Ελένη 李 😀"), "Ελένη 李 😀"),
+        (escaped("a\\b"), "a\\x5cb"),
+        (escaped("a\x1b[31m\x07"), "a\\x1b[31m\\x07"),
+        (escaped("a\x7f\x85"), "a\\x7f\\xc2\\x85"),
+        (escaped("a\u202eb"), "a\\xe2\\x80\\xaeb"),
+        (escaped("a\u200bb\ufeff"), "a\\xe2\\x80\\x8bb\\xef\\xbb\\xbf"),
+        ("caf\\xc3", "caf\\xc3"),
+        ("caf\\xc3\\x28", "caf\\xc3\\x28"),
+        ("\\xc0\\xaf", "\\xc0\\xaf"),
+        ("\\xe0\\x80\\xaf", "\\xe0\\x80\\xaf"),
+        ("\\xe0\\x83\\xa9", "\\xe0\\x83\\xa9"),
+        ("\\xf0\\x80\\x83\\xa9", "\\xf0\\x80\\x83\\xa9"),
+        ("\\xed\\xa0\\x80", "\\xed\\xa0\\x80"),
+        ("\\xf4\\x90\\x80\\x80", "\\xf4\\x90\\x80\\x80"),
+        ("\\xff", "\\xff"),
+        ("\\0101\\n%s%d", "\\0101\\n%s%d"),
+        ("\\xC3\\xA9", "é"),
+    ],
+)
+def test_a_name_is_shown_as_it_is_written_and_controls_nothing(work: Path, sent: str, shown: str) -> None:
+    assert shell(work, 'readable "$1"', sent).stdout == shown
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.text(max_size=30))
+@example(name="\u00ad\u061c\u2028\ufff9\U000e0001")
+def test_no_name_puts_a_control_character_on_the_terminal(work: Path, name: str) -> None:
+    shown = shell(work, 'readable "$1"', escaped(name)).stdout
+
+    assert not re.search("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]", shown)
+
+
+# ---------------------------------------------------------------- small judgements
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("10.77.0.1", True), ("10.77.0.1,fd77::1", True), ("10.0.0.0/8,2001:db8::/32", True), ("::1", True),
+        ("::", True), ("fe80::", True), ("1:2:3:4:5:6:7:8", True), ("::ffff:10.0.0.1", True),
+        ("0.0.0.0/0", True), ("", False), (",", False), ("10.0.0.1,", False), (",10.0.0.1", False),
+        ("10.0.0.1,,10.0.0.2", False), ("10.0.0", False), ("10.0.0.256", False), ("10.0.0.1/33", False),
+        ("10.0.0.1/", False), ("1.2.3.4/8/8", False), ("1.2.3.4.5", False), ("fd77::1/129", False),
+        ("fd77:::1", False), ("fd77::1::2", False), ("fd77:", False), ("1:2:3:4:5:6:7", False),
+        ("1:2:3:4:5:6:7:8:9", False), ("12345::", False), ("a.b.c.d", False), ("10.0.0.1 ", False),
+        ("10.0.0.1\n10.0.0.2", False), ("*", False), ("dugong", False), ('1.2.3.4"', False), (":", False),
+        ("/", False), ("1", False), ("2130706433", False),
+    ],
+)  # fmt: skip
+def test_from_takes_addresses_and_networks_only(work: Path, text: str, good: bool) -> None:
+    assert (shell(work, 'address_list "$1"', text).returncode == 0) is good
+
+
+@settings(max_examples=40, deadline=None)
+@given(name=st.text(min_size=1, max_size=30).filter(lambda name: "\0" not in name))
+@example(name="/srv/a b=c\\d/été")
+@example(name="/srv/*?[x]")
+def test_a_folder_is_compared_as_the_server_writes_it(work: Path, name: str) -> None:
+    assert shell(work, 'as_server_writes "$1"', name).stdout == reply.escape_field(name)
+
+
+@pytest.mark.parametrize(
+    ("folder", "saved", "inside"),
+    [
+        ("/home", "/home", True), ("/home", "/home/", True), ("/home/x", "/srv /home", True),
+        ("/home", "/", True), ("", "/", True), ("", "/home", False), ("/home", "/home/x", False),
+        ("/home2", "/home", False), ("/srv", "", False), ("/srv", "/home /opt", False),
+        ("/a.c", "/abc", False),
+    ],
+)  # fmt: skip
+def test_a_folder_is_saved_where_it_or_one_above_it_is(
+    work: Path, folder: str, saved: str, inside: bool
+) -> None:
+    assert (shell(work, 'is_in_one_of "$1" "$2"', folder, saved).returncode == 0) is inside
+
+
+@pytest.mark.parametrize("planted", ["nothing that is there", "a file", "a pipe"])
+def test_a_log_in_a_services_folder_follows_no_link_that_comes_at_the_last_moment(
+    tmp_path: Path, work: Path, planted: str
+) -> None:
+    target, log = tmp_path / "target", tmp_path / "log"
+    if planted == "a file":
+        target.write_text("mine\n")
+    elif planted == "a pipe":
+        os.mkfifo(target)
+    code = 'LOG=$1; mv() { :; }; ln -s "$2" "$1"; [ ! -p "$2" ] || exec 8<>"$2"; open_new_log; echo evil >&3'
+
+    done = shell(work, code, str(log), str(target))
+
+    assert done.returncode == USAGE
+    assert target.exists() is (planted != "nothing that is there")
+    assert planted != "a file" or target.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("logon", ["cmartin", "a", "_x", "A.b-c_9", "9lives", "a" * 64])
+def test_a_possible_logon_is_taken(work: Path, logon: str) -> None:
+    assert shell(work, 'possible_logon "$1"', logon).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "logon",
+    ["", "-x", ".x", "a b", "a:b", "é", "a\nb", "a;id", "$(id)", "a" * 65, "*", "a/b", "a@b", "\u212a", "\\"],
+)
+def test_an_impossible_logon_is_not_even_sent(work: Path, logon: str) -> None:
+    assert shell(work, 'possible_logon "$1"', logon).returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names", "fits"),
+    [("bckpciuem", "bckpciuem", True), ("root\nbckp*", "bckpciuem", True),
+     ("bckpciuem@10.*", "bckpciuem", True), ("root", "bckpciuem", False), ("", "bckpciuem", False),
+     ("staff", "bckpciuem staff", True),
+     ("bckpciue", "bckpciuem", False)],
+)  # fmt: skip
+def test_sshds_lists_of_users_are_read_as_sshd_reads_them(
+    work: Path, patterns: str, names: str, fits: bool
+) -> None:
+    done = shell(work, f'printf "%s\\n" "$1" | names_one_of {names}', patterns)
+
+    assert (done.returncode == 0) is fits
+
+
+@pytest.mark.parametrize(
+    ("settings_", "told"),
+    [
+        ("pubkeyauthentication yes\nforcecommand none", ""),
+        ("pubkeyauthentication no", "PubkeyAuthentication"),
+        ("allowusers root\nallowusers cmartin", "AllowUsers"),
+        ("allowusers root\nallowusers bckpciuem", ""),
+        ("authenticationmethods any", ""),
+        ("authenticationmethods publickey,password publickey", ""),
+        ("authenticationmethods publickey,password", "AuthenticationMethods"),
+        ("pubkeyacceptedalgorithms ssh-ed25519-cert-v01@openssh.com,ssh-ed25519", ""),
+        ("pubkeyacceptedalgorithms rsa-sha2-512,rsa-sha2-256", "PubkeyAcceptedAlgorithms"),
+        ("denyusers bck*", "DenyUsers"),
+        ("denyusers *@192.0.2.66", ""),
+        ("allowgroups ssh-users", "AllowGroups"),
+        ("denygroups bckpciuem", "DenyGroups"),
+        ("forcecommand /bin/false", "ForceCommand"),
+    ],
+)
+@pytest.mark.parametrize("tongue", ["en", "fr"])
+def test_what_keeps_the_server_out_of_sshd_is_told_and_left_alone(
+    work: Path, settings_: str, told: str, tongue: str
+) -> None:
+    (work / "sshd").write_text(settings_ + "\n")
+
+    (work / "receipt").write_text('key restrict,command="x" ssh-ed25519 AAAA backuppc\n')
+
+    code = f"TONGUE={tongue}; RECEIPT={work}/receipt; check_access"
+    done = shell(work, f'{code}; printf "%s" "$LEFT_TO_DO"')
+
+    assert done.stdout == ("yes" if told else "no")
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "path"),
+    [
+        (".ssh/authorized_keys .ssh/authorized_keys2", "/var/lib/bckpciuem/.ssh/authorized_keys"),
+        ("/etc/ssh/keys/%u", "/etc/ssh/keys/bckpciuem"),
+        ("/not/there/%u /etc/ssh/keys", "/etc/ssh/keys"),
+        ("%h/keys", "/var/lib/bckpciuem/keys"),
+        ("/etc/100%%/%u", "/etc/100%/bckpciuem"),
+        ("", "/var/lib/bckpciuem/.ssh/authorized_keys"),
+        ("none", ""),
+    ],
+)
+def test_the_key_goes_where_sshd_looks(work: Path, setting: str, path: str) -> None:
+    (work / "sshd").write_text(f"authorizedkeysfile {setting}\n" if setting else "")
+
+    assert shell(work, "keys_file || :").stdout == path
+
+
+# ---------------------------------------------------------------- languages
+
+
+@pytest.mark.parametrize(
+    ("variables", "tongue"),
+    [
+        ({"LANG": "fr_FR.UTF-8"}, "fr"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({}, "en"),
+        ({"LANG": "fr_FR", "LC_MESSAGES": "en_GB"}, "en"),
+        ({"LANG": "en_GB", "LC_ALL": "fr_CA.UTF-8"}, "fr"),
+        ({"LANG": "de_DE"}, "en"),
+        ({"LC_ALL": "fr_FR.UTF-8", "LC_MESSAGES": "en_GB.UTF-8"}, "fr"),
+    ],
+)
+def test_the_language_is_that_of_the_session(work: Path, variables: dict[str, str], tongue: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'. {work}/functions; choose_language; printf "%s" "$TONGUE"'],
+        env={"PATH": "/usr/bin:/bin", **variables}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stdout == tongue
+
+
+SAYING = r"\b(?:say|warn|die \d+|todo|ask|heading|step \w+)\s+(?:\\\n\s*)?'"
+MESSAGE = re.compile(SAYING + r"([^']*)'\s+(?:\\\n\s*)?'([^']*)'")
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    for match in MESSAGE.finditer(TEXT):
+        yield match[1], match[2]
+
+
+def test_every_message_is_there_in_both_languages() -> None:
+    found = list(messages())
+
+    assert len(found) == len(re.findall(SAYING, TEXT)) > 80
+    for english, french in found:
+        if english != "--lang is fr or en.":
+            assert french
+            assert re.findall("%.", english) == re.findall("%.", french), (english, french)
+            assert not re.search(r"\w'\w", french)
+
+
+# ---------------------------------------------------------------- the command line
+
+
+def run(*arguments: str, lang: str = "C") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", str(SCRIPT), *arguments], capture_output=True, text=True, check=False, timeout=30,
+        stdin=subprocess.DEVNULL, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": lang},
+        start_new_session=True,
+    )  # fmt: skip
+
+
+WRONG = [
+    ("--nonsense", "--nonsense"),
+    ("argument", "argument"),
+    ("--server", "--server"),
+    ("--server dugong --logon=", "--logon"),
+    ("--server dugong --logon a;b", "a;b"),
+    ("--server -oProxyCommand=id", "-oProxyCommand=id"),
+    ("--server a;id", "a;id"),
+    ("--server $(id)", "$(id)"),
+    ("--server dugong --port 22x", "22x"),
+    ("--server dugong --port 123456", "123456"),
+    ("--server dugong --restore all", "--restore"),
+    ("--server dugong --from everywhere", "everywhere"),
+    ("--server dugong --share home", "home"),
+    ("--server dugong --share /home/../etc", "/home/../etc"),
+    ("--server dugong --share /not/there", "/not/there"),
+    ("--server dugong --share /tmp\t", "/tmp?"),
+    ("--server dugong --share /tmp\t", "tab"),
+    ("--server dugong --restore-dir /tmp\x7f", "/tmp?"),
+    ("--server dugong --share /tmp//x", "/tmp//x"),
+    ("--server dugong --share /home\nrestore=full", "--share"),
+    ("--server dugong --restore-dir /not/there", "/not/there"),
+    ("--server dugong --lang de", "--lang"),
+    ("--server dugong --unattended", "--logon"),
+    ("--server dugong --log /dev/null", "/dev/null"),
+    ("--server dugong --logon-file /dev/null", "/dev/null"),
+    ("--server dugong --doctor --repair", "--repair"),
+    ("--server dugong --verify", "--verify"),
+    ("--server dugong --repair", "--repair"),
+    ("", "--server"),
+]
+
+
+@pytest.mark.parametrize(("line", "told"), WRONG)
+@pytest.mark.parametrize("lang", ["C", "fr_FR.UTF-8"])
+def test_a_wrong_option_is_told_and_nothing_is_done(line: str, told: str, lang: str) -> None:
+    done = run(*line.split(" ") if line else [], lang=lang)
+
+    assert (done.returncode, done.stdout) == (USAGE, "")
+    assert done.stderr.count("\n") == 1
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("/srv/data/", "/srv/data"), ("/srv//", "/srv"), ("/srv", "/srv"), ("/", "/"), ("//", "/")],
+)
+def test_a_folder_is_taken_as_tab_completes_it(work: Path, given: str, taken: str) -> None:
+    done = shell(work, 'option_with_value --share "$1"; printf "%s" "$SHARES"', given)
+
+    assert done.stdout == f"{taken}\n"
+
+
+@pytest.mark.parametrize("text", [b"cmartin\n", b"cmartin", b"cmartin\r\nx\r\n", b"\xef\xbb\xbfcmartin\r\n"])
+def test_a_file_with_the_logon_may_come_from_windows(work: Path, text: bytes) -> None:
+    (work / "logon").write_bytes(text)
+
+    assert shell(work, 'logon_in "$WORK/logon"').stdout == "cmartin"
+
+
+@pytest.mark.parametrize("tongue", ["en", "fr"])
+def test_what_cannot_be_written_is_told_in_words(work: Path, tongue: str) -> None:
+    refused = {"en": "/dev/full cannot be written", "fr": "Impossible d\u2019écrire /dev/full"}
+
+    done = shell(work, f"TONGUE={tongue}; RECEIPT=/dev/full; grep() {{ false; }}; remember x")
+
+    assert done.returncode == 1
+    assert refused[tongue] in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("stale", "left"), [("99999999", ""), ("123", "99999999")])
+def test_a_lock_that_a_quicker_run_has_taken_meanwhile_is_put_back(work: Path, stale: str, left: str) -> None:
+    lock = work / "lock"
+    lock.unlink(missing_ok=True)
+    lock.symlink_to("99999999")
+
+    shell(work, f'LOCK={lock}; drop_lock_of "$1"', stale)
+
+    assert [str(path.readlink()) for path in work.glob("lock*")] == [left] * bool(left)
+
+
+@pytest.mark.parametrize("line", ["--nonsense --lang fr", "--server --lang=fr --port", "--port x --lang fr"])
+def test_the_language_asked_for_is_that_of_the_first_error_too(line: str) -> None:
+    assert re.search("inconnue|demande|serveur", run(*line.split(" ")).stderr)
+
+
+def test_another_system_is_told_in_one_sentence(tmp_path: Path) -> None:
+    for tool in ("sh", "uname", "id", "sed", "tr", "grep", "cat", "printf", "tail", "head"):
+        path = shutil.which(tool, path="/usr/bin:/bin")
+        assert path
+        (tmp_path / tool).symlink_to(path)
+    text = re.sub(r"^    PATH=.*$", f"    PATH={tmp_path}", TEXT, flags=re.MULTILINE)
+    (tmp_path / "setup.sh").write_text(text)
+
+    done = subprocess.run(
+        ["sh", tmp_path / "setup.sh", "--server", "dugong"], env={"PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (OLD_SYSTEM, "")
+    assert done.stderr.count("\n") == 1
+
+
+HELP = {"en": "english", "fr": "french"}
+
+
+def help_in(tongue: str) -> str:
+    done = run("--help", "--lang", tongue)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize("tongue", HELP)
+def test_help_tells_every_option_that_there_is(tongue: str) -> None:
+    taken = set(re.findall(r"--[a-z][a-z-]+", TEXT[TEXT.index("\noptions() {") : TEXT.index("\nonly() {")]))
+
+    assert set(re.findall(r"--[a-z][a-z-]+", help_in(tongue))) == taken - {"--no-colour"}
+
+
+def statuses_of(text: str) -> set[int]:
+    firsts = re.findall(r"^[0-9, ]+", text, re.MULTILINE)
+    return {int(number) for number in re.findall(r"\d+", " ".join(firsts))}
+
+
+@pytest.mark.parametrize("tongue", HELP)
+def test_every_exit_status_stands_in_help_and_docs_and_no_other(tongue: str) -> None:
+    shell_only = re.sub(AWK, "", TEXT, flags=re.DOTALL)
+    used = {int(number) for number in re.findall(r"\b(?:die|exit) (\d+)\b", shell_only)}
+    helped = help_in(tongue).split("\n\n")[-1].replace("  ", "")
+    page = (SCRIPT.parents[1] / f"docs/client/linux.{tongue}.md").read_text()
+    table = re.sub(r"^\| ?", "", page[page.index("|---|") :].split("\n\n")[0], flags=re.MULTILINE)
+
+    assert used == statuses_of(helped) == statuses_of(table)
+
+
+def test_help_is_the_top_of_the_file_and_stands_there_once() -> None:
+    assert TEXT.index("\nhelp_in_english() {") < 700
+    assert len(re.findall("^#? *--no-firewall  ", TEXT, re.MULTILINE)) == len(HELP)
+
+
+def test_the_version_is_told() -> None:
+    assert re.fullmatch(r"setup\.sh \d+(\.\d+)+\n", run("--version").stdout)
+
+
+# ---------------------------------------------------------------- the text of the script
+
+
+def code_lines() -> list[str]:
+    code = re.sub(r"<<END\n.*?^END$", "<<END", TEXT, flags=re.MULTILINE | re.DOTALL)  # what is only said
+    return [line for line in code.splitlines() if not line.lstrip().startswith("#")]
+
+
+BASHISMS = [r"^\s*local\b", r"\[\[ ", r"^\s*echo\b", r"\bfunction\s+\w+\s*\{", r"<<<", r"&>", r"[\s=]\$'",
+            r"^\s*source\b", r"\beval\b", r"\bdeclare\b", r"==", r"\$\{\w+//", r"\w+\+=",
+            r"\w=\("]  # fmt: skip
+
+
+@pytest.mark.parametrize("bashism", BASHISMS)
+def test_the_script_is_plain_posix_shell(bashism: str) -> None:
+    without_awk = re.sub(AWK, "", "\n".join(code_lines()), flags=re.DOTALL)
+    lines = [line for line in without_awk.splitlines() if "=== " not in line and "NOPASSWD" not in line]
+    marks = [line for line in lines if re.search(bashism, line)]
+
+    assert not marks
+
+
+def test_a_cut_download_does_nothing() -> None:
+    assert TEXT.endswith('\nmain "$@"\n')
+    assert "set -eu\numask 077\n" in TEXT
+    outside = re.sub(r"^\w+\(\) \{.*?^\}$", "", FUNCTIONS, flags=re.MULTILINE | re.DOTALL)
+    rest = [line for line in outside.splitlines() if line and not re.match(r"#|[A-Z_]+=\S*$", line)]
+    assert rest == ["set -eu", "umask 077"]
+
+
+# What changes the computer, and is called by `change` alone.
+DEEDS = {
+    "replace", "add_account", "install_packages", "set_shell", "switch_remote_login_on", "remove_account",
+    "remove_group", "switch_remote_login_off", "make_place", "bury_place", "give_to_root",
+}  # fmt: skip
+WITHIN_DEEDS = {
+    "add_linux_account", "add_mac_account", "apt_get", "ufw_rule", "no_ufw_rule", "firewalld_rule",
+    "no_firewalld_rule", "clear_rest", "remove_linux_account",
+}  # fmt: skip
+# What a run has for itself, and takes away again.
+OF_THE_RUN = {"tidy", "open_work", "open_new_log", "take_lock", "drop_lock_of"}
+CHANGING = (
+    r"useradd|userdel|groupadd|groupdel|usermod|mkdir|rmdir|chown|chmod|mv|rm|apt_get|service"
+    r"|systemctl .*(?:en|dis)able"
+    r"|dscl . -(?:create|delete)|dseditgroup -o edit|launchctl (?:en|dis)able|systemsetup|zypper --|pacman --"
+    r"|semanage fcontext -[ad]|restorecon -RF |ufw (?:--force )?(?:allow|delete)|firewall-cmd .*--(?:add|rem)"
+)
+
+
+def test_every_change_passes_through_one_word() -> None:
+    """What changes the computer is called by `change`, or in a function that `change` calls."""
+    changing = re.compile(rf"^\s*(?:\S+ \|\| |\S+\) )*(?:{CHANGING})\b(?!\()")
+    inside, offenders = "", []
+    for line in code_lines():
+        if match := re.match(r"(\w+)\(\) \{", line):
+            inside = match[1]
+        if changing.match(line) and inside not in DEEDS | WITHIN_DEEDS | OF_THE_RUN:
+            offenders.append(line)
+
+    assert not offenders
+    for name in DEEDS:
+        callers = [line for line in code_lines() if re.search(rf"(?<!\w){name}\b(?!\()", line)]
+        assert callers
+        assert all(re.search(r"change |register-key|\$RECEIPT", line) for line in callers), name
+
+
+def test_a_bundle_fills_in_what_the_source_leaves_empty(work: Path) -> None:
+    text = TEXT.replace("SERVER=''", "SERVER='dugong'")
+    for name in ("register-key", "known-hosts", "wrapper"):
+        text = text.replace(f"\n=== {name} ===\n", f"\n{name} $HOME\n`line` 2\n=== {name} ===\n", 1)
+    (work / "bundle").write_text(text.removesuffix('main "$@"\n'))
+
+    done = subprocess.run(
+        ["sh", "-c", f". {work}/bundle; bundled register-key; bundled wrapper; printf '%s' \"$SERVER\""],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stdout == "register-key $HOME\n`line` 2\nwrapper $HOME\n`line` 2\ndugong"
