@@ -25,7 +25,9 @@ NAMESPACES = [
     "unchanged",
 ]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-FRESH = ["env", "--default-signal"]  # who started us in the background may have ignored Ctrl-C for all of us
+# A run in the background ignores Ctrl-C, and so would all that it starts. In front of nsenter: it ends itself by the
+# signal that ended its command.
+FRESH = ["env", "--default-signal"]
 CHECKOUT = Path(__file__).resolve().parents[3]
 CHECKOUT_AT = "/opt/backuppc-register"
 LISTENING = "0A"  # in /proc/net/tcp; the next two stand in /proc/net/unix
@@ -128,7 +130,7 @@ class Host:
         Its standard input stays open until it is closed or waited for.
         """
         account = self._account(user)
-        entry = [*self.entry, *FRESH, *account.switch]
+        entry = [*FRESH, *self.entry, *account.switch]
         return Process(_argv(command), entry, account.environment | dict(env or {}))
 
     def run(
@@ -154,7 +156,7 @@ class Host:
         """Start *command* as *user* on a terminal, for a dialogue with it."""
         account = self._account(user)
         environment = {"TERM": "xterm"} | account.environment | dict(env or {})
-        entry = [*self.entry, *FRESH, "setsid", "--ctty", "--wait", *account.switch]
+        entry = [*FRESH, *self.entry, "setsid", "--ctty", "--wait", *account.switch]
         return Terminal(f"/proc/{self.pid}/root", entry, _argv(command), environment, owner=account.uid)
 
     def write(self, path: str, content: str | bytes, *, mode: int = 0o644, owner: str = "root") -> None:
