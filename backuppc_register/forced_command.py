@@ -18,7 +18,8 @@ from backuppc_register.system.account import WrongAccount, become_owner
 from backuppc_register.system.deadline import Deadline
 
 if TYPE_CHECKING:
-    from backuppc_register.inventory.server import Directory, Resolver, Site
+    from backuppc_register.inventory.server import Server
+    from backuppc_register.inventory.services import Directory, Resolver, Services
 
 _WITHIN = 27.0  # seconds; a whole request answers within 30
 _READ_WITHIN = 5.0  # seconds for what a machine says with verify
@@ -73,28 +74,30 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
 
     # A request that ends above needs nothing of what follows, and the imports take longer than its answer.
     from backuppc_register.backuppc.daemon.status import Daemon
-    from backuppc_register.inventory.server import Site
+    from backuppc_register.inventory.server import Server
+    from backuppc_register.inventory.services import Services
     from backuppc_register.registration import register
     from backuppc_register.state.host_folder import HostFolders
     from backuppc_register.state.rate_limits import Limits
 
     folders = HostFolders(settings.state.directory, deadline)
     folders.ready()
-    site = Site(
-        config=settings,
-        account=account,
+    server = Server(settings, account, folders)
+    services = Services(
         resolver=lambda: _resolver(settings.dns),
         directory=lambda: _directory(settings.directory),
         daemon=Daemon(settings.backuppc.socket),
-        folders=folders,
+        deadline=deadline,
     )
     with Limits(settings.state.directory / "limits", settings.limits).admitted(connection.peer):
         if call.asked.verb == "verify":
-            return _verify(call.asked, connection.peer, site, deadline)
-        return register.serve(call.asked, connection.peer, site, deadline)
+            return _verify(call.asked, connection.peer, server, services)
+        return register.serve(call.asked, connection.peer, server, services)
 
 
-def _verify(asked: request.Request, peer: request.Address, site: "Site", deadline: Deadline) -> reply.Success:
+def _verify(
+    asked: request.Request, peer: request.Address, server: "Server", services: "Services"
+) -> reply.Success:
     """Answer ``verify``, the only request that says something on standard input."""
     from backuppc_register.backuppc import settings
     from backuppc_register.backuppc.daemon.status import Daemon
@@ -103,15 +106,15 @@ def _verify(asked: request.Request, peer: request.Address, site: "Site", deadlin
     from backuppc_register.verification import verify
 
     means = verify.Means(
-        backuppc=settings.EffectiveConfig(site.config.backuppc),
+        backuppc=settings.EffectiveConfig(server.config.backuppc),
         route=settings.route,
         reached=connect,
         first_word=rsync_handshake.read_greeting,
         files=rsync_handshake.list_files,
-        begin_full=Daemon(site.config.backuppc.socket).begin_full,
+        begin_full=Daemon(server.config.backuppc.socket).begin_full,
     )
     said = replace(asked, host_keys=request.host_keys(_said(0)))
-    return verify.serve(said, peer, site, means, deadline)
+    return verify.serve(said, peer, server, services, means)
 
 
 def _said(descriptor: int) -> bytes:

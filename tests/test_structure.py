@@ -288,7 +288,7 @@ def test_every_exception_is_still_needed(path):
         (upward_imports, "state/records.py", "from backuppc_register.backuppc import hosts"),
         (upward_imports, "state/records.py", "from ..backuppc import hosts"),
         (upward_imports, "network/reverse_dns.py", "import backuppc_register.state.records"),
-        (upward_imports, "network/reverse_dns.py", "from backuppc_register.inventory.server import Site"),
+        (upward_imports, "network/reverse_dns.py", "from backuppc_register.inventory.server import Server"),
         (upward_imports, "inventory/policy.py", "from backuppc_register.forced_command import run"),
         (upward_imports, "inventory/policy.py", "from backuppc_register.admin.verbs import run"),
         (upward_imports, "forced_command.py", "from backuppc_register.admin import verbs"),

@@ -9,12 +9,11 @@ from typing import TypeVar
 
 from backuppc_register.admin import options
 from backuppc_register.admin.context import Context
-from backuppc_register.admin.host_overview import LOCK_PATIENCE, moment
+from backuppc_register.admin.host_overview import moment
 from backuppc_register.backuppc import backups, host_config, hosts
 from backuppc_register.backuppc.daemon.status import Daemon
-from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
-from backuppc_register.inventory.server import Site
+from backuppc_register.inventory.services import Services
 from backuppc_register.person import Person
 from backuppc_register.protocol import request
 from backuppc_register.protocol.errors import OsTypeUnknown, RegisterError
@@ -140,19 +139,17 @@ def _replay(
 ) -> tuple[dict[str, str], RegisterError | None]:
     """Return what the client would be told, and the error that it would be."""
     began = time.monotonic()
-    site = Site(
-        config=context.config,
-        account=context.account,
+    services = Services(
         resolver=lambda: _Resolver(steps, context.config),
         directory=lambda: _Directory(steps, context.config),
         daemon=Daemon(""),
-        folders=context.folders,
+        deadline=Deadline(_WITHIN),
     )
     try:
         asked = steps.take(("form", command, "[server] os"), lambda: _parse(command, context), _asked)
         place = str(context.config.state.directory)
         steps.take(("state", "is it ready?", place), context.folders.ready, _fine)
-        answer = register.serve(asked, peer, site, Deadline(_WITHIN))
+        answer = register.serve(asked, peer, context.server, services)
     except RegisterError as error:
         _facts(context, error.values.get("host", ""), steps)
         return _refused(error), error
@@ -174,7 +171,7 @@ def _facts(context: Context, host: str, steps: Steps) -> None:
     places, folders = context.config.backuppc, context.folders
 
     def lines() -> tuple[hosts.Line, ...]:
-        with locked(places.config_dir, LOCK_PATIENCE):
+        with context.server.locked():
             return hosts.read(places.hosts).lines_for(host)
 
     with suppress(RegisterError):

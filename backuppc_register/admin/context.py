@@ -15,6 +15,7 @@ from backuppc_register import config, syslog_line
 from backuppc_register.admin import table
 from backuppc_register.admin.table import Columns
 from backuppc_register.config import Config, Syslog
+from backuppc_register.inventory.server import Server
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.protocol.reply import escape_text
 from backuppc_register.state.host_folder import HostFolders
@@ -57,11 +58,24 @@ class Start:
 
 @dataclass(frozen=True)
 class Context(Start):
-    """What a verb works with; *account* is BackupPC's, which we have become."""
+    """What a verb works with: we have become BackupPC's account."""
 
-    config: Config
-    account: str
-    folders: HostFolders
+    server: Server
+
+    @property
+    def config(self) -> Config:
+        """Return our configuration."""
+        return self.server.config
+
+    @property
+    def account(self) -> str:
+        """Return BackupPC's account."""
+        return self.server.account
+
+    @property
+    def folders(self) -> HostFolders:
+        """Return our folders of the hosts."""
+        return self.server.folders
 
     def log(
         self,
@@ -113,9 +127,7 @@ def settle(start: Start) -> Context:
         administrator=start.administrator,
         out=start.out,
         keyboard=start.keyboard,
-        config=settings,
-        account=account,
-        folders=HostFolders(settings.state.directory),
+        server=Server(settings, account, HostFolders(settings.state.directory)),
     )
 
 

@@ -21,10 +21,8 @@ _MOST_DAYS = 3650
 def work(context: Context, *, dry_run: bool) -> Operation:
     """Return what the rules work with, now."""
     return Operation(
-        config=context.config,
-        account=context.account,
+        server=context.server,
         administrator=context.administrator,
-        folders=context.folders,
         jobs=Jobs(context.config.backuppc.socket),
         now=datetime.now(UTC),
         dry_run=dry_run,

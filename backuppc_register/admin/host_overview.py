@@ -10,12 +10,9 @@ from backuppc_register.admin.context import Context
 from backuppc_register.backuppc import backups, hosts
 from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.hosts import Line
-from backuppc_register.backuppc.lock import locked
 from backuppc_register.host_key import HostKey
 from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.state.records import Record
-
-LOCK_PATIENCE = 10.0  # seconds, design section 4
 
 T = TypeVar("T")
 
@@ -87,7 +84,7 @@ class View:
 
 def names(context: Context) -> dict[str, tuple[Line, ...]]:
     """Return every host that the hosts file has or we have a folder of, sorted, and its lines there."""
-    with locked(context.config.backuppc.config_dir, LOCK_PATIENCE):
+    with context.server.locked():
         file = hosts.read(context.config.backuppc.hosts)
     known = {line.host for line in file.lines} | set(context.folders.names())
     lines: dict[str, tuple[Line, ...]] = dict.fromkeys(sorted(known), ())

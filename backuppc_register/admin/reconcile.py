@@ -12,10 +12,9 @@ from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.protocol.reply import escape_text
 from backuppc_register.reconciliation import inconsistencies, reconcile
-from backuppc_register.reconciliation.inconsistency import Contradiction, Sight
-from backuppc_register.reconciliation.reconcile import Outcome, Site
+from backuppc_register.reconciliation.inconsistency import Contradiction
+from backuppc_register.reconciliation.reconcile import Outcome
 from backuppc_register.reconciliation.report import News
-from backuppc_register.state.snapshot_file import HostsSnapshot
 
 SUMMARY = "put lost hosts lines back, before BackupPC deletes their backups, and tell what does not fit"
 EXAMPLE = """backuppc-register-admin reconcile --quiet    (from a timer, at least once an hour)
@@ -40,17 +39,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, options: argparse.Namespace) -> int:
     """Do it; 1 where there is anything to report."""
     context.folders.ready()
-    site = Site(
-        config=context.config,
-        folders=context.folders,
-        ledger=HostsSnapshot(context.config.state.directory),
-        daemon=Daemon(context.config.backuppc.socket),
-        account=context.account,
-    )
     if options.forget is not None:
-        return _forget(context, _as_keyed(options.forget), site, options)
-    now = datetime.now(UTC)
-    outcome = reconcile.reconcile(site, now, change=not options.dry_run)
+        return _forget(context, _as_keyed(options.forget), options)
+    now, daemon = datetime.now(UTC), Daemon(context.config.backuppc.socket)
+    outcome = reconcile.reconcile(context.server, daemon, now, change=not options.dry_run)
     if not options.dry_run:
         _log(context, outcome)
     wrong = [] if options.quiet else _undecided(context, outcome, now)
@@ -62,8 +54,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
 
 
 def _undecided(context: Context, outcome: Outcome, now: datetime) -> list[Contradiction]:
-    sight = Sight(context.config, context.folders, outcome.hosts, now, context.account)
-    return [*inconsistencies.contradictions(sight)]
+    return [*inconsistencies.contradictions(outcome.hosts, context.server, now)]
 
 
 def _as_keyed(name: str) -> str:
@@ -71,8 +62,8 @@ def _as_keyed(name: str) -> str:
     return hosts.keyed(name.replace("\\ ", " "))
 
 
-def _forget(context: Context, host: str, site: Site, options: argparse.Namespace) -> int:
-    if not reconcile.forget(host, site, change=False):
+def _forget(context: Context, host: str, options: argparse.Namespace) -> int:
+    if not reconcile.forget(host, context.server, change=False):
         context.say(f"{host} is not known, or forgotten already.")
         return 1
     context.say(f"Without a line BackupPC deletes what backups there are of {host}.")
@@ -82,7 +73,7 @@ def _forget(context: Context, host: str, site: Site, options: argparse.Namespace
     if not context.confirmed(host, None if options.yes is None else _as_keyed(options.yes)):
         context.say("That is not its name: nothing was changed.")
         return 1
-    reconcile.forget(host, site, change=True)
+    reconcile.forget(host, context.server, change=True)
     context.log("reconcile --forget", host=host)
     context.say(f"{host} is forgotten: a lost line does not come back, and missing backups do not count.")
     return 0

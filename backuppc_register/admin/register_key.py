@@ -10,9 +10,7 @@ from pathlib import Path
 from backuppc_register.admin import options as common
 from backuppc_register.admin import program_paths
 from backuppc_register.admin.context import Context
-from backuppc_register.admin.host_overview import LOCK_PATIENCE
 from backuppc_register.admin.table import Columns
-from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import value_checks
 from backuppc_register.state.authorized_keys import Binding
 from backuppc_register.state.register_keys import RegisterKeys, possible_label
@@ -84,7 +82,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     if options.action == "list":
         return _list(context, keys, as_json=options.json)
     act = _add if options.action == "add" else _revoke
-    with locked(context.config.backuppc.config_dir, LOCK_PATIENCE):
+    with context.server.locked():
         return act(context, keys, options)
 
 

@@ -14,7 +14,9 @@ from backuppc_register.admin.as_backuppc import done_as_owner
 from backuppc_register.admin.context import Start
 from backuppc_register.config import Config
 from backuppc_register.diagnosis.server_facts import Situation
+from backuppc_register.inventory.server import Server
 from backuppc_register.protocol.errors import Misconfigured
+from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.system import processes
 from backuppc_register.system.account import WrongAccount
 
@@ -29,8 +31,8 @@ _JOURNAL = ["journalctl", "-t", "backuppc-register", "-o", "cat", "-q", "--no-pa
 
 
 @dataclass(frozen=True)
-class Server:
-    """A server: our configuration as it stands there, *problem* why no more of it can be read.
+class Installation:
+    """An installation: our configuration as it stands there, *problem* why no more of it can be read.
 
     *folder* is BackupPC's account's, by which that account is known.
     """
@@ -50,10 +52,9 @@ class Server:
                 problem = error.detail
         account = pwd.getpwuid(os.geteuid())
         return Situation(
-            config=settings,
+            server=Server(settings, account.pw_name, HostFolders(settings.state.directory)),
             config_path=self.start.config_path,
             problem=problem,
-            account=account.pw_name,
             uid=account.pw_uid,
             home=Path(account.pw_dir),
             sshd=seen.sshd,
@@ -70,27 +71,29 @@ class Seen:
     arrived: bool | None = None
 
 
-def found(start: Start) -> Server:
+def found(start: Start) -> Installation:
     """Return the server by our configuration, which may be broken or missing.
 
     Raises WrongAccount; Misconfigured where nothing tells BackupPC's account.
     """
     document, problem = _document(start.config_path)
-    return Server(start, document, problem, _folder_of_the_account(config.as_far_as_readable(document)))
+    return Installation(start, document, problem, _folder_of_the_account(config.as_far_as_readable(document)))
 
 
-def seen(server: Server, *, log: bool) -> Seen:
+def seen(installation: Installation, *, log: bool) -> Seen:
     """Look at what only root can see; a line is sent to the *log* in any case, if that is asked for."""
-    settings = config.as_far_as_readable(server.document)
+    settings = config.as_far_as_readable(installation.document)
 
     def send() -> str:
-        return str(done_as_owner(server.folder, lambda: _sent(settings, server.start.administrator)))
+        return str(
+            done_as_owner(installation.folder, lambda: _sent(settings, installation.start.administrator))
+        )
 
     if os.geteuid() != 0:
         if log:
             send()
         return Seen()
-    account = pwd.getpwuid(server.folder.stat().st_uid).pw_name
+    account = pwd.getpwuid(installation.folder.stat().st_uid).pw_name
     listens = Path(settings.syslog.socket).is_socket()  # else nothing arrives, and `syslog` tells why
     return Seen(_sshd(account), _arrives(send) if log and listens else None)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from backuppc_register.backuppc import hosts, main_settings
 from backuppc_register.backuppc.hosts import HostsFile, Line
-from backuppc_register.backuppc.lock import locked
 from backuppc_register.config import Config
+from backuppc_register.inventory.server import Server
 from backuppc_register.protocol.errors import HostsFileError, Misconfigured
 from backuppc_register.state.host_folder import HostFolders
 
@@ -25,16 +25,15 @@ def _unseen() -> bool | None:
 class Situation:
     """A server.
 
-    *config* is ours as far as it can be read, *problem* why no further. *account* is who we work as,
-    *home* its home folder. *sshd*: what sshd says of its settings for that account, lower-case words and
+    Its configuration is ours as far as it can be read, *problem* why no further. *uid* is of its account,
+    *home* the home folder. *sshd*: what sshd says of its settings for that account, lower-case words and
     values, None where only root may ask. *logon*: the person to look for in the directory, "" for one of the
     hosts file. *arrived* tells whether a line of ours comes to the log's file, None where that is not seen.
     """
 
-    config: Config
+    server: Server
     config_path: Path
     problem: str
-    account: str
     uid: int
     home: Path
     sshd: dict[str, str] | None = None
@@ -42,9 +41,19 @@ class Situation:
     arrived: Callable[[], bool | None] = field(default=_unseen, repr=False)
 
     @property
+    def config(self) -> Config:
+        """Return our configuration."""
+        return self.server.config
+
+    @property
+    def account(self) -> str:
+        """Return the account that we work as."""
+        return self.server.account
+
+    @property
     def folders(self) -> HostFolders:
         """Return our folders of the hosts."""
-        return HostFolders(self.config.state.directory)
+        return self.server.folders
 
     @cached_property
     def hosts(self) -> HostsFile:
@@ -53,7 +62,7 @@ class Situation:
         # LOCK is not to be made by a look: without it there is nobody to wait for.
         if not (places.config_dir / "LOCK").exists():
             return hosts.read(places.hosts)
-        with locked(places.config_dir, _LOCK_PATIENCE):
+        with self.server.locked(_LOCK_PATIENCE):
             return hosts.read(places.hosts)
 
     @cached_property

@@ -11,7 +11,6 @@ from backuppc_register.diagnosis.finding import Answer, green, otherwise, red, s
 from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.reconciliation import inconsistencies
-from backuppc_register.reconciliation.inconsistency import Sight
 from backuppc_register.state import key_pairs
 from backuppc_register.state.records import Record
 from backuppc_register.state.snapshot_file import HostsSnapshot
@@ -125,8 +124,7 @@ def reconciled(situation: Situation) -> Iterator[Answer]:
 @otherwise(f"See hosts-file and state; then {_ADMIN} reconcile --dry-run")
 def undecided(situation: Situation) -> Iterator[Answer]:
     """Look for what does not fit together."""
-    sight = Sight(situation.config, situation.folders, situation.hosts, datetime.now(UTC), situation.account)
-    wrong = inconsistencies.contradictions(sight)
+    wrong = inconsistencies.contradictions(situation.hosts, situation.server, datetime.now(UTC))
     told = [f"{one.host}: {one.what}" if one.host else one.what for one in wrong]
     if told:
         yield yellow(some(told, "; "), f"{_ADMIN} reconcile --dry-run tells all of it, with advice.")

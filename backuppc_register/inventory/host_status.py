@@ -1,19 +1,114 @@
-"""What there is of a host on disk, in BackupPC's files and in ours."""
+"""A host's status: its hosts lines, record, per-host config, backups and owner, read once under the lock."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backuppc_register.backuppc import backups, host_config, hosts
-from backuppc_register.inventory.ownership import Standing
-from backuppc_register.inventory.server import Site
+from backuppc_register.backuppc.hosts import HostsFile, Line
+from backuppc_register.inventory.server import Server
+from backuppc_register.person import same_logon
+from backuppc_register.state.records import Record
+
+if TYPE_CHECKING:
+    from backuppc_register.backuppc.data_folder import Extent
+    from backuppc_register.state.former_owners import Former
+    from backuppc_register.state.snapshot_file import SeenHost
+
+_MANUALLY_ADDED = Record("", full_name="", person="", entry="", os="", address="", registered="", config="")
 
 
-def standing_of(host: str, site: Site) -> Standing:
-    """Return what there is of *host*; the caller holds BackupPC's lock. Raises what the error table has."""
-    places = site.config.backuppc
-    return Standing(
-        hosts=hosts.read(places.hosts),
-        record=site.folders.record(host),
-        folder=site.folders.exists(host),
+@dataclass(frozen=True)
+class HostStatus:
+    """A host's status.
+
+    *folder*: our state has a folder of it. *config*: the per-host .pl, None if there is none. *reserved*: it
+    has a per-host config of any kind; *overriding*: the one that BackupPC reads instead of the .pl, if any.
+    *backups*: BackupPC has data of it.
+
+    A request of a known host needs no more. The properties that read more raise HostsFileError or StateError.
+    """
+
+    host: str
+    server: Server = field(repr=False, compare=False)
+    hosts: HostsFile
+    record: Record | None
+    folder: bool
+    config: bytes | None
+    reserved: bool
+    backups: bool
+    overriding: Path | None = None
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """Return the hosts lines of the host."""
+        return self.hosts.lines_for(self.host)
+
+    @property
+    def line(self) -> Line | None:
+        """Return the first hosts line, None if there is none."""
+        return next(iter(self.lines), None)
+
+    @cached_property
+    def owner(self) -> str:
+        """Return the effective owner, "" if the host has none."""
+        user = self.line.user if self.line else ""
+        former = self.server.former_owners.of(self.host)
+        if not former.users and not former.closed:
+            return user
+        return effective_owner(user, former, self.last_seen, self.server.account)
+
+    @cached_property
+    def last_seen(self) -> "SeenHost | None":
+        """Return what the hosts snapshot has of the host."""
+        return self.server.snapshot.read().get(self.host)
+
+    @cached_property
+    def extent(self) -> "Extent":
+        """Return how much BackupPC has of the host by its own list."""
+        from backuppc_register.backuppc import data_folder
+
+        return data_folder.extent(self.server.backuppc.data_dir, self.host)
+
+    @cached_property
+    def recorded(self) -> Record:
+        """Return the host's record, or a minimal one for a manually added host."""
+        record = self.record or _MANUALLY_ADDED
+        if not record.by_hand:
+            return record
+        return replace(record, host=self.host, person=self.owner if self.line else record.person)
+
+
+def read(host: str, server: Server, file: HostsFile | None = None) -> HostStatus:
+    """Return the status of *host*; the caller holds BackupPC's lock.
+
+    *file*: the hosts file, if it was read already. Raises HostsFileError, StateError.
+    """
+    places = server.backuppc
+    return HostStatus(
+        host=host,
+        server=server,
+        hosts=hosts.read(places.hosts) if file is None else file,
+        record=server.folders.record(host),
+        folder=server.folders.exists(host),
         config=host_config.read(places.config_dir, host),
         reserved=host_config.exists(places, host),
         backups=backups.has_backups(places.data_dir, host),
-        overridden=host_config.overrides(places, host),
+        overriding=host_config.overriding(places, host),
     )
+
+
+def effective_owner(line_owner: str, former: "Former", last: "SeenHost | None", account: str) -> str:
+    """Return the owner of a host whose hosts line names *line_owner*.
+
+    A line that was reverted to a former owner does not change the owner. *last* is the host in the snapshot.
+    """
+    before = [line.user for line in last.lines] if last else [line_owner]
+    # An interrupted run may have left a stale "closed" mark; ignore it once the owner was reassigned.
+    if same_logon(line_owner, account) and any(
+        same_logon(one, account) or one == former.closed for one in before
+    ):
+        return former.closed or line_owner
+    reverted = former.had(line_owner) and not any(same_logon(line_owner, one) for one in before)
+    return before[0] if reverted else line_owner

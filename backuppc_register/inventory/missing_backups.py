@@ -4,8 +4,9 @@ import shlex
 
 from backuppc_register.backuppc import backups
 from backuppc_register.config import Config
+from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.protocol.errors import HostsFileError
-from backuppc_register.state.snapshot_file import HostsSnapshot, SeenHost
+from backuppc_register.state.snapshot_file import SeenHost
 
 
 def has_data(host: str, config: Config) -> bool:
@@ -45,11 +46,11 @@ def advice(host: str, config: Config) -> str:
     )
 
 
-def refuse_newcomer(host: str, config: Config) -> None:
-    """Refuse *host*, which seems to be free, while somebody's data of it may come back: no newcomer reads it.
+def refuse_newcomer(status: HostStatus) -> None:
+    """Refuse a host that seems to be free while backups of it are missing: a newcomer could read them later.
 
     The caller holds BackupPC's lock. Raises HostsFileError; StateError in doubt.
     """
-    known = HostsSnapshot(config.state.directory).read().get(host)
-    if reason := why_missing(known, config):
-        raise HostsFileError(detail=f"{reason}. {advice(host, config)}")
+    config = status.server.config
+    if reason := why_missing(status.last_seen, config):
+        raise HostsFileError(detail=f"{reason}. {advice(status.host, config)}")

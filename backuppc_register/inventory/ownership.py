@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from backuppc_register.backuppc.hosts import HostsFile, Line
+from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.person import Person, different_entry, same_logon
 from backuppc_register.protocol.errors import InvalidDnsName, OtherOwner
 from backuppc_register.state.records import Record
@@ -24,28 +24,6 @@ class Applicant:
     address: str
 
 
-@dataclass(frozen=True)
-class Standing:
-    """What there is of a host, read under the lock.
-
-    *folder*: whether our state has anything under its name. *config*: the per-host .pl, None where there is
-    none. *reserved*: a per-host config of any kind exists; *overridden*: one that BackupPC reads instead of
-    the .pl. *backups*: it has data in BackupPC.
-    """
-
-    hosts: HostsFile
-    record: Record | None
-    folder: bool
-    config: bytes | None
-    reserved: bool
-    backups: bool
-    overridden: bool = False
-
-    def lines(self, host: str) -> tuple[Line, ...]:
-        """Return the hosts lines of *host*."""
-        return self.hosts.lines_for(host)
-
-
 class Claim(Enum):
     """In which sense the applicant may have the host."""
 
@@ -54,28 +32,37 @@ class Claim(Enum):
     FREE = "nobody has it"
 
 
-def judge(applicant: Applicant, standing: Standing) -> Claim:
+def judge(applicant: Applicant, status: HostStatus) -> Claim:
     """Say in which sense the applicant may have the host (design, section 4).
 
     Raises OtherOwner, or InvalidDnsName for a name that somebody has reserved.
     """
-    lines = standing.lines(applicant.host)
-    if lines:
-        return _judge_lines(applicant, standing, lines)
-    if _is_recorded(applicant, standing.record):
+    if status.lines:
+        return _judge_lines(applicant, status)
+    if _is_recorded(applicant, status.record):
         return Claim.KNOWN
-    if standing.backups:
-        raise _refusal(applicant, f"no hosts line, but backups of {_owner(standing.record)}")
-    if standing.record is None and standing.reserved:
+    if status.backups:
+        raise _refusal(applicant, f"no hosts line, but backups of {_owner(status.record)}")
+    if status.record is None and status.reserved:
         raise InvalidDnsName(detail=f"{applicant.host} has a config, but no line, data or record: reserved")
-    if standing.overridden:
+    if status.overriding:
         raise InvalidDnsName(detail=f"{applicant.host} has a config that BackupPC prefers to ours: reserved")
     return Claim.FREE
 
 
-def _judge_lines(applicant: Applicant, standing: Standing, lines: tuple[Line, ...]) -> Claim:
-    uid, record = applicant.person.uid, standing.record
-    others = [line.user or "nobody" for line in lines if not same_logon(line.user, uid)]
+def refuse_former_owner(applicant: Applicant, status: HostStatus) -> None:
+    """Refuse a former owner to whom the hosts line was reverted; under the lock.
+
+    Raises OtherOwner; StateError in doubt.
+    """
+    if not same_logon(status.owner, applicant.person.uid):
+        again = f"it is {status.owner}'s: backuppc-register-admin reconcile"
+        raise _refusal(applicant, f"the line was reverted to a former owner; {again}")
+
+
+def _judge_lines(applicant: Applicant, status: HostStatus) -> Claim:
+    uid, record = applicant.person.uid, status.record
+    others = [line.user or "nobody" for line in status.lines if not same_logon(line.user, uid)]
     if others:
         raise _refusal(applicant, f"the hosts file says {', '.join(others)}")
     if record is None or not same_logon(record.person, uid):

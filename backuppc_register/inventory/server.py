@@ -1,63 +1,50 @@
-"""What the rules answer a request with: the settings, those whom they ask, and for how long they may."""
+"""The backup server: its configuration, BackupPC's account, and our files on disk."""
 
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from backuppc_register.config import Config
-from backuppc_register.person import Person
-from backuppc_register.protocol.request import Address
+from backuppc_register.backuppc.lock import locked
+from backuppc_register.config import BackupPC, Config
 from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.system.deadline import Deadline
 
-FOR_BACKUPPC = 2.0
-"""Seconds at the least for telling BackupPC."""
+if TYPE_CHECKING:
+    from backuppc_register.state.former_owners import FormerOwners
+    from backuppc_register.state.snapshot_file import HostsSnapshot
 
-_LOCK_PATIENCE = 10.0  # seconds, design section 4
-_FOR_THE_LOCK_AND_AFTER = 12.5  # seconds kept back from the questions to the DNS and the directory
-
-
-class Resolver(Protocol):
-    """The DNS."""
-
-    def name_of(self, peer: Address, timeout: float) -> str:
-        """Return the peer's confirmed full name; raises InvalidDnsName or DnsUnavailable."""
-
-
-class Directory(Protocol):
-    """The people."""
-
-    def find(self, logon: str, timeout: float) -> Person:
-        """Return the person of *logon*; raises BadUser or DirectoryUnavailable."""
-
-
-class Daemon(Protocol):
-    """The running BackupPC."""
-
-    def announce(self, host: str, within: float) -> str:
-        """Make it know *host*; return "" or why it does not."""
+LOCK_TIMEOUT = 10.0
+"""Seconds to wait for BackupPC's lock (design, section 4)."""
 
 
 @dataclass(frozen=True)
-class Site:
-    """Everything a request works with; *account* is the one we work as.
-
-    *resolver* and *directory* make theirs when first asked: their libraries are slow to import.
-    """
+class Server:
+    """A backup server: configuration, BackupPC's account, and our folders of the hosts."""
 
     config: Config
     account: str
-    resolver: Callable[[], Resolver]
-    directory: Callable[[], Directory]
-    daemon: Daemon
     folders: HostFolders
 
+    @property
+    def backuppc(self) -> BackupPC:
+        """Return where BackupPC has what."""
+        return self.config.backuppc
 
-def for_questions(deadline: Deadline) -> float:
-    """Return the seconds that questions to others may take."""
-    return max(0.0, deadline.remaining() - _FOR_THE_LOCK_AND_AFTER)
+    # A request of a known host reads neither of these two files, and does not import them.
 
+    @property
+    def snapshot(self) -> "HostsSnapshot":
+        """Return the hosts lines as last seen, from which lost lines are restored."""
+        from backuppc_register.state.snapshot_file import HostsSnapshot
 
-def patience(deadline: Deadline) -> float:
-    """Return the seconds that BackupPC's lock may be waited for."""
-    return min(_LOCK_PATIENCE, max(0.0, deadline.remaining() - FOR_BACKUPPC))
+        return HostsSnapshot(self.config.state.directory)
+
+    @property
+    def former_owners(self) -> "FormerOwners":
+        """Return the former owners of hosts, who do not get a host back by an old editor page."""
+        from backuppc_register.state.former_owners import FormerOwners
+
+        return FormerOwners(self.config.state.directory)
+
+    def locked(self, timeout: float = LOCK_TIMEOUT) -> AbstractContextManager[None]:
+        """Hold BackupPC's lock, waited for at most *timeout* seconds; entering raises HostsFileError."""
+        return locked(self.backuppc.config_dir, timeout)

@@ -4,19 +4,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from backuppc_register.backuppc import retired_config
-from backuppc_register.config import BackupPC
+from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.lifecycle.operation import (
     Done,
     Operation,
     Refused,
-    Subject,
     examined,
     lined,
-    recorded,
 )
 from backuppc_register.lifecycle.retire import unpurged
 from backuppc_register.state import retired_files
-from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
 _KEPT = "the data of {host} is not deleted"
@@ -29,22 +26,22 @@ def resume(host: str, operation: Operation) -> Done:
 
     Raises Refused for archived backups that stay anyway; what `examined` does, and faults.
     """
-    with examined(host, operation) as subject:
-        line, record = lined(subject), recorded(subject)
+    with examined(host, operation) as status:
+        line, record = lined(status), status.recorded
         if record.archive_of:
             if not record.purge:
                 raise Refused(reason=f"{host} are archived backups: there is nothing to resume")
             if not operation.dry_run:
-                operation.folders.put_record(unpurged(record))
-            return Done(host, line.user, (_kept(subject),))
-        steps = tuple(_resuming(subject, record))
+                operation.server.folders.put_record(unpurged(record))
+            return Done(host, line.user, (_kept(status),))
+        steps = tuple(_resuming(status, record))
         if steps and not operation.dry_run:
-            reopen(record, subject.config, operation.config.backuppc, operation.folders)
+            reopen(status)
     return Done(host, line.user, steps)
 
 
-def reopen(record: Record, config: bytes | None, places: BackupPC, folders: HostFolders) -> None:
-    """Undo `close`, how far it ever came; under the lock. *config* is the .pl as it is now.
+def reopen(status: HostStatus) -> None:
+    """Undo `close`, how far it ever came; under the lock.
 
     What somebody wrote into the closed .pl meanwhile is kept beside our files. A purge is cancelled first:
     what is half open is never deleted. The rest of the record is last: of a host whose line was made by hand
@@ -52,7 +49,8 @@ def reopen(record: Record, config: bytes | None, places: BackupPC, folders: Host
 
     Raises StateError.
     """
-    host, folder = record.host, folders.path(record.host)
+    host, record, config, folders = status.host, status.recorded, status.config, status.server.folders
+    folder, config_dir = folders.path(host), status.server.backuppc.config_dir
     if record.purge:
         folders.put_record(unpurged(record))
     retired_files.bring_key_back(folder)
@@ -60,9 +58,9 @@ def reopen(record: Record, config: bytes | None, places: BackupPC, folders: Host
     if kept is not None and config != kept:
         if config is not None and config != retired_config.text(host):
             retired_files.keep_edited(folder, config)
-        retired_config.put(places.config_dir, host, kept)
+        retired_config.put(config_dir, host, kept)
     elif kept is None and config == retired_config.text(host):
-        retired_config.remove(places.config_dir, host)
+        retired_config.remove(config_dir, host)
     retired_files.forget_config(folder)
     if record.by_hand:
         folders.set_aside(host, None, datetime.now(UTC))
@@ -70,13 +68,13 @@ def reopen(record: Record, config: bytes | None, places: BackupPC, folders: Host
         folders.put_record(replace(unpurged(record), retired=""))
 
 
-def _resuming(subject: Subject, record: Record) -> list[str]:
+def _resuming(status: HostStatus, record: Record) -> list[str]:
     back = "its settings" if record.by_hand else "its key and its settings"
     steps = [f"{record.host} has {back} back, and is backed up"] if record.retired else []
-    return steps + ([_kept(subject)] if record.purge else [])
+    return steps + ([_kept(status)] if record.purge else [])
 
 
-def _kept(subject: Subject) -> str:
+def _kept(status: HostStatus) -> str:
     """Say what becomes of the purge that is cancelled: a run that was killed may have come too far."""
-    gone = f"there are no backups of {subject.host} any more: the purge had begun"
-    return _KEPT.format(host=subject.host) if subject.data else gone
+    gone = f"there are no backups of {status.host} any more: the purge had begun"
+    return _KEPT.format(host=status.host) if status.backups else gone

@@ -4,17 +4,16 @@ from dataclasses import replace
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import Line
+from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.lifecycle import retire
 from backuppc_register.lifecycle.operation import (
     Done,
     Operation,
     Refused,
-    Subject,
     examined,
     give_line,
     lined,
     no_longer_readers,
-    recorded,
     refuse_linked_config,
     refuse_missing_data,
     refuse_unconfirmed,
@@ -33,32 +32,34 @@ def withdraw(host: str, operation: Operation) -> Done:
 
     Raises what `examined` does; Refused; HostsFileError, also where the hosts file would not take the line.
     """
-    with examined(host, operation) as subject:
-        line, record = lined(subject), recorded(subject)
-        refuse_linked_config(subject, operation)
-        refuse_missing_data(subject, operation)
-        if _is_withdrawn(line, record, operation.account):
-            raise Refused(reason=f"{host} is {operation.account}'s already")
-        hosts.refuse_give(operation.config.backuppc.hosts, subject.hosts, host, operation.account)
-        closing = retire.missing_steps(subject, record, operation.folders)
-        steps = (*_steps(subject, record, closing, operation), *no_longer_readers(subject))
+    with examined(host, operation) as status:
+        line, record = lined(status), status.recorded
+        refuse_linked_config(status)
+        refuse_missing_data(status)
+        if _is_withdrawn(line, record, operation.server.account):
+            raise Refused(reason=f"{host} is {operation.server.account}'s already")
+        hosts.refuse_give(operation.server.backuppc.hosts, status.hosts, host, operation.server.account)
+        closing = retire.missing_steps(status)
+        steps = (*_steps(status, record, closing, operation), *no_longer_readers(status))
         refuse_unconfirmed(steps, operation)
         if not operation.dry_run:
-            closed = retire.close(subject, record, operation) if closing else record
+            closed = retire.close(status, record, operation) if closing else record
             # The line first: who registers in between finds one that is not theirs.
-            give_line(subject, operation.account, operation, data=subject.data)
-            operation.folders.put_record(of_another(closed, operation.account))
-    return Done(host, operation.account, steps, "" if record.archive_of else stop_jobs(host, operation))
+            give_line(status, operation.server.account, operation, data=status.backups)
+            operation.server.folders.put_record(of_another(closed, operation.server.account))
+    return Done(
+        host, operation.server.account, steps, "" if record.archive_of else stop_jobs(host, operation)
+    )
 
 
-def refuse_stranger(subject: Subject, record: Record, person: Person, account: str) -> None:
+def refuse_stranger(status: HostStatus, record: Record, person: Person, account: str) -> None:
     """Raise Refused where the archived backups are not to become *person*'s.
 
     They stay with whose they are. Those that only administrators read go back to whom reconcile has closed
     them for, or to the entry of the directory that had registered the machine, never to another of its logon.
     """
-    host, owner = subject.host, subject.owner
-    if not same_logon(lined(subject).user, account):
+    host, owner = status.host, status.owner
+    if not same_logon(lined(status).user, account):
         raise Refused(reason=f"{host} are archived backups: they stay with {owner}, or go to {account}")
     waits = same_logon(owner, person.uid) and not different_entry(record.entry, person.entry_id)
     if not waits and not same_entry(record.entry, person.entry_id):
@@ -75,8 +76,8 @@ def _is_withdrawn(line: Line, record: Record, account: str) -> bool:
     return same_logon(line.user, account) and not line.more_users and not theirs
 
 
-def _steps(subject: Subject, record: Record, closing: tuple[str, ...], operation: Operation) -> list[str]:
+def _steps(status: HostStatus, record: Record, closing: tuple[str, ...], operation: Operation) -> list[str]:
     steps = [*closing]
     if closing and record.purge:
         steps.append(f"the purge planned for {record.purge} is cancelled: ask for it again")
-    return [*steps, f"{subject.host} is {operation.account}'s: only administrators read its backups"]
+    return [*steps, f"{status.host} is {operation.server.account}'s: only administrators read its backups"]

@@ -7,15 +7,14 @@ from datetime import timedelta
 from itertools import chain, count
 
 from backuppc_register.backuppc import host_config, hosts, retired_config
+from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.lifecycle import revoke_access
 from backuppc_register.lifecycle.operation import (
     Operation,
     Refused,
-    Subject,
     in_place,
     lined,
     no_longer_readers,
-    recorded,
     refuse_linked_config,
     refuse_missing_data,
 )
@@ -45,15 +44,15 @@ class Plan:
     unknown: str = ""
     again: bool = False
 
-    def steps(self, subject: Subject) -> tuple[str, ...]:
+    def steps(self, status: HostStatus) -> tuple[str, ...]:
         """Say it in words."""
-        host, record, losing = subject.host, self.record, no_longer_readers(subject)
+        host, record, losing = status.host, self.record, no_longer_readers(status)
         if self.again:
             what = "" if record.archive_of else ", with its backups, key and settings"
             return (f"{host} is {record.person}'s again{what}", *losing)
         steps = []
         if self.archive:
-            steps.append(f"{subject.extent} of {host} are {self.owner}'s as {self.archive} from now on")
+            steps.append(f"{status.extent} of {host} are {self.owner}'s as {self.archive} from now on")
         if self.archive and self.unknown:
             steps.append(f"only administrators read {self.archive}: {self.unknown}")
         if self.purge and not self.archive:
@@ -68,32 +67,32 @@ class Plan:
         return (*steps, *losing)
 
 
-def plan_for(subject: Subject, person: Person, operation: Operation, purge_in: int | None) -> Plan:
+def plan_for(status: HostStatus, person: Person, operation: Operation, purge_in: int | None) -> Plan:
     """Decide how the host becomes *person*'s; write nothing.
 
     *purge_in*: its backups may be deleted in so many days; None: they stay.
 
     Raises Refused; HostsFileError where the hosts file would not take the lines; Misconfigured.
     """
-    host, line, record = subject.host, lined(subject), recorded(subject)
-    in_place(subject, operation)
-    refuse_linked_config(subject, operation)
+    host, line, record = status.host, lined(status), status.recorded
+    in_place(status)
+    refuse_linked_config(status)
     if record.archive_of:
-        revoke_access.refuse_stranger(subject, record, person, operation.account)
+        revoke_access.refuse_stranger(status, record, person, operation.server.account)
         back = revoke_access.of_another(record, person.uid)
-        hosts.refuse_give(operation.config.backuppc.hosts, subject.hosts, host, person.uid)
+        hosts.refuse_give(operation.server.backuppc.hosts, status.hosts, host, person.uid)
         return Plan(person.uid, "", "", back, b"", again=True)
-    refuse_missing_data(subject, operation)
-    theirs = same_logon(subject.owner, person.uid) and same_logon(record.person, person.uid)
+    refuse_missing_data(status)
+    theirs = same_logon(status.owner, person.uid) and same_logon(record.person, person.uid)
     if theirs and not different_entry(record.entry, person.entry_id):
-        if line.user == subject.owner:
+        if line.user == status.owner:
             raise Refused(reason=f"{host} is {person.uid}'s already")
-        hosts.refuse_give(operation.config.backuppc.hosts, subject.hosts, host, person.uid)
+        hosts.refuse_give(operation.server.backuppc.hosts, status.hosts, host, person.uid)
         return Plan(person.uid, "", "", record, b"", again=True)
     config = _config(record, operation)
-    owner, unknown = _earlier_owner(subject, record, person, operation)
-    archive = _archive(subject, owner, operation) if subject.data else ""
-    _refuse_unwritable(archive, owner, person, subject, operation)
+    owner, unknown = _earlier_owner(status, record, person, operation)
+    archive = _archive(status, owner, operation) if status.backups else ""
+    _refuse_unwritable(archive, owner, person, status, operation)
     in_days = (operation.now + timedelta(days=purge_in or 0)).isoformat(timespec="seconds")
     return Plan(
         owner=owner,
@@ -112,7 +111,7 @@ def plan_for(subject: Subject, person: Person, operation: Operation, purge_in: i
             purge_wait="",
         ),
         config=config,
-        entry=record.entry if owner in (record.person, operation.account) else "",
+        entry=record.entry if owner in (record.person, operation.server.account) else "",
         unknown=unknown,
     )
 
@@ -126,21 +125,25 @@ def _config(record: Record, operation: Operation) -> bytes:
     host = record.host
     if record.by_hand:
         return retired_config.text(host)
-    values = host_config.Values(host, record.full_name, operation.folders.path(host) / ssh_files.SSH_CONFIG)
-    return host_config.render(record.os, values, operation.config.backuppc.templates)
+    values = host_config.Values(
+        host, record.full_name, operation.server.folders.path(host) / ssh_files.SSH_CONFIG
+    )
+    return host_config.render(record.os, values, operation.server.backuppc.templates)
 
 
 def _refuse_unwritable(
-    archive: str, owner: str, person: Person, subject: Subject, operation: Operation
+    archive: str, owner: str, person: Person, status: HostStatus, operation: Operation
 ) -> None:
     """Raise HostsFileError where the hosts file would not take a line, before anything is written."""
-    path = operation.config.backuppc.hosts
-    hosts.refuse_give(path, subject.hosts, subject.host, person.uid)
-    if archive and not subject.hosts.lines_for(archive):
-        hosts.refuse_append(path, subject.hosts, archive, owner)
+    path = operation.server.backuppc.hosts
+    hosts.refuse_give(path, status.hosts, status.host, person.uid)
+    if archive and not status.hosts.lines_for(archive):
+        hosts.refuse_append(path, status.hosts, archive, owner)
 
 
-def _earlier_owner(subject: Subject, record: Record, person: Person, operation: Operation) -> tuple[str, str]:
+def _earlier_owner(
+    status: HostStatus, record: Record, person: Person, operation: Operation
+) -> tuple[str, str]:
     """Return who keeps the backups, and why it is only BackupPC's own account, an administrator's, if it is.
 
     BackupPC compares logons as text: under a uid that was given out again, the second person would read the
@@ -149,36 +152,36 @@ def _earlier_owner(subject: Subject, record: Record, person: Person, operation: 
     """
     if same_logon(record.person, person.uid):
         if different_entry(record.entry, person.entry_id):
-            return operation.account, f"they are of another {record.person}"
-        return operation.account, f"they may be {record.person}'s or {subject.owner or 'nobody'}'s"
-    earlier = (user for user in (subject.owner, record.person) if user and not same_logon(user, person.uid))
-    return next(earlier, operation.account), ""
+            return operation.server.account, f"they are of another {record.person}"
+        return operation.server.account, f"they may be {record.person}'s or {status.owner or 'nobody'}'s"
+    earlier = (user for user in (status.owner, record.person) if user and not same_logon(user, person.uid))
+    return next(earlier, operation.server.account), ""
 
 
-def _archive(subject: Subject, owner: str, operation: Operation) -> str:
+def _archive(status: HostStatus, owner: str, operation: Operation) -> str:
     """Return the name for the backups: one that an earlier run had begun with, or else a new one."""
-    dated = re.compile(rf"{re.escape(subject.host)}_[0-9]{{8}}(-[0-9]+)?")
-    known = [name for name in operation.folders.names() if dated.fullmatch(name)]
-    names = chain(known, _names(subject, operation))
-    return next(name for name in names if _is_begun(name, subject, owner, operation))
+    dated = re.compile(rf"{re.escape(status.host)}_[0-9]{{8}}(-[0-9]+)?")
+    known = [name for name in operation.server.folders.names() if dated.fullmatch(name)]
+    names = chain(known, _names(status, operation))
+    return next(name for name in names if _is_begun(name, status, owner, operation))
 
 
-def _names(subject: Subject, operation: Operation) -> Iterator[str]:
-    dated = f"{subject.host}_{operation.now:%Y%m%d}"
+def _names(status: HostStatus, operation: Operation) -> Iterator[str]:
+    dated = f"{status.host}_{operation.now:%Y%m%d}"
     yield dated
     for n in count(2):
         if n > _TRIES:
-            raise Refused(reason=f"there are {_TRIES} archives of {subject.host} of this day")
+            raise Refused(reason=f"there are {_TRIES} archives of {status.host} of this day")
         yield f"{dated}-{n}"
 
 
-def _is_begun(name: str, subject: Subject, owner: str, operation: Operation) -> bool:
+def _is_begun(name: str, status: HostStatus, owner: str, operation: Operation) -> bool:
     """Tell whether nothing stands under *name*, or no more than what a killed run of ours has left."""
-    places, lines = operation.config.backuppc, subject.hosts.lines_for(name)
-    config, theirs = host_config.read(places.config_dir, name), operation.folders.record(name)
+    places, lines = operation.server.backuppc, status.hosts.lines_for(name)
+    config, theirs = host_config.read(places.config_dir, name), operation.server.folders.record(name)
     return (
         not (places.data_dir / "pc" / name).exists()
         and config in (None, retired_config.text(name))
-        and (theirs is None or theirs.archive_of == subject.host)
+        and (theirs is None or theirs.archive_of == status.host)
         and all(line.user == owner for line in lines)
     )

@@ -2,21 +2,22 @@
 
 from collections.abc import Iterator
 
+from backuppc_register.inventory.server import Server
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import StateError
-from backuppc_register.reconciliation.inconsistency import ADMIN, Contradiction, Sight
+from backuppc_register.reconciliation.inconsistency import ADMIN, Contradiction
 from backuppc_register.state.records import Record
 
 
-def of_owner(record: Record, users: list[str], sight: Sight) -> Iterator[Contradiction]:
+def of_owner(record: Record, users: list[str], server: Server) -> Iterator[Contradiction]:
     """Yield that the *users* of the host's lines are not all whose our record says it is."""
     others = [user or "nobody" for user in users if not same_logon(user, record.person)]
     if not others:
         return
     what = f"the hosts line is of {', '.join(others)}, our record of {record.person}; the line counts"
-    advice = _of_changed_line(record, users, sight.account)
+    advice = _of_changed_line(record, users, server.account)
     try:
-        if closed := sight.former.of(record.host).closed:
+        if closed := server.former_owners.of(record.host).closed:
             what = f"it was {closed}'s when somebody gave it back to whom it was taken from; it waits for you"
             advice = f"{ADMIN} transfer {record.host} {closed}, or to whose it is now."
     except StateError as error:

@@ -7,20 +7,16 @@ from typing import Protocol
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile
-from backuppc_register.backuppc.lock import locked
-from backuppc_register.config import Config
 from backuppc_register.inventory import hosts_snapshot, missing_backups
+from backuppc_register.inventory.server import Server
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.protocol.errors import StateError
 from backuppc_register.reconciliation import changed_lines, lost_lines, reverted_lines
 from backuppc_register.reconciliation.changed_lines import Change
 from backuppc_register.reconciliation.report import Kind, News
-from backuppc_register.reconciliation.reverted_lines import Desk
 from backuppc_register.state.former_owners import Former, FormerOwners
-from backuppc_register.state.host_folder import HostFolders
-from backuppc_register.state.snapshot_file import HostsSnapshot, SeenHost
+from backuppc_register.state.snapshot_file import SeenHost
 
-_LOCK_PATIENCE = 10.0  # seconds, design section 4
 _FOR_BACKUPPC = 10.0  # seconds for telling BackupPC
 
 
@@ -39,18 +35,7 @@ class Daemon(Protocol):
         """Make it read the hosts file; return "" where it knows all of *hosts*, else a sentence."""
 
 
-@dataclass(frozen=True)
-class Site:
-    """Everything a run works with; *account* is the one we work as."""
-
-    config: Config
-    folders: HostFolders
-    ledger: HostsSnapshot
-    daemon: Daemon
-    account: str
-
-
-def reconcile(site: Site, now: datetime, *, change: bool) -> Outcome:
+def reconcile(server: Server, daemon: Daemon, now: datetime, *, change: bool) -> Outcome:
     """Put lost lines back, note those that are there, and tell what happened; without *change* only tell.
 
     A line comes back with its very bytes while its host has data, or never had any. Where there was data and
@@ -60,37 +45,36 @@ def reconcile(site: Site, now: datetime, *, change: bool) -> Outcome:
     Raises HostsFileError where the hosts file cannot be read or its lock is not had, and StateError where
     what we noted cannot be read.
     """
-    with locked(site.config.backuppc.config_dir, _LOCK_PATIENCE):
-        known = site.ledger.read()
-        news, current = _with_header(_hosts_file(site, known), site, change=change)
-        told, current, restored = _put_right(known, current, site, now, change=change)
+    with server.locked():
+        known = server.snapshot.read()
+        news, current = _with_header(_hosts_file(server, known), server, change=change)
+        told, current, restored = _put_right(known, current, server, now, change=change)
     news += told
-    if restored and change and (problem := site.daemon.reread(restored, _FOR_BACKUPPC)):
+    if restored and change and (problem := daemon.reread(restored, _FOR_BACKUPPC)):
         news.append(News(Kind.BACKUPPC, problem))
     return Outcome(tuple(news), current)
 
 
 def _put_right(
-    known: dict[str, SeenHost], current: HostsFile, site: Site, now: datetime, *, change: bool
+    known: dict[str, SeenHost], current: HostsFile, server: Server, now: datetime, *, change: bool
 ) -> tuple[list[News], HostsFile, list[str]]:
     """Do what there is to do, and note it; return the news, the hosts file, and what BackupPC is to know."""
-    config, former = site.config, FormerOwners(site.config.state.directory)
+    config, former = server.config, server.former_owners
     seen, had = hosts_snapshot.seen(current, known, config, now), former.read()
     loss, changed = lost_lines.between(known, seen, config), changed_lines.between(known, seen)
-    back = reverted_lines.among(changed, had, site.account)
+    back = reverted_lines.among(changed, had, server.account)
     news = [*lost_lines.alarms(loss, current), *changed_lines.told(one for one in changed if one not in back)]
-    news += changed_lines.again(known, seen, had, site.folders.names())
-    desk = Desk(config, site.folders, former, site.account)
-    current, told = reverted_lines.undo(back, loss.back, current, desk, change=change)
+    news += changed_lines.again(known, seen, had, server.folders.names())
+    current, told = reverted_lines.undo(back, loss.back, current, server, change=change)
     restored, more = lost_lines.restore(loss.back, current, config, change=change)
-    news += [*told, *more, *lost_lines.set_aside(loss.cleaned, config, site.folders, now, change=change)]
+    news += [*told, *more, *lost_lines.set_aside(loss.cleaned, config, server.folders, now, change=change)]
     if change:
         _note_decisions((one for one in changed if one not in back), had, former)
         current = hosts.read(config.backuppc.hosts) if restored else current
         after = hosts_snapshot.seen(current, known, config, now) if restored or back else seen
         lost = {host.host: host for host in loss.back if host.host not in after}
         stays = {one.host: known[one.host] for one in told if one.kind is Kind.GIVEN_BACK}
-        news += _note((after | lost | stays).values(), site)
+        news += _note((after | lost | stays).values(), server)
     return news, current, restored + [one.now.host for one in back]
 
 
@@ -101,55 +85,55 @@ def _note_decisions(changed: Iterable[Change], had: dict[str, Former], former: F
             former.decided(one.now.host)
 
 
-def _note(hosts: Iterable[SeenHost], site: Site) -> Iterable[News]:
+def _note(hosts: Iterable[SeenHost], server: Server) -> Iterable[News]:
     try:
-        site.ledger.write(hosts)
+        server.snapshot.write(hosts)
     except StateError as error:
         yield News(Kind.NOT_NOTED, f"the lines could not be noted: {error.detail}", "Is the disk full?")
 
 
-def forget(host: str, site: Site, *, change: bool) -> bool:
+def forget(host: str, server: Server, *, change: bool) -> bool:
     """Let the lost line of *host* go for good, or, of a host with a line, the data that is missing.
 
     Tell whether it was known. Raises Refused while the host has a line and no data is missing;
     HostsFileError and StateError as `reconcile`.
     """
-    places = site.config.backuppc
-    with locked(places.config_dir, _LOCK_PATIENCE):
+    places = server.backuppc
+    with server.locked():
         if hosts.read(places.hosts).lines_for(host):
-            if not missing_backups.why_missing(site.ledger.read().get(host), site.config):
+            if not missing_backups.why_missing(server.snapshot.read().get(host), server.config):
                 raise Refused(reason=f"{host} has a line; take it out of {places.hosts} first")
             if change:
-                _forget_data(host, site)
+                _forget_data(host, server)
             return True
-        known = host in site.ledger.read()
+        known = host in server.snapshot.read()
         if known and change:
-            site.ledger.forget(host)
+            server.snapshot.forget(host)
     return known
 
 
-def _forget_data(host: str, site: Site) -> None:
+def _forget_data(host: str, server: Server) -> None:
     """Forget that the missing data of *host* ever was; what is there now is noted in its place."""
-    site.ledger.note_no_data(host)
-    without = site.ledger.read()[host]
-    site.ledger.note(hosts_snapshot.with_data(without, None, site.config))
+    server.snapshot.note_no_data(host)
+    without = server.snapshot.read()[host]
+    server.snapshot.note(hosts_snapshot.with_data(without, None, server.config))
 
 
-def _hosts_file(site: Site, known: dict[str, SeenHost]) -> HostsFile:
+def _hosts_file(server: Server, known: dict[str, SeenHost]) -> HostsFile:
     """Return the hosts file; one that is not there at all, though we know of hosts, is one without lines."""
-    path = site.config.backuppc.hosts
+    path = server.backuppc.hosts
     if known and not path.is_symlink() and not path.exists() and path.parent.is_dir():
         return HostsFile(())
     return hosts.read(path)
 
 
-def _with_header(current: HostsFile, site: Site, *, change: bool) -> tuple[list[News], HostsFile]:
+def _with_header(current: HostsFile, server: Server, *, change: bool) -> tuple[list[News], HostsFile]:
     """Put a header back that got lost: without it the first host is none, and the others have no columns."""
     meant = hosts.meant(current)
     if meant is current:
         return [], current
     what = f"the line that names the columns was gone: BackupPC did not see {meant.lines[0].host}"
-    path = site.config.backuppc.hosts
+    path = server.backuppc.hosts
     if change:
         hosts.restore_header(path, current)
     return [News(Kind.HEADER, f"{what}; it is put back")], hosts.read(path) if change else meant

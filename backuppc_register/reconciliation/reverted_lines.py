@@ -12,32 +12,20 @@ it was then. Whoever is in the line again can read what was backed up since, whi
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile
-from backuppc_register.config import Config
 from backuppc_register.inventory import hosts_snapshot
+from backuppc_register.inventory.server import Server
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import HostsFileError, StateError
 from backuppc_register.reconciliation.changed_lines import Change
 from backuppc_register.reconciliation.report import Kind, News
-from backuppc_register.state.former_owners import Former, FormerOwners
-from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.former_owners import Former
 from backuppc_register.state.snapshot_file import SeenHost
 
 _TRANSFER = "backuppc-register-admin transfer"
 _WENT_BACK = "the line went back to whom the host was taken from"
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What these changes are judged by, and undone with; *account* is nobody's but the administrators'."""
-
-    config: Config
-    folders: HostFolders
-    former: FormerOwners
-    account: str
 
 
 def among(changes: Sequence[Change], former: dict[str, Former], account: str) -> list[Change]:
@@ -53,7 +41,7 @@ def _is_back(change: Change, former: Former | None, account: str) -> bool:
 
 
 def undo(
-    back: Sequence[Change], lost: Sequence[SeenHost], current: HostsFile, desk: Desk, *, change: bool
+    back: Sequence[Change], lost: Sequence[SeenHost], current: HostsFile, server: Server, *, change: bool
 ) -> tuple[HostsFile, list[News]]:
     """Take the hosts *back* again; return the hosts file as it is then, and what is to be told.
 
@@ -61,17 +49,17 @@ def undo(
     """
     news = []
     for one in back:
-        old_page = _is_of_an_old_page(one, lost, desk) or _was_nobodys(one, desk)
+        old_page = _is_of_an_old_page(one, lost, server) or _was_nobodys(one, server)
         try:
             if change:
-                current = _put_back(one, current, desk) if old_page else _close(one, current, desk)
-            news.append(_taken_back(one, desk) if old_page else _closed(one, _owner_before(one, desk)))
+                current = _put_back(one, current, server) if old_page else _close(one, current, server)
+            news.append(_taken_back(one, server) if old_page else _closed(one, _owner_before(one, server)))
         except (HostsFileError, StateError) as error:
             news.append(_given_back(one, str(error.detail)))
     return current, news
 
 
-def _is_of_an_old_page(change: Change, lost: Sequence[SeenHost], desk: Desk) -> bool:
+def _is_of_an_old_page(change: Change, lost: Sequence[SeenHost], server: Server) -> bool:
     host = change.now.host
     archive = re.compile(rf"{re.escape(host)}_[0-9]{{8}}(-[0-9]+)?", re.ASCII)
     archives = [one for one in lost if archive.fullmatch(one.host)]
@@ -80,49 +68,53 @@ def _is_of_an_old_page(change: Change, lost: Sequence[SeenHost], desk: Desk) -> 
     return (
         lines
         and any(same_logon(change.now.lines[0].user, user) for user in theirs)
-        and _is_recorded(change, desk)
+        and _is_recorded(change, server)
     )
 
 
-def _was_nobodys(change: Change, desk: Desk) -> bool:
+def _was_nobodys(change: Change, server: Server) -> bool:
     """Tell whether only administrators could read the host, because it was taken from everybody."""
-    before = [same_logon(line.user, desk.account) for line in change.before.lines]
-    return before == [True] and len(change.now.lines) == 1 and not desk.former.of(change.now.host).closed
+    before = [same_logon(line.user, server.account) for line in change.before.lines]
+    return (
+        before == [True]
+        and len(change.now.lines) == 1
+        and not server.former_owners.of(change.now.host).closed
+    )
 
 
-def _is_recorded(change: Change, desk: Desk) -> bool:
+def _is_recorded(change: Change, server: Server) -> bool:
     """Tell whether our record is of whom the host was before."""
     try:
-        record = desk.folders.record(change.now.host)
+        record = server.folders.record(change.now.host)
     except (StateError, ValueError):
         return False
     return record is not None and any(same_logon(line.user, record.person) for line in change.before.lines)
 
 
-def _put_back(change: Change, current: HostsFile, desk: Desk) -> HostsFile:
-    path = desk.config.backuppc.hosts
+def _put_back(change: Change, current: HostsFile, server: Server) -> HostsFile:
+    path = server.backuppc.hosts
     (line,) = hosts_snapshot.written(change.before)
     hosts.replace_line(path, current, line)
     return hosts.read(path)
 
 
-def _close(change: Change, current: HostsFile, desk: Desk) -> HostsFile:
-    path, host = desk.config.backuppc.hosts, change.now.host
-    desk.former.close(host, _owner_before(change, desk))
-    hosts.give(path, current, host, desk.account)
+def _close(change: Change, current: HostsFile, server: Server) -> HostsFile:
+    path, host = server.backuppc.hosts, change.now.host
+    server.former_owners.close(host, _owner_before(change, server))
+    hosts.give(path, current, host, server.account)
     return hosts.read(path)
 
 
-def _owner_before(change: Change, desk: Desk) -> str:
+def _owner_before(change: Change, server: Server) -> str:
     """Return whose the host was, also where the line was closed already and somebody gives it back again."""
     before = change.before.lines[0].user
-    closed = desk.former.of(change.now.host).closed if same_logon(before, desk.account) else ""
+    closed = server.former_owners.of(change.now.host).closed if same_logon(before, server.account) else ""
     return closed or before
 
 
-def _taken_back(change: Change, desk: Desk) -> News:
+def _taken_back(change: Change, server: Server) -> News:
     host, now = change.now.host, change.now.users
-    since = "" if same_logon(change.before.users, desk.account) else " since the transfer"
+    since = "" if same_logon(change.before.users, server.account) else " since the transfer"
     what = (
         f"{_WENT_BACK}, as in an old page of the web editor: {change}. It is put back as it was;"
         f" until now {now} could read what was backed up{since}"

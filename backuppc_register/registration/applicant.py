@@ -5,26 +5,26 @@ from contextlib import contextmanager
 
 from backuppc_register.inventory import policy
 from backuppc_register.inventory.ownership import Applicant
-from backuppc_register.inventory.server import Site, for_questions
+from backuppc_register.inventory.server import Server
+from backuppc_register.inventory.services import Services
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.protocol.request import Address, Request
 from backuppc_register.registration import host_name
-from backuppc_register.system.deadline import Deadline
 
 
 @contextmanager
-def identified(request: Request, peer: Address, site: Site, deadline: Deadline) -> Iterator[Applicant]:
+def identified(request: Request, peer: Address, server: Server, services: Services) -> Iterator[Applicant]:
     """Find out who asks; what goes wrong in the ``with`` statement learns which host it was about.
 
     It learns as well what went wrong before the person was found: the caller tells that of a success.
 
     Raises what the error table has.
     """
-    full_name = site.resolver().name_of(peer, for_questions(deadline))
-    host, found = host_name.host_of(full_name, site.config.dns), ""
+    full_name = services.resolver().name_of(peer, services.for_questions())
+    host, found = host_name.host_of(full_name, server.config.dns), ""
     try:
-        person = _person(request.logon, site, deadline)
+        person = _person(request.logon, server, services)
         found = person.note
         yield Applicant(host, full_name, person, request.logon, request.os, str(peer))
     except RegisterError as error:
@@ -33,8 +33,8 @@ def identified(request: Request, peer: Address, site: Site, deadline: Deadline) 
         raise
 
 
-def _person(logon: str, site: Site, deadline: Deadline) -> Person:
-    policy.refuse_own_account(logon, site.account)
-    person = site.directory().find(logon, for_questions(deadline))
-    policy.refuse_own_account(person.uid, site.account)
+def _person(logon: str, server: Server, services: Services) -> Person:
+    policy.refuse_own_account(logon, server.account)
+    person = services.directory().find(logon, services.for_questions())
+    policy.refuse_own_account(person.uid, server.account)
     return person

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from backuppc_register.backuppc import host_config, hosts, retired_config
 from backuppc_register.inventory import policy
-from backuppc_register.inventory.ownership import Applicant, Claim, Standing, judge
-from backuppc_register.inventory.server import Site
+from backuppc_register.inventory.host_status import HostStatus
+from backuppc_register.inventory.ownership import Applicant, Claim, judge, refuse_former_owner
+from backuppc_register.inventory.server import Server
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.state.records import Record
@@ -42,44 +43,42 @@ class Plan:
         return "new" if changes else "unchanged"
 
 
-def plan_for(applicant: Applicant, standing: Standing, site: Site) -> Plan:
+def plan_for(applicant: Applicant, status: HostStatus) -> Plan:
     """Judge the applicant's claim and plan what makes it a whole registration; write nothing.
 
     Raises what the error table has, for everything that can be told before the first byte.
     """
-    claim = judge(applicant, standing)
-    line = not standing.lines(applicant.host)
+    claim = judge(applicant, status)
+    line = not status.lines
     if claim is Claim.FREE:
         from backuppc_register.inventory import missing_backups  # most who register are known already
 
-        missing_backups.refuse_newcomer(applicant.host, site.config)
+        missing_backups.refuse_newcomer(status)
     if claim is Claim.TAKEN_OVER:
-        from backuppc_register.inventory.effective_owner import refuse_former_owner
-
-        refuse_former_owner(applicant, site.config, site.account)
-    record = standing.record
+        refuse_former_owner(applicant, status)
+    record = status.record
     resumed = record is not None and _is_resumed(applicant, claim, record)
     if line or resumed:
-        retired, limits = partial(_is_retired, site), site.config.limits
-        policy.refuse_one_too_many(applicant.person.uid, applicant.host, standing.hosts, limits, retired)
+        retired, limits = partial(_is_retired, status.server), status.server.config.limits
+        policy.refuse_one_too_many(applicant.person.uid, applicant.host, status.hosts, limits, retired)
     if line:
-        hosts.refuse_append(site.config.backuppc.hosts, standing.hosts, applicant.host, applicant.person.uid)
+        hosts.refuse_append(status.server.backuppc.hosts, status.hosts, applicant.host, applicant.person.uid)
     if record is not None and resumed:
         return Plan(record, line=line, resumed=True)
     if claim is Claim.KNOWN and record is not None:
-        return replace(_plan_known(applicant, record, standing, site), line=line)
-    open_config = standing.config not in (None, retired_config.text(applicant.host))
+        return replace(_plan_known(applicant, record, status), line=line)
+    open_config = status.config not in (None, retired_config.text(applicant.host))
     if claim is Claim.TAKEN_OVER and record is not None and record.config and open_config:
         # The .pl is ours, from the earlier person's registration: it stays ours under the new record.
         ours = replace(_record(applicant, record.config), os=record.os)
-        return replace(_plan_known(applicant, ours, standing, site), set_aside=True, folder=True)
-    return replace(_plan_new(applicant, claim, standing, site), line=line)
+        return replace(_plan_known(applicant, ours, status), set_aside=True, folder=True)
+    return replace(_plan_new(applicant, claim, status), line=line)
 
 
-def _is_retired(site: Site, host: str) -> bool:
+def _is_retired(server: Server, host: str) -> bool:
     """Tell whether we know for sure that *host* is not backed up any more."""
     try:
-        record = site.folders.record(host)
+        record = server.folders.record(host)
     except (StateError, ValueError):  # or a line that never was a machine's
         return False
     return record is not None and bool(record.retired)
@@ -91,37 +90,37 @@ def _is_resumed(applicant: Applicant, claim: Claim, record: Record) -> bool:
     return theirs and bool(record.retired or record.purge)
 
 
-def _plan_new(applicant: Applicant, claim: Claim, standing: Standing, site: Site) -> Plan:
+def _plan_new(applicant: Applicant, claim: Claim, status: HostStatus) -> Plan:
     """Plan a host that we have no record of, or an earlier person's."""
-    free, record = claim is Claim.FREE, standing.record
-    theirs = free and record is not None and bool(record.config) and standing.config is not None
+    free, record = claim is Claim.FREE, status.record
+    theirs = free and record is not None and bool(record.config) and status.config is not None
     # A retired host's closed .pl would keep the newcomer's machine from being backed up.
-    theirs |= standing.config == retired_config.text(applicant.host)
+    theirs |= status.config == retired_config.text(applicant.host)
     # What has a config already keeps it; a host that is backed up today keeps its way.
-    wanted = theirs or (not standing.reserved and (free or not standing.backups))
-    content = _render(applicant, applicant.os, site) if wanted else None
+    wanted = theirs or (not status.reserved and (free or not status.backups))
+    content = _render(applicant, applicant.os, status.server) if wanted else None
     return Plan(
         record=_record(applicant, host_config.digest(content) if content is not None else ""),
-        set_aside=standing.folder,
-        their_config=host_config.path(site.config.backuppc.config_dir, applicant.host) if theirs else None,
+        set_aside=status.folder,
+        their_config=host_config.path(status.server.backuppc.config_dir, applicant.host) if theirs else None,
         folder=True,
         config=content,
     )
 
 
-def _plan_known(applicant: Applicant, record: Record, standing: Standing, site: Site) -> Plan:
+def _plan_known(applicant: Applicant, record: Record, status: HostStatus) -> Plan:
     """Plan a host that is this person's by our record: finish what is missing, follow another OS word."""
-    unchanged = Plan(record, folder=not site.folders.is_whole(applicant.host))
-    if record.config and _is_refreshed(record, standing, applicant, site):
-        content = _render(applicant, applicant.os, site)
+    unchanged = Plan(record, folder=not status.server.folders.is_whole(applicant.host))
+    if record.config and _is_refreshed(record, status, applicant):
+        content = _render(applicant, applicant.os, status.server)
         renewed = replace(record, os=applicant.os, config=host_config.digest(content))
         return replace(unchanged, record=renewed, folder=True, config=content)
     if record.os == applicant.os:
         return unchanged
-    return replace(unchanged, advice=_why_kept(record, standing))
+    return replace(unchanged, advice=_why_kept(record, status))
 
 
-def _is_refreshed(record: Record, standing: Standing, applicant: Applicant, site: Site) -> bool:
+def _is_refreshed(record: Record, status: HostStatus, applicant: Applicant) -> bool:
     """Tell whether the .pl, which we wrote once, is to be written again.
 
     It is when it is missing, or when it is ours to the byte and for another OS. A run that was killed between
@@ -130,22 +129,22 @@ def _is_refreshed(record: Record, standing: Standing, applicant: Applicant, site
     Where backups work with it, it stays: the OS word is nothing but a word of whoever uses the machine, and
     another one would end its backups.
     """
-    if standing.config is None:
+    if status.config is None:
         return True
-    if standing.backups or record.verified:
+    if status.backups or record.verified:
         return False
-    if host_config.digest(standing.config) == record.config:
+    if host_config.digest(status.config) == record.config:
         return record.os != applicant.os
-    others = (word for word in site.config.server.os if word != applicant.os)
-    return any(standing.config == _rendered(applicant, word, site) for word in others)
+    others = (word for word in status.server.config.server.os if word != applicant.os)
+    return any(status.config == _rendered(applicant, word, status.server) for word in others)
 
 
-def _why_kept(record: Record, standing: Standing) -> str:
+def _why_kept(record: Record, status: HostStatus) -> str:
     """Say why another OS word changes nothing."""
     settings = f"The backup settings of {record.host}"
     if not record.config:
         return f"{settings} were not made by this program and stay as they are."
-    if standing.config is not None and host_config.digest(standing.config) != record.config:
+    if status.config is not None and host_config.digest(status.config) != record.config:
         return f"{settings} were changed by hand and still are those for {record.os}."
     return f"{settings} still are those for {record.os}, with which it is backed up: ask the help desk."
 
@@ -163,18 +162,18 @@ def _record(applicant: Applicant, config: str) -> Record:
     )
 
 
-def _rendered(applicant: Applicant, os: str, site: Site) -> bytes | None:
+def _rendered(applicant: Applicant, os: str, server: Server) -> bytes | None:
     """Return what we write for the word *os*, None where we cannot have: its template is no good."""
     try:
-        return _render(applicant, os, site)
+        return _render(applicant, os, server)
     except Misconfigured:
         return None
 
 
-def _render(applicant: Applicant, os: str, site: Site) -> bytes:
+def _render(applicant: Applicant, os: str, server: Server) -> bytes:
     values = host_config.Values(
         host=applicant.host,
         full_name=applicant.full_name,
-        ssh_config=site.folders.path(applicant.host) / SSH_CONFIG,
+        ssh_config=server.folders.path(applicant.host) / SSH_CONFIG,
     )
-    return host_config.render(os, values, site.config.backuppc.templates)
+    return host_config.render(os, values, server.backuppc.templates)

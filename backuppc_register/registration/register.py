@@ -4,32 +4,32 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from backuppc_register.backuppc import host_config, hosts
-from backuppc_register.backuppc.lock import locked
-from backuppc_register.inventory.host_status import standing_of
-from backuppc_register.inventory.ownership import Applicant, Standing
-from backuppc_register.inventory.server import FOR_BACKUPPC, Site, patience
+from backuppc_register.inventory import host_status
+from backuppc_register.inventory.host_status import HostStatus
+from backuppc_register.inventory.ownership import Applicant
+from backuppc_register.inventory.server import Server
+from backuppc_register.inventory.services import Services
 from backuppc_register.protocol.errors import StateError
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
 from backuppc_register.registration.applicant import identified
 from backuppc_register.registration.plan import Plan, plan_for
 from backuppc_register.state.records import Record
-from backuppc_register.system.deadline import Deadline
 
 
-def serve(request: Request, peer: Address, site: Site, deadline: Deadline) -> Success:
+def serve(request: Request, peer: Address, server: Server, services: Services) -> Success:
     """Answer a request to register, or to check whether registering would do.
 
     Raises what the error table has; nothing was written then that the next run would not finish or leave.
     """
-    with identified(request, peer, site, deadline) as applicant:
+    with identified(request, peer, server, services) as applicant:
         answer = _check if request.verb == "check" else _register
-        return answer(applicant, site, deadline)
+        return answer(applicant, server, services)
 
 
-def _check(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
-    with locked(site.config.backuppc.config_dir, patience(deadline)):
-        plan = plan_for(applicant, standing_of(applicant.host, site), site)
+def _check(applicant: Applicant, server: Server, services: Services) -> Success:
+    with server.locked(services.for_the_lock()):
+        plan = plan_for(applicant, host_status.read(applicant.host, server))
     return Success(
         host=applicant.host,
         person=applicant.person.name,
@@ -40,65 +40,67 @@ def _check(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
     )
 
 
-def _register(applicant: Applicant, site: Site, deadline: Deadline) -> Success:
-    with locked(site.config.backuppc.config_dir, patience(deadline)):
-        plan, notes = _settle(applicant, site)
-        key = site.folders.public_key(applicant.host)
+def _register(applicant: Applicant, server: Server, services: Services) -> Success:
+    with server.locked(services.for_the_lock()):
+        plan, notes = _settle(applicant, server)
+        key = server.folders.public_key(applicant.host)
     if key is None:
         raise StateError(detail=f"{applicant.host} has no key pair after all")
-    notes.append(site.daemon.announce(applicant.host, max(deadline.remaining(), FOR_BACKUPPC)))
+    notes.append(services.daemon.announce(applicant.host, services.for_backuppc()))
     return Success(
         host=applicant.host,
         person=applicant.person.name,
         status=plan.status,
         key=key,
-        url=site.config.server.url.replace("{host}", applicant.host),
-        sources=site.config.server.sources,
+        url=server.config.server.url.replace("{host}", applicant.host),
+        sources=server.config.server.sources,
         advice=plan.advice,
         user=applicant.person.uid,
         note="; ".join(filter(None, (*notes, applicant.person.note))),
     )
 
 
-def _settle(applicant: Applicant, site: Site) -> tuple[Plan, list[str]]:
+def _settle(applicant: Applicant, server: Server) -> tuple[Plan, list[str]]:
     """Plan and write, under the lock; return what was planned and what the log is to say."""
-    standing, notes = standing_of(applicant.host, site), []
-    plan = plan_for(applicant, standing, site)
+    status, notes = host_status.read(applicant.host, server), []
+    plan = plan_for(applicant, status)
     if plan.resumed:
-        notes = _reopen(plan, standing, site)
-        standing = standing_of(applicant.host, site)
-        plan = replace(plan_for(applicant, standing, site), resumed=True)
-    return plan, notes + _carry_out(plan, standing, site)
+        notes = _reopen(status)
+        status = host_status.read(applicant.host, server)
+        plan = replace(plan_for(applicant, status), resumed=True)
+    return plan, notes + _carry_out(plan, status)
 
 
-def _reopen(plan: Plan, standing: Standing, site: Site) -> list[str]:
+def _reopen(status: HostStatus) -> list[str]:
     from backuppc_register.lifecycle import resume  # brings the administrators' verbs along
 
-    resume.reopen(plan.record, standing.config, site.config.backuppc, site.folders)
-    return [f"the purge planned for {plan.record.purge} is cancelled"] if plan.record.purge else []
+    resume.reopen(status)
+    purge = status.recorded.purge
+    return [f"the purge planned for {purge} is cancelled"] if purge else []
 
 
-def _carry_out(plan: Plan, standing: Standing, site: Site) -> list[str]:
+def _carry_out(plan: Plan, status: HostStatus) -> list[str]:
     """Write what *plan* says, each part complete on disk before the next; the hosts line is the commit.
 
     Return what the log is to say of it.
     """
-    host, places = plan.record.host, site.config.backuppc
-    aside = site.folders.set_aside(host, plan.their_config, datetime.now(UTC)) if plan.set_aside else None
+    host, folders = plan.record.host, status.server.folders
+    aside = folders.set_aside(host, plan.their_config, datetime.now(UTC)) if plan.set_aside else None
     if plan.folder:
-        if site.folders.exists(host):
-            site.folders.complete(plan.record)
+        if folders.exists(host):
+            folders.complete(plan.record)
         else:
-            site.folders.create(plan.record)
+            folders.create(plan.record)
     if plan.config is not None:
-        host_config.write(places.config_dir, host, plan.config)
+        host_config.write(status.server.backuppc.config_dir, host, plan.config)
     notes = [f"the earlier key and record are in {aside}"] if aside else []
-    return [*notes, _add_line(plan.record, standing, site)] if plan.line else notes
+    return [*notes, _add_line(plan.record, status)] if plan.line else notes
 
 
-def _add_line(record: Record, standing: Standing, site: Site) -> str:
+def _add_line(record: Record, status: HostStatus) -> str:
     """Add the hosts line, and note it should somebody lose it; return what the log is to say of that."""
     from backuppc_register.inventory import hosts_snapshot  # most who register have their line already
 
-    added = hosts.append(site.config.backuppc.hosts, standing.hosts, record.host, record.person)
-    return hosts_snapshot.note_added(added, site.config, data=standing.backups)
+    config = status.server.config
+    added = hosts.append(config.backuppc.hosts, status.hosts, record.host, record.person)
+    return hosts_snapshot.note_added(added, config, data=status.backups)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from backuppc_register.backuppc import backups, host_config
-from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.rsync_command import Transfer
 from backuppc_register.backuppc.settings import Plan, Route, Settings
 from backuppc_register.host_key import HostKey
-from backuppc_register.inventory.host_status import standing_of
+from backuppc_register.inventory import host_status
 from backuppc_register.inventory.ownership import Applicant, Claim, judge
-from backuppc_register.inventory.server import FOR_BACKUPPC, Site, for_questions, patience
+from backuppc_register.inventory.server import Server
+from backuppc_register.inventory.services import Services
 from backuppc_register.network.ssh import Answer, Place
 from backuppc_register.protocol.errors import HostKeyChanged, NotRegistered, TooManyRequests
 from backuppc_register.protocol.reply import Success
@@ -60,7 +60,7 @@ class Machine(Protocol):
 
 @dataclass(frozen=True)
 class Means:
-    """What a verification works with, beside a Site.
+    """What a verification works with, beside a Server.
 
     *route* asks ssh where it would go, *reached* connects, *first_word* begins a transfer by ssh (host, its
     key, the program and its options, transfer, seconds), *files* lists what it would save up to a first file,
@@ -82,9 +82,9 @@ class _Asking:
 
     applicant: Applicant
     own: tuple[HostKey, ...]
-    site: Site
+    server: Server
+    services: Services
     means: Means
-    deadline: Deadline
 
 
 @dataclass(frozen=True)
@@ -127,23 +127,23 @@ class _Proof:
         return f"{self.key.fingerprint}, rsync {self.told.rsync}{untried}"
 
 
-def serve(request: Request, peer: Address, site: Site, means: Means, deadline: Deadline) -> Success:
+def serve(request: Request, peer: Address, server: Server, services: Services, means: Means) -> Success:
     """Answer a request to verify: connect back as BackupPC will, and pin the ssh host key where that works.
 
     Raises what the error table has. BackupPC's lock is never held while a machine is waited for.
     """
-    with identified(request, peer, site, deadline) as applicant:
-        host, asking = applicant.host, _Asking(applicant, request.host_keys, site, means, deadline)
-        with locked(site.config.backuppc.config_dir, patience(deadline)):
-            proposed = _registered(applicant, site).config
-        with _alone(host, site.folders.path(host)):
+    with identified(request, peer, server, services) as applicant:
+        host, asking = applicant.host, _Asking(applicant, request.host_keys, server, services, means)
+        with server.locked(services.for_the_lock()):
+            proposed = _registered(applicant, server).config
+        with _alone(host, server.folders.path(host)):
             proof = _prove(asking, proposed)
-        with locked(site.config.backuppc.config_dir, patience(deadline)):
-            registration = _registered(applicant, site)
-            _refuse_changed(host, proof.key, site)
+        with server.locked(services.for_the_lock()):
+            registration = _registered(applicant, server)
+            _refuse_changed(host, proof.key, server)
             if registration.config != proposed:
                 raise NotRegistered(host=host, detail="its config came or went while we looked at it")
-            _settle(registration, proof, site)
+            _settle(registration, proof, server)
         backup, note = _first_backup(asking)
         return Success(
             host=host,
@@ -157,51 +157,51 @@ def serve(request: Request, peer: Address, site: Site, means: Means, deadline: D
         )
 
 
-def _registered(applicant: Applicant, site: Site) -> _Registration:
+def _registered(applicant: Applicant, server: Server) -> _Registration:
     """Return the registration of the applicant's host, judged as when it was made; under BackupPC's lock.
 
     Raises what a registration would, and NotRegistered where one is still to be made or finished.
     """
-    host, standing = applicant.host, standing_of(applicant.host, site)
-    claim, lines, record = judge(applicant, standing), standing.lines(host), standing.record
+    host, status = applicant.host, host_status.read(applicant.host, server)
+    claim, lines, record = judge(applicant, status), status.lines, status.record
     if not lines or claim is not Claim.KNOWN or record is None:
         raise NotRegistered(host=host, detail="no hosts line" if not lines else "no record of this person")
     if record.retired:
         advice = "Run the setup again: whoever registers a machine again wants its backups to go on."
         raise not_reachable(Cause.DISABLED, host, detail=f"retired {record.retired}", advice=advice)
-    if not site.folders.is_whole(host):
+    if not server.folders.is_whole(host):
         raise NotRegistered(host=host, detail="its registration was not finished")
     if any(line.dhcp not in ("", "0") for line in lines):
         raise not_reachable(Cause.ELSEWHERE, host, what="the hosts file says dhcp")
-    return _Registration(record, None if standing.reserved else _render(record, site))
+    return _Registration(record, None if status.reserved else _render(record, server))
 
 
-def _render(record: Record, site: Site) -> bytes:
-    ssh_config = site.folders.path(record.host) / SSH_CONFIG
+def _render(record: Record, server: Server) -> bytes:
+    ssh_config = server.folders.path(record.host) / SSH_CONFIG
     values = host_config.Values(record.host, record.full_name, ssh_config)
-    return host_config.render(record.os, values, site.config.backuppc.templates)
+    return host_config.render(record.os, values, server.backuppc.templates)
 
 
-def _settle(registration: _Registration, proof: _Proof, site: Site) -> None:
+def _settle(registration: _Registration, proof: _Proof, server: Server) -> None:
     """Write what was proved: the ssh host key, the record that says when, a config that was missing."""
     record, config = registration.record, registration.config
-    site.folders.pin(record.host, proof.key)
+    server.folders.pin(record.host, proof.key)
     digest = record.config if config is None else host_config.digest(config)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    site.folders.complete(replace(record, verified=now, config=digest, rsync=proof.told.rsync))
+    server.folders.complete(replace(record, verified=now, config=digest, rsync=proof.told.rsync))
     if config is not None:
-        host_config.write(site.config.backuppc.config_dir, record.host, config)
+        host_config.write(server.backuppc.config_dir, record.host, config)
 
 
 def _prove(asking: _Asking, proposed: bytes | None) -> _Proof:
     """Go the way that a backup goes, up to its first bytes, for each folder that it saves."""
-    host, site, means = asking.applicant.host, asking.site, asking.means
-    time = Deadline(for_questions(asking.deadline))
+    host, server, means = asking.applicant.host, asking.server, asking.means
+    time = Deadline(asking.services.for_questions())
     way = _way(asking, proposed, time)
-    preferred = [key.type for key in site.folders.known_keys(host)]
+    preferred = [key.type for key in server.folders.known_keys(host)]
     with means.reached(Place(host, way.route.host, way.route.port), time.remaining(), preferred) as machine:
         _recognise(asking, machine.host_key)
-        machine.log_in(CLIENT_ACCOUNT, site.folders.path(host) / PRIVATE)
+        machine.log_in(CLIENT_ACCOUNT, server.folders.path(host) / PRIVATE)
         told = probe.judge(host, machine.ask(probe.COMMAND), way.transfers)
     _begin(asking, way, machine.host_key, time)
     return _Proof(machine.host_key, told, way)
@@ -244,7 +244,7 @@ def _way(asking: _Asking, proposed: bytes | None, time: Deadline) -> _Way:
     except ValueError as error:
         what = "ssh does not take RsyncSshArgs"
         raise not_reachable(Cause.ELSEWHERE, host, what=what, detail=str(error)) from error
-    config_drift.refuse(host, route, asking.site.folders.path(host))
+    config_drift.refuse(host, route, asking.server.folders.path(host))
     return _Way(settings, ssh, route, plan.transfers)
 
 
@@ -267,16 +267,16 @@ def _alone(host: str, folder: Path) -> Iterator[None]:
 
 def _recognise(asking: _Asking, key: HostKey) -> None:
     """Refuse any machine but the one that we know, and any but the one that asks."""
-    host, site, own = asking.applicant.host, asking.site, asking.own
+    host, server, own = asking.applicant.host, asking.server, asking.own
     asks = not own or key in own
     try:
-        _refuse_changed(host, key, site)
+        _refuse_changed(host, key, server)
     except HostKeyChanged:
         # What the machine itself does not call its own is nothing that anybody should accept.
         if asks:
-            with locked(site.config.backuppc.config_dir, patience(asking.deadline)):
-                _registered(asking.applicant, site)
-                site.folders.offer(host, key)
+            with server.locked(asking.services.for_the_lock()):
+                _registered(asking.applicant, server)
+                server.folders.offer(host, key)
         raise
     if not asks:
         theirs = ", ".join(one.fingerprint for one in own if one.type) or "none that can be read"
@@ -284,8 +284,8 @@ def _recognise(asking: _Asking, key: HostKey) -> None:
         raise not_reachable(Cause.HOST_KEY, host, detail=detail)
 
 
-def _refuse_changed(host: str, key: HostKey, site: Site) -> None:
-    known = site.folders.known_keys(host)
+def _refuse_changed(host: str, key: HostKey, server: Server) -> None:
+    known = server.folders.known_keys(host)
     if known and key not in known:
         ours = ", ".join(one.fingerprint for one in known)
         raise HostKeyChanged(
@@ -300,8 +300,8 @@ def _refuse_changed(host: str, key: HostKey, site: Site) -> None:
 def _first_backup(asking: _Asking) -> tuple[str, str]:
     """Ask for a full backup where there is none; return what to tell of it, and what to log."""
     host = asking.applicant.host
-    if backups.has_full(asking.site.config.backuppc.data_dir, host):
+    if backups.has_full(asking.server.backuppc.data_dir, host):
         return "", ""
-    within = max(asking.deadline.remaining(), FOR_BACKUPPC)
+    within = asking.services.for_backuppc()
     problem = asking.means.begin_full(host, asking.applicant.person.uid, within)
     return ("", problem) if problem else ("queued", "its first backup is queued")

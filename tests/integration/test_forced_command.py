@@ -21,7 +21,7 @@ from services.nsd import Nsd
 from services.slapd import Slapd
 
 from backuppc_register import forced_command, syslog_line
-from backuppc_register.inventory.server import for_questions
+from backuppc_register.inventory.services import Services
 from backuppc_register.protocol.errors import Internal
 from backuppc_register.system.deadline import Deadline
 
@@ -594,7 +594,7 @@ def test_a_directory_server_that_was_passed_over_is_told_to_the_administrator_al
 
 
 def test_the_reference_says_how_long_all_questions_together_may_take():
-    seconds = for_questions(Deadline(forced_command._WITHIN))
+    seconds = Services(None, None, None, Deadline(forced_command._WITHIN)).for_questions()
 
     told = re.search("share about ([0-9]+) seconds", (CHECKOUT / "docs/configuration.md").read_text())
     assert abs(int(told[1]) - seconds) < 1

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from backuppc_register.admin import program_paths, register_key
-from backuppc_register.admin.host_overview import LOCK_PATIENCE
 from backuppc_register.admin.init.step import Plan, Step
 from backuppc_register.backuppc.lock import locked
+from backuppc_register.inventory.server import LOCK_TIMEOUT
 from backuppc_register.state.authorized_keys import Binding
 from backuppc_register.state.register_keys import RegisterKeys
 
@@ -47,5 +47,5 @@ def not_taken(options: argparse.Namespace) -> list[str]:
 def _add(plan: Plan, keys: RegisterKeys) -> None:
     options = plan.options
     binding = Binding(program_paths.command(plan.path), tuple(options.key_from), options.expires or "")
-    with locked(plan.settings.backuppc.config_dir, LOCK_PATIENCE):
+    with locked(plan.settings.backuppc.config_dir, LOCK_TIMEOUT):
         keys.add(options.label or _LABEL, binding)

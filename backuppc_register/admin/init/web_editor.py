@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-from backuppc_register.admin.host_overview import LOCK_PATIENCE
 from backuppc_register.admin.init.step import Plan, Step
 from backuppc_register.backuppc import main_settings
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.diagnosis import backuppc_checks
 from backuppc_register.diagnosis.finding import Level
+from backuppc_register.inventory.server import LOCK_TIMEOUT
 from backuppc_register.protocol.errors import HostsFileError
 from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files, data_files
@@ -84,7 +84,7 @@ def snippet() -> bytes:
 
 
 def _harden(plan: Plan, path: Path) -> None:
-    with locked(plan.settings.backuppc.config_dir, LOCK_PATIENCE):
+    with locked(plan.settings.backuppc.config_dir, LOCK_TIMEOUT):
         _write(path, hardened(path))
         if _harm(plan):
             _write(path, hardened(path, last=True))

@@ -28,6 +28,7 @@ from backuppc_register.backuppc import hosts, main_settings
 from backuppc_register.diagnosis import backuppc_checks, service_checks, sshd_checks, this_program
 from backuppc_register.diagnosis.finding import Answer, Finding, Level, examine, green, otherwise, red, yellow
 from backuppc_register.diagnosis.server_facts import Situation
+from backuppc_register.inventory.server import Server
 from backuppc_register.network import banner
 from backuppc_register.protocol.errors import BadUser, Misconfigured, StateError
 from backuppc_register.state.host_folder import HostFolders
@@ -53,10 +54,9 @@ def situation(tmp_path: Path) -> Situation:
         "state": {"directory": str(tmp_path / "state")},
     }
     return Situation(
-        config=config.check(document),
+        server=Server(config.check(document), "backuppc", HostFolders(tmp_path / "state")),
         config_path=tmp_path / "config.toml",
         problem="",
-        account="backuppc",
         uid=os.getuid(),
         home=tmp_path / "home",
     )

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from backuppc_register.backuppc import hosts
-from backuppc_register.inventory.ownership import Applicant, Claim, Standing, judge
+from backuppc_register.inventory.host_status import HostStatus
+from backuppc_register.inventory.ownership import Applicant, Claim, judge
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import InvalidDnsName, OtherOwner
 from backuppc_register.state.records import Record
@@ -34,11 +35,13 @@ MINE = "dormeur\t0\tcmartin"
 
 
 @pytest.fixture
-def standing(tmp_path: Path):
+def status(tmp_path: Path):
     def make(*lines: str, record: Record | None = None, backups: bool = False, config: bytes | None = None):
         path = tmp_path / "hosts"
         path.write_text("host dhcp user moreUsers\n" + "".join(line + "\n" for line in lines))
-        return Standing(
+        return HostStatus(
+            host="dormeur",
+            server=None,  # of which nothing is asked
             hosts=hosts.read(path),
             record=record,
             folder=record is not None,
@@ -73,8 +76,8 @@ def standing(tmp_path: Path):
         ((), BY_HAND, False, Claim.FREE),
     ],
 )
-def test_who_may_have_the_host_and_in_which_sense(standing, lines, record, backups, claim):
-    assert judge(APPLICANT, standing(*lines, record=record, backups=backups)) is claim
+def test_who_may_have_the_host_and_in_which_sense(status, lines, record, backups, claim):
+    assert judge(APPLICANT, status(*lines, record=record, backups=backups)) is claim
 
 
 @pytest.mark.parametrize(
@@ -99,19 +102,19 @@ def test_who_may_have_the_host_and_in_which_sense(standing, lines, record, backu
         ((), replace(RECORD, full_name="dormeur.iuem.univ-brest.fr"), True),
     ],
 )
-def test_who_is_refused(standing, lines, record, backups):
+def test_who_is_refused(status, lines, record, backups):
     with pytest.raises(OtherOwner) as refusal:
-        judge(APPLICANT, standing(*lines, record=record, backups=backups))
+        judge(APPLICANT, status(*lines, record=record, backups=backups))
 
     assert refusal.value.message() == "refusing to re-register client host with username : dormeur CMartin"
 
 
-def test_a_config_without_line_data_or_record_reserves_the_name(standing):
+def test_a_config_without_line_data_or_record_reserves_the_name(status):
     with pytest.raises(InvalidDnsName):
-        judge(APPLICANT, standing(config=b"# an administrator's include file"))
+        judge(APPLICANT, status(config=b"# an administrator's include file"))
 
 
-def test_a_config_of_a_host_that_we_made_reserves_nothing(standing):
-    assert judge(APPLICANT, standing(record=RECORD, config=b"1;")) is Claim.KNOWN
+def test_a_config_of_a_host_that_we_made_reserves_nothing(status):
+    assert judge(APPLICANT, status(record=RECORD, config=b"1;")) is Claim.KNOWN
     theirs = replace(RECORD, person="adupont")
-    assert judge(APPLICANT, standing(record=theirs, config=b"1;")) is Claim.FREE
+    assert judge(APPLICANT, status(record=theirs, config=b"1;")) is Claim.FREE

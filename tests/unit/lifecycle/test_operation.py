@@ -22,7 +22,6 @@ from backuppc_register.protocol.errors import (
 )
 from backuppc_register.reconciliation import reconcile
 from backuppc_register.reconciliation.inconsistencies import contradictions
-from backuppc_register.reconciliation.inconsistency import Sight
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import HostsSnapshot
 from tests.unit.registration.test_register import ADUPONT, CMARTIN, HEADER, People, Server, run_and_kill
@@ -81,10 +80,8 @@ class Site(Server):
 
     def custody(self, *, now=NOW, dry_run=False):
         return Operation(
-            config=self.config(),
-            account="backuppc",
+            server=self.server(),
             administrator="chef",
-            folders=HostFolders(self.folder / "state"),
             jobs=self.jobs,
             now=now,
             dry_run=dry_run,
@@ -107,16 +104,12 @@ class Site(Server):
 
     def reconcile(self):
         """Let reconcile look, and act; return what it had to tell."""
-        state = self.folder / "state"
-        site = reconcile.Site(
-            self.config(), HostFolders(state), HostsSnapshot(state), Daemon(), account="backuppc"
-        )
-        return [(news.kind.value, news.host) for news in reconcile.reconcile(site, NOW, change=True).news]
+        outcome = reconcile.reconcile(self.server(), Daemon(), NOW, change=True)
+        return [(news.kind.value, news.host) for news in outcome.news]
 
     def contradictions(self):
         """What reconcile would have to leave undecided."""
-        folders, file = HostFolders(self.folder / "state"), hosts.read(self.hosts)
-        found = contradictions(Sight(self.config(), folders, file, NOW, "backuppc"))
+        found = contradictions(hosts.read(self.hosts), self.server(), NOW)
         return [(one.host, one.what) for one in found]
 
     def texts(self):

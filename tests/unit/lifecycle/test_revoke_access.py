@@ -11,7 +11,6 @@ from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import HostsFileError, OtherOwner
 from backuppc_register.reconciliation.inconsistencies import contradictions
-from backuppc_register.reconciliation.inconsistency import Sight
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import HostsSnapshot
@@ -44,9 +43,8 @@ def advice(site):
     """What is advised, by host."""
     from backuppc_register.backuppc import hosts  # the tests' own `hosts` is a path
 
-    folders = HostFolders(site.folder / "state")
-    sight = Sight(site.config(), folders, hosts.read(site.hosts), NOW, "backuppc")
-    return {one.host: one.advice for one in contradictions(sight)}
+    found = contradictions(hosts.read(site.hosts), site.server(), NOW)
+    return {one.host: one.advice for one in found}
 
 
 def change_line(site, host, old, new):

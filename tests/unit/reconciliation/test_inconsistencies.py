@@ -6,8 +6,9 @@ import pytest
 
 from backuppc_register import config
 from backuppc_register.backuppc import host_config, hosts, retired_config
+from backuppc_register.inventory import server as inventory
 from backuppc_register.reconciliation.inconsistencies import contradictions
-from backuppc_register.reconciliation.inconsistency import Contradiction, Sight
+from backuppc_register.reconciliation.inconsistency import Contradiction
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
@@ -55,8 +56,8 @@ class Server:
         (self.top / "pc" / host / "0").mkdir(parents=True)
 
     def found(self) -> list[Contradiction]:
-        sight = Sight(self.config, self.folders, hosts.parse(HEADER + self.lines), NOW, "backuppc")
-        return [*contradictions(sight)]
+        server = inventory.Server(self.config, "backuppc", self.folders)
+        return [*contradictions(hosts.parse(HEADER + self.lines), server, NOW)]
 
     def told(self) -> list[tuple[str, str]]:
         found = self.found()

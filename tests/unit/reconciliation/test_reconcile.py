@@ -10,10 +10,11 @@ from pytest_mock import MockerFixture
 from backuppc_register import config
 from backuppc_register.backuppc import hosts
 from backuppc_register.inventory import hosts_snapshot
-from backuppc_register.inventory.effective_owner import effective_owner
+from backuppc_register.inventory import server as inventory
+from backuppc_register.inventory.host_status import effective_owner
 from backuppc_register.protocol.errors import HostsFileError, NotAllowed, StateError
 from backuppc_register.reconciliation import reconcile
-from backuppc_register.reconciliation.reconcile import Outcome, Site
+from backuppc_register.reconciliation.reconcile import Outcome
 from backuppc_register.reconciliation.report import Kind, News
 from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
@@ -66,7 +67,7 @@ class Server:
                 "state": {"directory": str(self.state)},
             }
         )
-        self.site = Site(self.config, self.folders, self.ledger, self.daemon, "backuppc")
+        self.site = inventory.Server(self.config, "backuppc", self.folders)
         self.write(*LINES)
         for host in ("dormeur", "lab_1"):
             self.back_up(host)
@@ -86,7 +87,7 @@ class Server:
         (self.etc / f"{host}.pl").write_bytes(b"1;\n")
 
     def reconcile(self, *, change: bool = True, later: float = 0) -> Outcome:
-        return reconcile.reconcile(self.site, NOW + timedelta(hours=later), change=change)
+        return reconcile.reconcile(self.site, self.daemon, NOW + timedelta(hours=later), change=change)
 
     def after(self, *lines: bytes) -> bytes:
         return HEADER + b"".join(lines)

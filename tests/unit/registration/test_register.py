@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from backuppc_register import config
-from backuppc_register.inventory.server import Site
+from backuppc_register.inventory import server as inventory
+from backuppc_register.inventory.services import Services
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
@@ -88,16 +89,18 @@ class Server:
         return self.folder / "state/hosts/dormeur"
 
     def ask(self, logon="cmartin", *, verb="register", os="mac", name="dormeur.univ-brest.fr"):
-        site = Site(
-            config=self.config(),
-            account="backuppc",
+        services = Services(
             resolver=lambda: Dns(name),
             directory=lambda: self.people,
             daemon=self.backuppc,
-            folders=HostFolders(self.folder / "state"),
+            deadline=Deadline(28),
         )
+        site = self.server()
         site.folders.ready()
-        return register.serve(Request(verb, os, logon), PEER, site, Deadline(28))
+        return register.serve(Request(verb, os, logon), PEER, site, services)
+
+    def server(self) -> inventory.Server:
+        return inventory.Server(self.config(), "backuppc", HostFolders(self.folder / "state"))
 
     def config(self) -> config.Config:
         return config.Config(

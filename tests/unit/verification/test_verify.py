@@ -16,7 +16,8 @@ from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.rsync_command import Transfer
 from backuppc_register.backuppc.settings import Plan, Route, Settings
 from backuppc_register.host_key import UNREADABLE, HostKey
-from backuppc_register.inventory.server import Site
+from backuppc_register.inventory import server as inventory
+from backuppc_register.inventory.services import Services
 from backuppc_register.network.ssh import Answer
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
@@ -180,7 +181,7 @@ class Server:
         self.queued.append((host, user))
         return self.queue_says
 
-    def site(self, name="dormeur.univ-brest.fr"):
+    def server(self):
         places = config.BackupPC(
             hosts=self.hosts,
             config_dir=self.folder / "etc",
@@ -197,17 +198,20 @@ class Server:
             limits=config.Limits(),
             syslog=config.Syslog(),
         )
+        return inventory.Server(settings, "backuppc", self.folders)
+
+    def services(self, name="dormeur.univ-brest.fr"):
         resolver = Dns(name)
-        return Site(settings, "backuppc", lambda: resolver, People, Daemon(), self.folders)
+        return Services(lambda: resolver, People, Daemon(), Deadline(28))
 
     def register(self, logon="cmartin", name="dormeur.univ-brest.fr"):
-        return register.serve(Request("register", "linux", logon), PEER, self.site(name), Deadline(28))
+        return register.serve(Request("register", "linux", logon), PEER, self.server(), self.services(name))
 
     def ask(self, *keys, logon="cmartin", name="dormeur.univ-brest.fr"):
         request = Request("verify", "linux", logon, keys)
         it = self.machine
         means = verify.Means(self, self.route, it.reached, it.first_word, it.files, self.begin_full)
-        return verify.serve(request, PEER, self.site(name), means, Deadline(28))
+        return verify.serve(request, PEER, self.server(), self.services(name), means)
 
     def record(self):
         return self.folders.record("dormeur")
@@ -470,7 +474,7 @@ def test_whoever_was_pinned_meanwhile_stays(server):
 
 
 def test_a_lock_that_is_not_had_is_a_fault(server, mocker):
-    mocker.patch("backuppc_register.verification.verify.patience", return_value=0.05)
+    mocker.patch.object(Services, "for_the_lock", return_value=0.05)
 
     with locked(server.folder / "etc", 0), pytest.raises(HostsFileError):
         server.ask(MINE)

@@ -1,0 +1,59 @@
+"""The services that a request asks: the DNS, the directory and the running BackupPC."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from backuppc_register.inventory.server import LOCK_TIMEOUT
+from backuppc_register.person import Person
+from backuppc_register.protocol.request import Address
+from backuppc_register.system.deadline import Deadline
+
+_FOR_BACKUPPC = 2.0  # seconds at least for telling BackupPC
+_FOR_THE_LOCK_AND_AFTER = 12.5  # seconds kept back from the questions to the DNS and the directory
+
+
+class Resolver(Protocol):
+    """The DNS."""
+
+    def name_of(self, peer: Address, timeout: float) -> str:
+        """Return the peer's confirmed full name; raises InvalidDnsName or DnsUnavailable."""
+
+
+class Directory(Protocol):
+    """The people."""
+
+    def find(self, logon: str, timeout: float) -> Person:
+        """Return the person of *logon*; raises BadUser or DirectoryUnavailable."""
+
+
+class Daemon(Protocol):
+    """The running BackupPC."""
+
+    def announce(self, host: str, within: float) -> str:
+        """Make it know *host*; return "" or why it does not."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """The services that a request asks, and the *deadline* of its answer.
+
+    *resolver* and *directory* make theirs when first asked: their libraries are slow to import.
+    """
+
+    resolver: Callable[[], Resolver]
+    directory: Callable[[], Directory]
+    daemon: Daemon
+    deadline: Deadline
+
+    def for_questions(self) -> float:
+        """Return the seconds that questions to others may take."""
+        return max(0.0, self.deadline.remaining() - _FOR_THE_LOCK_AND_AFTER)
+
+    def for_the_lock(self) -> float:
+        """Return the seconds that BackupPC's lock may be waited for."""
+        return min(LOCK_TIMEOUT, max(0.0, self.deadline.remaining() - _FOR_BACKUPPC))
+
+    def for_backuppc(self) -> float:
+        """Return the seconds that telling BackupPC may take."""
+        return max(self.deadline.remaining(), _FOR_BACKUPPC)
