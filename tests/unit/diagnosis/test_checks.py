@@ -115,7 +115,7 @@ def test_no_check_breaks_on_a_server_where_everything_is_gone(situation: Situati
     nothing = {"backuppc": {"hosts": "/nowhere/hosts", "config_dir": "/nowhere", "data_dir": "/nowhere"}}
     bare = replace(
         situation,
-        config=config.as_far_as_readable(nothing),
+        server=Server(config.as_far_as_readable(nothing), "backuppc", HostFolders(Path("/nowhere"))),
         config_path=Path("/nowhere/config.toml"),
         problem="no such file",
         home=Path("/nowhere"),

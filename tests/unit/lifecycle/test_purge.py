@@ -377,7 +377,7 @@ def test_a_host_is_purged_that_was_somebody_elses_by_hand_when_that_was_asked(si
 def test_a_record_with_a_date_alone_was_not_asked_of_anything(site):
     retire.retire("dormeur", site.custody())
     record = replace(site.record(), purge=NOW.isoformat())
-    site.custody().folders.put_record(record)
+    site.server().folders.put_record(record)
 
     assert "purge was asked" in carry_out(site)
     assert has_data(site)
@@ -444,7 +444,7 @@ def test_a_wait_that_began_by_a_clock_of_long_ago_is_as_long(site):
 
 def test_after_another_start_of_the_machine_the_date_counts(asked):
     custody = replace(asked.custody(now=LATER), uptime=Uptime("b", 1.0))
-    asked.custody().folders.put_record(replace(asked.record(), purge_wait="a@99999999"))
+    asked.server().folders.put_record(replace(asked.record(), purge_wait="a@99999999"))
 
     purge.carry_out("dormeur", custody)
 

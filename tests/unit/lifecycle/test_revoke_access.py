@@ -6,13 +6,12 @@ from datetime import timedelta
 import pytest
 
 from backuppc_register.backuppc import retired_config
-from backuppc_register.lifecycle import purge, resume, retire, revoke_access, transfer
+from backuppc_register.lifecycle import purge, resume, revoke_access, transfer
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import HostsFileError, OtherOwner
 from backuppc_register.reconciliation.inconsistencies import contradictions
 from backuppc_register.state.former_owners import FormerOwners
-from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import HostsSnapshot
 from tests.unit.lifecycle.test_operation import ARCHIVE, NOW, Jobs, Site, kill_everywhere, readers_of
 from tests.unit.registration.test_register import ADUPONT, CMARTIN, People
@@ -177,7 +176,7 @@ def test_a_host_is_taken_from_everybody_and_not_backed_up_until_it_is_transferre
     assert site.readers() == {"backuppc"}
     assert "friend" not in site.hosts.read_text()
     assert any("friend could read dormeur too" in step for step in done.steps)
-    assert retire.has_key("dormeur", HostFolders(site.folder / "state")) is False
+    assert not (site.state / "key").exists()
     assert settled(site)
     with pytest.raises(OtherOwner):
         site.ask()
