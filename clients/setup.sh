@@ -1,6 +1,7 @@
 #!/bin/sh
-# setup.sh - makes this computer known to the backup server, so that it is backed up from now on.
-# Everything about it is said by --help, which stands first. What it has made stands in /var/lib/bckpciuem/receipt.
+# setup.sh - registers this computer with the backup server, so that it is backed up from now on.
+# Generated from setup.d/; do not edit. Edit the parts there and run setup.d/assemble.
+# What it does and takes is in the help below. What it made is in /var/lib/bckpciuem/receipt.
 
 # shellcheck disable=SC1112  # French apostrophes
 
@@ -137,9 +138,7 @@ SUDOERS_MAIN=/etc/sudoers
 MAC_GROUP=com.apple.access_ssh
 MAC_SSH=/System/Library/LaunchDaemons/ssh.plist
 
-# ---------------------------------------------------------------- what a bundle brings along
 # "backuppc-register-admin bundle" sets SERVER and puts each file's lines above the line that ends it.
-
 SERVER=''
 
 bundled() {
@@ -156,7 +155,257 @@ bundled() {
     esac
 }
 
-# ---------------------------------------------------------------- talking
+# ---------------------------------------------------------------- 10-options.sh
+
+options() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --server | --logon | --logon-file | --lang | --share | --restore | --restore-dir | --register-key | \
+                --known-hosts | --wrapper | --from | --port | --log)
+                [ $# -ge 2 ] || die 2 '%s needs a value; see --help.' '%s demande une valeur ; voyez --help.' "$1"
+                option_with_value "$1" "$2"
+                shift
+                ;;
+            --server=* | --logon=* | --logon-file=* | --lang=* | --share=* | --restore=* | --restore-dir=* | \
+                --register-key=* | --known-hosts=* | --wrapper=* | --from=* | --port=* | --log=*)
+                option_with_value "${1%%=*}" "${1#*=}"
+                ;;
+            --verify | --doctor | --repair | --uninstall) only "${1#--}" ;;
+            --keep-user) KEEP_USER=yes ;;
+            --no-sshd) SSHD=no ;;
+            --no-firewall) FIREWALL=no ;;
+            --no-verify) VERIFY=no ;;
+            --unattended) UNATTENDED=yes ;;
+            --yes) YES=yes ;;
+            --dry-run) DRY_RUN=yes ;;
+            --no-from) FROM=none ;;
+            --force) FORCE=yes ;;
+            --no-color | --no-colour) COLOUR=no ;;
+            --version) printf '%s\n' "setup.sh $VERSION"; exit 0 ;;
+            --help | -h) help; exit 0 ;;
+            *) die 2 'unknown option: %s; see --help.' 'option inconnue : %s ; voyez --help.' "$1" ;;
+        esac
+        shift
+    done
+}
+
+only() {    # TASK
+    [ "$TASK" = setup ] || [ "$TASK" = "$1" ] ||
+        die 2 'Please choose one of --%s and --%s.' 'Choisissez entre --%s et --%s.' "$TASK" "$1"
+    TASK=$1
+}
+
+option_with_value() {
+    case $2 in
+        '' | *"
+"*) die 2 '%s needs a value; see --help.' '%s demande une valeur ; voyez --help.' "$1" ;;
+    esac
+    case $1 in
+        --server) SERVER=$2 ;;
+        --logon) LOGON=$2 ;;
+        --logon-file) LOGON=$(logon_in "$2") || exit 2 ;;
+        --lang) TONGUE=$2 ;;
+        --share) SHARES="$SHARES$(without_slash "$2")
+" ;;
+        --restore) RESTORE=$2 ;;
+        --restore-dir) RESTORE_DIR="$RESTORE_DIR$(without_slash "$2")
+" ;;
+        --register-key) REGISTER_KEY_FILE=$2 ;;
+        --known-hosts) KNOWN_HOSTS_FILE=$2 ;;
+        --wrapper) WRAPPER_FILE=$2 ;;
+        --from) FROM=$2 ;;
+        --port) PORT=$2 ;;
+        --log) LOG=$2 ;;
+    esac
+}
+
+# As Tab completes the name of a folder.
+without_slash() {    # FOLDER
+    folder=$1
+    while [ "$folder" != / ] && [ "$folder" != "${folder%/}" ]; do
+        folder=${folder%/}
+    done
+    printf '%s' "$folder"
+}
+
+# Everything that ends in an ssh command line or in a file of root's is checked before anything else is done.
+check_options() {
+    open_log
+    case $TONGUE in
+        fr | en) ;;
+        *) TONGUE=en; die 2 '--lang is fr or en.' '' ;;
+    esac
+    SERVER=${SERVER:-$(server_of_receipt)}
+    case $SERVER in
+        '') [ "$TASK" = doctor ] || [ "$TASK" = uninstall ] ||
+            die 2 'which server? Please give --server NAME.' 'quel serveur ? Donnez --server NOM.' ;;
+        -* | *[!A-Za-z0-9.:-]*) die 2 '%s is no name of a server.' '%s n’est pas un nom de serveur.' "$SERVER" ;;
+    esac
+    if [ -n "$LOGON" ] && ! possible_logon "$LOGON"; then
+        die 2 '%s cannot be a logon.' '%s ne peut pas être un identifiant.' "$LOGON"
+    fi
+    case $RESTORE in
+        '' | off | dirs | full) ;;
+        *) die 2 '--restore is off, dirs or full.' '--restore vaut off, dirs ou full.' ;;
+    esac
+    PORT=${PORT:-$(remembered port)}
+    PORT=${PORT:-22}
+    case $PORT in
+        *[!0-9]* | ??????*) die 2 '%s is no port.' '%s n’est pas un port.' "$PORT" ;;
+    esac
+    FROM=${FROM:-$(remembered from)}
+    [ "$FROM" != server ] || FROM=''
+    case $FROM in
+        '' | none) ;;
+        *) address_list "$FROM" || die 2 '--from is a list of addresses: %s' '--from est une liste d’adresses : %s' "$FROM" ;;
+    esac
+    check_folders
+    check_task
+}
+
+check_task() {
+    case $TASK in
+        verify | repair)
+            registered_as >/dev/null ||
+                die 2 'This computer is not registered with %s; please start the setup without --%s.' \
+                    'Cet ordinateur n’est pas enregistré auprès de %s ; lancez ce programme sans --%s.' "$SERVER" "$TASK" ;;
+    esac
+    if [ "$UNATTENDED" = yes ]; then
+        YES=yes
+        ! will_ask_logon || die 2 '--unattended needs --logon.' '--unattended demande --logon.'
+    fi
+}
+
+will_ask_logon() {
+    [ "$TASK" = setup ] && [ -z "$LOGON" ] && [ "$DRY_RUN" = no ] && ! registered_as >/dev/null
+}
+
+check_folders() {
+    printf '%s' "$SHARES$RESTORE_DIR" | while IFS= read -r folder; do
+        plain_folder "$folder"
+    done || exit 2
+}
+
+plain_folder() {
+    case $1/ in
+        *[[:cntrl:]]*)
+            die 2 'There is a tab or another control character in the name of the folder %s.' \
+                'Il y a une tabulation ou un autre caractère de contrôle dans le nom du dossier %s.' \
+                "$(printf '%s' "$1" | tr '[:cntrl:]' '?')" ;;
+        *//* | */../* | */./*) ;;
+        /*) if [ -d "$1" ]; then return 0; fi ;;
+    esac
+    [ "$1" != / ] || return 0
+    die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' "$1"
+}
+
+logon_in() {    # FILE
+    if ! { IFS= read -r line || [ -n "$line" ]; } <"$1"; then
+        die 2 'There is no logon in %s.' 'Il n’y a pas d’identifiant dans %s.' "$1"
+    fi
+    printf '%s' "$line" | tr -d '\r' | sed "s/^$(printf '\357\273\277')//"     # as Windows writes a file
+}
+
+# As the server tests it, before the directory is asked.
+possible_logon() {
+    case $1 in
+        '' | [!A-Za-z0-9_]* | *[!A-Za-z0-9._-]*) return 1 ;;
+    esac
+    [ "${#1}" -le 64 ]
+}
+
+# Opened once, and only where nobody else can put a link in its place.
+open_log() {
+    [ -n "$LOG" ] || return 0
+    case $LOG in
+        */*) folder=${LOG%/*}/ ;;
+        *) folder=. ;;
+    esac
+    [ -d "$folder" ] ||
+        die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' "$folder"
+    folder=$(cd -P -- "$folder" && pwd -P)
+    LOG=${folder%/}/${LOG##*/}
+    if [ -L "$LOG" ] || { [ -e "$LOG" ] && [ ! -f "$LOG" ]; }; then
+        die 2 '%s is not a plain file.' '%s n’est pas un fichier ordinaire.' "$LOG"
+    fi
+    weak=$(weak_folder "$folder")
+    if [ -n "$weak" ] && [ "$weak" = "$folder" ] && [ -z "$(weak_folder "${folder%/*}")" ] && is_a_services "$folder"; then
+        open_new_log
+    else
+        if [ -z "$weak" ] && [ -e "$LOG" ] && ! kept_from_others "$LOG"; then
+            weak=$LOG
+        fi
+        [ -z "$weak" ] || no_place_for_log "$weak"
+        exec 3>>"$LOG"
+    fi
+    LOGGING=yes
+}
+
+no_place_for_log() {    # PATH
+    die 2 '%s can be changed by others than root: no place for a log.' \
+        '%s peut être modifié par d’autres que root : ce n’est pas un endroit pour un journal.' "$1"
+}
+
+# Whether FOLDER is root's, and beside root a group may write there that is a service's and has no person in it:
+# Ubuntu's /var/log belongs to root:syslog.
+is_a_services() {    # FOLDER
+    # shellcheck disable=SC2012  # its columns are POSIX's, stat's are not
+    gid=$(ls -ldn -- "$1/." | awk '$3 == "0" && substr($1, 9, 1) != "w" { print $4 }')
+    [ -n "$gid" ] && [ "$gid" -lt "$(first_of_people GID_MIN)" ] && people=$(getent passwd) || return 1
+    printf '%s\n' "$people" |
+        G=$gid M=$(getent group "$gid" | cut -d: -f4) FIRST=$(first_of_people UID_MIN) awk -F: '
+            $4 == ENVIRON["G"] && $3 >= ENVIRON["FIRST"] + 0 { person = 1 }
+            $3 < ENVIRON["FIRST"] + 0 { service[$1] = 1 }
+            END {
+                count = split(ENVIRON["M"], member, ",")
+                for (i = 1; i <= count; i++) if (!(member[i] in service)) person = 1
+                exit person
+            }'
+}
+
+# That service could put a link where we are about to write, at any moment. So the log is always a new file: what is
+# there becomes FILE.1 (rename follows no link), and noclobber opens with O_EXCL (nor does that). Once it is open it is
+# ours, wherever its name may go; a pipe or a device that was slipped in meanwhile is shown by the descriptor.
+open_new_log() {
+    if [ -e "$LOG" ]; then
+        mv -fT -- "$LOG" "$LOG.1" || no_place_for_log "$LOG"
+    fi
+    set -C
+    exec 3>"$LOG"
+    set +C
+    [ -f /dev/fd/3 ] || no_place_for_log "$LOG"
+}
+
+# Before anything is said.
+asked_language() {    # OPTION...
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --lang) word=${2:-} ;;
+            --lang=*) word=${1#*=} ;;
+            *) word='' ;;
+        esac
+        case $word in
+            fr | en) TONGUE=$word ;;
+        esac
+        shift
+    done
+}
+
+choose_language() {
+    case ${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} in
+        fr*) TONGUE=fr ;;
+        *) TONGUE=en ;;
+    esac
+}
+
+choose_colour() {
+    if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "$COLOUR" = yes ] && [ "${TERM:-dumb}" != dumb ]; then
+        BOLD=$(printf '\033[1m')
+        PLAIN=$(printf '\033[0m')
+    fi
+}
+
+# ---------------------------------------------------------------- 11-messages.sh
 
 # Everything is said in two languages, English first; the text is a printf format.
 say() {    # ENGLISH FRENCH [VALUE]...
@@ -213,33 +462,50 @@ step() {    # FUNCTION ENGLISH FRENCH [VALUE]...
     fi
 }
 
-choose_language() {
-    case ${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} in
-        fr*) TONGUE=fr ;;
-        *) TONGUE=en ;;
-    esac
+# Something that only the administrator may change: said now, and the exit status says it again.
+todo() {
+    LEFT_TO_DO=yes
+    mark "$@"
 }
 
-# Before anything is said.
-asked_language() {    # OPTION...
-    while [ $# -gt 0 ]; do
-        case $1 in
-            --lang) word=${2:-} ;;
-            --lang=*) word=${1#*=} ;;
-            *) word='' ;;
+mark() {
+    in_language "$@"
+    keep_in_log
+    SAID=yes
+    printf '%s\n' "  ! $TEXT" >&2
+}
+
+tell_each() {    # ENGLISH FRENCH, of each of WORK/folders
+    while IFS= read -r folder; do
+        say "$@" "$folder"
+    done <"$WORK/folders"
+}
+
+can_ask() {
+    [ "$UNATTENDED" = no ] && (: </dev/tty >/dev/tty) 2>/dev/null
+}
+
+nobody_to_ask() {
+    die 2 'There is no terminal to ask on; please give --logon, and --yes or --unattended.' \
+        'Il n’y a pas de terminal où poser la question ; donnez --logon, et --yes ou --unattended.'
+}
+
+# Questions go to the terminal, whatever standard input is.
+ask() {    # ENGLISH FRENCH [VALUE]...
+    in_language "$@"
+    can_ask || nobody_to_ask
+    printf '%s' "$TEXT" >/dev/tty
+    IFS= read -r ANSWER </dev/tty || die 1 'No answer.' 'Pas de réponse.'
+}
+
+yes_or_no() {    # ENGLISH FRENCH [VALUE]...
+    while :; do
+        ask "$@"
+        case $ANSWER in
+            [yYoO] | [yY][eE][sS] | [oO][uU][iI]) return 0 ;;
+            [nN] | [nN][oO] | [nN][oO][nN]) return 1 ;;
         esac
-        case $word in
-            fr | en) TONGUE=$word ;;
-        esac
-        shift
     done
-}
-
-choose_colour() {
-    if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "$COLOUR" = yes ] && [ "${TERM:-dumb}" != dumb ]; then
-        BOLD=$(printf '\033[1m')
-        PLAIN=$(printf '\033[0m')
-    fi
 }
 
 # What the server says, fit for a terminal.
@@ -287,7 +553,7 @@ readable() {    # TEXT
         }')"
 }
 
-# ---------------------------------------------------------------- changing
+# ---------------------------------------------------------------- 20-receipt.sh
 
 # Every change to this computer passes here, and only here.
 change() {    # COMMAND...
@@ -447,363 +713,8 @@ put_folder() {    # FOLDER OWNER GROUP MODE
     change chmod "$4" "$1"
 }
 
-# ---------------------------------------------------------------- the command line
-
-options() {
-    while [ $# -gt 0 ]; do
-        case $1 in
-            --server | --logon | --logon-file | --lang | --share | --restore | --restore-dir | --register-key | \
-                --known-hosts | --wrapper | --from | --port | --log)
-                [ $# -ge 2 ] || die 2 '%s needs a value; see --help.' '%s demande une valeur ; voyez --help.' "$1"
-                option_with_value "$1" "$2"
-                shift
-                ;;
-            --server=* | --logon=* | --logon-file=* | --lang=* | --share=* | --restore=* | --restore-dir=* | \
-                --register-key=* | --known-hosts=* | --wrapper=* | --from=* | --port=* | --log=*)
-                option_with_value "${1%%=*}" "${1#*=}"
-                ;;
-            --verify | --doctor | --repair | --uninstall) only "${1#--}" ;;
-            --keep-user) KEEP_USER=yes ;;
-            --no-sshd) SSHD=no ;;
-            --no-firewall) FIREWALL=no ;;
-            --no-verify) VERIFY=no ;;
-            --unattended) UNATTENDED=yes ;;
-            --yes) YES=yes ;;
-            --dry-run) DRY_RUN=yes ;;
-            --no-from) FROM=none ;;
-            --force) FORCE=yes ;;
-            --no-color | --no-colour) COLOUR=no ;;
-            --version) printf '%s\n' "setup.sh $VERSION"; exit 0 ;;
-            --help | -h) help; exit 0 ;;
-            *) die 2 'unknown option: %s; see --help.' 'option inconnue : %s ; voyez --help.' "$1" ;;
-        esac
-        shift
-    done
-}
-
-only() {    # TASK
-    [ "$TASK" = setup ] || [ "$TASK" = "$1" ] ||
-        die 2 'Please choose one of --%s and --%s.' 'Choisissez entre --%s et --%s.' "$TASK" "$1"
-    TASK=$1
-}
-
-option_with_value() {
-    case $2 in
-        '' | *"
-"*) die 2 '%s needs a value; see --help.' '%s demande une valeur ; voyez --help.' "$1" ;;
-    esac
-    case $1 in
-        --server) SERVER=$2 ;;
-        --logon) LOGON=$2 ;;
-        --logon-file) LOGON=$(logon_in "$2") || exit 2 ;;
-        --lang) TONGUE=$2 ;;
-        --share) SHARES="$SHARES$(without_slash "$2")
-" ;;
-        --restore) RESTORE=$2 ;;
-        --restore-dir) RESTORE_DIR="$RESTORE_DIR$(without_slash "$2")
-" ;;
-        --register-key) REGISTER_KEY_FILE=$2 ;;
-        --known-hosts) KNOWN_HOSTS_FILE=$2 ;;
-        --wrapper) WRAPPER_FILE=$2 ;;
-        --from) FROM=$2 ;;
-        --port) PORT=$2 ;;
-        --log) LOG=$2 ;;
-    esac
-}
-
-# As Tab completes the name of a folder.
-without_slash() {    # FOLDER
-    folder=$1
-    while [ "$folder" != / ] && [ "$folder" != "${folder%/}" ]; do
-        folder=${folder%/}
-    done
-    printf '%s' "$folder"
-}
-
-# Everything that ends in an ssh command line or in a file of root's is checked before anything else is done.
-check_options() {
-    open_log
-    case $TONGUE in
-        fr | en) ;;
-        *) TONGUE=en; die 2 '--lang is fr or en.' '' ;;
-    esac
-    SERVER=${SERVER:-$(server_of_receipt)}
-    case $SERVER in
-        '') [ "$TASK" = doctor ] || [ "$TASK" = uninstall ] ||
-            die 2 'which server? Please give --server NAME.' 'quel serveur ? Donnez --server NOM.' ;;
-        -* | *[!A-Za-z0-9.:-]*) die 2 '%s is no name of a server.' '%s n’est pas un nom de serveur.' "$SERVER" ;;
-    esac
-    if [ -n "$LOGON" ] && ! possible_logon "$LOGON"; then
-        die 2 '%s cannot be a logon.' '%s ne peut pas être un identifiant.' "$LOGON"
-    fi
-    case $RESTORE in
-        '' | off | dirs | full) ;;
-        *) die 2 '--restore is off, dirs or full.' '--restore vaut off, dirs ou full.' ;;
-    esac
-    PORT=${PORT:-$(remembered port)}
-    PORT=${PORT:-22}
-    case $PORT in
-        *[!0-9]* | ??????*) die 2 '%s is no port.' '%s n’est pas un port.' "$PORT" ;;
-    esac
-    FROM=${FROM:-$(remembered from)}
-    [ "$FROM" != server ] || FROM=''
-    case $FROM in
-        '' | none) ;;
-        *) address_list "$FROM" || die 2 '--from is a list of addresses: %s' '--from est une liste d’adresses : %s' "$FROM" ;;
-    esac
-    check_folders
-    check_task
-}
-
-check_task() {
-    case $TASK in
-        verify | repair)
-            registered_as >/dev/null ||
-                die 2 'This computer is not registered with %s; please start the setup without --%s.' \
-                    'Cet ordinateur n’est pas enregistré auprès de %s ; lancez ce programme sans --%s.' "$SERVER" "$TASK" ;;
-    esac
-    if [ "$UNATTENDED" = yes ]; then
-        YES=yes
-        ! will_ask_logon || die 2 '--unattended needs --logon.' '--unattended demande --logon.'
-    fi
-}
-
-will_ask_logon() {
-    [ "$TASK" = setup ] && [ -z "$LOGON" ] && [ "$DRY_RUN" = no ] && ! registered_as >/dev/null
-}
-
-check_folders() {
-    printf '%s' "$SHARES$RESTORE_DIR" | while IFS= read -r folder; do
-        plain_folder "$folder"
-    done || exit 2
-}
-
-plain_folder() {
-    case $1/ in
-        *[[:cntrl:]]*)
-            die 2 'There is a tab or another control character in the name of the folder %s.' \
-                'Il y a une tabulation ou un autre caractère de contrôle dans le nom du dossier %s.' \
-                "$(printf '%s' "$1" | tr '[:cntrl:]' '?')" ;;
-        *//* | */../* | */./*) ;;
-        /*) if [ -d "$1" ]; then return 0; fi ;;
-    esac
-    [ "$1" != / ] || return 0
-    die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' "$1"
-}
-
-# Opened once, and only where nobody else can put a link in its place.
-open_log() {
-    [ -n "$LOG" ] || return 0
-    case $LOG in
-        */*) folder=${LOG%/*}/ ;;
-        *) folder=. ;;
-    esac
-    [ -d "$folder" ] ||
-        die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' "$folder"
-    folder=$(cd -P -- "$folder" && pwd -P)
-    LOG=${folder%/}/${LOG##*/}
-    if [ -L "$LOG" ] || { [ -e "$LOG" ] && [ ! -f "$LOG" ]; }; then
-        die 2 '%s is not a plain file.' '%s n’est pas un fichier ordinaire.' "$LOG"
-    fi
-    weak=$(weak_folder "$folder")
-    if [ -n "$weak" ] && [ "$weak" = "$folder" ] && [ -z "$(weak_folder "${folder%/*}")" ] && is_a_services "$folder"; then
-        open_new_log
-    else
-        if [ -z "$weak" ] && [ -e "$LOG" ] && ! kept_from_others "$LOG"; then
-            weak=$LOG
-        fi
-        [ -z "$weak" ] || no_place_for_log "$weak"
-        exec 3>>"$LOG"
-    fi
-    LOGGING=yes
-}
-
-no_place_for_log() {    # PATH
-    die 2 '%s can be changed by others than root: no place for a log.' \
-        '%s peut être modifié par d’autres que root : ce n’est pas un endroit pour un journal.' "$1"
-}
-
-# Whether FOLDER is root's, and beside root a group may write there that is a service's and has no person in it:
-# Ubuntu's /var/log belongs to root:syslog.
-is_a_services() {    # FOLDER
-    # shellcheck disable=SC2012  # its columns are POSIX's, stat's are not
-    gid=$(ls -ldn -- "$1/." | awk '$3 == "0" && substr($1, 9, 1) != "w" { print $4 }')
-    [ -n "$gid" ] && [ "$gid" -lt "$(first_of_people GID_MIN)" ] && people=$(getent passwd) || return 1
-    printf '%s\n' "$people" |
-        G=$gid M=$(getent group "$gid" | cut -d: -f4) FIRST=$(first_of_people UID_MIN) awk -F: '
-            $4 == ENVIRON["G"] && $3 >= ENVIRON["FIRST"] + 0 { person = 1 }
-            $3 < ENVIRON["FIRST"] + 0 { service[$1] = 1 }
-            END {
-                count = split(ENVIRON["M"], member, ",")
-                for (i = 1; i <= count; i++) if (!(member[i] in service)) person = 1
-                exit person
-            }'
-}
-
-# That service could put a link where we are about to write, at any moment. So the log is always a new file: what is
-# there becomes FILE.1 (rename follows no link), and noclobber opens with O_EXCL (nor does that). Once it is open it is
-# ours, wherever its name may go; a pipe or a device that was slipped in meanwhile is shown by the descriptor.
-open_new_log() {
-    if [ -e "$LOG" ]; then
-        mv -fT -- "$LOG" "$LOG.1" || no_place_for_log "$LOG"
-    fi
-    set -C
-    exec 3>"$LOG"
-    set +C
-    [ -f /dev/fd/3 ] || no_place_for_log "$LOG"
-}
-
-logon_in() {    # FILE
-    if ! { IFS= read -r line || [ -n "$line" ]; } <"$1"; then
-        die 2 'There is no logon in %s.' 'Il n’y a pas d’identifiant dans %s.' "$1"
-    fi
-    printf '%s' "$line" | tr -d '\r' | sed "s/^$(printf '\357\273\277')//"     # as Windows writes a file
-}
-
-# As the server tests it, before the directory is asked.
-possible_logon() {
-    case $1 in
-        '' | [!A-Za-z0-9_]* | *[!A-Za-z0-9._-]*) return 1 ;;
-    esac
-    [ "${#1}" -le 64 ]
-}
-
-# ---------------------------------------------------------------- step: the system
-
-check_system() {
-    know_system
-    case $FAMILY in
-        debian | redhat | suse | arch | mac) ;;
-        nixos) nixos_instructions; exit 77 ;;
-        immutable) immutable_instructions; exit 77 ;;
-        old-mac) die 77 'This setup is for macOS 12 and later.' 'Ce programme est fait pour macOS 12 et suivants.' ;;
-        *) die 77 'This setup knows Debian, Fedora, openSUSE, Arch and their relatives, and macOS; this system is %s.' \
-            'Ce programme connaît Debian, Fedora, openSUSE, Arch et leurs proches, ainsi que macOS ; ce système est %s.' \
-            "$(system_name)" ;;
-    esac
-    if [ "$(id -u)" -ne 0 ]; then
-        die 1 'This changes the system, so it has to be started as root: sudo sh setup.sh' \
-            'Ce programme modifie le système et doit donc être lancé par root : sudo sh setup.sh'
-    fi
-}
-
-# Sets SYSTEM, FAMILY, what the server calls it, and what differs from one to the other.
-know_system() {
-    SYSTEM=$(uname -s)
-    FAMILY=unknown ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux
-    case $SYSTEM in
-        Linux) know_linux ;;
-        Darwin)
-            ROOT_GROUP=wheel HOMES=/Users OSTYPE_WORD=mac FAMILY=mac
-            version=$(sw_vers -productVersion 2>/dev/null) || version=0
-            case ${version%%.*} in
-                '' | *[!0-9]* | ? | 10 | 11) FAMILY='old-mac' ;;
-            esac
-            ;;
-    esac
-}
-
-# By what the system says it is like, else by its package manager: there are too many distributions to name them.
-know_linux() {
-    likes=" $(os_release ID) $(os_release ID_LIKE) "
-    case $likes in
-        *' nixos '*) FAMILY=nixos; return 0 ;;
-        *' steamos '*) FAMILY=immutable; return 0 ;;
-    esac
-    if [ -e "$OSTREE" ] || root_is_read_only; then
-        FAMILY=immutable
-        return 0
-    fi
-    case $likes in
-        *' debian '* | *' ubuntu '*) managers=apt-get ;;
-        *' fedora '* | *' rhel '* | *' centos '*) managers='dnf yum' ;;
-        *' suse '* | *' opensuse '* | *' opensuse-'*) managers=zypper ;;
-        *' arch '*) managers=pacman ;;
-        *) managers='apt-get dnf yum zypper pacman' ;;
-    esac
-    for MANAGER in $managers; do
-        if command -v "$MANAGER" >/dev/null; then
-            case $MANAGER in
-                apt-get) FAMILY=debian ;;
-                dnf | yum) FAMILY=redhat ;;
-                zypper) FAMILY=suse ;;
-                pacman) FAMILY=arch ;;
-            esac
-            return 0
-        fi
-    done
-}
-
-# transactional-update alone says nothing: it can be installed on a plain Tumbleweed too.
-root_is_read_only() {
-    awk '$2 == "/" { options = "," $4 "," } END { exit options !~ /,ro,/ }' "$MOUNTS" 2>/dev/null
-}
-
-os_release() {    # NAME
-    sed -n "s/^$1=//p" "$OS_RELEASE" 2>/dev/null | tr -d "\"'" | head -n 1
-}
-
-nixos_instructions() {
-    warn 'NixOS is set up by its configuration, not by this program. Add to it:' \
-        'NixOS se règle par sa configuration et non par ce programme. Ajoutez-y :'
-    cat >&2 <<END
-
-  services.openssh = { enable = true; settings.PasswordAuthentication = false; settings.KbdInteractiveAuthentication = false; };
-  environment.systemPackages = with pkgs; [ bash util-linux ];
-  users.groups.$ACCOUNT = {};
-  users.users.$ACCOUNT = { isSystemUser = true; group = "$ACCOUNT"; home = "$PLACE"; shell = "/bin/sh"; hashedPassword = "*"; };
-  security.sudo.extraRules = [ { users = [ "$ACCOUNT" ];
-    commands = [ { command = "$HELPER"; options = [ "NOPASSWD" ]; } ]; } ];
-
-END
-    warn 'Then, as root, put rsyncsend.sh where that says, with the paths that NixOS has. It starts no rsync below /nix/store, where the group nixbld may write, so that gets a copy:' \
-        'Puis, en tant que root, placez rsyncsend.sh là où c’est dit, avec les chemins de NixOS. Il ne lance aucun rsync de /nix/store, où le groupe nixbld peut écrire ; il lui en faut une copie :'
-    cat >&2 <<END
-
-  mkdir -p $PLACE ${HELPER%/*}
-  sed -e '1s|/bin/bash|/run/current-system/sw/bin/bash|' \\
-    -e 's|^PATH=/.*|PATH=/run/wrappers/bin:/run/current-system/sw/bin|' rsyncsend.sh >$WRAPPER
-  install -m 755 $WRAPPER $HELPER
-  install -m 755 "\$(nix-build '<nixpkgs>' -A pkgsStatic.rsync --no-out-link)/bin/rsync" ${HELPER%/*}/rsync
-  printf '%s\\n' share=/home restore=off rsync=${HELPER%/*}/rsync >$CONFIG
-  chmod 755 $PLACE $WRAPPER
-  chmod 644 $CONFIG
-
-END
-    warn 'None of this was tried on NixOS; the rest, the registration too, please ask the backup administrator.' \
-        'Rien de cela n’a été essayé sous NixOS ; pour le reste, enregistrement compris, demandez à l’administrateur des sauvegardes.'
-}
-
-immutable_instructions() {
-    warn 'The system of this computer is read-only, and this program does not change such a system. It takes these packages:' \
-        'Le système de cet ordinateur est en lecture seule, et ce programme n’y touche pas. Il faudrait ces paquets :'
-    if command -v transactional-update >/dev/null; then
-        printf '\n  transactional-update pkg install openssh sudo rsync util-linux\n\n' >&2
-    elif [ -e "$OSTREE" ]; then
-        printf '\n  rpm-ostree install openssh-server sudo rsync util-linux\n\n' >&2
-    else
-        printf '\n  openssh sudo rsync util-linux\n\n' >&2
-    fi
-    warn 'How the rest is done by hand, the backup administrator can tell you.' \
-        'Pour le reste, à faire à la main, demandez à l’administrateur des sauvegardes.'
-}
-
-system_name() {
-    os_release PRETTY_NAME | printable | grep . || uname -s
-}
-
-# ---------------------------------------------------------------- step: the files that we were given
-
-gather_files() {
-    given_file register-key "$REGISTER_KEY_FILE" ||
-        die 2 'There is no key to register with; please give --register-key FILE.' \
-            'Il n’y a pas de clef d’enregistrement ; donnez --register-key FICHIER.'
-    given_file known-hosts "$KNOWN_HOSTS_FILE" ||
-        die 2 'There is no host key of the server; please give --known-hosts FILE.' \
-            'Il n’y a pas de clef d’hôte du serveur ; donnez --known-hosts FICHIER.'
-    given_wrapper ||
-        die 2 'rsyncsend.sh is missing; please give --wrapper FILE.' \
-            'rsyncsend.sh manque ; donnez --wrapper FICHIER.'
+cannot_write() {    # PATH
+    die 1 '%s cannot be written. Is the disk full?' 'Impossible d’écrire %s. Le disque est-il plein ?' "$1"
 }
 
 open_work() {
@@ -818,8 +729,12 @@ open_work() {
     rm -f -- "$WORK/room"
 }
 
-cannot_write() {    # PATH
-    die 1 '%s cannot be written. Is the disk full?' 'Impossible d’écrire %s. Le disque est-il plein ?' "$1"
+tidy() {
+    trap '' INT QUIT PIPE TERM HUP      # a second one, a closed window's after Ctrl-C, would end it half-way
+    rm -rf -- "$WORK"
+    if [ "$LOCKED" = yes ]; then
+        rm -f -- "$PLACE/register-key" "$LOCK"
+    fi
 }
 
 # A link to our number, which is made at once or not at all; that of a run that was killed counts for nothing.
@@ -847,210 +762,6 @@ drop_lock_of() {    # NUMBER
     mv -f -- "$LOCK" "$LOCK.$$" 2>/dev/null || return 0
     [ "$(readlink "$LOCK.$$")" = "$1" ] || ln -s "$(readlink "$LOCK.$$")" "$LOCK" 2>/dev/null || true
     rm -f -- "$LOCK.$$"
-}
-
-# WORK/NAME from a file that was named, or else from inside this one.
-given_file() {    # NAME FILE
-    if [ -n "$2" ]; then
-        if [ -d "$2" ] || [ ! -r "$2" ]; then
-            die 2 '%s cannot be read.' '%s est illisible.' "$2"
-        fi
-        cat <"$2" >"$WORK/$1"
-    else
-        bundled "$1" >"$WORK/$1"
-    fi
-    [ -s "$WORK/$1" ]
-}
-
-beside() {
-    case $0 in
-        */*) if [ -f "${0%/*}/$1" ]; then printf '%s' "${0%/*}/$1"; fi ;;
-        # Piped into a shell we are called sh, and there may be a file of that name.
-        *.sh) if [ -f "$1" ] && [ -f "$0" ]; then printf '%s' "./$1"; fi ;;
-    esac
-}
-
-# The wrapper becomes root's helper: what another person could have put beside us is never taken for it.
-given_wrapper() {
-    if [ -n "$WRAPPER_FILE" ]; then
-        given_file wrapper "$WRAPPER_FILE"
-        return
-    fi
-    given_file wrapper '' && return 0
-    found=$(beside rsyncsend.sh)
-    [ -n "$found" ] || return 1
-    if ! ours_alone "$found" || ! ours_alone "${found%/*}/"; then
-        die 2 '%s, or its folder, can be changed by others than you; please give --wrapper FILE.' \
-            '%s, ou son dossier, peut être modifié par d’autres que vous ; donnez --wrapper FICHIER.' "$found"
-    fi
-    given_file wrapper "$found"
-}
-
-# Whether PATH is root's, or of the person who runs this, and nobody else can write there.
-ours_alone() {
-    # shellcheck disable=SC2046  # mode and numbers
-    set -- $(LC_ALL=C ls -ldn -- "$1" 2>/dev/null) ''
-    case $1 in
-        -????w* | -???????w* | d????w* | d???????w* | [!-d]* | '') return 1 ;;
-    esac
-    [ "$3" = 0 ] || [ "$3" = "${SUDO_UID:-$(id -u)}" ]
-}
-
-tidy() {
-    trap '' INT QUIT PIPE TERM HUP      # a second one, a closed window's after Ctrl-C, would end it half-way
-    rm -rf -- "$WORK"
-    if [ "$LOCKED" = yes ]; then
-        rm -f -- "$PLACE/register-key" "$LOCK"
-    fi
-}
-
-# ---------------------------------------------------------------- step: tools
-
-get_tools() {
-    open_receipt
-    packages=''
-    for tool in $(tools); do
-        command -v "$tool" >/dev/null || packages="$packages $(package_of "$tool")"
-    done
-    [ -n "$packages" ] || return 0
-    packages=$(printf '%s\n' "$packages" | tr ' ' '\n' | sort -u | tr '\n' ' ')
-    packages=${packages# }
-    [ "$FAMILY" != mac ] ||
-        die 1 'This Mac lacks what every Mac has: %s' 'Il manque à ce Mac ce que tout Mac possède : %s' "$packages"
-    say '  installing %s' '  installation de %s' "$packages"
-    for package in $packages; do
-        remember "package $package"
-    done
-    command -v sshd >/dev/null || keep_passwords_out
-    # shellcheck disable=SC2086  # several words
-    change install_packages $packages
-}
-
-# Nobody here has asked for an sshd yet, so nobody's password is opened to the network. That stands there before the
-# package comes, because Debian starts sshd at once.
-keep_passwords_out() {
-    if [ -e "$SSHD_DROP_IN" ] && ! bears_our_mark "$SSHD_DROP_IN"; then
-        return 0        # an administrator's
-    fi
-    say '  sshd is new on this computer: it is to let nobody in by password, only by key' \
-        '  sshd est nouveau sur cet ordinateur : il ne laissera entrer personne par mot de passe, seulement par clef'
-    cat >"$WORK/drop-in" <<END
-# Made by setup.sh: there was no sshd on this computer before, and the backup server comes with a key.
-# To let people in by password, put other settings into a file that is read before this one, or remove this one.
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-END
-    for folder in "${SSHD_DROP_IN%/*/*}" "${SSHD_DROP_IN%/*}"; do
-        [ -d "$folder" ] || put_folder "$folder" root "$ROOT_GROUP" 755
-    done
-    put_file "$WORK/drop-in" "$SSHD_DROP_IN" root "$ROOT_GROUP" 644
-}
-
-tools() {
-    printf '%s ' ssh ssh-keygen ssh-keyscan sshd sudo visudo rsync su bash
-    case $FAMILY in
-        mac) printf 'dscl dseditgroup' ;;
-        *) printf 'setpriv useradd getent' ;;
-    esac
-    if selinux_enforces; then
-        printf ' semanage restorecon'
-    fi
-}
-
-package_of() {    # TOOL
-    case $FAMILY:$1 in
-        mac:*) printf '%s' "$1" ;;
-        suse:ssh* | arch:ssh*) printf openssh ;;
-        *:sshd) printf openssh-server ;;
-        debian:ssh*) printf openssh-client ;;
-        redhat:ssh-keygen) printf openssh ;;
-        redhat:ssh*) printf openssh-clients ;;
-        *:visudo) printf sudo ;;
-        *:setpriv | *:su) printf util-linux ;;
-        debian:useradd) printf passwd ;;
-        redhat:useradd) printf shadow-utils ;;
-        *:useradd) printf shadow ;;
-        debian:getent) printf libc-bin ;;
-        redhat:getent) printf glibc-common ;;
-        *:getent) printf glibc ;;
-        *:semanage) printf policycoreutils-python-utils ;;
-        *:restorecon) printf policycoreutils ;;
-        *) printf '%s' "$1" ;;
-    esac
-}
-
-selinux_enforces() {
-    [ "$SYSTEM" = Linux ] && command -v getenforce >/dev/null && [ "$(getenforce 2>/dev/null)" = Enforcing ]
-}
-
-install_packages() {
-    case $MANAGER in
-        apt-get) apt_get install --yes --no-install-recommends "$@" ||
-            { apt_get update && apt_get install --yes --no-install-recommends "$@"; } ;;
-        dnf | yum) "$MANAGER" --assumeyes --quiet install "$@" >>"$WORK/packages" 2>&1 ;;
-        zypper) zypper --non-interactive --quiet install --no-recommends "$@" >>"$WORK/packages" 2>&1 ;;
-        pacman) pacman --sync --needed --noconfirm "$@" >>"$WORK/packages" 2>&1 ;;
-    esac || {
-        tail -n 5 "$WORK/packages" | printable >&2
-        die 1 'These packages could not be installed: %s' 'Ces paquets n’ont pas pu être installés : %s' "$*"
-    }
-}
-
-apt_get() {
-    DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@" >>"$WORK/packages" 2>&1
-}
-
-# ---------------------------------------------------------------- step: the account
-
-make_account() {
-    judge_account       # again: the first time its tools may have been missing
-    if [ -n "$entry" ]; then
-        mend_account "$entry"
-    else
-        say '  making the account %s' '  création du compte %s' "$ACCOUNT"
-        group_exists || remember "group $ACCOUNT"
-        remember "account $ACCOUNT"
-        change add_account
-        change chown "root:$ACCOUNT" "$PLACE"
-    fi
-    [ ! -d "$PLACE" ] || put_folder "$PLACE" root "$ACCOUNT" 750
-    put_folder "$PLACE/.ssh" root "$ACCOUNT" 750
-}
-
-# The account as a line of passwd(5), wherever it comes from.
-account_entry() {
-    case $SYSTEM in
-        Darwin) id -u "$ACCOUNT" >/dev/null 2>&1 || return 1
-            printf '%s:*:%s:%s:BackupPC:%s:%s\n' "$ACCOUNT" "$(id -u "$ACCOUNT")" "$(id -g "$ACCOUNT")" \
-                "$(mac_record NFSHomeDirectory)" "$(mac_record UserShell)" ;;
-        *) getent passwd "$ACCOUNT" ;;
-    esac
-}
-
-mac_record() {    # ATTRIBUTE
-    dscl . -read "/Users/$ACCOUNT" "$1" 2>/dev/null | sed "s/^$1: //"
-}
-
-account_is_local() {
-    case $SYSTEM in
-        Darwin) dscl . -read "/Users/$ACCOUNT" UniqueID >/dev/null 2>&1 ;;
-        *) getent -s files passwd "$ACCOUNT" >/dev/null ;;
-    esac
-}
-
-# The lowest number that is a person's, or a person's group's.
-first_of_people() {    # UID_MIN|GID_MIN
-    case $SYSTEM in
-        Darwin) printf 500 ;;
-        *) sed -n "s/^$1[[:space:]]*\\([0-9]\\{1,\\}\\).*/\\1/p" /etc/login.defs 2>/dev/null | grep . || printf 1000 ;;
-    esac
-}
-
-group_exists() {
-    case $SYSTEM in
-        Darwin) dscl . -read "/Groups/$ACCOUNT" PrimaryGroupID >/dev/null 2>&1 ;;
-        *) getent group "$ACCOUNT" >/dev/null ;;
-    esac
 }
 
 # Where the receipt lies must be there before anything is done.
@@ -1147,23 +858,449 @@ clear_rest() {    # PATH
     rm -rf -- "$1"
 }
 
-group_or_root() {
-    if group_exists; then
-        printf '%s' "$ACCOUNT"
+# ---------------------------------------------------------------- 30-server.sh
+
+gather_files() {
+    given_file register-key "$REGISTER_KEY_FILE" ||
+        die 2 'There is no key to register with; please give --register-key FILE.' \
+            'Il n’y a pas de clef d’enregistrement ; donnez --register-key FICHIER.'
+    given_file known-hosts "$KNOWN_HOSTS_FILE" ||
+        die 2 'There is no host key of the server; please give --known-hosts FILE.' \
+            'Il n’y a pas de clef d’hôte du serveur ; donnez --known-hosts FICHIER.'
+    given_wrapper ||
+        die 2 'rsyncsend.sh is missing; please give --wrapper FILE.' \
+            'rsyncsend.sh manque ; donnez --wrapper FICHIER.'
+}
+
+# WORK/NAME from a file that was named, or else from inside this one.
+given_file() {    # NAME FILE
+    if [ -n "$2" ]; then
+        if [ -d "$2" ] || [ ! -r "$2" ]; then
+            die 2 '%s cannot be read.' '%s est illisible.' "$2"
+        fi
+        cat <"$2" >"$WORK/$1"
     else
-        printf '%s' "$ROOT_GROUP"
+        bundled "$1" >"$WORK/$1"
+    fi
+    [ -s "$WORK/$1" ]
+}
+
+beside() {
+    case $0 in
+        */*) if [ -f "${0%/*}/$1" ]; then printf '%s' "${0%/*}/$1"; fi ;;
+        # Piped into a shell we are called sh, and there may be a file of that name.
+        *.sh) if [ -f "$1" ] && [ -f "$0" ]; then printf '%s' "./$1"; fi ;;
+    esac
+}
+
+# The wrapper becomes root's helper: what another person could have put beside us is never taken for it.
+given_wrapper() {
+    if [ -n "$WRAPPER_FILE" ]; then
+        given_file wrapper "$WRAPPER_FILE"
+        return
+    fi
+    given_file wrapper '' && return 0
+    found=$(beside rsyncsend.sh)
+    [ -n "$found" ] || return 1
+    if ! ours_alone "$found" || ! ours_alone "${found%/*}/"; then
+        die 2 '%s, or its folder, can be changed by others than you; please give --wrapper FILE.' \
+            '%s, ou son dossier, peut être modifié par d’autres que vous ; donnez --wrapper FICHIER.' "$found"
+    fi
+    given_file wrapper "$found"
+}
+
+# Whether PATH is root's, or of the person who runs this, and nobody else can write there.
+ours_alone() {
+    # shellcheck disable=SC2046  # mode and numbers
+    set -- $(LC_ALL=C ls -ldn -- "$1" 2>/dev/null) ''
+    case $1 in
+        -????w* | -???????w* | d????w* | d???????w* | [!-d]* | '') return 1 ;;
+    esac
+    [ "$3" = 0 ] || [ "$3" = "${SUDO_UID:-$(id -u)}" ]
+}
+
+# Who this computer was registered for, if it was, with this server.
+registered_as() {
+    [ -f "$RECEIPT" ] || return 1
+    sed -n "s/^registered $SERVER //p" "$RECEIPT" | tail -n 1 | grep .
+}
+
+server_of_receipt() {
+    [ ! -f "$RECEIPT" ] || sed -n 's/^registered \([^ ]*\) .*/\1/p' "$RECEIPT" | tail -n 1
+}
+
+# How the server stands in known_hosts.
+known_as() {
+    if [ "$PORT" -eq 22 ]; then
+        printf '%s' "$SERVER"
+    else
+        printf '[%s]:%s' "$SERVER" "$PORT"
     fi
 }
 
-# The password field is a star: sshd takes ! for a locked account where PAM is not used.
-add_account() {
-    case $SYSTEM in
-        Darwin) add_mac_account ;;
-        *) add_linux_account ;;
-    esac >"$WORK/account" 2>&1 || {
-        printable <"$WORK/account" >&2
-        die 1 'The account %s could not be made.' 'Le compte %s n’a pas pu être créé.' "$ACCOUNT"
-    }
+# ssh goes as the account, which can read these files and change none of them.
+prepare_call() {
+    put_file "$WORK/known-hosts" "$PLACE/known_hosts" root "$ACCOUNT" 640
+    name=$(known_as)
+    ssh-keygen -F "$name" -f "$PLACE/known_hosts" >/dev/null 2>&1 ||
+        die 2 'The known hosts file has no line for %s.' 'Le fichier des clefs d’hôtes n’a pas de ligne pour %s.' "$name"
+    replace "$WORK/register-key" "$PLACE/register-key" root "$ACCOUNT" 640
+}
+
+# Standard input is empty or a file: ssh must not eat ours. Sets REPLY_STATUS; the answer is in WORK/reply. What ssh says goes elsewhere, or a warning of its own would stand
+# before "success".
+call() {    # REQUEST [STANDARD-INPUT]
+    line="exec env SSH_AUTH_SOCK= ssh -x -a -T $IP_VERSION -F /dev/null -i $PLACE/register-key -l $SERVER_ACCOUNT"
+    line="$line -p $PORT -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes"
+    line="$line -o UserKnownHostsFile=$PLACE/known_hosts -o GlobalKnownHostsFile=/dev/null"
+    line="$line -o ConnectTimeout=15 -o ServerAliveInterval=15 -o LogLevel=ERROR $SERVER $1"
+    {
+        { as_account "$line" "${2:-}" 2>&4 && status=0 || status=$?
+            printf '%s' "$status" >"$WORK/status"; } | head -c 65536 | tr -d '\r' >"$WORK/reply"
+    } 4>&1 | head -c 65536 >"$WORK/ssh-errors"
+    REPLY_STATUS=$(cat "$WORK/status")
+    if [ "$REPLY_STATUS" -eq 255 ] && [ ! -s "$WORK/reply" ]; then
+        not_connected
+    fi
+    # The name of a laptop's IPv6 address is often missing where that of its IPv4 address is not.
+    if [ -z "$IP_VERSION" ] && [ "$(error_code)" = dns-name ]; then
+        case $(head -n 1 "$WORK/reply" | cut -d ' ' -f 1) in
+            *:*)
+                IP_VERSION=-4
+                call "$@"
+                ;;
+        esac
+    fi
+}
+
+not_connected() {
+    printable <"$WORK/ssh-errors" >&2
+    if grep -q 'Host key verification failed' "$WORK/ssh-errors"; then
+        die 6 'This is not the %s that we know: its host key is another one. Nothing was sent. Please tell your administrator.' \
+            'Ce n’est pas le %s que nous connaissons : sa clef d’hôte est différente. Rien n’a été envoyé. Prévenez votre administrateur.' \
+            "$SERVER"
+    fi
+    if grep -q 'Permission denied' "$WORK/ssh-errors"; then
+        die 4 '%s does not take this setup’s key any more; please get a new copy of the setup.' \
+            '%s n’accepte plus la clef de ce programme ; demandez-en une copie récente.' "$SERVER"
+    fi
+    die 5 '%s cannot be reached. Is this computer on the network?' \
+        '%s est injoignable. Cet ordinateur est-il connecté au réseau ?' "$SERVER"
+}
+
+as_account() {    # COMMAND-LINE [STANDARD-INPUT]
+    (cd / && within "$PATIENCE" su "$ACCOUNT" -c "$1") <"${2:-/dev/null}" 3>&-
+}
+
+# A Mac has no timeout(1). Status 124 or 137, or 142: it took too long.
+within() {    # SECONDS COMMAND...
+    if command -v timeout >/dev/null; then
+        timeout --foreground -k 5 "$@"
+    else
+        perl -e 'alarm shift; exec @ARGV or die' "$@"
+    fi
+}
+
+took_too_long() {
+    case $REPLY_STATUS in
+        124 | 137 | 142) return 0 ;;
+    esac
+    return 1
+}
+
+# Whether TEXT is addresses, or networks, with commas between them and nothing else.
+address_list() {    # TEXT
+    case $1 in
+        '' | *[!0-9a-fA-F:./,]* | ,* | *, | *,,*) return 1 ;;
+    esac
+    printf '%s\n' "$1" | tr ',' '\n' | awk '
+        function number(text, most) { return text ~ /^[0-9]+$/ && length(text) <= 3 && text + 0 <= most }
+        function v4(text,  part, i) {
+            if (split(text, part, ".") != 4) return 0
+            for (i = 1; i <= 4; i++) if (!number(part[i], 255)) return 0
+            return 1
+        }
+        function v6(text,  part, i, count, gaps) {
+            gaps = gsub(/::/, ":@:", text)
+            if (gaps > 1 || text ~ /::/) return 0
+            sub(/^:@/, "@", text)
+            sub(/@:$/, "@", text)
+            count = split(text, part, ":")
+            for (i = 1; i <= count; i++) {
+                if (part[i] == "@") continue
+                if (i == count && part[i] ~ /\./) { if (!v4(part[i])) return 0; continue }
+                if (part[i] !~ /^[0-9a-fA-F]+$/ || length(part[i]) > 4) return 0
+            }
+            if (text ~ /\./) count++
+            return gaps ? count <= 8 : count == 8
+        }
+        {
+            parts = split($0, piece, "/")
+            good = piece[1] ~ /:/ ? v6(piece[1]) : v4(piece[1])
+            if (parts > 2 || (parts == 2 && !number(piece[2], piece[1] ~ /:/ ? 128 : 32))) good = 0
+            if (!good) { bad = 1 }
+        }
+        END { exit bad }'
+}
+
+# ---------------------------------------------------------------- 31-reply.sh
+
+# Read a reply into REPLY_*. False: it is an error of the server's, or no reply that we understand (PROBLEM says so).
+understand() {    # FILE check|register|verify
+    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' REPLY_SHARES='' SEEN=' '
+    [ "$2" = verify ] || REPLY_URL='' REPLY_ADVICE=''
+    PROBLEM=''
+    first=yes
+    while IFS= read -r reply_line || [ -n "$reply_line" ]; do
+        if [ "$first" = yes ]; then
+            [ "$reply_line" = success ] || return 1
+            first=no
+        else
+            reply_word "$reply_line"
+        fi
+    done <"$1"
+    if [ "$first" = yes ]; then
+        PROBLEM=empty
+    elif [ "$REPLY_STATUS" -eq 255 ] || took_too_long; then
+        PROBLEM='cut off'
+    elif [ "$2" = register ]; then
+        judge_registration
+    fi
+    [ -z "$PROBLEM" ]
+}
+
+reply_word() {
+    case $1 in
+        *:*) ;;
+        *) return 0 ;;
+    esac
+    word=${1%%:*}
+    value=$(printf '%s' "${1#*:}" | sed 's/^[[:blank:]]*//; s/[[:blank:]]*$//')
+    case $word in
+        host) REPLY_HOST=$value ;;
+        person) REPLY_PERSON=$value ;;
+        key) REPLY_KEY=$value ;;
+        url) REPLY_URL=$value ;;
+        shares) REPLY_SHARES=$value ;;
+        from) REPLY_FROM=$value ;;
+        backup) REPLY_BACKUP=$value ;;
+        advice) REPLY_ADVICE=$value ;;
+        *) return 0 ;;
+    esac
+    case $SEEN in
+        *" $word "*) PROBLEM="$word twice" ;;
+    esac
+    SEEN="$SEEN$word "
+}
+
+# What a registration must bring: one key, and addresses and an address of a page that are what they should be.
+judge_registration() {
+    if [ -z "$REPLY_KEY" ]; then
+        PROBLEM='no key'
+    elif ! plain_key "$REPLY_KEY"; then
+        PROBLEM='key'
+    elif [ -n "$REPLY_FROM" ] && ! address_list "$REPLY_FROM"; then
+        PROBLEM='from'
+    fi
+    case $REPLY_URL in
+        http://?* | https://?*) ;;
+        *) REPLY_URL='' ;;
+    esac
+    case $REPLY_URL in
+        *[!!-~]*) REPLY_URL='' ;;
+    esac
+}
+
+# Whether TEXT is one public key and nothing more. KEY becomes its type, its body and a tame comment: a comment is
+# text from the network, and nothing before the type could ever be taken for an option.
+plain_key() {    # TEXT
+    kind=${1%% *}
+    rest=${1#* }
+    body=${rest%% *}
+    comment=''
+    [ "$rest" = "$body" ] || comment=${rest#* }
+    case $kind in
+        ssh-ed25519 | ssh-rsa | ecdsa-sha2-nistp256 | ecdsa-sha2-nistp384 | ecdsa-sha2-nistp521) ;;
+        *) return 1 ;;
+    esac
+    case $body in
+        '' | *[!A-Za-z0-9+/=]*) return 1 ;;
+    esac
+    printf '%s %s\n' "$kind" "$body" >"$WORK/key"
+    bits=$(ssh-keygen -lf "$WORK/key" 2>/dev/null | cut -d ' ' -f 1)
+    case $bits in
+        '' | *[!0-9]*) return 1 ;;
+    esac
+    if [ "$kind" = ssh-rsa ] && [ "$bits" -lt 2048 ]; then
+        return 1
+    fi
+    comment=$(printf '%s' "$comment" | tr -cd 'A-Za-z0-9 ._@:+-' | cut -c 1-200)
+    KEY="$kind $body${comment:+ $comment}"
+}
+
+# The CODE of the error in WORK/reply; servers from before "error:" say it in words only.
+error_code() {
+    code=$(sed -n '2,$s/^error:[[:blank:]]*\([a-z-]*\)$/\1/p' "$WORK/reply" | head -n 1)
+    if [ -n "$code" ]; then
+        printf '%s' "$code"
+        return 0
+    fi
+    case $(head -n 1 "$WORK/reply" | printable) in
+        success) ;;
+        *'no command given'*) printf no-command ;;
+        *'ostype is unknown'*) printf ostype-unknown ;;
+        *'bad user request'*) printf bad-user ;;
+        *'invalid DNS name for this IP'*) printf dns-name ;;
+        *'refusing to re-register client host'*) printf other-owner ;;
+        *'Could not register'*) printf could-not-register ;;
+        *'could not generate config file'*) printf no-config-file ;;
+    esac
+}
+
+reply_line_of() {    # KEYWORD
+    sed -n "2,\$s/^$1:[[:blank:]]*//p" "$WORK/reply" | head -n 1 | printable
+}
+
+give_up() {
+    ! took_too_long ||
+        die 5 '%s has not answered within %s seconds.' '%s n’a pas répondu en %s secondes.' "$SERVER" "$PATIENCE"
+    if [ -n "$PROBLEM" ] || [ ! -s "$WORK/reply" ]; then
+        printable <"$WORK/ssh-errors" >&2
+        printable <"$WORK/reply" >&2
+        die 1 'The server’s reply is not understood (%s). Nothing was installed from it.' \
+            'La réponse du serveur est incompréhensible (%s). Rien n’en a été installé.' "${PROBLEM:-$REPLY_STATUS}"
+    fi
+    show_error
+    exit 4
+}
+
+# The whole of it, then what to do about it.
+show_error() {
+    warn 'The server answers:' 'Le serveur répond :'
+    TEXT=$(printable <"$WORK/reply" | sed 's/^/    /')
+    keep_in_log
+    printf '%s\n' "$TEXT" >&2
+    advise "$(error_code)"
+}
+
+advise() {    # CODE
+    case $1 in
+        bad-user) warn 'There is no such logon in the directory. Is it spelled right?' \
+            'Cet identifiant n’existe pas dans l’annuaire. Est-il bien orthographié ?' ;;
+        dns-name) warn 'The network does not know this computer by a name of ours. Connect it to the campus network, by cable if you can, and try again.' \
+            'Le réseau ne connaît pas cet ordinateur sous un nom de chez nous. Connectez-le au réseau du campus, par câble si possible, et recommencez.' ;;
+        other-owner) warn 'This computer is registered for somebody else. Only the backup administrator can change that.' \
+            'Cet ordinateur est enregistré au nom de quelqu’un d’autre. Seul l’administrateur des sauvegardes peut changer cela.' ;;
+        host-key-changed) warn 'The server knows another computer under this name. If this one was reinstalled, please tell the backup administrator.' \
+            'Le serveur connaît un autre ordinateur sous ce nom. Si celui-ci a été réinstallé, prévenez l’administrateur des sauvegardes.' ;;
+        not-registered) warn 'The server does not know this computer. Please start the setup again.' \
+            'Le serveur ne connaît pas cet ordinateur. Relancez ce programme.' ;;
+        not-allowed) warn 'This site does not back this computer up. The backup administrator can tell you why.' \
+            'Ce site ne sauvegarde pas cet ordinateur. L’administrateur des sauvegardes vous dira pourquoi.' ;;
+        not-reachable) warn 'The server cannot connect to this computer. Is a firewall in the way?' \
+            'Le serveur ne peut pas se connecter à cet ordinateur. Un pare-feu l’en empêche-t-il ?' ;;
+        too-many-requests) warn 'Please wait a minute and start the setup again.' \
+            'Attendez une minute et relancez ce programme.' ;;
+        directory-unavailable | dns-unavailable) warn 'The server could not ask all that it needs to know. Please try again in a few minutes.' \
+            'Le serveur n’a pas pu vérifier tout ce qu’il lui faut. Recommencez dans quelques minutes.' ;;
+        ostype-unknown | no-command) warn 'The server does not understand this setup. Please get a new copy of it.' \
+            'Le serveur ne comprend pas ce programme. Demandez-en une copie récente.' ;;
+        could-not-register | no-config-file | misconfigured | internal) warn 'The server has a problem of its own. Please tell the backup administrator.' \
+            'Le serveur a un problème. Prévenez l’administrateur des sauvegardes.' ;;
+        *) warn 'Please show this to the backup administrator.' \
+            'Montrez ceci à l’administrateur des sauvegardes.' ;;
+    esac
+}
+
+# ---------------------------------------------------------------- os/linux.sh
+
+# By what the system says it is like, else by its package manager: there are too many distributions to name them.
+know_linux() {
+    likes=" $(os_release ID) $(os_release ID_LIKE) "
+    case $likes in
+        *' nixos '*) FAMILY=nixos; return 0 ;;
+        *' steamos '*) FAMILY=immutable; return 0 ;;
+    esac
+    if [ -e "$OSTREE" ] || root_is_read_only; then
+        FAMILY=immutable
+        return 0
+    fi
+    case $likes in
+        *' debian '* | *' ubuntu '*) managers=apt-get ;;
+        *' fedora '* | *' rhel '* | *' centos '*) managers='dnf yum' ;;
+        *' suse '* | *' opensuse '* | *' opensuse-'*) managers=zypper ;;
+        *' arch '*) managers=pacman ;;
+        *) managers='apt-get dnf yum zypper pacman' ;;
+    esac
+    for MANAGER in $managers; do
+        if command -v "$MANAGER" >/dev/null; then
+            case $MANAGER in
+                apt-get) FAMILY=debian ;;
+                dnf | yum) FAMILY=redhat ;;
+                zypper) FAMILY=suse ;;
+                pacman) FAMILY=arch ;;
+            esac
+            return 0
+        fi
+    done
+}
+
+# transactional-update alone says nothing: it can be installed on a plain Tumbleweed too.
+root_is_read_only() {
+    awk '$2 == "/" { options = "," $4 "," } END { exit options !~ /,ro,/ }' "$MOUNTS" 2>/dev/null
+}
+
+os_release() {    # NAME
+    sed -n "s/^$1=//p" "$OS_RELEASE" 2>/dev/null | tr -d "\"'" | head -n 1
+}
+
+nixos_instructions() {
+    warn 'NixOS is set up by its configuration, not by this program. Add to it:' \
+        'NixOS se règle par sa configuration et non par ce programme. Ajoutez-y :'
+    cat >&2 <<END
+
+  services.openssh = { enable = true; settings.PasswordAuthentication = false; settings.KbdInteractiveAuthentication = false; };
+  environment.systemPackages = with pkgs; [ bash util-linux ];
+  users.groups.$ACCOUNT = {};
+  users.users.$ACCOUNT = { isSystemUser = true; group = "$ACCOUNT"; home = "$PLACE"; shell = "/bin/sh"; hashedPassword = "*"; };
+  security.sudo.extraRules = [ { users = [ "$ACCOUNT" ];
+    commands = [ { command = "$HELPER"; options = [ "NOPASSWD" ]; } ]; } ];
+
+END
+    warn 'Then, as root, put rsyncsend.sh where that says, with the paths that NixOS has. It starts no rsync below /nix/store, where the group nixbld may write, so that gets a copy:' \
+        'Puis, en tant que root, placez rsyncsend.sh là où c’est dit, avec les chemins de NixOS. Il ne lance aucun rsync de /nix/store, où le groupe nixbld peut écrire ; il lui en faut une copie :'
+    cat >&2 <<END
+
+  mkdir -p $PLACE ${HELPER%/*}
+  sed -e '1s|/bin/bash|/run/current-system/sw/bin/bash|' \\
+    -e 's|^PATH=/.*|PATH=/run/wrappers/bin:/run/current-system/sw/bin|' rsyncsend.sh >$WRAPPER
+  install -m 755 $WRAPPER $HELPER
+  install -m 755 "\$(nix-build '<nixpkgs>' -A pkgsStatic.rsync --no-out-link)/bin/rsync" ${HELPER%/*}/rsync
+  printf '%s\\n' share=/home restore=off rsync=${HELPER%/*}/rsync >$CONFIG
+  chmod 755 $PLACE $WRAPPER
+  chmod 644 $CONFIG
+
+END
+    warn 'None of this was tried on NixOS; the rest, the registration too, please ask the backup administrator.' \
+        'Rien de cela n’a été essayé sous NixOS ; pour le reste, enregistrement compris, demandez à l’administrateur des sauvegardes.'
+}
+
+immutable_instructions() {
+    warn 'The system of this computer is read-only, and this program does not change such a system. It takes these packages:' \
+        'Le système de cet ordinateur est en lecture seule, et ce programme n’y touche pas. Il faudrait ces paquets :'
+    if command -v transactional-update >/dev/null; then
+        printf '\n  transactional-update pkg install openssh sudo rsync util-linux\n\n' >&2
+    elif [ -e "$OSTREE" ]; then
+        printf '\n  rpm-ostree install openssh-server sudo rsync util-linux\n\n' >&2
+    else
+        printf '\n  openssh sudo rsync util-linux\n\n' >&2
+    fi
+    warn 'How the rest is done by hand, the backup administrator can tell you.' \
+        'Pour le reste, à faire à la main, demandez à l’administrateur des sauvegardes.'
+}
+
+system_name() {
+    os_release PRETTY_NAME | printable | grep . || uname -s
 }
 
 add_linux_account() {
@@ -1173,6 +1310,99 @@ add_linux_account() {
     fi
     useradd --system "$group" --no-create-home --home-dir "$PLACE" --shell /bin/sh --password '*' \
         --comment BackupPC "$ACCOUNT"
+}
+
+# userdel takes a group of the same name along, whoever made it.
+remove_linux_account() {
+    number=$(group_number)
+    userdel "$ACCOUNT" || return
+    if [ -n "$number" ] && ! remembers "group $ACCOUNT" && ! group_exists; then
+        groupadd --system --gid "$number" "$ACCOUNT"
+    fi
+}
+
+install_packages() {
+    case $MANAGER in
+        apt-get) apt_get install --yes --no-install-recommends "$@" ||
+            { apt_get update && apt_get install --yes --no-install-recommends "$@"; } ;;
+        dnf | yum) "$MANAGER" --assumeyes --quiet install "$@" >>"$WORK/packages" 2>&1 ;;
+        zypper) zypper --non-interactive --quiet install --no-recommends "$@" >>"$WORK/packages" 2>&1 ;;
+        pacman) pacman --sync --needed --noconfirm "$@" >>"$WORK/packages" 2>&1 ;;
+    esac || {
+        tail -n 5 "$WORK/packages" | printable >&2
+        die 1 'These packages could not be installed: %s' 'Ces paquets n’ont pas pu être installés : %s' "$*"
+    }
+}
+
+apt_get() {
+    DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@" >>"$WORK/packages" 2>&1
+}
+
+selinux_enforces() {
+    [ "$SYSTEM" = Linux ] && command -v getenforce >/dev/null && [ "$(getenforce 2>/dev/null)" = Enforcing ]
+}
+
+# Ubuntu waits for connections with ssh.socket; Debian has that unit too, but switched off.
+sshd_unit() {
+    if systemctl is-enabled ssh.socket >/dev/null 2>&1; then
+        printf ssh.socket
+    elif systemctl list-unit-files ssh.service 2>/dev/null | grep -q '^ssh\.service'; then
+        printf ssh.service
+    else
+        printf sshd.service
+    fi
+}
+
+ufw_lets_in() {    # ADDRESS PORT
+    ufw status | awk -v address="$1" -v port="$2" '
+        / ALLOW / {
+            from = $0
+            sub(/.* ALLOW( IN)? +/, "", from)
+            sub(/ *#.*/, "", from)
+            sub(/ +$/, "", from)
+            v6 = address ~ /:/
+            to = $1 == port || $1 == port "/tcp" || $1 == "Anywhere" || (port == 22 && ($1 == "OpenSSH" || $1 == "SSH"))
+            if (to && (from == address || from == (v6 ? "Anywhere (v6)" : "Anywhere"))) found = 1
+        }
+        END { exit !found }'
+}
+
+ufw_rule() {    # PORT ADDRESS
+    ufw allow from "$2" to any port "$1" proto tcp >/dev/null
+}
+
+no_ufw_rule() {
+    ufw --force delete allow from "$2" to any port "$1" proto tcp >/dev/null
+}
+
+firewalld_lets_in() {    # ADDRESS PORT
+    { [ "$2" -eq 22 ] && firewall-cmd --quiet --permanent --query-service=ssh; } ||
+        firewall-cmd --quiet --permanent --query-port="$2/tcp" ||
+        firewall-cmd --quiet --permanent --query-rich-rule="$(rich_rule "$2" "$1")"
+}
+
+rich_rule() {    # PORT ADDRESS
+    family=ipv4
+    case $2 in
+        *:*) family=ipv6 ;;
+    esac
+    printf 'rule family="%s" source address="%s" port port="%s" protocol="tcp" accept' "$family" "$2" "$1"
+}
+
+firewalld_rule() {    # PORT ADDRESS
+    firewall-cmd --quiet --permanent --add-rich-rule="$(rich_rule "$@")" &&
+        firewall-cmd --quiet --add-rich-rule="$(rich_rule "$@")"
+}
+
+no_firewalld_rule() {
+    firewall-cmd --quiet --permanent --remove-rich-rule="$(rich_rule "$@")"
+    firewall-cmd --quiet --remove-rich-rule="$(rich_rule "$@")"
+}
+
+# ---------------------------------------------------------------- os/macos.sh
+
+mac_record() {    # ATTRIBUTE
+    dscl . -read "/Users/$ACCOUNT" "$1" 2>/dev/null | sed "s/^$1: //"
 }
 
 # Below 500 the login window does not show it. It has no password and no SecureToken, so it can log in by key only.
@@ -1202,6 +1432,162 @@ free_number() {
     { dscl . -list /Users UniqueID && dscl . -list /Groups PrimaryGroupID; } | awk '
         { taken[$NF] = 1 }
         END { for (n = 499; n >= 200; n--) if (!(n in taken)) { print n; exit 0 } exit 1 }'
+}
+
+others_in_mac_group() {    # NUMBER
+    { dscl . -list /Users PrimaryGroupID; dscl . -list /Groups PrimaryGroupID; } |
+        G=$1 awk '$NF == ENVIRON["G"] { print $1 }'
+    dscl . -read "/Groups/$ACCOUNT" GroupMembership NestedGroups 2>/dev/null | awk '
+        /^(GroupMembership|NestedGroups):/ { sub(/^[^:]*:/, ""); listed = 1 }
+        /^[^ ]/ { listed = 0 }
+        listed { for (i = 1; i <= NF; i++) print $i }'
+}
+
+# None of these says truly whether it worked, and each of them fails on some release: the port tells.
+switch_remote_login_on() {
+    launchctl enable system/com.openssh.sshd || true
+    launchctl bootstrap system "$MAC_SSH" || true
+    sshd_answers || launchctl load -w "$MAC_SSH" || true
+    sshd_answers || systemsetup -setremotelogin on || true
+}
+
+switch_remote_login_off() {
+    launchctl disable system/com.openssh.sshd || true
+    launchctl bootout system "$MAC_SSH" || true
+}
+
+# That group is there only where Remote Login is for some users alone; made by us it would shut out all others.
+join_mac_group() {
+    [ "$SYSTEM" = Darwin ] || return 0
+    dseditgroup -o read "$MAC_GROUP" >/dev/null 2>&1 || return 0
+    if dseditgroup -o checkmember -m "$ACCOUNT" "$MAC_GROUP" >/dev/null 2>&1; then
+        return 0
+    fi
+    say '  letting %s use Remote Login' '  autorisation de la session à distance pour %s' "$ACCOUNT"
+    remember "member $MAC_GROUP"
+    change dseditgroup -o edit -a "$ACCOUNT" -t user "$MAC_GROUP"
+}
+
+mac_console() {
+    if [ "$SYSTEM" = Darwin ]; then
+        stat -f %Su /dev/console 2>/dev/null || true
+    fi
+}
+
+# No program may switch that on; it is for a person, or for the management of a fleet.
+full_disk_access() {
+    HIDDEN=yes
+    mark 'macOS hides Documents, Desktop, Mail and other folders from the server, even from root, until you allow it; no program can. Without that they would be missing in the backups.' \
+        'macOS cache au serveur Documents, Bureau, Mail et d’autres dossiers, même à root, tant que vous ne l’autorisez pas ; aucun programme ne le peut. Ils manqueraient dans les sauvegardes.'
+    case $(sw_vers -productVersion 2>/dev/null) in
+        12*) mark 'System Preferences, Security & Privacy, Privacy, Full Disk Access: add /usr/libexec/sshd-keygen-wrapper.' \
+            'Préférences Système, Sécurité et confidentialité, Confidentialité, Accès complet au disque : ajoutez /usr/libexec/sshd-keygen-wrapper.' ;;
+        *) mark 'System Settings, General, Sharing, the (i) of Remote Login: switch on "Allow full disk access for remote users".' \
+            'Réglages Système, Général, Partage, le (i) de Session à distance : activez « Autoriser l’accès complet au disque pour les utilisateurs à distance ».' ;;
+    esac
+}
+
+# ---------------------------------------------------------------- os/packages.sh
+
+tools() {
+    printf '%s ' ssh ssh-keygen ssh-keyscan sshd sudo visudo rsync su bash
+    case $FAMILY in
+        mac) printf 'dscl dseditgroup' ;;
+        *) printf 'setpriv useradd getent' ;;
+    esac
+    if selinux_enforces; then
+        printf ' semanage restorecon'
+    fi
+}
+
+package_of() {    # TOOL
+    case $FAMILY:$1 in
+        mac:*) printf '%s' "$1" ;;
+        suse:ssh* | arch:ssh*) printf openssh ;;
+        *:sshd) printf openssh-server ;;
+        debian:ssh*) printf openssh-client ;;
+        redhat:ssh-keygen) printf openssh ;;
+        redhat:ssh*) printf openssh-clients ;;
+        *:visudo) printf sudo ;;
+        *:setpriv | *:su) printf util-linux ;;
+        debian:useradd) printf passwd ;;
+        redhat:useradd) printf shadow-utils ;;
+        *:useradd) printf shadow ;;
+        debian:getent) printf libc-bin ;;
+        redhat:getent) printf glibc-common ;;
+        *:getent) printf glibc ;;
+        *:semanage) printf policycoreutils-python-utils ;;
+        *:restorecon) printf policycoreutils ;;
+        *) printf '%s' "$1" ;;
+    esac
+}
+
+# ---------------------------------------------------------------- steps/account.sh
+
+make_account() {
+    judge_account       # again: the first time its tools may have been missing
+    if [ -n "$entry" ]; then
+        mend_account "$entry"
+    else
+        say '  making the account %s' '  création du compte %s' "$ACCOUNT"
+        group_exists || remember "group $ACCOUNT"
+        remember "account $ACCOUNT"
+        change add_account
+        change chown "root:$ACCOUNT" "$PLACE"
+    fi
+    [ ! -d "$PLACE" ] || put_folder "$PLACE" root "$ACCOUNT" 750
+    put_folder "$PLACE/.ssh" root "$ACCOUNT" 750
+}
+
+# The account as a line of passwd(5), wherever it comes from.
+account_entry() {
+    case $SYSTEM in
+        Darwin) id -u "$ACCOUNT" >/dev/null 2>&1 || return 1
+            printf '%s:*:%s:%s:BackupPC:%s:%s\n' "$ACCOUNT" "$(id -u "$ACCOUNT")" "$(id -g "$ACCOUNT")" \
+                "$(mac_record NFSHomeDirectory)" "$(mac_record UserShell)" ;;
+        *) getent passwd "$ACCOUNT" ;;
+    esac
+}
+
+account_is_local() {
+    case $SYSTEM in
+        Darwin) dscl . -read "/Users/$ACCOUNT" UniqueID >/dev/null 2>&1 ;;
+        *) getent -s files passwd "$ACCOUNT" >/dev/null ;;
+    esac
+}
+
+# The lowest number that is a person's, or a person's group's.
+first_of_people() {    # UID_MIN|GID_MIN
+    case $SYSTEM in
+        Darwin) printf 500 ;;
+        *) sed -n "s/^$1[[:space:]]*\\([0-9]\\{1,\\}\\).*/\\1/p" /etc/login.defs 2>/dev/null | grep . || printf 1000 ;;
+    esac
+}
+
+group_exists() {
+    case $SYSTEM in
+        Darwin) dscl . -read "/Groups/$ACCOUNT" PrimaryGroupID >/dev/null 2>&1 ;;
+        *) getent group "$ACCOUNT" >/dev/null ;;
+    esac
+}
+
+group_or_root() {
+    if group_exists; then
+        printf '%s' "$ACCOUNT"
+    else
+        printf '%s' "$ROOT_GROUP"
+    fi
+}
+
+# The password field is a star: sshd takes ! for a locked account where PAM is not used.
+add_account() {
+    case $SYSTEM in
+        Darwin) add_mac_account ;;
+        *) add_linux_account ;;
+    esac >"$WORK/account" 2>&1 || {
+        printable <"$WORK/account" >&2
+        die 1 'The account %s could not be made.' 'Le compte %s n’a pas pu être créé.' "$ACCOUNT"
+    }
 }
 
 # An account or a group that is there already is used only if it is what we would have made. Sets entry.
@@ -1289,15 +1675,6 @@ others_in_group() {    # NUMBER
     esac | grep -vxF -e "$ACCOUNT" -e '' || true
 }
 
-others_in_mac_group() {    # NUMBER
-    { dscl . -list /Users PrimaryGroupID; dscl . -list /Groups PrimaryGroupID; } |
-        G=$1 awk '$NF == ENVIRON["G"] { print $1 }'
-    dscl . -read "/Groups/$ACCOUNT" GroupMembership NestedGroups 2>/dev/null | awk '
-        /^(GroupMembership|NestedGroups):/ { sub(/^[^:]*:/, ""); listed = 1 }
-        /^[^ ]/ { listed = 0 }
-        listed { for (i = 1; i <= NF; i++) print $i }'
-}
-
 mend_account() {
     if [ "$(printf '%s' "$1" | cut -d: -f7)" != /bin/sh ]; then
         say '  giving the account its shell back' '  le compte retrouve son interpréteur de commandes'
@@ -1316,7 +1693,204 @@ set_shell() {
     esac
 }
 
-# ---------------------------------------------------------------- step: what the server may do here
+# ---------------------------------------------------------------- steps/firewall.sh
+
+open_firewall() {
+    [ "$FIREWALL" = yes ] || return 0
+    wall=$(active_firewall)
+    [ -n "$wall" ] || return 0
+    port=$(sshd_port)
+    for address in $(server_addresses); do
+        if ! "${wall}_lets_in" "$address" "$port"; then
+            say '  letting %s through the firewall to port %s' '  ouverture du pare-feu à %s, port %s' "$address" "$port"
+            remember "firewall $wall $port $address"
+            change "${wall}_rule" "$port" "$address"
+        fi
+    done
+}
+
+active_firewall() {
+    if [ "$SYSTEM" != Linux ]; then
+        return 0
+    elif command -v ufw >/dev/null && ufw status 2>/dev/null | grep -q '^Status: active'; then
+        printf ufw
+    elif command -v firewall-cmd >/dev/null && firewall-cmd --state >/dev/null 2>&1; then
+        printf firewalld
+    fi
+}
+
+# Where the server comes from: as we were told, as it says, as the key's line says, as its name says.
+server_addresses() {
+    case $FROM in
+        '' | none) ;;
+        *) printf '%s' "$FROM" | tr ',' '\n'; return 0 ;;
+    esac
+    list=${REPLY_FROM:-$(sed -n "s|^restrict,from=\"\\([^\"]*\\)\",command=\"$WRAPPER\" .*|\\1|p" "$(keys_file)" 2>/dev/null)}
+    if [ -n "$list" ]; then
+        printf '%s' "$list" | tr ',' '\n'
+    else
+        addresses_of "$SERVER"
+    fi
+}
+
+# ---------------------------------------------------------------- steps/key.sh
+
+# Where sshd looks for our account's keys: of several places the first whose folder is there.
+keys_file() {
+    patterns=$(setting authorizedkeysfile | head -n 1)
+    [ "$patterns" != none ] || return 1
+    printf '%s\n' "${patterns:-.ssh/authorized_keys}" | tr ' ' '\n' |
+        sed "s|%h|$PLACE|g; s|%u|$ACCOUNT|g; s|%%|%|g; s|^[^/]|$PLACE/&|" >"$WORK/keys-files"
+    while IFS= read -r path; do
+        if [ -d "${path%/*}" ]; then
+            printf '%s' "$path"
+            return 0
+        fi
+    done <"$WORK/keys-files"
+    head -n 1 "$WORK/keys-files" | tr -d '\n'
+}
+
+# awk ends the last line, so that it cannot swallow ours.
+keys_of_others() {    # FILE
+    W="command=\"$WRAPPER\"" awk '/^[ \t]*#/ || !index($0, ENVIRON["W"])' "$1"
+}
+
+# Whether the line for the server is there as we wrote it, and no other that starts our program.
+key_in_place() {
+    keys=$(keys_file) && [ -f "$keys" ] && [ -f "$RECEIPT" ] || return 1
+    sed -n 's/^key //p' "$RECEIPT" >"$WORK/key-line"
+    [ -s "$WORK/key-line" ] && [ "$(identity "$keys")" = "$(keys_identity "$keys")" ] && grep -F "command=\"$WRAPPER\"" "$keys" | grep -v '^[[:blank:]]*#' | cmp -s - "$WORK/key-line"
+}
+
+# Whose the file of the keys is to be.
+keys_identity() {    # FILE
+    case $1 in
+        "$PLACE"/*) printf 'root %s 640' "$ACCOUNT" ;;
+        *) printf 'root %s 644' "$ROOT_GROUP" ;;
+    esac
+}
+
+install_key() {
+    if ! keys=$(keys_file) || [ ! -d "${keys%/*}" ]; then
+        todo 'sshd reads no keys of ours (AuthorizedKeysFile).' 'sshd ne lit pas nos clefs (AuthorizedKeysFile).'
+        return 0
+    fi
+    allowed=$REPLY_FROM
+    case $FROM in
+        none) allowed='' ;;
+        ?*) allowed=$FROM ;;
+    esac
+    weak=$(weak_folder "${keys%/*}")
+    if [ -n "$weak" ]; then
+        todo '%s can be changed by others than root; sshd looks for keys below it.' \
+            '%s peut être modifié par d’autres que root ; sshd y cherche les clefs.' "$weak"
+        return 0
+    fi
+    known=/dev/null
+    [ ! -f "$keys" ] || known=$keys
+    keys_of_others "$known" >"$WORK/keys"
+    key_line=$(printf 'restrict%s,command="%s" %s' "${allowed:+,from=\"$allowed\"}" "$WRAPPER" "$KEY")
+    printf '%s\n' "$key_line" >>"$WORK/keys"
+    remember_one key "$key_line"
+    # shellcheck disable=SC2046  # three words
+    put_file "$WORK/keys" "$keys" $(keys_identity "$keys")
+    if [ "$(grep -c '^[^#]' "$WORK/keys")" -gt 1 ]; then
+        say '  %s holds other keys too; they were left as they are' \
+            '  %s contient aussi d’autres clefs ; elles sont restées telles quelles' "$keys"
+    fi
+}
+
+# SELinux wants to be told what files are for before sshd may read them.
+label_files() {
+    selinux_enforces || return 0
+    pattern="$PLACE/\\.ssh(/.*)?"
+    if ! semanage fcontext -l -C 2>/dev/null | grep -qF "$pattern"; then
+        say '  telling SELinux where the key is' '  SELinux apprend où est la clef'
+        remember "selinux $pattern"
+        change semanage fcontext -a -t ssh_home_t "$pattern"
+    fi
+    if restorecon -RFnv "$PLACE" "${HELPER%/*}" "$CONFIG" "$SUDOERS" 2>/dev/null | grep -q .; then
+        say '  setting SELinux labels' '  pose des étiquettes SELinux'
+        change restorecon -RF "$PLACE" "${HELPER%/*}" "$CONFIG" "$SUDOERS"
+    fi
+}
+
+# ---------------------------------------------------------------- steps/packages.sh
+
+check_system() {
+    know_system
+    case $FAMILY in
+        debian | redhat | suse | arch | mac) ;;
+        nixos) nixos_instructions; exit 77 ;;
+        immutable) immutable_instructions; exit 77 ;;
+        old-mac) die 77 'This setup is for macOS 12 and later.' 'Ce programme est fait pour macOS 12 et suivants.' ;;
+        *) die 77 'This setup knows Debian, Fedora, openSUSE, Arch and their relatives, and macOS; this system is %s.' \
+            'Ce programme connaît Debian, Fedora, openSUSE, Arch et leurs proches, ainsi que macOS ; ce système est %s.' \
+            "$(system_name)" ;;
+    esac
+    if [ "$(id -u)" -ne 0 ]; then
+        die 1 'This changes the system, so it has to be started as root: sudo sh setup.sh' \
+            'Ce programme modifie le système et doit donc être lancé par root : sudo sh setup.sh'
+    fi
+}
+
+# Sets SYSTEM, FAMILY, what the server calls it, and what differs from one to the other.
+know_system() {
+    SYSTEM=$(uname -s)
+    FAMILY=unknown ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux
+    case $SYSTEM in
+        Linux) know_linux ;;
+        Darwin)
+            ROOT_GROUP=wheel HOMES=/Users OSTYPE_WORD=mac FAMILY=mac
+            version=$(sw_vers -productVersion 2>/dev/null) || version=0
+            case ${version%%.*} in
+                '' | *[!0-9]* | ? | 10 | 11) FAMILY='old-mac' ;;
+            esac
+            ;;
+    esac
+}
+
+get_tools() {
+    open_receipt
+    packages=''
+    for tool in $(tools); do
+        command -v "$tool" >/dev/null || packages="$packages $(package_of "$tool")"
+    done
+    [ -n "$packages" ] || return 0
+    packages=$(printf '%s\n' "$packages" | tr ' ' '\n' | sort -u | tr '\n' ' ')
+    packages=${packages# }
+    [ "$FAMILY" != mac ] ||
+        die 1 'This Mac lacks what every Mac has: %s' 'Il manque à ce Mac ce que tout Mac possède : %s' "$packages"
+    say '  installing %s' '  installation de %s' "$packages"
+    for package in $packages; do
+        remember "package $package"
+    done
+    command -v sshd >/dev/null || keep_passwords_out
+    # shellcheck disable=SC2086  # several words
+    change install_packages $packages
+}
+
+# Nobody here has asked for an sshd yet, so nobody's password is opened to the network. That stands there before the
+# package comes, because Debian starts sshd at once.
+keep_passwords_out() {
+    if [ -e "$SSHD_DROP_IN" ] && ! bears_our_mark "$SSHD_DROP_IN"; then
+        return 0        # an administrator's
+    fi
+    say '  sshd is new on this computer: it is to let nobody in by password, only by key' \
+        '  sshd est nouveau sur cet ordinateur : il ne laissera entrer personne par mot de passe, seulement par clef'
+    cat >"$WORK/drop-in" <<END
+# Made by setup.sh: there was no sshd on this computer before, and the backup server comes with a key.
+# To let people in by password, put other settings into a file that is read before this one, or remove this one.
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+END
+    for folder in "${SSHD_DROP_IN%/*/*}" "${SSHD_DROP_IN%/*}"; do
+        [ -d "$folder" ] || put_folder "$folder" root "$ROOT_GROUP" 755
+    done
+    put_file "$WORK/drop-in" "$SSHD_DROP_IN" root "$ROOT_GROUP" 644
+}
+
+# ---------------------------------------------------------------- steps/permissions.sh
 
 install_wrapper() {
     check_way_to_helper
@@ -1424,12 +1998,6 @@ tell_permissions() {
             '  macOS ne lui montre les dossiers des personnes qu’avec l’accès complet au disque, demandé à la fin'
 }
 
-tell_each() {    # ENGLISH FRENCH, of each of WORK/folders
-    while IFS= read -r folder; do
-        say "$@" "$folder"
-    done <"$WORK/folders"
-}
-
 # Homebrew's rsync belongs to a person, who would then be root. Apple's does.
 rsync_to_use() {
     if [ "$SYSTEM" = Darwin ]; then
@@ -1501,27 +2069,119 @@ look_at_restore_folders() {
     done <"$WORK/folders"
 }
 
-as_account() {    # COMMAND-LINE [STANDARD-INPUT]
-    (cd / && within "$PATIENCE" su "$ACCOUNT" -c "$1") <"${2:-/dev/null}" 3>&-
+# ---------------------------------------------------------------- steps/register.sh
+
+ask_logon() {
+    guess=$(console_user)
+    while :; do
+        ask 'Your logon [%s]: ' 'Votre identifiant [%s] : ' "$guess"
+        LOGON=${ANSWER:-$guess}
+        if possible_logon "$LOGON"; then
+            return 0
+        fi
+        warn 'A logon is made of letters, digits, dots and hyphens.' \
+            'Un identifiant est fait de lettres, de chiffres, de points et de tirets.'
+    done
 }
 
-# A Mac has no timeout(1). Status 124 or 137, or 142: it took too long.
-within() {    # SECONDS COMMAND...
-    if command -v timeout >/dev/null; then
-        timeout --foreground -k 5 "$@"
-    else
-        perl -e 'alarm shift; exec @ARGV or die' "$@"
+# The person who sits at this computer, as far as one can tell.
+console_user() {
+    for name in "${SUDO_USER:-}" "$(mac_console)" "$(logname 2>/dev/null || true)" "$(who 2>/dev/null | awk 'NR == 1 { print $1 }')"; do
+        if [ "$name" != root ] && possible_logon "$name"; then
+            printf '%s' "$name"
+            return 0
+        fi
+    done
+}
+
+register() {
+    if already_registered; then
+        say '  registered already, for %s' '  déjà enregistré, pour %s' "$LOGON"
+        return 0
     fi
-}
-
-took_too_long() {
-    case $REPLY_STATUS in
-        124 | 137 | 142) return 0 ;;
+    if [ "$DRY_RUN" = yes ]; then
+        say '  asking %s to register this computer, and installing its key' \
+            '  demande d’enregistrement à %s, puis installation de sa clef' "$SERVER"
+        tell_where_key_comes_from
+        CHANGES=$((CHANGES + 1))
+        return 0
+    fi
+    prepare_call
+    agree_on_person
+    call "$OSTYPE_WORD:$LOGON"
+    if ! understand "$WORK/reply" register; then
+        give_up
+    fi
+    install_key
+    forget 'verified '
+    remember_one registered "$SERVER $LOGON"
+    case $REPLY_HOST in
+        '' | *[!A-Za-z0-9._-]*) ;;
+        *) remember_one host "$REPLY_HOST" ;;
     esac
-    return 1
+    [ -z "$REPLY_URL" ] || remember_one url "$REPLY_URL"
+    if [ -n "$FROM" ]; then
+        remember_one from "$FROM"
+    else
+        forget 'from '
+    fi
+    remember_one port "$PORT"
 }
 
-# ---------------------------------------------------------------- step: sshd
+# The key is worth what the server's own is: that came with us, or from who started us.
+tell_where_key_comes_from() {
+    print=$(ssh-keygen -l -F "$(known_as)" -f "$WORK/known-hosts" 2>/dev/null | grep -o 'SHA256:[A-Za-z0-9+/]*' | head -n 1) ||
+        print=''
+    [ -z "$print" ] || say '  that server is known by its own key, from %s: %s' \
+        '  ce serveur est reconnu à sa propre clef, tirée de %s : %s' "${KNOWN_HOSTS_FILE:-setup.sh}" "$print"
+    say '  its key opens this computer for backups alone: it starts %s, and nothing else' \
+        '  sa clef n’ouvre cet ordinateur que pour les sauvegardes : elle lance %s, et rien d’autre' "$WRAPPER"
+}
+
+already_registered() {
+    earlier=$(registered_as) || return 1
+    [ "$FORCE" = no ] || return 1
+    [ -z "$LOGON" ] || [ "$LOGON" = "$earlier" ] || return 1
+    [ "$FROM" = "$(remembered from)" ] || return 1
+    key_in_place || return 1
+    LOGON=$earlier
+}
+
+# "check" changes nothing on the server; with its answer one can see a mistyped logon.
+agree_on_person() {
+    tries=1
+    while :; do
+        [ -n "$LOGON" ] || ask_logon
+        call "check:$OSTYPE_WORD:$LOGON"
+        if understand "$WORK/reply" check; then
+            break
+        fi
+        case $(error_code) in
+            ostype-unknown) break ;;        # a server from before "check": it does not tell whose logon that is
+            bad-user) if [ "$tries" -ge 3 ] || ! can_ask; then give_up; fi ;;
+            *) give_up ;;
+        esac
+        show_error
+        tries=$((tries + 1))
+        LOGON=''
+    done
+    [ -z "$REPLY_HOST" ] || say '  computer: %s' '  ordinateur : %s' "$(readable "$REPLY_HOST")"
+    if [ -n "$REPLY_PERSON" ]; then
+        say '  person: %s' '  personne : %s' "$(readable "$REPLY_PERSON") ($LOGON)"
+    else
+        say '  person: %s (the server tells no name)' '  personne : %s (le serveur n’indique pas de nom)' "$LOGON"
+    fi
+    say 'This person will be able to read every backed-up file of this computer, whoever it belongs to.' \
+        'Cette personne pourra lire tous les fichiers sauvegardés de cet ordinateur, quel qu’en soit le propriétaire.'
+    [ "$YES" = yes ] || confirm
+}
+
+confirm() {
+    yes_or_no 'Is that right (yes/no)? ' 'Est-ce bien cela (oui/non) ? ' ||
+        die 1 'Nothing was registered.' 'Rien n’a été enregistré.'
+}
+
+# ---------------------------------------------------------------- steps/sshd.sh
 
 check_sshd() {
     if [ "$DRY_RUN" = yes ] && ! command -v sshd >/dev/null; then
@@ -1605,37 +2265,6 @@ look_at_passwords() {
             '  sshd laisse entrer les comptes de cet ordinateur par mot de passe depuis le réseau, quoi qu’en dise %s.' \
             "$SSHD_DROP_IN"
     fi
-}
-
-# Ubuntu waits for connections with ssh.socket; Debian has that unit too, but switched off.
-sshd_unit() {
-    if systemctl is-enabled ssh.socket >/dev/null 2>&1; then
-        printf ssh.socket
-    elif systemctl list-unit-files ssh.service 2>/dev/null | grep -q '^ssh\.service'; then
-        printf ssh.service
-    else
-        printf sshd.service
-    fi
-}
-
-# None of these says truly whether it worked, and each of them fails on some release: the port tells.
-switch_remote_login_on() {
-    launchctl enable system/com.openssh.sshd || true
-    launchctl bootstrap system "$MAC_SSH" || true
-    sshd_answers || launchctl load -w "$MAC_SSH" || true
-    sshd_answers || systemsetup -setremotelogin on || true
-}
-
-# That group is there only where Remote Login is for some users alone; made by us it would shut out all others.
-join_mac_group() {
-    [ "$SYSTEM" = Darwin ] || return 0
-    dseditgroup -o read "$MAC_GROUP" >/dev/null 2>&1 || return 0
-    if dseditgroup -o checkmember -m "$ACCOUNT" "$MAC_GROUP" >/dev/null 2>&1; then
-        return 0
-    fi
-    say '  letting %s use Remote Login' '  autorisation de la session à distance pour %s' "$ACCOUNT"
-    remember "member $MAC_GROUP"
-    change dseditgroup -o edit -a "$ACCOUNT" -t user "$MAC_GROUP"
 }
 
 # A connection tells more than any list of services. Each where sshd says that it listens.
@@ -1739,604 +2368,7 @@ names_one_of() {    # NAME...
     return 1
 }
 
-# Something that only the administrator may change: said now, and the exit status says it again.
-todo() {
-    LEFT_TO_DO=yes
-    mark "$@"
-}
-
-mark() {
-    in_language "$@"
-    keep_in_log
-    SAID=yes
-    printf '%s\n' "  ! $TEXT" >&2
-}
-
-# ---------------------------------------------------------------- step: whose computer
-
-# Who this computer was registered for, if it was, with this server.
-registered_as() {
-    [ -f "$RECEIPT" ] || return 1
-    sed -n "s/^registered $SERVER //p" "$RECEIPT" | tail -n 1 | grep .
-}
-
-server_of_receipt() {
-    [ ! -f "$RECEIPT" ] || sed -n 's/^registered \([^ ]*\) .*/\1/p' "$RECEIPT" | tail -n 1
-}
-
-ask_logon() {
-    guess=$(console_user)
-    while :; do
-        ask 'Your logon [%s]: ' 'Votre identifiant [%s] : ' "$guess"
-        LOGON=${ANSWER:-$guess}
-        if possible_logon "$LOGON"; then
-            return 0
-        fi
-        warn 'A logon is made of letters, digits, dots and hyphens.' \
-            'Un identifiant est fait de lettres, de chiffres, de points et de tirets.'
-    done
-}
-
-# The person who sits at this computer, as far as one can tell.
-console_user() {
-    for name in "${SUDO_USER:-}" "$(mac_console)" "$(logname 2>/dev/null || true)" "$(who 2>/dev/null | awk 'NR == 1 { print $1 }')"; do
-        if [ "$name" != root ] && possible_logon "$name"; then
-            printf '%s' "$name"
-            return 0
-        fi
-    done
-}
-
-mac_console() {
-    if [ "$SYSTEM" = Darwin ]; then
-        stat -f %Su /dev/console 2>/dev/null || true
-    fi
-}
-
-can_ask() {
-    [ "$UNATTENDED" = no ] && (: </dev/tty >/dev/tty) 2>/dev/null
-}
-
-nobody_to_ask() {
-    die 2 'There is no terminal to ask on; please give --logon, and --yes or --unattended.' \
-        'Il n’y a pas de terminal où poser la question ; donnez --logon, et --yes ou --unattended.'
-}
-
-# Questions go to the terminal, whatever standard input is.
-ask() {    # ENGLISH FRENCH [VALUE]...
-    in_language "$@"
-    can_ask || nobody_to_ask
-    printf '%s' "$TEXT" >/dev/tty
-    IFS= read -r ANSWER </dev/tty || die 1 'No answer.' 'Pas de réponse.'
-}
-
-# ---------------------------------------------------------------- step: the server
-
-register() {
-    if already_registered; then
-        say '  registered already, for %s' '  déjà enregistré, pour %s' "$LOGON"
-        return 0
-    fi
-    if [ "$DRY_RUN" = yes ]; then
-        say '  asking %s to register this computer, and installing its key' \
-            '  demande d’enregistrement à %s, puis installation de sa clef' "$SERVER"
-        tell_where_key_comes_from
-        CHANGES=$((CHANGES + 1))
-        return 0
-    fi
-    prepare_call
-    agree_on_person
-    call "$OSTYPE_WORD:$LOGON"
-    if ! understand "$WORK/reply" register; then
-        give_up
-    fi
-    install_key
-    forget 'verified '
-    remember_one registered "$SERVER $LOGON"
-    case $REPLY_HOST in
-        '' | *[!A-Za-z0-9._-]*) ;;
-        *) remember_one host "$REPLY_HOST" ;;
-    esac
-    [ -z "$REPLY_URL" ] || remember_one url "$REPLY_URL"
-    if [ -n "$FROM" ]; then
-        remember_one from "$FROM"
-    else
-        forget 'from '
-    fi
-    remember_one port "$PORT"
-}
-
-# The key is worth what the server's own is: that came with us, or from who started us.
-tell_where_key_comes_from() {
-    print=$(ssh-keygen -l -F "$(known_as)" -f "$WORK/known-hosts" 2>/dev/null | grep -o 'SHA256:[A-Za-z0-9+/]*' | head -n 1) ||
-        print=''
-    [ -z "$print" ] || say '  that server is known by its own key, from %s: %s' \
-        '  ce serveur est reconnu à sa propre clef, tirée de %s : %s' "${KNOWN_HOSTS_FILE:-setup.sh}" "$print"
-    say '  its key opens this computer for backups alone: it starts %s, and nothing else' \
-        '  sa clef n’ouvre cet ordinateur que pour les sauvegardes : elle lance %s, et rien d’autre' "$WRAPPER"
-}
-
-# How the server stands in known_hosts.
-known_as() {
-    if [ "$PORT" -eq 22 ]; then
-        printf '%s' "$SERVER"
-    else
-        printf '[%s]:%s' "$SERVER" "$PORT"
-    fi
-}
-
-already_registered() {
-    earlier=$(registered_as) || return 1
-    [ "$FORCE" = no ] || return 1
-    [ -z "$LOGON" ] || [ "$LOGON" = "$earlier" ] || return 1
-    [ "$FROM" = "$(remembered from)" ] || return 1
-    key_in_place || return 1
-    LOGON=$earlier
-}
-
-# ssh goes as the account, which can read these files and change none of them.
-prepare_call() {
-    put_file "$WORK/known-hosts" "$PLACE/known_hosts" root "$ACCOUNT" 640
-    name=$(known_as)
-    ssh-keygen -F "$name" -f "$PLACE/known_hosts" >/dev/null 2>&1 ||
-        die 2 'The known hosts file has no line for %s.' 'Le fichier des clefs d’hôtes n’a pas de ligne pour %s.' "$name"
-    replace "$WORK/register-key" "$PLACE/register-key" root "$ACCOUNT" 640
-}
-
-# Standard input is empty or a file: ssh must not eat ours. Sets REPLY_STATUS; the answer is in WORK/reply. What ssh says goes elsewhere, or a warning of its own would stand
-# before "success".
-call() {    # REQUEST [STANDARD-INPUT]
-    line="exec env SSH_AUTH_SOCK= ssh -x -a -T $IP_VERSION -F /dev/null -i $PLACE/register-key -l $SERVER_ACCOUNT"
-    line="$line -p $PORT -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes"
-    line="$line -o UserKnownHostsFile=$PLACE/known_hosts -o GlobalKnownHostsFile=/dev/null"
-    line="$line -o ConnectTimeout=15 -o ServerAliveInterval=15 -o LogLevel=ERROR $SERVER $1"
-    {
-        { as_account "$line" "${2:-}" 2>&4 && status=0 || status=$?
-            printf '%s' "$status" >"$WORK/status"; } | head -c 65536 | tr -d '\r' >"$WORK/reply"
-    } 4>&1 | head -c 65536 >"$WORK/ssh-errors"
-    REPLY_STATUS=$(cat "$WORK/status")
-    if [ "$REPLY_STATUS" -eq 255 ] && [ ! -s "$WORK/reply" ]; then
-        not_connected
-    fi
-    # The name of a laptop's IPv6 address is often missing where that of its IPv4 address is not.
-    if [ -z "$IP_VERSION" ] && [ "$(error_code)" = dns-name ]; then
-        case $(head -n 1 "$WORK/reply" | cut -d ' ' -f 1) in
-            *:*)
-                IP_VERSION=-4
-                call "$@"
-                ;;
-        esac
-    fi
-}
-
-not_connected() {
-    printable <"$WORK/ssh-errors" >&2
-    if grep -q 'Host key verification failed' "$WORK/ssh-errors"; then
-        die 6 'This is not the %s that we know: its host key is another one. Nothing was sent. Please tell your administrator.' \
-            'Ce n’est pas le %s que nous connaissons : sa clef d’hôte est différente. Rien n’a été envoyé. Prévenez votre administrateur.' \
-            "$SERVER"
-    fi
-    if grep -q 'Permission denied' "$WORK/ssh-errors"; then
-        die 4 '%s does not take this setup’s key any more; please get a new copy of the setup.' \
-            '%s n’accepte plus la clef de ce programme ; demandez-en une copie récente.' "$SERVER"
-    fi
-    die 5 '%s cannot be reached. Is this computer on the network?' \
-        '%s est injoignable. Cet ordinateur est-il connecté au réseau ?' "$SERVER"
-}
-
-# "check" changes nothing on the server; with its answer one can see a mistyped logon.
-agree_on_person() {
-    tries=1
-    while :; do
-        [ -n "$LOGON" ] || ask_logon
-        call "check:$OSTYPE_WORD:$LOGON"
-        if understand "$WORK/reply" check; then
-            break
-        fi
-        case $(error_code) in
-            ostype-unknown) break ;;        # a server from before "check": it does not tell whose logon that is
-            bad-user) if [ "$tries" -ge 3 ] || ! can_ask; then give_up; fi ;;
-            *) give_up ;;
-        esac
-        show_error
-        tries=$((tries + 1))
-        LOGON=''
-    done
-    [ -z "$REPLY_HOST" ] || say '  computer: %s' '  ordinateur : %s' "$(readable "$REPLY_HOST")"
-    if [ -n "$REPLY_PERSON" ]; then
-        say '  person: %s' '  personne : %s' "$(readable "$REPLY_PERSON") ($LOGON)"
-    else
-        say '  person: %s (the server tells no name)' '  personne : %s (le serveur n’indique pas de nom)' "$LOGON"
-    fi
-    say 'This person will be able to read every backed-up file of this computer, whoever it belongs to.' \
-        'Cette personne pourra lire tous les fichiers sauvegardés de cet ordinateur, quel qu’en soit le propriétaire.'
-    [ "$YES" = yes ] || confirm
-}
-
-confirm() {
-    yes_or_no 'Is that right (yes/no)? ' 'Est-ce bien cela (oui/non) ? ' ||
-        die 1 'Nothing was registered.' 'Rien n’a été enregistré.'
-}
-
-yes_or_no() {    # ENGLISH FRENCH [VALUE]...
-    while :; do
-        ask "$@"
-        case $ANSWER in
-            [yYoO] | [yY][eE][sS] | [oO][uU][iI]) return 0 ;;
-            [nN] | [nN][oO] | [nN][oO][nN]) return 1 ;;
-        esac
-    done
-}
-
-# ---------------------------------------------------------------- the reply
-
-# Read a reply into REPLY_*. False: it is an error of the server's, or no reply that we understand (PROBLEM says so).
-understand() {    # FILE check|register|verify
-    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' REPLY_SHARES='' SEEN=' '
-    [ "$2" = verify ] || REPLY_URL='' REPLY_ADVICE=''
-    PROBLEM=''
-    first=yes
-    while IFS= read -r reply_line || [ -n "$reply_line" ]; do
-        if [ "$first" = yes ]; then
-            [ "$reply_line" = success ] || return 1
-            first=no
-        else
-            reply_word "$reply_line"
-        fi
-    done <"$1"
-    if [ "$first" = yes ]; then
-        PROBLEM=empty
-    elif [ "$REPLY_STATUS" -eq 255 ] || took_too_long; then
-        PROBLEM='cut off'
-    elif [ "$2" = register ]; then
-        judge_registration
-    fi
-    [ -z "$PROBLEM" ]
-}
-
-reply_word() {
-    case $1 in
-        *:*) ;;
-        *) return 0 ;;
-    esac
-    word=${1%%:*}
-    value=$(printf '%s' "${1#*:}" | sed 's/^[[:blank:]]*//; s/[[:blank:]]*$//')
-    case $word in
-        host) REPLY_HOST=$value ;;
-        person) REPLY_PERSON=$value ;;
-        key) REPLY_KEY=$value ;;
-        url) REPLY_URL=$value ;;
-        shares) REPLY_SHARES=$value ;;
-        from) REPLY_FROM=$value ;;
-        backup) REPLY_BACKUP=$value ;;
-        advice) REPLY_ADVICE=$value ;;
-        *) return 0 ;;
-    esac
-    case $SEEN in
-        *" $word "*) PROBLEM="$word twice" ;;
-    esac
-    SEEN="$SEEN$word "
-}
-
-# What a registration must bring: one key, and addresses and an address of a page that are what they should be.
-judge_registration() {
-    if [ -z "$REPLY_KEY" ]; then
-        PROBLEM='no key'
-    elif ! plain_key "$REPLY_KEY"; then
-        PROBLEM='key'
-    elif [ -n "$REPLY_FROM" ] && ! address_list "$REPLY_FROM"; then
-        PROBLEM='from'
-    fi
-    case $REPLY_URL in
-        http://?* | https://?*) ;;
-        *) REPLY_URL='' ;;
-    esac
-    case $REPLY_URL in
-        *[!!-~]*) REPLY_URL='' ;;
-    esac
-}
-
-# Whether TEXT is one public key and nothing more. KEY becomes its type, its body and a tame comment: a comment is
-# text from the network, and nothing before the type could ever be taken for an option.
-plain_key() {    # TEXT
-    kind=${1%% *}
-    rest=${1#* }
-    body=${rest%% *}
-    comment=''
-    [ "$rest" = "$body" ] || comment=${rest#* }
-    case $kind in
-        ssh-ed25519 | ssh-rsa | ecdsa-sha2-nistp256 | ecdsa-sha2-nistp384 | ecdsa-sha2-nistp521) ;;
-        *) return 1 ;;
-    esac
-    case $body in
-        '' | *[!A-Za-z0-9+/=]*) return 1 ;;
-    esac
-    printf '%s %s\n' "$kind" "$body" >"$WORK/key"
-    bits=$(ssh-keygen -lf "$WORK/key" 2>/dev/null | cut -d ' ' -f 1)
-    case $bits in
-        '' | *[!0-9]*) return 1 ;;
-    esac
-    if [ "$kind" = ssh-rsa ] && [ "$bits" -lt 2048 ]; then
-        return 1
-    fi
-    comment=$(printf '%s' "$comment" | tr -cd 'A-Za-z0-9 ._@:+-' | cut -c 1-200)
-    KEY="$kind $body${comment:+ $comment}"
-}
-
-# Whether TEXT is addresses, or networks, with commas between them and nothing else.
-address_list() {    # TEXT
-    case $1 in
-        '' | *[!0-9a-fA-F:./,]* | ,* | *, | *,,*) return 1 ;;
-    esac
-    printf '%s\n' "$1" | tr ',' '\n' | awk '
-        function number(text, most) { return text ~ /^[0-9]+$/ && length(text) <= 3 && text + 0 <= most }
-        function v4(text,  part, i) {
-            if (split(text, part, ".") != 4) return 0
-            for (i = 1; i <= 4; i++) if (!number(part[i], 255)) return 0
-            return 1
-        }
-        function v6(text,  part, i, count, gaps) {
-            gaps = gsub(/::/, ":@:", text)
-            if (gaps > 1 || text ~ /::/) return 0
-            sub(/^:@/, "@", text)
-            sub(/@:$/, "@", text)
-            count = split(text, part, ":")
-            for (i = 1; i <= count; i++) {
-                if (part[i] == "@") continue
-                if (i == count && part[i] ~ /\./) { if (!v4(part[i])) return 0; continue }
-                if (part[i] !~ /^[0-9a-fA-F]+$/ || length(part[i]) > 4) return 0
-            }
-            if (text ~ /\./) count++
-            return gaps ? count <= 8 : count == 8
-        }
-        {
-            parts = split($0, piece, "/")
-            good = piece[1] ~ /:/ ? v6(piece[1]) : v4(piece[1])
-            if (parts > 2 || (parts == 2 && !number(piece[2], piece[1] ~ /:/ ? 128 : 32))) good = 0
-            if (!good) { bad = 1 }
-        }
-        END { exit bad }'
-}
-
-# The CODE of the error in WORK/reply; servers from before "error:" say it in words only.
-error_code() {
-    code=$(sed -n '2,$s/^error:[[:blank:]]*\([a-z-]*\)$/\1/p' "$WORK/reply" | head -n 1)
-    if [ -n "$code" ]; then
-        printf '%s' "$code"
-        return 0
-    fi
-    case $(head -n 1 "$WORK/reply" | printable) in
-        success) ;;
-        *'no command given'*) printf no-command ;;
-        *'ostype is unknown'*) printf ostype-unknown ;;
-        *'bad user request'*) printf bad-user ;;
-        *'invalid DNS name for this IP'*) printf dns-name ;;
-        *'refusing to re-register client host'*) printf other-owner ;;
-        *'Could not register'*) printf could-not-register ;;
-        *'could not generate config file'*) printf no-config-file ;;
-    esac
-}
-
-give_up() {
-    ! took_too_long ||
-        die 5 '%s has not answered within %s seconds.' '%s n’a pas répondu en %s secondes.' "$SERVER" "$PATIENCE"
-    if [ -n "$PROBLEM" ] || [ ! -s "$WORK/reply" ]; then
-        printable <"$WORK/ssh-errors" >&2
-        printable <"$WORK/reply" >&2
-        die 1 'The server’s reply is not understood (%s). Nothing was installed from it.' \
-            'La réponse du serveur est incompréhensible (%s). Rien n’en a été installé.' "${PROBLEM:-$REPLY_STATUS}"
-    fi
-    show_error
-    exit 4
-}
-
-# The whole of it, then what to do about it.
-show_error() {
-    warn 'The server answers:' 'Le serveur répond :'
-    TEXT=$(printable <"$WORK/reply" | sed 's/^/    /')
-    keep_in_log
-    printf '%s\n' "$TEXT" >&2
-    advise "$(error_code)"
-}
-
-advise() {    # CODE
-    case $1 in
-        bad-user) warn 'There is no such logon in the directory. Is it spelled right?' \
-            'Cet identifiant n’existe pas dans l’annuaire. Est-il bien orthographié ?' ;;
-        dns-name) warn 'The network does not know this computer by a name of ours. Connect it to the campus network, by cable if you can, and try again.' \
-            'Le réseau ne connaît pas cet ordinateur sous un nom de chez nous. Connectez-le au réseau du campus, par câble si possible, et recommencez.' ;;
-        other-owner) warn 'This computer is registered for somebody else. Only the backup administrator can change that.' \
-            'Cet ordinateur est enregistré au nom de quelqu’un d’autre. Seul l’administrateur des sauvegardes peut changer cela.' ;;
-        host-key-changed) warn 'The server knows another computer under this name. If this one was reinstalled, please tell the backup administrator.' \
-            'Le serveur connaît un autre ordinateur sous ce nom. Si celui-ci a été réinstallé, prévenez l’administrateur des sauvegardes.' ;;
-        not-registered) warn 'The server does not know this computer. Please start the setup again.' \
-            'Le serveur ne connaît pas cet ordinateur. Relancez ce programme.' ;;
-        not-allowed) warn 'This site does not back this computer up. The backup administrator can tell you why.' \
-            'Ce site ne sauvegarde pas cet ordinateur. L’administrateur des sauvegardes vous dira pourquoi.' ;;
-        not-reachable) warn 'The server cannot connect to this computer. Is a firewall in the way?' \
-            'Le serveur ne peut pas se connecter à cet ordinateur. Un pare-feu l’en empêche-t-il ?' ;;
-        too-many-requests) warn 'Please wait a minute and start the setup again.' \
-            'Attendez une minute et relancez ce programme.' ;;
-        directory-unavailable | dns-unavailable) warn 'The server could not ask all that it needs to know. Please try again in a few minutes.' \
-            'Le serveur n’a pas pu vérifier tout ce qu’il lui faut. Recommencez dans quelques minutes.' ;;
-        ostype-unknown | no-command) warn 'The server does not understand this setup. Please get a new copy of it.' \
-            'Le serveur ne comprend pas ce programme. Demandez-en une copie récente.' ;;
-        could-not-register | no-config-file | misconfigured | internal) warn 'The server has a problem of its own. Please tell the backup administrator.' \
-            'Le serveur a un problème. Prévenez l’administrateur des sauvegardes.' ;;
-        *) warn 'Please show this to the backup administrator.' \
-            'Montrez ceci à l’administrateur des sauvegardes.' ;;
-    esac
-}
-
-# ---------------------------------------------------------------- step: the server's key
-
-# Where sshd looks for our account's keys: of several places the first whose folder is there.
-keys_file() {
-    patterns=$(setting authorizedkeysfile | head -n 1)
-    [ "$patterns" != none ] || return 1
-    printf '%s\n' "${patterns:-.ssh/authorized_keys}" | tr ' ' '\n' |
-        sed "s|%h|$PLACE|g; s|%u|$ACCOUNT|g; s|%%|%|g; s|^[^/]|$PLACE/&|" >"$WORK/keys-files"
-    while IFS= read -r path; do
-        if [ -d "${path%/*}" ]; then
-            printf '%s' "$path"
-            return 0
-        fi
-    done <"$WORK/keys-files"
-    head -n 1 "$WORK/keys-files" | tr -d '\n'
-}
-
-# awk ends the last line, so that it cannot swallow ours.
-keys_of_others() {    # FILE
-    W="command=\"$WRAPPER\"" awk '/^[ \t]*#/ || !index($0, ENVIRON["W"])' "$1"
-}
-
-# Whether the line for the server is there as we wrote it, and no other that starts our program.
-key_in_place() {
-    keys=$(keys_file) && [ -f "$keys" ] && [ -f "$RECEIPT" ] || return 1
-    sed -n 's/^key //p' "$RECEIPT" >"$WORK/key-line"
-    [ -s "$WORK/key-line" ] && [ "$(identity "$keys")" = "$(keys_identity "$keys")" ] && grep -F "command=\"$WRAPPER\"" "$keys" | grep -v '^[[:blank:]]*#' | cmp -s - "$WORK/key-line"
-}
-
-# Whose the file of the keys is to be.
-keys_identity() {    # FILE
-    case $1 in
-        "$PLACE"/*) printf 'root %s 640' "$ACCOUNT" ;;
-        *) printf 'root %s 644' "$ROOT_GROUP" ;;
-    esac
-}
-
-install_key() {
-    if ! keys=$(keys_file) || [ ! -d "${keys%/*}" ]; then
-        todo 'sshd reads no keys of ours (AuthorizedKeysFile).' 'sshd ne lit pas nos clefs (AuthorizedKeysFile).'
-        return 0
-    fi
-    allowed=$REPLY_FROM
-    case $FROM in
-        none) allowed='' ;;
-        ?*) allowed=$FROM ;;
-    esac
-    weak=$(weak_folder "${keys%/*}")
-    if [ -n "$weak" ]; then
-        todo '%s can be changed by others than root; sshd looks for keys below it.' \
-            '%s peut être modifié par d’autres que root ; sshd y cherche les clefs.' "$weak"
-        return 0
-    fi
-    known=/dev/null
-    [ ! -f "$keys" ] || known=$keys
-    keys_of_others "$known" >"$WORK/keys"
-    key_line=$(printf 'restrict%s,command="%s" %s' "${allowed:+,from=\"$allowed\"}" "$WRAPPER" "$KEY")
-    printf '%s\n' "$key_line" >>"$WORK/keys"
-    remember_one key "$key_line"
-    # shellcheck disable=SC2046  # three words
-    put_file "$WORK/keys" "$keys" $(keys_identity "$keys")
-    if [ "$(grep -c '^[^#]' "$WORK/keys")" -gt 1 ]; then
-        say '  %s holds other keys too; they were left as they are' \
-            '  %s contient aussi d’autres clefs ; elles sont restées telles quelles' "$keys"
-    fi
-}
-
-# SELinux wants to be told what files are for before sshd may read them.
-label_files() {
-    selinux_enforces || return 0
-    pattern="$PLACE/\\.ssh(/.*)?"
-    if ! semanage fcontext -l -C 2>/dev/null | grep -qF "$pattern"; then
-        say '  telling SELinux where the key is' '  SELinux apprend où est la clef'
-        remember "selinux $pattern"
-        change semanage fcontext -a -t ssh_home_t "$pattern"
-    fi
-    if restorecon -RFnv "$PLACE" "${HELPER%/*}" "$CONFIG" "$SUDOERS" 2>/dev/null | grep -q .; then
-        say '  setting SELinux labels' '  pose des étiquettes SELinux'
-        change restorecon -RF "$PLACE" "${HELPER%/*}" "$CONFIG" "$SUDOERS"
-    fi
-}
-
-# ---------------------------------------------------------------- step: the firewall
-
-open_firewall() {
-    [ "$FIREWALL" = yes ] || return 0
-    wall=$(active_firewall)
-    [ -n "$wall" ] || return 0
-    port=$(sshd_port)
-    for address in $(server_addresses); do
-        if ! "${wall}_lets_in" "$address" "$port"; then
-            say '  letting %s through the firewall to port %s' '  ouverture du pare-feu à %s, port %s' "$address" "$port"
-            remember "firewall $wall $port $address"
-            change "${wall}_rule" "$port" "$address"
-        fi
-    done
-}
-
-active_firewall() {
-    if [ "$SYSTEM" != Linux ]; then
-        return 0
-    elif command -v ufw >/dev/null && ufw status 2>/dev/null | grep -q '^Status: active'; then
-        printf ufw
-    elif command -v firewall-cmd >/dev/null && firewall-cmd --state >/dev/null 2>&1; then
-        printf firewalld
-    fi
-}
-
-# Where the server comes from: as we were told, as it says, as the key's line says, as its name says.
-server_addresses() {
-    case $FROM in
-        '' | none) ;;
-        *) printf '%s' "$FROM" | tr ',' '\n'; return 0 ;;
-    esac
-    list=${REPLY_FROM:-$(sed -n "s|^restrict,from=\"\\([^\"]*\\)\",command=\"$WRAPPER\" .*|\\1|p" "$(keys_file)" 2>/dev/null)}
-    if [ -n "$list" ]; then
-        printf '%s' "$list" | tr ',' '\n'
-    else
-        addresses_of "$SERVER"
-    fi
-}
-
-ufw_lets_in() {    # ADDRESS PORT
-    ufw status | awk -v address="$1" -v port="$2" '
-        / ALLOW / {
-            from = $0
-            sub(/.* ALLOW( IN)? +/, "", from)
-            sub(/ *#.*/, "", from)
-            sub(/ +$/, "", from)
-            v6 = address ~ /:/
-            to = $1 == port || $1 == port "/tcp" || $1 == "Anywhere" || (port == 22 && ($1 == "OpenSSH" || $1 == "SSH"))
-            if (to && (from == address || from == (v6 ? "Anywhere (v6)" : "Anywhere"))) found = 1
-        }
-        END { exit !found }'
-}
-
-ufw_rule() {    # PORT ADDRESS
-    ufw allow from "$2" to any port "$1" proto tcp >/dev/null
-}
-
-no_ufw_rule() {
-    ufw --force delete allow from "$2" to any port "$1" proto tcp >/dev/null
-}
-
-firewalld_lets_in() {    # ADDRESS PORT
-    { [ "$2" -eq 22 ] && firewall-cmd --quiet --permanent --query-service=ssh; } ||
-        firewall-cmd --quiet --permanent --query-port="$2/tcp" ||
-        firewall-cmd --quiet --permanent --query-rich-rule="$(rich_rule "$2" "$1")"
-}
-
-rich_rule() {    # PORT ADDRESS
-    family=ipv4
-    case $2 in
-        *:*) family=ipv6 ;;
-    esac
-    printf 'rule family="%s" source address="%s" port port="%s" protocol="tcp" accept' "$family" "$2" "$1"
-}
-
-firewalld_rule() {    # PORT ADDRESS
-    firewall-cmd --quiet --permanent --add-rich-rule="$(rich_rule "$@")" &&
-        firewall-cmd --quiet --add-rich-rule="$(rich_rule "$@")"
-}
-
-no_firewalld_rule() {
-    firewall-cmd --quiet --permanent --remove-rich-rule="$(rich_rule "$@")"
-    firewall-cmd --quiet --remove-rich-rule="$(rich_rule "$@")"
-}
-
-# ---------------------------------------------------------------- step: the way back
+# ---------------------------------------------------------------- steps/verify.sh
 
 # No success that is not true: the server comes back, logs in, and tries the way of a backup.
 verify() {
@@ -2444,10 +2476,6 @@ not_verified() {
     [ -z "$print" ] || warn 'Its new key, for the administrator: %s' 'Sa nouvelle clef, pour l’administrateur : %s' "$print"
 }
 
-reply_line_of() {    # KEYWORD
-    sed -n "2,\$s/^$1:[[:blank:]]*//p" "$WORK/reply" | head -n 1 | printable
-}
-
 # What the owner of this computer can do about a step that failed.
 advise_step() {    # STEP
     case $1 in
@@ -2498,20 +2526,7 @@ advise_step() {    # STEP
     esac
 }
 
-# No program may switch that on; it is for a person, or for the management of a fleet.
-full_disk_access() {
-    HIDDEN=yes
-    mark 'macOS hides Documents, Desktop, Mail and other folders from the server, even from root, until you allow it; no program can. Without that they would be missing in the backups.' \
-        'macOS cache au serveur Documents, Bureau, Mail et d’autres dossiers, même à root, tant que vous ne l’autorisez pas ; aucun programme ne le peut. Ils manqueraient dans les sauvegardes.'
-    case $(sw_vers -productVersion 2>/dev/null) in
-        12*) mark 'System Preferences, Security & Privacy, Privacy, Full Disk Access: add /usr/libexec/sshd-keygen-wrapper.' \
-            'Préférences Système, Sécurité et confidentialité, Confidentialité, Accès complet au disque : ajoutez /usr/libexec/sshd-keygen-wrapper.' ;;
-        *) mark 'System Settings, General, Sharing, the (i) of Remote Login: switch on "Allow full disk access for remote users".' \
-            'Réglages Système, Général, Partage, le (i) de Session à distance : activez « Autoriser l’accès complet au disque pour les utilisateurs à distance ».' ;;
-    esac
-}
-
-# ---------------------------------------------------------------- the doctor
+# ---------------------------------------------------------------- 90-doctor.sh
 
 doctor() {
     if [ ! -f "$RECEIPT" ]; then
@@ -2704,7 +2719,7 @@ look_at_registration() {
     fi
 }
 
-# ---------------------------------------------------------------- undoing
+# ---------------------------------------------------------------- 91-uninstall.sh
 
 uninstall() {
     if [ ! -f "$RECEIPT" ]; then
@@ -2917,15 +2932,6 @@ remove_account() {
     esac >"$WORK/account" 2>&1
 }
 
-# userdel takes a group of the same name along, whoever made it.
-remove_linux_account() {
-    number=$(group_number)
-    userdel "$ACCOUNT" || return
-    if [ -n "$number" ] && ! remembers "group $ACCOUNT" && ! group_exists; then
-        groupadd --system --gid "$number" "$ACCOUNT"
-    fi
-}
-
 remove_group() {
     case $SYSTEM in
         Darwin) dscl . -delete "/Groups/$ACCOUNT" ;;
@@ -2940,11 +2946,6 @@ undo_enabled() {    # UNIT
         ssh.socket) change systemctl --quiet disable --now ssh.socket ssh.service ;;
         *) change systemctl --quiet disable --now "$1" ;;
     esac >/dev/null 2>&1 || true
-}
-
-switch_remote_login_off() {
-    launchctl disable system/com.openssh.sshd || true
-    launchctl bootout system "$MAC_SSH" || true
 }
 
 undo_firewall() {    # "WALL PORT ADDRESS"
@@ -2963,7 +2964,7 @@ keep_receipt() {
     change replace "$WORK/kept" "$RECEIPT" root "$ROOT_GROUP" 600
 }
 
-# ---------------------------------------------------------------- the end
+# ---------------------------------------------------------------- 99-main.sh
 
 farewell() {
     if [ "$TASK" = verify ]; then
@@ -3075,6 +3076,22 @@ set_up() {
     farewell
 }
 
+verify_again() {
+    gather_files
+    LOGON=$(registered_as)
+    take_lock
+    sshd_settings || true
+    step verify 'The way back' 'Le chemin du retour'
+    farewell
+}
+
+repair() {
+    LOGON=$(registered_as)
+    FORCE=yes       # the server has its key renewed, and tries it
+    set_up
+    [ "$DRY_RUN" = yes ] || doctor
+}
+
 main() {
     defaults
     asked_language "$@"
@@ -3095,22 +3112,6 @@ main() {
         repair) repair ;;
         *) set_up ;;
     esac
-}
-
-verify_again() {
-    gather_files
-    LOGON=$(registered_as)
-    take_lock
-    sshd_settings || true
-    step verify 'The way back' 'Le chemin du retour'
-    farewell
-}
-
-repair() {
-    LOGON=$(registered_as)
-    FORCE=yes       # the server has its key renewed, and tries it
-    set_up
-    [ "$DRY_RUN" = yes ] || doctor
 }
 
 main "$@"

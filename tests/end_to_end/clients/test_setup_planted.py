@@ -47,7 +47,7 @@ PLANTED = {
 @pytest.mark.parametrize("how", PLANTED)
 def test_a_wrapper_that_somebody_else_may_have_put_there_is_not_taken(site: Site, how: str) -> None:
     laptop = site.laptop()
-    laptop.run("install -d /tmp/dl && cp /opt/backuppc-register/clients/* /tmp/dl/", check=True)
+    laptop.run("install -d /tmp/dl && cp /opt/backuppc-register/clients/*.sh /tmp/dl/", check=True)
     plant, start = PLANTED[how]
     start = start.replace(" <setup.sh", f" {GIVEN} --doctor <setup.sh") if "<" in start else start
     laptop.run(plant, check=True)

@@ -1,0 +1,70 @@
+#!/bin/sh
+# setup.sh - registers this computer with the backup server, so that it is backed up from now on.
+# Generated from setup.d/; do not edit. Edit the parts there and run setup.d/assemble.
+# What it does and takes is in the help below. What it made is in /var/lib/bckpciuem/receipt.
+
+# shellcheck disable=SC1112  # French apostrophes
+
+help() {
+    case $TONGUE in
+        fr) help_in_french ;;
+        *) help_in_english ;;
+    esac
+}
+
+help_in_english() {
+    cat <<'END'
+@include help.en
+END
+}
+
+help_in_french() {
+    cat <<'END'
+@include help.fr
+END
+}
+
+set -eu
+umask 077
+
+VERSION=0.1
+ACCOUNT=bckpciuem
+PLACE=/var/lib/bckpciuem
+RECEIPT=$PLACE/receipt
+WRAPPER=$PLACE/rsyncsend.sh
+HELPER=/usr/local/libexec/bckpciuem/rsync-helper
+CONFIG=/etc/bckpciuem.conf
+SUDOERS=/etc/sudoers.d/bckpciuem
+# Read after the files of an administrator, who has the first word; only where there was no sshd before us.
+SSHD_DROP_IN=/etc/ssh/sshd_config.d/90-bckpciuem.conf
+RESTORE_PLACE=/var/lib/bckpciuem-restore
+# Seconds for whatever the account is asked to do; a server answers within 30.
+PATIENCE=150
+LOCK=/var/run/bckpciuem.lock
+# Bytes that a run may take in /tmp.
+ROOM=1048576
+SERVER_ACCOUNT=backuppc
+OS_RELEASE=/etc/os-release
+OSTREE=/run/ostree-booted
+MOUNTS=/proc/mounts
+SYSTEMD=/run/systemd/system
+SUDOERS_MAIN=/etc/sudoers
+MAC_GROUP=com.apple.access_ssh
+MAC_SSH=/System/Library/LaunchDaemons/ssh.plist
+
+# "backuppc-register-admin bundle" sets SERVER and puts each file's lines above the line that ends it.
+SERVER=''
+
+bundled() {
+    case $1 in
+        register-key) cat <<'=== register-key ==='
+=== register-key ===
+            ;;
+        known-hosts) cat <<'=== known-hosts ==='
+=== known-hosts ===
+            ;;
+        wrapper) cat <<'=== wrapper ==='
+=== wrapper ===
+            ;;
+    esac
+}
