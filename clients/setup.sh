@@ -6,7 +6,7 @@
 # shellcheck disable=SC1112  # French apostrophes
 
 help() {
-    case $TONGUE in
+    case $UI_LANG in
         fr) help_in_french ;;
         *) help_in_english ;;
     esac
@@ -162,7 +162,7 @@ options() {
         case $1 in
             --server | --logon | --logon-file | --lang | --share | --restore | --restore-dir | --register-key | \
                 --known-hosts | --wrapper | --from | --port | --log)
-                [ $# -ge 2 ] || die 2 '%s needs a value; see --help.' '%s demande une valeur ; voyez --help.' "$1"
+                [ $# -ge 2 ] || die 2 '%s needs a value; see --help.' "$1"
                 option_with_value "$1" "$2"
                 shift
                 ;;
@@ -183,7 +183,7 @@ options() {
             --no-color | --no-colour) COLOUR=no ;;
             --version) printf '%s\n' "setup.sh $VERSION"; exit 0 ;;
             --help | -h) help; exit 0 ;;
-            *) die 2 'unknown option: %s; see --help.' 'option inconnue : %s ; voyez --help.' "$1" ;;
+            *) die 2 'unknown option: %s; see --help.' "$1" ;;
         esac
         shift
     done
@@ -191,20 +191,20 @@ options() {
 
 only() {    # TASK
     [ "$TASK" = setup ] || [ "$TASK" = "$1" ] ||
-        die 2 'Please choose one of --%s and --%s.' 'Choisissez entre --%s et --%s.' "$TASK" "$1"
+        die 2 'Please choose one of --%s and --%s.' "$TASK" "$1"
     TASK=$1
 }
 
 option_with_value() {
     case $2 in
         '' | *"
-"*) die 2 '%s needs a value; see --help.' '%s demande une valeur ; voyez --help.' "$1" ;;
+"*) die 2 '%s needs a value; see --help.' "$1" ;;
     esac
     case $1 in
         --server) SERVER=$2 ;;
         --logon) LOGON=$2 ;;
         --logon-file) LOGON=$(logon_in "$2") || exit 2 ;;
-        --lang) TONGUE=$2 ;;
+        --lang) UI_LANG=$2 ;;
         --share) SHARES="$SHARES$(without_slash "$2")
 " ;;
         --restore) RESTORE=$2 ;;
@@ -231,33 +231,33 @@ without_slash() {    # FOLDER
 # Everything that ends in an ssh command line or in a file of root's is checked before anything else is done.
 check_options() {
     open_log
-    case $TONGUE in
+    case $UI_LANG in
         fr | en) ;;
-        *) TONGUE=en; die 2 '--lang is fr or en.' '' ;;
+        *) UI_LANG=en; die 2 '--lang is fr or en.' ;;
     esac
     SERVER=${SERVER:-$(server_of_receipt)}
     case $SERVER in
         '') [ "$TASK" = doctor ] || [ "$TASK" = uninstall ] ||
-            die 2 'which server? Please give --server NAME.' 'quel serveur ? Donnez --server NOM.' ;;
-        -* | *[!A-Za-z0-9.:-]*) die 2 '%s is no name of a server.' '%s n’est pas un nom de serveur.' "$SERVER" ;;
+            die 2 'which server? Please give --server NAME.' ;;
+        -* | *[!A-Za-z0-9.:-]*) die 2 '%s is no name of a server.' "$SERVER" ;;
     esac
     if [ -n "$LOGON" ] && ! possible_logon "$LOGON"; then
-        die 2 '%s cannot be a logon.' '%s ne peut pas être un identifiant.' "$LOGON"
+        die 2 '%s cannot be a logon.' "$LOGON"
     fi
     case $RESTORE in
         '' | off | dirs | full) ;;
-        *) die 2 '--restore is off, dirs or full.' '--restore vaut off, dirs ou full.' ;;
+        *) die 2 '--restore is off, dirs or full.' ;;
     esac
     PORT=${PORT:-$(remembered port)}
     PORT=${PORT:-22}
     case $PORT in
-        *[!0-9]* | ??????*) die 2 '%s is no port.' '%s n’est pas un port.' "$PORT" ;;
+        *[!0-9]* | ??????*) die 2 '%s is no port.' "$PORT" ;;
     esac
     FROM=${FROM:-$(remembered from)}
     [ "$FROM" != server ] || FROM=''
     case $FROM in
         '' | none) ;;
-        *) address_list "$FROM" || die 2 '--from is a list of addresses: %s' '--from est une liste d’adresses : %s' "$FROM" ;;
+        *) address_list "$FROM" || die 2 '--from is a list of addresses: %s' "$FROM" ;;
     esac
     check_folders
     check_task
@@ -268,11 +268,11 @@ check_task() {
         verify | repair)
             registered_as >/dev/null ||
                 die 2 'This computer is not registered with %s; please start the setup without --%s.' \
-                    'Cet ordinateur n’est pas enregistré auprès de %s ; lancez ce programme sans --%s.' "$SERVER" "$TASK" ;;
+                    "$SERVER" "$TASK" ;;
     esac
     if [ "$UNATTENDED" = yes ]; then
         YES=yes
-        ! will_ask_logon || die 2 '--unattended needs --logon.' '--unattended demande --logon.'
+        ! will_ask_logon || die 2 '--unattended needs --logon.'
     fi
 }
 
@@ -290,18 +290,17 @@ plain_folder() {
     case $1/ in
         *[[:cntrl:]]*)
             die 2 'There is a tab or another control character in the name of the folder %s.' \
-                'Il y a une tabulation ou un autre caractère de contrôle dans le nom du dossier %s.' \
                 "$(printf '%s' "$1" | tr '[:cntrl:]' '?')" ;;
         *//* | */../* | */./*) ;;
         /*) if [ -d "$1" ]; then return 0; fi ;;
     esac
     [ "$1" != / ] || return 0
-    die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' "$1"
+    die 2 '%s is not a folder with an absolute name.' "$1"
 }
 
 logon_in() {    # FILE
     if ! { IFS= read -r line || [ -n "$line" ]; } <"$1"; then
-        die 2 'There is no logon in %s.' 'Il n’y a pas d’identifiant dans %s.' "$1"
+        die 2 'There is no logon in %s.' "$1"
     fi
     printf '%s' "$line" | tr -d '\r' | sed "s/^$(printf '\357\273\277')//"     # as Windows writes a file
 }
@@ -322,11 +321,11 @@ open_log() {
         *) folder=. ;;
     esac
     [ -d "$folder" ] ||
-        die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' "$folder"
+        die 2 '%s is not a folder with an absolute name.' "$folder"
     folder=$(cd -P -- "$folder" && pwd -P)
     LOG=${folder%/}/${LOG##*/}
     if [ -L "$LOG" ] || { [ -e "$LOG" ] && [ ! -f "$LOG" ]; }; then
-        die 2 '%s is not a plain file.' '%s n’est pas un fichier ordinaire.' "$LOG"
+        die 2 '%s is not a plain file.' "$LOG"
     fi
     weak=$(weak_folder "$folder")
     if [ -n "$weak" ] && [ "$weak" = "$folder" ] && [ -z "$(weak_folder "${folder%/*}")" ] && is_a_services "$folder"; then
@@ -342,8 +341,7 @@ open_log() {
 }
 
 no_place_for_log() {    # PATH
-    die 2 '%s can be changed by others than root: no place for a log.' \
-        '%s peut être modifié par d’autres que root : ce n’est pas un endroit pour un journal.' "$1"
+    die 2 '%s can be changed by others than root: no place for a log.' "$1"
 }
 
 # Whether FOLDER is root's, and beside root a group may write there that is a service's and has no person in it:
@@ -385,7 +383,7 @@ asked_language() {    # OPTION...
             *) word='' ;;
         esac
         case $word in
-            fr | en) TONGUE=$word ;;
+            fr | en) UI_LANG=$word ;;
         esac
         shift
     done
@@ -393,8 +391,8 @@ asked_language() {    # OPTION...
 
 choose_language() {
     case ${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} in
-        fr*) TONGUE=fr ;;
-        *) TONGUE=en ;;
+        fr*) UI_LANG=fr ;;
+        *) UI_LANG=en ;;
     esac
 }
 
@@ -407,35 +405,67 @@ choose_colour() {
 
 # ---------------------------------------------------------------- 11-messages.sh
 
-# Everything is said in two languages, English first; the text is a printf format.
-say() {    # ENGLISH FRENCH [VALUE]...
-    in_language "$@"
+# Messages and questions. The English text is in the call, as a printf format; messages.fr has its French.
+
+say() {    # ENGLISH [VALUE]...
+    translate "$@"
+    show
+}
+
+# A line below the heading of a step.
+note() {
+    translate "$@"
+    TEXT="  $TEXT"
+    show
+}
+
+show() {
     printf '%s\n' "$TEXT"
     keep_in_log
     SAID=yes
 }
 
 warn() {
-    in_language "$@"
+    translate "$@"
+    show_warning
+}
+
+# A warning below the heading of a step.
+caution() {
+    translate "$@"
+    TEXT="  $TEXT"
+    show_warning
+}
+
+# What only a person can change: the exit status tells it again.
+todo() {
+    LEFT_TO_DO=yes
+    mark "$@"
+}
+
+mark() {
+    translate "$@"
+    TEXT="  ! $TEXT"
+    show_warning
+    SAID=yes
+}
+
+show_warning() {
     printf '%s\n' "$TEXT" >&2
     keep_in_log
 }
 
-die() {    # STATUS ENGLISH FRENCH [VALUE]...
+die() {    # STATUS ENGLISH [VALUE]...
     status=$1
     shift
     warn "$@"
     exit "$status"
 }
 
-in_language() {
-    case $TONGUE in
-        fr) format=$2 ;;
-        *) format=$1 ;;
-    esac
-    shift 2
-    # shellcheck disable=SC2059  # the formats are ours, the values come after
-    TEXT=$(printf -- "$format" "$@")
+heading() {
+    translate "$@"
+    keep_in_log
+    printf '%s%s%s\n' "$BOLD" "$TEXT" "$PLAIN"
 }
 
 keep_in_log() {
@@ -444,13 +474,7 @@ keep_in_log() {
     fi
 }
 
-heading() {
-    in_language "$@"
-    keep_in_log
-    printf '%s%s%s\n' "$BOLD" "$TEXT" "$PLAIN"
-}
-
-step() {    # FUNCTION ENGLISH FRENCH [VALUE]...
+step() {    # FUNCTION ENGLISH [VALUE]...
     action=$1
     shift
     before=$CHANGES
@@ -458,26 +482,14 @@ step() {    # FUNCTION ENGLISH FRENCH [VALUE]...
     heading "$@"
     "$action"
     if [ "$CHANGES" -eq "$before" ] && [ "$SAID" = no ]; then
-        say '  in place already' '  déjà en place'
+        note 'in place already'
     fi
 }
 
-# Something that only the administrator may change: said now, and the exit status says it again.
-todo() {
-    LEFT_TO_DO=yes
-    mark "$@"
-}
-
-mark() {
-    in_language "$@"
-    keep_in_log
-    SAID=yes
-    printf '%s\n' "  ! $TEXT" >&2
-}
-
-tell_each() {    # ENGLISH FRENCH, of each of WORK/folders
+# A note for each folder in WORK/folders.
+note_folders() {    # ENGLISH
     while IFS= read -r folder; do
-        say "$@" "$folder"
+        note "$1" "$folder"
     done <"$WORK/folders"
 }
 
@@ -485,20 +497,19 @@ can_ask() {
     [ "$UNATTENDED" = no ] && (: </dev/tty >/dev/tty) 2>/dev/null
 }
 
-nobody_to_ask() {
-    die 2 'There is no terminal to ask on; please give --logon, and --yes or --unattended.' \
-        'Il n’y a pas de terminal où poser la question ; donnez --logon, et --yes ou --unattended.'
+no_terminal() {
+    die 2 'There is no terminal to ask on; please give --logon, and --yes or --unattended.'
 }
 
 # Questions go to the terminal, whatever standard input is.
-ask() {    # ENGLISH FRENCH [VALUE]...
-    in_language "$@"
-    can_ask || nobody_to_ask
-    printf '%s' "$TEXT" >/dev/tty
-    IFS= read -r ANSWER </dev/tty || die 1 'No answer.' 'Pas de réponse.'
+ask() {    # ENGLISH [VALUE]...
+    translate "$@"
+    can_ask || no_terminal
+    printf '%s ' "$TEXT" >/dev/tty
+    IFS= read -r ANSWER </dev/tty || die 1 'No answer.'
 }
 
-yes_or_no() {    # ENGLISH FRENCH [VALUE]...
+yes_or_no() {    # ENGLISH [VALUE]...
     while :; do
         ask "$@"
         case $ANSWER in
@@ -508,49 +519,275 @@ yes_or_no() {    # ENGLISH FRENCH [VALUE]...
     done
 }
 
-# What the server says, fit for a terminal.
+# Replace all that is not printable ASCII, line ends excepted: text of the server goes to a terminal.
 printable() {
     tr '\000-\011\013-\037\177-\377' '?'
 }
 
-# The server writes every byte outside ASCII as \xHH. Give back those that make printable UTF-8, nothing else: no
-# control characters, nothing that changes the direction of the text.
+# The server writes a byte outside ASCII as \xHH. Show the letters that have two such bytes in UTF-8 (Latin, Greek,
+# Cyrillic, up to U+05FF); everything else stays \xHH. None of these letters controls the terminal or formats the text.
 readable() {    # TEXT
     printf '%b' "$(printf '%s\n' "$1" | printable | awk '
-        function hex(text) {
-            if (text !~ /^\\x[89a-fA-F][0-9a-fA-F]$/) return -1
-            text = tolower(substr(text, 3))
-            return 16 * (index(digits, substr(text, 1, 1)) - 1) + index(digits, substr(text, 2, 1)) - 1
-        }
-        function octal(byte) { return sprintf("\\0%o", byte) }
-        function shows(code) {
-            if (code < 160 || code == 173 || (code >= 55296 && code <= 63743)) return 0
-            if (code == 1564 || (code >= 8203 && code <= 8207) || (code >= 8232 && code <= 8238)) return 0
-            if ((code >= 8288 && code <= 8303) || (code >= 65024 && code <= 65039) || code == 65279) return 0
-            return code < 65520 || (code >= 65536 && code < 917504)
-        }
-        BEGIN { digits = "0123456789abcdef" }
+        function hex(digit) { return index("0123456789abcdef", tolower(digit)) - 1 }
+        function octal(escape) { return sprintf("\\0%o", 16 * hex(substr(escape, 3, 1)) + hex(substr(escape, 4, 1))) }
+        function literal(text) { gsub(/\\/, "\\0134", text); return text }
         {
             out = ""
-            for (at = 1; at <= length($0); ) {
-                first = hex(substr($0, at, 4))
-                more = first >= 240 && first < 248 ? 3 : first >= 224 && first < 240 ? 2 : first >= 194 && first < 224 ? 1 : 0
-                code = more == 3 ? first - 240 : more == 2 ? first - 224 : first - 192
-                piece = octal(first)
-                for (i = 1; i <= more; i++) {
-                    next_byte = hex(substr($0, at + 4 * i, 4))
-                    if (next_byte < 128 || next_byte >= 192) { more = 0; break }
-                    code = 64 * code + next_byte - 128
-                    piece = piece octal(next_byte)
-                }
-                if (more == 2 && code < 2048 || more == 3 && code < 65536) more = 0
-                if (more && shows(code)) { out = out piece; at += 4 * (more + 1); continue }
-                character = substr($0, at, 1)
-                out = out (character == "\\" ? "\\\\" : character)
-                at++
+            while (match($0, /\\x([cC][3-9a-fA-F]|[dD][0-7])\\x[89abAB][0-9a-fA-F]/)) {
+                out = out literal(substr($0, 1, RSTART - 1)) octal(substr($0, RSTART, 4)) octal(substr($0, RSTART + 4, 4))
+                $0 = substr($0, RSTART + RLENGTH)
             }
-            print out
+            print out literal($0)
         }')"
+}
+
+# Set TEXT to the text in the language of the person, with the values in it.
+translate() {    # ENGLISH [VALUE]...
+    FORMAT=$1
+    [ "$UI_LANG" != fr ] || french "$1"
+    shift
+    # shellcheck disable=SC2059  # the formats are ours, the values come after
+    TEXT=$(printf -- "$FORMAT" "$@")
+}
+
+# Set FORMAT to the French of an English text.
+french() {    # ENGLISH
+    case $1 in
+        '%s needs a value; see --help.') FORMAT='%s demande une valeur ; voyez --help.' ;;
+        'unknown option: %s; see --help.') FORMAT='option inconnue : %s ; voyez --help.' ;;
+        'Please choose one of --%s and --%s.') FORMAT='Choisissez entre --%s et --%s.' ;;
+        '--lang is fr or en.') FORMAT='--lang vaut fr ou en.' ;;
+        'which server? Please give --server NAME.') FORMAT='quel serveur ? Donnez --server NOM.' ;;
+        '%s is no name of a server.') FORMAT='%s n’est pas un nom de serveur.' ;;
+        '%s cannot be a logon.') FORMAT='%s ne peut pas être un identifiant.' ;;
+        '--restore is off, dirs or full.') FORMAT='--restore vaut off, dirs ou full.' ;;
+        '%s is no port.') FORMAT='%s n’est pas un port.' ;;
+        '--from is a list of addresses: %s') FORMAT='--from est une liste d’adresses : %s' ;;
+        'This computer is not registered with %s; please start the setup without --%s.') FORMAT='Cet ordinateur n’est pas enregistré auprès de %s ; lancez ce programme sans --%s.' ;;
+        '--unattended needs --logon.') FORMAT='--unattended demande --logon.' ;;
+        'There is a tab or another control character in the name of the folder %s.') FORMAT='Il y a une tabulation ou un autre caractère de contrôle dans le nom du dossier %s.' ;;
+        '%s is not a folder with an absolute name.') FORMAT='%s n’est pas un dossier au nom absolu.' ;;
+        'There is no logon in %s.') FORMAT='Il n’y a pas d’identifiant dans %s.' ;;
+        '%s is not a plain file.') FORMAT='%s n’est pas un fichier ordinaire.' ;;
+        '%s can be changed by others than root: no place for a log.') FORMAT='%s peut être modifié par d’autres que root : ce n’est pas un endroit pour un journal.' ;;
+        'in place already') FORMAT='déjà en place' ;;
+        'There is no terminal to ask on; please give --logon, and --yes or --unattended.') FORMAT='Il n’y a pas de terminal où poser la question ; donnez --logon, et --yes ou --unattended.' ;;
+        'No answer.') FORMAT='Pas de réponse.' ;;
+        '%s is not a plain file; please move it away.') FORMAT='%s n’est pas un fichier ordinaire ; déplacez-le, s’il vous plaît.' ;;
+        'writing %s') FORMAT='écriture de %s' ;;
+        'There is a file %s already, which this setup has not made; see above. Please move it away.') FORMAT='Il existe déjà un fichier %s, que ce programme n’a pas fait ; voyez ci-dessus. Déplacez-le, s’il vous plaît.' ;;
+        '%s is not a folder; please move it away.') FORMAT='%s n’est pas un dossier ; déplacez-le, s’il vous plaît.' ;;
+        'making the folder %s') FORMAT='création du dossier %s' ;;
+        'setting the permissions of %s') FORMAT='réglage des droits de %s' ;;
+        '%s cannot be written. Is the disk full?') FORMAT='Impossible d’écrire %s. Le disque est-il plein ?' ;;
+        'Another setup is at work here (process %s); please wait until it is done.') FORMAT='Une autre exécution de ce programme est en cours (processus %s) ; attendez qu’elle soit finie.' ;;
+        'Another setup has just begun here; please wait until it is done.') FORMAT='Une autre exécution de ce programme vient de commencer ; attendez qu’elle soit finie.' ;;
+        '%s is a link; please move it away.') FORMAT='%s est un lien ; déplacez-le, s’il vous plaît.' ;;
+        'clearing away what a run that was cut off has left') FORMAT='suppression de ce qu’une exécution interrompue a laissé' ;;
+        'There is no key to register with; please give --register-key FILE.') FORMAT='Il n’y a pas de clef d’enregistrement ; donnez --register-key FICHIER.' ;;
+        'There is no host key of the server; please give --known-hosts FILE.') FORMAT='Il n’y a pas de clef d’hôte du serveur ; donnez --known-hosts FICHIER.' ;;
+        'rsyncsend.sh is missing; please give --wrapper FILE.') FORMAT='rsyncsend.sh manque ; donnez --wrapper FICHIER.' ;;
+        '%s cannot be read.') FORMAT='%s est illisible.' ;;
+        '%s, or its folder, can be changed by others than you; please give --wrapper FILE.') FORMAT='%s, ou son dossier, peut être modifié par d’autres que vous ; donnez --wrapper FICHIER.' ;;
+        'The known hosts file has no line for %s.') FORMAT='Le fichier des clefs d’hôtes n’a pas de ligne pour %s.' ;;
+        'This is not the %s that we know: its host key is another one. Nothing was sent. Please tell your administrator.') FORMAT='Ce n’est pas le %s que nous connaissons : sa clef d’hôte est différente. Rien n’a été envoyé. Prévenez votre administrateur.' ;;
+        '%s does not take this setup’s key any more; please get a new copy of the setup.') FORMAT='%s n’accepte plus la clef de ce programme ; demandez-en une copie récente.' ;;
+        '%s cannot be reached. Is this computer on the network?') FORMAT='%s est injoignable. Cet ordinateur est-il connecté au réseau ?' ;;
+        '%s has not answered within %s seconds.') FORMAT='%s n’a pas répondu en %s secondes.' ;;
+        'The server’s reply is not understood (%s). Nothing was installed from it.') FORMAT='La réponse du serveur est incompréhensible (%s). Rien n’en a été installé.' ;;
+        'The server answers:') FORMAT='Le serveur répond :' ;;
+        'There is no such logon in the directory. Is it spelled right?') FORMAT='Cet identifiant n’existe pas dans l’annuaire. Est-il bien orthographié ?' ;;
+        'The network does not know this computer by a name of ours. Connect it to the campus network, by cable if you can, and try again.') FORMAT='Le réseau ne connaît pas cet ordinateur sous un nom de chez nous. Connectez-le au réseau du campus, par câble si possible, et recommencez.' ;;
+        'This computer is registered for somebody else. Only the backup administrator can change that.') FORMAT='Cet ordinateur est enregistré au nom de quelqu’un d’autre. Seul l’administrateur des sauvegardes peut changer cela.' ;;
+        'The server knows another computer under this name. If this one was reinstalled, please tell the backup administrator.') FORMAT='Le serveur connaît un autre ordinateur sous ce nom. Si celui-ci a été réinstallé, prévenez l’administrateur des sauvegardes.' ;;
+        'The server does not know this computer. Please start the setup again.') FORMAT='Le serveur ne connaît pas cet ordinateur. Relancez ce programme.' ;;
+        'This site does not back this computer up. The backup administrator can tell you why.') FORMAT='Ce site ne sauvegarde pas cet ordinateur. L’administrateur des sauvegardes vous dira pourquoi.' ;;
+        'The server cannot connect to this computer. Is a firewall in the way?') FORMAT='Le serveur ne peut pas se connecter à cet ordinateur. Un pare-feu l’en empêche-t-il ?' ;;
+        'Please wait a minute and start the setup again.') FORMAT='Attendez une minute et relancez ce programme.' ;;
+        'The server could not ask all that it needs to know. Please try again in a few minutes.') FORMAT='Le serveur n’a pas pu vérifier tout ce qu’il lui faut. Recommencez dans quelques minutes.' ;;
+        'The server does not understand this setup. Please get a new copy of it.') FORMAT='Le serveur ne comprend pas ce programme. Demandez-en une copie récente.' ;;
+        'The server has a problem of its own. Please tell the backup administrator.') FORMAT='Le serveur a un problème. Prévenez l’administrateur des sauvegardes.' ;;
+        'Please show this to the backup administrator.') FORMAT='Montrez ceci à l’administrateur des sauvegardes.' ;;
+        'NixOS is set up by its configuration, not by this program. Add to it:') FORMAT='NixOS se règle par sa configuration et non par ce programme. Ajoutez-y :' ;;
+        'Then, as root, put rsyncsend.sh where that says, with the paths that NixOS has. It starts no rsync below /nix/store, where the group nixbld may write, so that gets a copy:') FORMAT='Puis, en tant que root, placez rsyncsend.sh là où c’est dit, avec les chemins de NixOS. Il ne lance aucun rsync de /nix/store, où le groupe nixbld peut écrire ; il lui en faut une copie :' ;;
+        'None of this was tried on NixOS; the rest, the registration too, please ask the backup administrator.') FORMAT='Rien de cela n’a été essayé sous NixOS ; pour le reste, enregistrement compris, demandez à l’administrateur des sauvegardes.' ;;
+        'The system of this computer is read-only, and this program does not change such a system. It takes these packages:') FORMAT='Le système de cet ordinateur est en lecture seule, et ce programme n’y touche pas. Il faudrait ces paquets :' ;;
+        'How the rest is done by hand, the backup administrator can tell you.') FORMAT='Pour le reste, à faire à la main, demandez à l’administrateur des sauvegardes.' ;;
+        'These packages could not be installed: %s') FORMAT='Ces paquets n’ont pas pu être installés : %s' ;;
+        'letting %s use Remote Login') FORMAT='autorisation de la session à distance pour %s' ;;
+        'macOS hides Documents, Desktop, Mail and other folders from the server, even from root, until you allow it; no program can. Without that they would be missing in the backups.') FORMAT='macOS cache au serveur Documents, Bureau, Mail et d’autres dossiers, même à root, tant que vous ne l’autorisez pas ; aucun programme ne le peut. Ils manqueraient dans les sauvegardes.' ;;
+        'System Preferences, Security & Privacy, Privacy, Full Disk Access: add /usr/libexec/sshd-keygen-wrapper.') FORMAT='Préférences Système, Sécurité et confidentialité, Confidentialité, Accès complet au disque : ajoutez /usr/libexec/sshd-keygen-wrapper.' ;;
+        'System Settings, General, Sharing, the (i) of Remote Login: switch on "Allow full disk access for remote users".') FORMAT='Réglages Système, Général, Partage, le (i) de Session à distance : activez « Autoriser l’accès complet au disque pour les utilisateurs à distance ».' ;;
+        'This setup is for macOS 12 and later.') FORMAT='Ce programme est fait pour macOS 12 et suivants.' ;;
+        'This setup knows Debian, Fedora, openSUSE, Arch and their relatives, and macOS; this system is %s.') FORMAT='Ce programme connaît Debian, Fedora, openSUSE, Arch et leurs proches, ainsi que macOS ; ce système est %s.' ;;
+        'This changes the system, so it has to be started as root: sudo sh setup.sh') FORMAT='Ce programme modifie le système et doit donc être lancé par root : sudo sh setup.sh' ;;
+        'This Mac lacks what every Mac has: %s') FORMAT='Il manque à ce Mac ce que tout Mac possède : %s' ;;
+        'installing %s') FORMAT='installation de %s' ;;
+        'sshd is new on this computer: it is to let nobody in by password, only by key') FORMAT='sshd est nouveau sur cet ordinateur : il ne laissera entrer personne par mot de passe, seulement par clef' ;;
+        'making the account %s') FORMAT='création du compte %s' ;;
+        'The account %s could not be made.') FORMAT='Le compte %s n’a pas pu être créé.' ;;
+        'The account %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.') FORMAT='Le compte %s vient d’un annuaire (LDAP, SSSD) et non de cet ordinateur ; l’utiliser ne serait pas sûr.' ;;
+        'There is an account %s with the number %s: a person’s or root’s, not a system account.') FORMAT='Il existe un compte %s de numéro %s : celui d’une personne ou de root, pas un compte système.' ;;
+        'There is an account %s already, with another home (%s) or group; please remove it and start again.') FORMAT='Un compte %s existe déjà, avec un autre dossier (%s) ou groupe ; supprimez-le et recommencez.' ;;
+        'The group %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.') FORMAT='Le groupe %s vient d’un annuaire (LDAP, SSSD) et non de cet ordinateur ; l’utiliser ne serait pas sûr.' ;;
+        'There is a group %s with the number %s: a person’s or root’s, not a system group.') FORMAT='Il existe un groupe %s de numéro %s : celui d’une personne ou de root, pas un groupe système.' ;;
+        'There is a group %s already, and others are in it or may join it: %s. They could read what is the account’s alone; please take them out of it, or remove the group, and start again.') FORMAT='Un groupe %s existe déjà, et d’autres en font partie ou peuvent y entrer : %s. Ils pourraient lire ce qui n’est qu’au compte ; retirez-les-en, ou supprimez le groupe, et recommencez.' ;;
+        'giving the account its shell back') FORMAT='le compte retrouve son interpréteur de commandes' ;;
+        'taking the password away from the account') FORMAT='le compte perd son mot de passe' ;;
+        '%s can be changed by others than root, so what is below it cannot be trusted; please do: chown root %s; chmod go-w %s') FORMAT='%s peut être modifié par d’autres que root : on ne peut se fier à son contenu ; faites : chown root %s; chmod go-w %s' ;;
+        '--restore full: whoever rules the backup server is root on this computer.') FORMAT='--restore full : qui commande le serveur de sauvegarde est root sur cet ordinateur.' ;;
+        'it may read what is in %s') FORMAT='il peut lire ce que contient %s' ;;
+        'which of them it saves is chosen on its web page for this computer; at first that is usually %s') FORMAT='lesquels il sauvegarde se choisit sur sa page web pour cet ordinateur ; au début, c’est en général %s' ;;
+        'it may write there too, anywhere, as root') FORMAT='il peut aussi y écrire, partout, en tant que root' ;;
+        'it may put restored files into %s, from where you take them') FORMAT='il peut déposer des fichiers restaurés dans %s, où vous les reprenez' ;;
+        'it may write nowhere else, and nothing as root') FORMAT='il ne peut écrire nulle part ailleurs, et rien en tant que root' ;;
+        'it may write nothing here: restored files are fetched through its web page') FORMAT='il ne peut rien écrire ici : les fichiers à restaurer se prennent sur sa page web' ;;
+        'macOS shows it the folders of people only with Full Disk Access, which you are asked for at the end') FORMAT='macOS ne lui montre les dossiers des personnes qu’avec l’accès complet au disque, demandé à la fin' ;;
+        'sudo does not understand our line; nothing was given to it.') FORMAT='sudo ne comprend pas notre ligne ; elle n’a pas été installée.' ;;
+        '/etc/sudoers does not read /etc/sudoers.d; please add the line "@includedir /etc/sudoers.d".') FORMAT='/etc/sudoers ne lit pas /etc/sudoers.d ; ajoutez-y la ligne « @includedir /etc/sudoers.d ».' ;;
+        'The account %s cannot start the backup program; see above.') FORMAT='Le compte %s ne peut pas lancer le programme de sauvegarde ; voyez ci-dessus.' ;;
+        '%s cannot be read: it will not be backed up.') FORMAT='%s est illisible et ne sera pas sauvegardé.' ;;
+        '%s is not there: nothing can be restored to it.') FORMAT='%s n’existe pas : rien ne pourra y être restauré.' ;;
+        'The account %s cannot write in %s: nothing can be restored there. Please do: chgrp %s %s; chmod g+rwx %s') FORMAT='Le compte %s ne peut pas écrire dans %s : rien ne pourra y être restauré. Faites : chgrp %s %s; chmod g+rwx %s' ;;
+        'sshd does not tell its settings; please look at its configuration.') FORMAT='sshd ne donne pas ses réglages ; examinez sa configuration.' ;;
+        'starting sshd') FORMAT='démarrage de sshd' ;;
+        'it lets other accounts of this computer in as well, by password too, if its settings do') FORMAT='il laisse aussi entrer d’autres comptes de cet ordinateur, par mot de passe aussi, si ses réglages le permettent' ;;
+        'Please switch Remote Login on: System Settings, General, Sharing.') FORMAT='Activez la session à distance : Réglages Système, Général, Partage.' ;;
+        'sshd is not running; please start it, and have it start with the computer.') FORMAT='sshd ne tourne pas ; démarrez-le, et faites-le démarrer avec l’ordinateur.' ;;
+        'sshd lets the accounts of this computer in by password from the network, whatever %s says.') FORMAT='sshd laisse entrer les comptes de cet ordinateur par mot de passe depuis le réseau, quoi qu’en dise %s.' ;;
+        'sshd takes no keys (PubkeyAuthentication no).') FORMAT='sshd n’accepte pas de clefs (PubkeyAuthentication no).' ;;
+        'sshd lets in only those of AllowUsers; please add %s there.') FORMAT='sshd n’admet que ceux d’AllowUsers ; ajoutez-y %s.' ;;
+        'sshd keeps %s out (DenyUsers).') FORMAT='sshd refuse %s (DenyUsers).' ;;
+        'sshd lets in only the groups of AllowGroups; please add %s there.') FORMAT='sshd n’admet que les groupes d’AllowGroups ; ajoutez-y %s.' ;;
+        'sshd keeps the group %s out (DenyGroups).') FORMAT='sshd refuse le groupe %s (DenyGroups).' ;;
+        'sshd wants more than a key (AuthenticationMethods).') FORMAT='sshd exige plus qu’une clef (AuthenticationMethods).' ;;
+        'sshd starts another command than ours (ForceCommand).') FORMAT='sshd lance une autre commande que la nôtre (ForceCommand).' ;;
+        'sshd does not take keys of the server’s kind, %s (PubkeyAcceptedAlgorithms).') FORMAT='sshd n’accepte pas les clefs du genre de celle du serveur, %s (PubkeyAcceptedAlgorithms).' ;;
+        'Your logon [%s]:') FORMAT='Votre identifiant [%s] :' ;;
+        'A logon is made of letters, digits, dots and hyphens.') FORMAT='Un identifiant est fait de lettres, de chiffres, de points et de tirets.' ;;
+        'registered already, for %s') FORMAT='déjà enregistré, pour %s' ;;
+        'asking %s to register this computer, and installing its key') FORMAT='demande d’enregistrement à %s, puis installation de sa clef' ;;
+        'that server is known by its own key, from %s: %s') FORMAT='ce serveur est reconnu à sa propre clef, tirée de %s : %s' ;;
+        'its key opens this computer for backups alone: it starts %s, and nothing else') FORMAT='sa clef n’ouvre cet ordinateur que pour les sauvegardes : elle lance %s, et rien d’autre' ;;
+        'computer: %s') FORMAT='ordinateur : %s' ;;
+        'person: %s') FORMAT='personne : %s' ;;
+        'person: %s (the server tells no name)') FORMAT='personne : %s (le serveur n’indique pas de nom)' ;;
+        'This person will be able to read every backed-up file of this computer, whoever it belongs to.') FORMAT='Cette personne pourra lire tous les fichiers sauvegardés de cet ordinateur, quel qu’en soit le propriétaire.' ;;
+        'Is that right (yes/no)?') FORMAT='Est-ce bien cela (oui/non) ?' ;;
+        'Nothing was registered.') FORMAT='Rien n’a été enregistré.' ;;
+        'sshd reads no keys of ours (AuthorizedKeysFile).') FORMAT='sshd ne lit pas nos clefs (AuthorizedKeysFile).' ;;
+        '%s can be changed by others than root; sshd looks for keys below it.') FORMAT='%s peut être modifié par d’autres que root ; sshd y cherche les clefs.' ;;
+        '%s holds other keys too; they were left as they are') FORMAT='%s contient aussi d’autres clefs ; elles sont restées telles quelles' ;;
+        'telling SELinux where the key is') FORMAT='SELinux apprend où est la clef' ;;
+        'setting SELinux labels') FORMAT='pose des étiquettes SELinux' ;;
+        'letting %s through the firewall to port %s') FORMAT='ouverture du pare-feu à %s, port %s' ;;
+        'having %s test its way back to this computer') FORMAT='essai du chemin de %s vers cet ordinateur' ;;
+        '%s comes back here; that may take half a minute') FORMAT='%s revient ici ; cela peut prendre une demi-minute' ;;
+        'it came in and could read: backups will work') FORMAT='il est entré et a pu lire : les sauvegardes marcheront' ;;
+        'the first backup begins soon') FORMAT='la première sauvegarde va commencer' ;;
+        'this server does not test its way back') FORMAT='ce serveur n’essaie pas son chemin de retour' ;;
+        'The server may read %s, and does not save it. Add it on its web page for this computer (Edit Config, Xfer, RsyncShareName) or ask the backup administrator; then: sudo sh setup.sh --verify') FORMAT='Le serveur peut lire %s, mais ne le sauvegarde pas. Ajoutez-le sur sa page web pour cet ordinateur (Edit Config, Xfer, RsyncShareName) ou demandez à l’administrateur des sauvegardes ; puis : sudo sh setup.sh --verify' ;;
+        'The server’s reply is not understood (%s).') FORMAT='La réponse du serveur est incompréhensible (%s).' ;;
+        'Its new key, for the administrator: %s') FORMAT='Sa nouvelle clef, pour l’administrateur : %s' ;;
+        'No ssh server listens here. Start the setup with --repair.') FORMAT='Aucun serveur ssh n’écoute ici. Lancez ce programme avec --repair.' ;;
+        'A firewall, here or on the way, keeps the server from port 22. Let it in for ssh.') FORMAT='Un pare-feu, ici ou en chemin, interdit le port 22 au serveur. Autorisez-le pour ssh.' ;;
+        'The server pings before every backup, and got no answer. Let ping (ICMP echo) through the firewall.') FORMAT='Le serveur fait un ping avant chaque sauvegarde, sans réponse. Autorisez ping (ICMP echo) dans le pare-feu.' ;;
+        'The network is too slow for a backup now. Use a cable, or try again nearer to the Wi-Fi.') FORMAT='Le réseau est trop lent pour une sauvegarde. Utilisez un câble, ou rapprochez-vous du Wi-Fi.' ;;
+        'The server finds no address for the name of this computer. The network administrator can mend that.') FORMAT='Le serveur ne trouve pas d’adresse au nom de cet ordinateur. L’administrateur du réseau peut y remédier.' ;;
+        'sshd here hangs up on the server, perhaps after too many tries. Wait some minutes.') FORMAT='sshd raccroche au nez du serveur, peut-être après trop d’essais. Attendez quelques minutes.' ;;
+        'Something else than sshd answers on the ssh port of this computer.') FORMAT='Autre chose que sshd répond sur le port ssh de cet ordinateur.' ;;
+        'sshd here is too old, or set up so that the server cannot talk to it.') FORMAT='sshd est trop ancien ici, ou réglé de telle sorte que le serveur ne peut lui parler.' ;;
+        'Another machine answers at the address of this one. Please tell the network administrator.') FORMAT='Une autre machine répond à l’adresse de celle-ci. Prévenez l’administrateur du réseau.' ;;
+        'sshd here does not let the account %s in. Start the setup with --doctor.') FORMAT='sshd ne laisse pas entrer le compte %s. Lancez ce programme avec --doctor.' ;;
+        'The backup program does not start as it should. Start the setup with --repair.') FORMAT='Le programme de sauvegarde ne démarre pas comme il faut. Lancez ce programme avec --repair.' ;;
+        'rsync does not work here. Start the setup with --repair.') FORMAT='rsync ne marche pas ici. Lancez ce programme avec --repair.' ;;
+        'Something prints at the login of the server, and breaks backups. Look at /etc/ssh/sshrc and at .bashrc of %s.') FORMAT='Quelque chose s’affiche à la connexion du serveur et casse les sauvegardes. Voyez /etc/ssh/sshrc et le .bashrc de %s.' ;;
+        'A folder that is to be backed up has no file in it that the server would save.') FORMAT='Un dossier à sauvegarder ne contient aucun fichier que le serveur sauvegarderait.' ;;
+        'The folders to be backed up are on another file system, a server’s perhaps. Start the setup with --share FOLDER, or have that server backed up.') FORMAT='Les dossiers à sauvegarder sont sur un autre système de fichiers, d’un serveur peut-être. Lancez ce programme avec --share DOSSIER, ou faites sauvegarder ce serveur.' ;;
+        'A folder that is to be backed up cannot be read. Is it there?') FORMAT='Un dossier à sauvegarder est illisible. Existe-t-il ?' ;;
+        'The server is to save a folder that this computer does not give. Start the setup with --share for each folder to be saved, this one too; or take it out on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName).') FORMAT='Le serveur doit sauvegarder un dossier que cet ordinateur ne donne pas. Lancez ce programme avec --share pour chaque dossier à sauvegarder, celui-ci compris ; ou retirez-le sur la page web du serveur pour cet ordinateur (Edit Config, Xfer, RsyncShareName).' ;;
+        'This computer or the network was too slow. Please try again later.') FORMAT='Cet ordinateur ou le réseau était trop lent. Recommencez plus tard.' ;;
+        'The backups of this computer are switched off on the server. The backup administrator can tell you why.') FORMAT='Les sauvegardes de cet ordinateur sont arrêtées sur le serveur. L’administrateur des sauvegardes vous dira pourquoi.' ;;
+        'The server’s settings for this computer need the backup administrator.') FORMAT='Les réglages du serveur pour cet ordinateur demandent l’administrateur des sauvegardes.' ;;
+        'Please show this to the backup administrator too.') FORMAT='Montrez aussi ceci à l’administrateur des sauvegardes.' ;;
+        'This computer was not set up; start the setup without --doctor.') FORMAT='Cet ordinateur n’est pas configuré ; lancez ce programme sans --doctor.' ;;
+        'What is right, and what is wrong (!)') FORMAT='Ce qui va, et ce qui ne va pas (!)' ;;
+        'Much of that is mended by: sudo sh setup.sh --repair') FORMAT='Une bonne part s’arrange par : sudo sh setup.sh --repair' ;;
+        'Nothing is wrong.') FORMAT='Tout va bien.' ;;
+        'There is no account %s on this computer.') FORMAT='Le compte %s n’existe pas sur cet ordinateur.' ;;
+        'The account %s has another home or shell than it should.') FORMAT='Le compte %s n’a pas le dossier ou l’interpréteur qu’il devrait.' ;;
+        'The account %s has a password or is locked; sshd may not let it in.') FORMAT='Le compte %s a un mot de passe ou est verrouillé ; sshd peut le refuser.' ;;
+        'the account %s') FORMAT='le compte %s' ;;
+        '%s can be changed by others than root, and so can the backup program.') FORMAT='%s peut être modifié par d’autres que root, et donc le programme de sauvegarde aussi.' ;;
+        'The backup program is not complete (%s, %s, %s).') FORMAT='Le programme de sauvegarde est incomplet (%s, %s, %s).' ;;
+        'The two copies of the backup program differ.') FORMAT='Les deux copies du programme de sauvegarde diffèrent.' ;;
+        'The backup program is another one than this setup brings along: an older one, or changed.') FORMAT='Le programme de sauvegarde n’est pas celui qu’apporte ce programme : plus ancien, ou modifié.' ;;
+        'the backup program') FORMAT='le programme de sauvegarde' ;;
+        '%s has other permissions than it should (%s instead of %s).') FORMAT='%s n’a pas les droits qu’il devrait (%s au lieu de %s).' ;;
+        'sudo does not let the account %s start the backup program.') FORMAT='sudo n’autorise pas le compte %s à lancer le programme de sauvegarde.' ;;
+        'The backup program does not start: %s') FORMAT='Le programme de sauvegarde ne démarre pas : %s' ;;
+        'sudo starts it') FORMAT='sudo le lance' ;;
+        '%s can be read') FORMAT='%s est lisible' ;;
+        '%s: only the server can tell whether it can be read, with --verify') FORMAT='%s : seul le serveur peut dire s’il est lisible, avec --verify' ;;
+        '%s cannot be read: is it there?') FORMAT='%s est illisible : ce dossier existe-t-il ?' ;;
+        'rsync: %s') FORMAT='rsync : %s' ;;
+        'rsync: %s, as Apple has it') FORMAT='rsync : %s, celui d’Apple' ;;
+        'rsync %s is old (before 3.4); please install the updates of this system.') FORMAT='rsync %s est ancien (avant 3.4) ; installez les mises à jour du système.' ;;
+        'sshd answers') FORMAT='sshd répond' ;;
+        'sshd does not answer: the server cannot come in.') FORMAT='sshd ne répond pas : le serveur ne peut pas entrer.' ;;
+        'note: this sshd shuts out for a while who fails too often (PerSourcePenalties); the server too') FORMAT='note : ce sshd écarte un moment qui échoue trop souvent (PerSourcePenalties), le serveur aussi' ;;
+        'the server’s key is in %s') FORMAT='la clef du serveur est dans %s' ;;
+        'The server’s key in %s is not as the setup wrote it.') FORMAT='La clef du serveur dans %s n’est pas telle que ce programme l’a écrite.' ;;
+        'The server’s key is not where sshd looks for it (%s).') FORMAT='La clef du serveur n’est pas là où sshd la cherche (%s).' ;;
+        'the firewall lets %s in') FORMAT='le pare-feu laisse entrer %s' ;;
+        'The firewall (%s) may keep the server %s from port %s.') FORMAT='Le pare-feu (%s) interdit peut-être au serveur %s le port %s.' ;;
+        '%s can be reached, and is the one that we know') FORMAT='%s est joignable, et c’est bien lui' ;;
+        '%s has another host key than the one that we know. Please tell your administrator.') FORMAT='%s a une autre clef d’hôte que celle que nous connaissons. Prévenez votre administrateur.' ;;
+        '%s cannot be reached from here: %s') FORMAT='%s est injoignable d’ici : %s' ;;
+        'This computer is not registered.') FORMAT='Cet ordinateur n’est pas enregistré.' ;;
+        'registered for %s, and tested by the server') FORMAT='enregistré pour %s, et essayé par le serveur' ;;
+        'Registered for %s, but the server has not come back here yet: sudo sh setup.sh --verify') FORMAT='Enregistré pour %s, mais le serveur n’est pas encore revenu ici : sudo sh setup.sh --verify' ;;
+        'Nothing of this setup is on this computer.') FORMAT='Il n’y a rien de ce programme sur cet ordinateur.' ;;
+        'Done. What was backed up stays on %s, which still knows this computer. If its backups shall end, ask the backup administrator to retire %s.') FORMAT='C’est fait. Ce qui a été sauvegardé reste sur %s, qui connaît encore cet ordinateur. Pour mettre fin aux sauvegardes, demandez à l’administrateur des sauvegardes de retirer %s.' ;;
+        'Done.') FORMAT='C’est fait.' ;;
+        'The receipt %s is lost, and these are still there:%s. Please start the setup once more, which finds them again, and then --uninstall.') FORMAT='Le reçu %s est perdu, et ceci est encore là :%s. Relancez le programme, qui les retrouvera, puis --uninstall.' ;;
+        'Undoing what the setup has done') FORMAT='Retour à l’état d’avant' ;;
+        '%s holds other keys too: they stay, and the account with them') FORMAT='%s contient aussi d’autres clefs : elles restent, et le compte avec elles' ;;
+        'taking the server’s key away') FORMAT='retrait de la clef du serveur' ;;
+        '%s was installed for it, and stays: others may need it by now') FORMAT='%s a été installé pour lui, et reste : d’autres peuvent en avoir besoin' ;;
+        'not understood in %s: %s') FORMAT='incompréhensible dans %s : %s' ;;
+        'removing %s') FORMAT='suppression de %s' ;;
+        'sshd still runs: %s stays, which lets nobody in by password') FORMAT='sshd tourne encore : %s reste, qui ne laisse entrer personne par mot de passe' ;;
+        'removing the folder %s') FORMAT='suppression du dossier %s' ;;
+        '%s is not empty: it stays, for root alone') FORMAT='%s n’est pas vide : il reste, pour root seul' ;;
+        '%s is not empty: it stays') FORMAT='%s n’est pas vide : il reste' ;;
+        'removing the account %s') FORMAT='suppression du compte %s' ;;
+        'ending what runs as %s, a backup perhaps') FORMAT='arrêt de ce qui tourne sous %s, peut-être une sauvegarde' ;;
+        'The account could not be removed: %s') FORMAT='Le compte n’a pas pu être supprimé : %s' ;;
+        'sshd was switched on for it: switching it off') FORMAT='sshd avait été activé pour lui : désactivation' ;;
+        'closing the firewall to %s again') FORMAT='fermeture du pare-feu à %s' ;;
+        'Everything was in place already; nothing was changed.') FORMAT='Tout était déjà en place ; rien n’a été modifié.' ;;
+        'Done. This computer is registered with %s.') FORMAT='C’est fait. Cet ordinateur est enregistré auprès de %s.' ;;
+        'Your backups, and what they contain: %s') FORMAT='Vos sauvegardes, et ce qu’elles contiennent : %s' ;;
+        'The server adds: %s') FORMAT='Le serveur ajoute : %s' ;;
+        'Backups will not work before what is marked with ! above is done.') FORMAT='Les sauvegardes ne marcheront pas tant que ce qui est marqué d’un ! ci-dessus ne sera pas fait.' ;;
+        'Full Disk Access is missing: see ! above. When it is switched on: sudo sh setup.sh --verify') FORMAT='Il manque l’accès complet au disque : voyez le ! ci-dessus. Une fois activé : sudo sh setup.sh --verify' ;;
+        'This computer is registered, but the server could not come back to it yet. Do what is said above, and then: sudo sh setup.sh --verify') FORMAT='Cet ordinateur est enregistré, mais le serveur n’a pas encore pu y revenir. Suivez ce qui est dit ci-dessus, puis : sudo sh setup.sh --verify' ;;
+        'Backups work, but what is marked with ! above is not in them.') FORMAT='Les sauvegardes marchent, mais ce qui est marqué d’un ! ci-dessus n’y est pas.' ;;
+        'What is to be done:') FORMAT='Ce qui est à faire :' ;;
+        'Nothing was changed (--dry-run).') FORMAT='Rien n’a été modifié (--dry-run).' ;;
+        'It is being done:') FORMAT='C’est en train de se faire :' ;;
+        'With --restore full the server becomes root here: who rules it can change every file of this computer. Do you want that (yes/no)?') FORMAT='Avec --restore full, le serveur devient root ici : qui le commande peut modifier tous les fichiers de cet ordinateur. Le voulez-vous (oui/non) ?' ;;
+        'Nothing was changed. Without --restore full, restored files arrive in a folder of their own.') FORMAT='Rien n’a été modifié. Sans --restore full, les fichiers restaurés arrivent dans un dossier à part.' ;;
+        'Shall this be done (yes/no)?') FORMAT='Faut-il le faire (oui/non) ?' ;;
+        'Nothing was changed.') FORMAT='Rien n’a été modifié.' ;;
+        'The programs that it takes') FORMAT='Les programmes nécessaires' ;;
+        'The account %s') FORMAT='Le compte %s' ;;
+        'What the backup server may do here') FORMAT='Ce que le serveur de sauvegarde peut faire ici' ;;
+        'The door that it comes through: sshd') FORMAT='La porte par laquelle il entre : sshd' ;;
+        'Registration with %s') FORMAT='Enregistrement auprès de %s' ;;
+        'The way back') FORMAT='Le chemin du retour' ;;
+    esac
 }
 
 # ---------------------------------------------------------------- 20-receipt.sh
@@ -636,14 +873,13 @@ weak_folder() {    # FOLDER
 # Put FILE's content at TARGET, complete or not at all, unless it is already there.
 put_file() {    # FILE TARGET OWNER GROUP MODE
     if [ -L "$2" ] || { [ -e "$2" ] && [ ! -f "$2" ]; }; then
-        die 1 '%s is not a plain file; please move it away.' \
-            '%s n’est pas un fichier ordinaire ; déplacez-le, s’il vous plaît.' "$2"
+        die 1 '%s is not a plain file; please move it away.' "$2"
     fi
     claim_file "$2"
     if [ -f "$2" ] && cmp -s "$1" "$2" && [ "$(identity "$2")" = "$3 $4 $5" ]; then
         return 0
     fi
-    say '  writing %s' '  écriture de %s' "$2"
+    note 'writing %s' "$2"
     case $2 in
         "$WRAPPER" | "$HELPER" | "$CONFIG" | "$SUDOERS")
             forget 'verified '      # that was with the old one
@@ -665,9 +901,7 @@ refuse_others_files() {
     for target in "$WRAPPER" "$HELPER" "$SUDOERS"; do
         if [ -f "$target" ] && ! bears_our_mark "$target" && ! grep -qsxF -- "file $target" "$RECEIPT"; then
             head -n 20 -- "$target" | printable >&2
-            die 1 'There is a file %s already, which this setup has not made; see above. Please move it away.' \
-                'Il existe déjà un fichier %s, que ce programme n’a pas fait ; voyez ci-dessus. Déplacez-le, s’il vous plaît.' \
-                "$target"
+            die 1 'There is a file %s already, which this setup has not made; see above. Please move it away.' "$target"
         fi
     done
 }
@@ -696,17 +930,16 @@ replace() {    # FILE TARGET OWNER GROUP MODE
 
 put_folder() {    # FOLDER OWNER GROUP MODE
     if [ -L "$1" ] || { [ -e "$1" ] && [ ! -d "$1" ]; }; then
-        die 1 '%s is not a folder; please move it away.' \
-            '%s n’est pas un dossier ; déplacez-le, s’il vous plaît.' "$1"
+        die 1 '%s is not a folder; please move it away.' "$1"
     fi
     if [ ! -d "$1" ]; then
-        say '  making the folder %s' '  création du dossier %s' "$1"
+        note 'making the folder %s' "$1"
         remember "folder $1"
         change mkdir -m "$4" "$1"
     elif [ "$(identity "$1")" = "$2 $3 $4" ]; then
         return 0
     else
-        say '  setting the permissions of %s' '  réglage des droits de %s' "$1"
+        note 'setting the permissions of %s' "$1"
         remembers "was $1 " || grep -qsxF -- "folder $1" "$RECEIPT" || remember "was $1 $(identity "$1")"
     fi
     change chown "$2:$3" "$1"
@@ -714,7 +947,7 @@ put_folder() {    # FOLDER OWNER GROUP MODE
 }
 
 cannot_write() {    # PATH
-    die 1 '%s cannot be written. Is the disk full?' 'Impossible d’écrire %s. Le disque est-il plein ?' "$1"
+    die 1 '%s cannot be written. Is the disk full?' "$1"
 }
 
 open_work() {
@@ -747,13 +980,11 @@ take_lock() {
     case $holder in
         '' | *[!0-9]*) ;;
         *) ! kill -0 "$holder" 2>/dev/null ||
-            die 1 'Another setup is at work here (process %s); please wait until it is done.' \
-                'Une autre exécution de ce programme est en cours (processus %s) ; attendez qu’elle soit finie.' "$holder" ;;
+            die 1 'Another setup is at work here (process %s); please wait until it is done.' "$holder" ;;
     esac
     drop_lock_of "$holder"
     ln -s "$$" "$LOCK" 2>/dev/null ||
-        die 1 'Another setup has just begun here; please wait until it is done.' \
-            'Une autre exécution de ce programme vient de commencer ; attendez qu’elle soit finie.'
+        die 1 'Another setup has just begun here; please wait until it is done.'
     LOCKED=yes
 }
 
@@ -768,7 +999,7 @@ drop_lock_of() {    # NUMBER
 open_receipt() {
     clear_rests
     if [ -L "$RECEIPT" ]; then
-        die 1 '%s is a link; please move it away.' '%s est un lien ; déplacez-le, s’il vous plaît.' "$RECEIPT"
+        die 1 '%s is a link; please move it away.' "$RECEIPT"
     fi
     if [ -e "$PLACE" ] || [ -L "$PLACE" ]; then
         take_over
@@ -776,8 +1007,8 @@ open_receipt() {
         return 0
     fi
     top=$(highest_missing "$PLACE")
-    [ "$top" = "$PLACE" ] || say '  making the folder %s' '  création du dossier %s' "$top"
-    say '  making the folder %s' '  création du dossier %s' "$PLACE"
+    [ "$top" = "$PLACE" ] || note 'making the folder %s' "$top"
+    note 'making the folder %s' "$PLACE"
     change make_place "$top"
 }
 
@@ -818,8 +1049,7 @@ make_place() {    # HIGHEST-FOLDER-THAT-IS-MISSING
 clear_rests() {
     rests >"$WORK/rests"
     [ -s "$WORK/rests" ] || return 0
-    say '  clearing away what a run that was cut off has left' \
-        '  suppression de ce qu’une exécution interrompue a laissé'
+    note 'clearing away what a run that was cut off has left'
     while IFS= read -r rest; do
         change clear_rest "$rest"
     done <"$WORK/rests"
@@ -862,21 +1092,18 @@ clear_rest() {    # PATH
 
 gather_files() {
     given_file register-key "$REGISTER_KEY_FILE" ||
-        die 2 'There is no key to register with; please give --register-key FILE.' \
-            'Il n’y a pas de clef d’enregistrement ; donnez --register-key FICHIER.'
+        die 2 'There is no key to register with; please give --register-key FILE.'
     given_file known-hosts "$KNOWN_HOSTS_FILE" ||
-        die 2 'There is no host key of the server; please give --known-hosts FILE.' \
-            'Il n’y a pas de clef d’hôte du serveur ; donnez --known-hosts FICHIER.'
+        die 2 'There is no host key of the server; please give --known-hosts FILE.'
     given_wrapper ||
-        die 2 'rsyncsend.sh is missing; please give --wrapper FILE.' \
-            'rsyncsend.sh manque ; donnez --wrapper FICHIER.'
+        die 2 'rsyncsend.sh is missing; please give --wrapper FILE.'
 }
 
 # WORK/NAME from a file that was named, or else from inside this one.
 given_file() {    # NAME FILE
     if [ -n "$2" ]; then
         if [ -d "$2" ] || [ ! -r "$2" ]; then
-            die 2 '%s cannot be read.' '%s est illisible.' "$2"
+            die 2 '%s cannot be read.' "$2"
         fi
         cat <"$2" >"$WORK/$1"
     else
@@ -903,8 +1130,7 @@ given_wrapper() {
     found=$(beside rsyncsend.sh)
     [ -n "$found" ] || return 1
     if ! ours_alone "$found" || ! ours_alone "${found%/*}/"; then
-        die 2 '%s, or its folder, can be changed by others than you; please give --wrapper FILE.' \
-            '%s, ou son dossier, peut être modifié par d’autres que vous ; donnez --wrapper FICHIER.' "$found"
+        die 2 '%s, or its folder, can be changed by others than you; please give --wrapper FILE.' "$found"
     fi
     given_file wrapper "$found"
 }
@@ -943,7 +1169,7 @@ prepare_call() {
     put_file "$WORK/known-hosts" "$PLACE/known_hosts" root "$ACCOUNT" 640
     name=$(known_as)
     ssh-keygen -F "$name" -f "$PLACE/known_hosts" >/dev/null 2>&1 ||
-        die 2 'The known hosts file has no line for %s.' 'Le fichier des clefs d’hôtes n’a pas de ligne pour %s.' "$name"
+        die 2 'The known hosts file has no line for %s.' "$name"
     replace "$WORK/register-key" "$PLACE/register-key" root "$ACCOUNT" 640
 }
 
@@ -976,16 +1202,12 @@ call() {    # REQUEST [STANDARD-INPUT]
 not_connected() {
     printable <"$WORK/ssh-errors" >&2
     if grep -q 'Host key verification failed' "$WORK/ssh-errors"; then
-        die 6 'This is not the %s that we know: its host key is another one. Nothing was sent. Please tell your administrator.' \
-            'Ce n’est pas le %s que nous connaissons : sa clef d’hôte est différente. Rien n’a été envoyé. Prévenez votre administrateur.' \
-            "$SERVER"
+        die 6 'This is not the %s that we know: its host key is another one. Nothing was sent. Please tell your administrator.' "$SERVER"
     fi
     if grep -q 'Permission denied' "$WORK/ssh-errors"; then
-        die 4 '%s does not take this setup’s key any more; please get a new copy of the setup.' \
-            '%s n’accepte plus la clef de ce programme ; demandez-en une copie récente.' "$SERVER"
+        die 4 '%s does not take this setup’s key any more; please get a new copy of the setup.' "$SERVER"
     fi
-    die 5 '%s cannot be reached. Is this computer on the network?' \
-        '%s est injoignable. Cet ordinateur est-il connecté au réseau ?' "$SERVER"
+    die 5 '%s cannot be reached. Is this computer on the network?' "$SERVER"
 }
 
 as_account() {    # COMMAND-LINE [STANDARD-INPUT]
@@ -1163,12 +1385,11 @@ reply_line_of() {    # KEYWORD
 
 give_up() {
     ! took_too_long ||
-        die 5 '%s has not answered within %s seconds.' '%s n’a pas répondu en %s secondes.' "$SERVER" "$PATIENCE"
+        die 5 '%s has not answered within %s seconds.' "$SERVER" "$PATIENCE"
     if [ -n "$PROBLEM" ] || [ ! -s "$WORK/reply" ]; then
         printable <"$WORK/ssh-errors" >&2
         printable <"$WORK/reply" >&2
-        die 1 'The server’s reply is not understood (%s). Nothing was installed from it.' \
-            'La réponse du serveur est incompréhensible (%s). Rien n’en a été installé.' "${PROBLEM:-$REPLY_STATUS}"
+        die 1 'The server’s reply is not understood (%s). Nothing was installed from it.' "${PROBLEM:-$REPLY_STATUS}"
     fi
     show_error
     exit 4
@@ -1176,7 +1397,7 @@ give_up() {
 
 # The whole of it, then what to do about it.
 show_error() {
-    warn 'The server answers:' 'Le serveur répond :'
+    warn 'The server answers:'
     TEXT=$(printable <"$WORK/reply" | sed 's/^/    /')
     keep_in_log
     printf '%s\n' "$TEXT" >&2
@@ -1185,30 +1406,18 @@ show_error() {
 
 advise() {    # CODE
     case $1 in
-        bad-user) warn 'There is no such logon in the directory. Is it spelled right?' \
-            'Cet identifiant n’existe pas dans l’annuaire. Est-il bien orthographié ?' ;;
-        dns-name) warn 'The network does not know this computer by a name of ours. Connect it to the campus network, by cable if you can, and try again.' \
-            'Le réseau ne connaît pas cet ordinateur sous un nom de chez nous. Connectez-le au réseau du campus, par câble si possible, et recommencez.' ;;
-        other-owner) warn 'This computer is registered for somebody else. Only the backup administrator can change that.' \
-            'Cet ordinateur est enregistré au nom de quelqu’un d’autre. Seul l’administrateur des sauvegardes peut changer cela.' ;;
-        host-key-changed) warn 'The server knows another computer under this name. If this one was reinstalled, please tell the backup administrator.' \
-            'Le serveur connaît un autre ordinateur sous ce nom. Si celui-ci a été réinstallé, prévenez l’administrateur des sauvegardes.' ;;
-        not-registered) warn 'The server does not know this computer. Please start the setup again.' \
-            'Le serveur ne connaît pas cet ordinateur. Relancez ce programme.' ;;
-        not-allowed) warn 'This site does not back this computer up. The backup administrator can tell you why.' \
-            'Ce site ne sauvegarde pas cet ordinateur. L’administrateur des sauvegardes vous dira pourquoi.' ;;
-        not-reachable) warn 'The server cannot connect to this computer. Is a firewall in the way?' \
-            'Le serveur ne peut pas se connecter à cet ordinateur. Un pare-feu l’en empêche-t-il ?' ;;
-        too-many-requests) warn 'Please wait a minute and start the setup again.' \
-            'Attendez une minute et relancez ce programme.' ;;
-        directory-unavailable | dns-unavailable) warn 'The server could not ask all that it needs to know. Please try again in a few minutes.' \
-            'Le serveur n’a pas pu vérifier tout ce qu’il lui faut. Recommencez dans quelques minutes.' ;;
-        ostype-unknown | no-command) warn 'The server does not understand this setup. Please get a new copy of it.' \
-            'Le serveur ne comprend pas ce programme. Demandez-en une copie récente.' ;;
-        could-not-register | no-config-file | misconfigured | internal) warn 'The server has a problem of its own. Please tell the backup administrator.' \
-            'Le serveur a un problème. Prévenez l’administrateur des sauvegardes.' ;;
-        *) warn 'Please show this to the backup administrator.' \
-            'Montrez ceci à l’administrateur des sauvegardes.' ;;
+        bad-user) warn 'There is no such logon in the directory. Is it spelled right?' ;;
+        dns-name) warn 'The network does not know this computer by a name of ours. Connect it to the campus network, by cable if you can, and try again.' ;;
+        other-owner) warn 'This computer is registered for somebody else. Only the backup administrator can change that.' ;;
+        host-key-changed) warn 'The server knows another computer under this name. If this one was reinstalled, please tell the backup administrator.' ;;
+        not-registered) warn 'The server does not know this computer. Please start the setup again.' ;;
+        not-allowed) warn 'This site does not back this computer up. The backup administrator can tell you why.' ;;
+        not-reachable) warn 'The server cannot connect to this computer. Is a firewall in the way?' ;;
+        too-many-requests) warn 'Please wait a minute and start the setup again.' ;;
+        directory-unavailable | dns-unavailable) warn 'The server could not ask all that it needs to know. Please try again in a few minutes.' ;;
+        ostype-unknown | no-command) warn 'The server does not understand this setup. Please get a new copy of it.' ;;
+        could-not-register | no-config-file | misconfigured | internal) warn 'The server has a problem of its own. Please tell the backup administrator.' ;;
+        *) warn 'Please show this to the backup administrator.' ;;
     esac
 }
 
@@ -1255,8 +1464,7 @@ os_release() {    # NAME
 }
 
 nixos_instructions() {
-    warn 'NixOS is set up by its configuration, not by this program. Add to it:' \
-        'NixOS se règle par sa configuration et non par ce programme. Ajoutez-y :'
+    warn 'NixOS is set up by its configuration, not by this program. Add to it:'
     cat >&2 <<END
 
   services.openssh = { enable = true; settings.PasswordAuthentication = false; settings.KbdInteractiveAuthentication = false; };
@@ -1267,8 +1475,7 @@ nixos_instructions() {
     commands = [ { command = "$HELPER"; options = [ "NOPASSWD" ]; } ]; } ];
 
 END
-    warn 'Then, as root, put rsyncsend.sh where that says, with the paths that NixOS has. It starts no rsync below /nix/store, where the group nixbld may write, so that gets a copy:' \
-        'Puis, en tant que root, placez rsyncsend.sh là où c’est dit, avec les chemins de NixOS. Il ne lance aucun rsync de /nix/store, où le groupe nixbld peut écrire ; il lui en faut une copie :'
+    warn 'Then, as root, put rsyncsend.sh where that says, with the paths that NixOS has. It starts no rsync below /nix/store, where the group nixbld may write, so that gets a copy:'
     cat >&2 <<END
 
   mkdir -p $PLACE ${HELPER%/*}
@@ -1281,13 +1488,11 @@ END
   chmod 644 $CONFIG
 
 END
-    warn 'None of this was tried on NixOS; the rest, the registration too, please ask the backup administrator.' \
-        'Rien de cela n’a été essayé sous NixOS ; pour le reste, enregistrement compris, demandez à l’administrateur des sauvegardes.'
+    warn 'None of this was tried on NixOS; the rest, the registration too, please ask the backup administrator.'
 }
 
 immutable_instructions() {
-    warn 'The system of this computer is read-only, and this program does not change such a system. It takes these packages:' \
-        'Le système de cet ordinateur est en lecture seule, et ce programme n’y touche pas. Il faudrait ces paquets :'
+    warn 'The system of this computer is read-only, and this program does not change such a system. It takes these packages:'
     if command -v transactional-update >/dev/null; then
         printf '\n  transactional-update pkg install openssh sudo rsync util-linux\n\n' >&2
     elif [ -e "$OSTREE" ]; then
@@ -1295,8 +1500,7 @@ immutable_instructions() {
     else
         printf '\n  openssh sudo rsync util-linux\n\n' >&2
     fi
-    warn 'How the rest is done by hand, the backup administrator can tell you.' \
-        'Pour le reste, à faire à la main, demandez à l’administrateur des sauvegardes.'
+    warn 'How the rest is done by hand, the backup administrator can tell you.'
 }
 
 system_name() {
@@ -1330,7 +1534,7 @@ install_packages() {
         pacman) pacman --sync --needed --noconfirm "$@" >>"$WORK/packages" 2>&1 ;;
     esac || {
         tail -n 5 "$WORK/packages" | printable >&2
-        die 1 'These packages could not be installed: %s' 'Ces paquets n’ont pas pu être installés : %s' "$*"
+        die 1 'These packages could not be installed: %s' "$*"
     }
 }
 
@@ -1463,7 +1667,7 @@ join_mac_group() {
     if dseditgroup -o checkmember -m "$ACCOUNT" "$MAC_GROUP" >/dev/null 2>&1; then
         return 0
     fi
-    say '  letting %s use Remote Login' '  autorisation de la session à distance pour %s' "$ACCOUNT"
+    note 'letting %s use Remote Login' "$ACCOUNT"
     remember "member $MAC_GROUP"
     change dseditgroup -o edit -a "$ACCOUNT" -t user "$MAC_GROUP"
 }
@@ -1477,13 +1681,10 @@ mac_console() {
 # No program may switch that on; it is for a person, or for the management of a fleet.
 full_disk_access() {
     HIDDEN=yes
-    mark 'macOS hides Documents, Desktop, Mail and other folders from the server, even from root, until you allow it; no program can. Without that they would be missing in the backups.' \
-        'macOS cache au serveur Documents, Bureau, Mail et d’autres dossiers, même à root, tant que vous ne l’autorisez pas ; aucun programme ne le peut. Ils manqueraient dans les sauvegardes.'
+    mark 'macOS hides Documents, Desktop, Mail and other folders from the server, even from root, until you allow it; no program can. Without that they would be missing in the backups.'
     case $(sw_vers -productVersion 2>/dev/null) in
-        12*) mark 'System Preferences, Security & Privacy, Privacy, Full Disk Access: add /usr/libexec/sshd-keygen-wrapper.' \
-            'Préférences Système, Sécurité et confidentialité, Confidentialité, Accès complet au disque : ajoutez /usr/libexec/sshd-keygen-wrapper.' ;;
-        *) mark 'System Settings, General, Sharing, the (i) of Remote Login: switch on "Allow full disk access for remote users".' \
-            'Réglages Système, Général, Partage, le (i) de Session à distance : activez « Autoriser l’accès complet au disque pour les utilisateurs à distance ».' ;;
+        12*) mark 'System Preferences, Security & Privacy, Privacy, Full Disk Access: add /usr/libexec/sshd-keygen-wrapper.' ;;
+        *) mark 'System Settings, General, Sharing, the (i) of Remote Login: switch on "Allow full disk access for remote users".' ;;
     esac
 }
 
@@ -1529,7 +1730,7 @@ make_account() {
     if [ -n "$entry" ]; then
         mend_account "$entry"
     else
-        say '  making the account %s' '  création du compte %s' "$ACCOUNT"
+        note 'making the account %s' "$ACCOUNT"
         group_exists || remember "group $ACCOUNT"
         remember "account $ACCOUNT"
         change add_account
@@ -1586,7 +1787,7 @@ add_account() {
         *) add_linux_account ;;
     esac >"$WORK/account" 2>&1 || {
         printable <"$WORK/account" >&2
-        die 1 'The account %s could not be made.' 'Le compte %s n’a pas pu être créé.' "$ACCOUNT"
+        die 1 'The account %s could not be made.' "$ACCOUNT"
     }
 }
 
@@ -1599,19 +1800,14 @@ judge_account() {
 
 judge_entry() {    # PASSWD-ENTRY
     account_is_local ||
-        die 1 'The account %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.' \
-            'Le compte %s vient d’un annuaire (LDAP, SSSD) et non de cet ordinateur ; l’utiliser ne serait pas sûr.' \
-            "$ACCOUNT"
+        die 1 'The account %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.' "$ACCOUNT"
     uid=$(printf '%s' "$1" | cut -d: -f3)
     if [ "$uid" -eq 0 ] || [ "$uid" -ge "$(first_of_people UID_MIN)" ]; then
-        die 1 'There is an account %s with the number %s: a person’s or root’s, not a system account.' \
-            'Il existe un compte %s de numéro %s : celui d’une personne ou de root, pas un compte système.' \
-            "$ACCOUNT" "$uid"
+        die 1 'There is an account %s with the number %s: a person’s or root’s, not a system account.' "$ACCOUNT" "$uid"
     fi
     home=$(printf '%s' "$1" | cut -d: -f6)
     if [ "$home" != "$PLACE" ] || [ "$(id -gn "$ACCOUNT")" != "$ACCOUNT" ]; then
         die 1 'There is an account %s already, with another home (%s) or group; please remove it and start again.' \
-            'Un compte %s existe déjà, avec un autre dossier (%s) ou groupe ; supprimez-le et recommencez.' \
             "$ACCOUNT" "$home"
     fi
 }
@@ -1620,21 +1816,16 @@ judge_entry() {    # PASSWD-ENTRY
 judge_group() {
     if ! group_is_local; then
         ! group_is_elsewhere ||
-            die 1 'The group %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.' \
-                'Le groupe %s vient d’un annuaire (LDAP, SSSD) et non de cet ordinateur ; l’utiliser ne serait pas sûr.' \
-                "$ACCOUNT"
+            die 1 'The group %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.' "$ACCOUNT"
         return 0
     fi
     gid=$(group_number)
     if [ "$gid" -eq 0 ] || [ "$gid" -ge "$(first_of_people GID_MIN)" ]; then
-        die 1 'There is a group %s with the number %s: a person’s or root’s, not a system group.' \
-            'Il existe un groupe %s de numéro %s : celui d’une personne ou de root, pas un groupe système.' \
-            "$ACCOUNT" "$gid"
+        die 1 'There is a group %s with the number %s: a person’s or root’s, not a system group.' "$ACCOUNT" "$gid"
     fi
     others=$(others_in_group "$gid" | sort -u | tr '\n' ' ')
     [ -z "$others" ] ||
         die 1 'There is a group %s already, and others are in it or may join it: %s. They could read what is the account’s alone; please take them out of it, or remove the group, and start again.' \
-            'Un groupe %s existe déjà, et d’autres en font partie ou peuvent y entrer : %s. Ils pourraient lire ce qui n’est qu’au compte ; retirez-les-en, ou supprimez le groupe, et recommencez.' \
             "$ACCOUNT" "${others% }"
 }
 
@@ -1677,11 +1868,11 @@ others_in_group() {    # NUMBER
 
 mend_account() {
     if [ "$(printf '%s' "$1" | cut -d: -f7)" != /bin/sh ]; then
-        say '  giving the account its shell back' '  le compte retrouve son interpréteur de commandes'
+        note 'giving the account its shell back'
         change set_shell
     fi
     if [ "$SYSTEM" = Linux ] && [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]; then
-        say '  taking the password away from the account' '  le compte perd son mot de passe'
+        note 'taking the password away from the account'
         change usermod --password '*' "$ACCOUNT"
     fi
 }
@@ -1702,7 +1893,7 @@ open_firewall() {
     port=$(sshd_port)
     for address in $(server_addresses); do
         if ! "${wall}_lets_in" "$address" "$port"; then
-            say '  letting %s through the firewall to port %s' '  ouverture du pare-feu à %s, port %s' "$address" "$port"
+            note 'letting %s through the firewall to port %s' "$address" "$port"
             remember "firewall $wall $port $address"
             change "${wall}_rule" "$port" "$address"
         fi
@@ -1772,7 +1963,7 @@ keys_identity() {    # FILE
 
 install_key() {
     if ! keys=$(keys_file) || [ ! -d "${keys%/*}" ]; then
-        todo 'sshd reads no keys of ours (AuthorizedKeysFile).' 'sshd ne lit pas nos clefs (AuthorizedKeysFile).'
+        todo 'sshd reads no keys of ours (AuthorizedKeysFile).'
         return 0
     fi
     allowed=$REPLY_FROM
@@ -1782,8 +1973,7 @@ install_key() {
     esac
     weak=$(weak_folder "${keys%/*}")
     if [ -n "$weak" ]; then
-        todo '%s can be changed by others than root; sshd looks for keys below it.' \
-            '%s peut être modifié par d’autres que root ; sshd y cherche les clefs.' "$weak"
+        todo '%s can be changed by others than root; sshd looks for keys below it.' "$weak"
         return 0
     fi
     known=/dev/null
@@ -1795,8 +1985,7 @@ install_key() {
     # shellcheck disable=SC2046  # three words
     put_file "$WORK/keys" "$keys" $(keys_identity "$keys")
     if [ "$(grep -c '^[^#]' "$WORK/keys")" -gt 1 ]; then
-        say '  %s holds other keys too; they were left as they are' \
-            '  %s contient aussi d’autres clefs ; elles sont restées telles quelles' "$keys"
+        note '%s holds other keys too; they were left as they are' "$keys"
     fi
 }
 
@@ -1805,12 +1994,12 @@ label_files() {
     selinux_enforces || return 0
     pattern="$PLACE/\\.ssh(/.*)?"
     if ! semanage fcontext -l -C 2>/dev/null | grep -qF "$pattern"; then
-        say '  telling SELinux where the key is' '  SELinux apprend où est la clef'
+        note 'telling SELinux where the key is'
         remember "selinux $pattern"
         change semanage fcontext -a -t ssh_home_t "$pattern"
     fi
     if restorecon -RFnv "$PLACE" "${HELPER%/*}" "$CONFIG" "$SUDOERS" 2>/dev/null | grep -q .; then
-        say '  setting SELinux labels' '  pose des étiquettes SELinux'
+        note 'setting SELinux labels'
         change restorecon -RF "$PLACE" "${HELPER%/*}" "$CONFIG" "$SUDOERS"
     fi
 }
@@ -1823,14 +2012,12 @@ check_system() {
         debian | redhat | suse | arch | mac) ;;
         nixos) nixos_instructions; exit 77 ;;
         immutable) immutable_instructions; exit 77 ;;
-        old-mac) die 77 'This setup is for macOS 12 and later.' 'Ce programme est fait pour macOS 12 et suivants.' ;;
+        old-mac) die 77 'This setup is for macOS 12 and later.' ;;
         *) die 77 'This setup knows Debian, Fedora, openSUSE, Arch and their relatives, and macOS; this system is %s.' \
-            'Ce programme connaît Debian, Fedora, openSUSE, Arch et leurs proches, ainsi que macOS ; ce système est %s.' \
             "$(system_name)" ;;
     esac
     if [ "$(id -u)" -ne 0 ]; then
-        die 1 'This changes the system, so it has to be started as root: sudo sh setup.sh' \
-            'Ce programme modifie le système et doit donc être lancé par root : sudo sh setup.sh'
+        die 1 'This changes the system, so it has to be started as root: sudo sh setup.sh'
     fi
 }
 
@@ -1860,8 +2047,8 @@ get_tools() {
     packages=$(printf '%s\n' "$packages" | tr ' ' '\n' | sort -u | tr '\n' ' ')
     packages=${packages# }
     [ "$FAMILY" != mac ] ||
-        die 1 'This Mac lacks what every Mac has: %s' 'Il manque à ce Mac ce que tout Mac possède : %s' "$packages"
-    say '  installing %s' '  installation de %s' "$packages"
+        die 1 'This Mac lacks what every Mac has: %s' "$packages"
+    note 'installing %s' "$packages"
     for package in $packages; do
         remember "package $package"
     done
@@ -1876,8 +2063,7 @@ keep_passwords_out() {
     if [ -e "$SSHD_DROP_IN" ] && ! bears_our_mark "$SSHD_DROP_IN"; then
         return 0        # an administrator's
     fi
-    say '  sshd is new on this computer: it is to let nobody in by password, only by key' \
-        '  sshd est nouveau sur cet ordinateur : il ne laissera entrer personne par mot de passe, seulement par clef'
+    note 'sshd is new on this computer: it is to let nobody in by password, only by key'
     cat >"$WORK/drop-in" <<END
 # Made by setup.sh: there was no sshd on this computer before, and the backup server comes with a key.
 # To let people in by password, put other settings into a file that is read before this one, or remove this one.
@@ -1911,7 +2097,6 @@ check_way_to_helper() {
     weak=$(weak_folder "${HELPER%/*/*}")
     [ -z "$weak" ] ||
         die 7 '%s can be changed by others than root, so what is below it cannot be trusted; please do: chown root %s; chmod go-w %s' \
-            '%s peut être modifié par d’autres que root : on ne peut se fier à son contenu ; faites : chown root %s; chmod go-w %s' \
             "$weak" "$weak" "$weak"
 }
 
@@ -1921,8 +2106,7 @@ write_config() {
     tell_permissions
     put_file "$WORK/config" "$CONFIG" root "$ROOT_GROUP" 644
     if [ "$RESTORING" = full ]; then
-        warn '  --restore full: whoever rules the backup server is root on this computer.' \
-            '  --restore full : qui commande le serveur de sauvegarde est root sur cet ordinateur.'
+        caution '--restore full: whoever rules the backup server is root on this computer.'
     fi
 }
 
@@ -1978,24 +2162,20 @@ tell_permissions() {
         return 0
     fi
     configured share >"$WORK/folders"
-    tell_each '  it may read what is in %s' '  il peut lire ce que contient %s'
+    note_folders 'it may read what is in %s'
     [ "$(cat "$WORK/folders")" = "$HOMES" ] ||
-        say '  which of them it saves is chosen on its web page for this computer; at first that is usually %s' \
-            '  lesquels il sauvegarde se choisit sur sa page web pour cet ordinateur ; au début, c’est en général %s' "$HOMES"
+        note 'which of them it saves is chosen on its web page for this computer; at first that is usually %s' "$HOMES"
     case $RESTORING in
-        full) say '  it may write there too, anywhere, as root' '  il peut aussi y écrire, partout, en tant que root' ;;
+        full) note 'it may write there too, anywhere, as root' ;;
         dirs)
             configured restore-dir >"$WORK/folders"
-            tell_each '  it may put restored files into %s, from where you take them' \
-                '  il peut déposer des fichiers restaurés dans %s, où vous les reprenez'
-            say '  it may write nowhere else, and nothing as root' '  il ne peut écrire nulle part ailleurs, et rien en tant que root'
+            note_folders 'it may put restored files into %s, from where you take them'
+            note 'it may write nowhere else, and nothing as root'
             ;;
-        *) say '  it may write nothing here: restored files are fetched through its web page' \
-            '  il ne peut rien écrire ici : les fichiers à restaurer se prennent sur sa page web' ;;
+        *) note 'it may write nothing here: restored files are fetched through its web page' ;;
     esac
     [ "$SYSTEM" != Darwin ] ||
-        say '  macOS shows it the folders of people only with Full Disk Access, which you are asked for at the end' \
-            '  macOS ne lui montre les dossiers des personnes qu’avec l’accès complet au disque, demandé à la fin'
+        note 'macOS shows it the folders of people only with Full Disk Access, which you are asked for at the end'
 }
 
 # Homebrew's rsync belongs to a person, who would then be root. Apple's does.
@@ -2020,11 +2200,9 @@ allow_helper() {
         "$ACCOUNT ALL=(root) NOPASSWD: $HELPER" >"$WORK/sudoers"
     if [ "$DRY_RUN" = no ]; then
         visudo -cqf "$WORK/sudoers" >/dev/null 2>&1 ||
-            die 1 'sudo does not understand our line; nothing was given to it.' \
-                'sudo ne comprend pas notre ligne ; elle n’a pas été installée.'
+            die 1 'sudo does not understand our line; nothing was given to it.'
         grep -Eqs '^[@#]includedir[[:space:]]+((/private)?/etc/)?sudoers\.d/?[[:space:]]*$' "$SUDOERS_MAIN" ||
-            die 7 '/etc/sudoers does not read /etc/sudoers.d; please add the line "@includedir /etc/sudoers.d".' \
-                '/etc/sudoers ne lit pas /etc/sudoers.d ; ajoutez-y la ligne « @includedir /etc/sudoers.d ».'
+            die 7 '/etc/sudoers does not read /etc/sudoers.d; please add the line "@includedir /etc/sudoers.d".'
     fi
     put_file "$WORK/sudoers" "$SUDOERS" root "$ROOT_GROUP" 440
 }
@@ -2034,14 +2212,13 @@ try_wrapper() {
     [ "$DRY_RUN" = no ] || return 0
     if ! as_account "env SSH_ORIGINAL_COMMAND=probe $WRAPPER" >"$WORK/probe" 2>"$WORK/probe-errors"; then
         printable <"$WORK/probe-errors" >&2
-        die 1 'The account %s cannot start the backup program; see above.' \
-            'Le compte %s ne peut pas lancer le programme de sauvegarde ; voyez ci-dessus.' "$ACCOUNT"
+        die 1 'The account %s cannot start the backup program; see above.' "$ACCOUNT"
     fi
     try_restore_folders
     # What a Mac hides from this Terminal it may show to sshd, or the other way round: the server will see.
     [ "$SYSTEM" != Darwin ] || return 0
     sed -n 's/^unreadable://p' "$WORK/probe" | printable | while IFS= read -r folder; do
-        warn '  %s cannot be read: it will not be backed up.' '  %s est illisible et ne sera pas sauvegardé.' "$folder"
+        caution '%s cannot be read: it will not be backed up.' "$folder"
     done
 }
 
@@ -2059,11 +2236,10 @@ look_at_restore_folders() {
     while IFS= read -r folder; do
         if [ ! -d "$folder" ]; then
             BARRED=yes
-            todo '%s is not there: nothing can be restored to it.' '%s n’existe pas : rien ne pourra y être restauré.' "$folder"
+            todo '%s is not there: nothing can be restored to it.' "$folder"
         elif [ "$(identity "$folder" | cut -d ' ' -f 1)" = root ] && ! FOLDER=$folder as_account "test -w \"\$FOLDER\""; then
             BARRED=yes
             todo 'The account %s cannot write in %s: nothing can be restored there. Please do: chgrp %s %s; chmod g+rwx %s' \
-                'Le compte %s ne peut pas écrire dans %s : rien ne pourra y être restauré. Faites : chgrp %s %s; chmod g+rwx %s' \
                 "$ACCOUNT" "$folder" "$ACCOUNT" "$folder" "$folder"
         fi
     done <"$WORK/folders"
@@ -2074,13 +2250,12 @@ look_at_restore_folders() {
 ask_logon() {
     guess=$(console_user)
     while :; do
-        ask 'Your logon [%s]: ' 'Votre identifiant [%s] : ' "$guess"
+        ask 'Your logon [%s]:' "$guess"
         LOGON=${ANSWER:-$guess}
         if possible_logon "$LOGON"; then
             return 0
         fi
-        warn 'A logon is made of letters, digits, dots and hyphens.' \
-            'Un identifiant est fait de lettres, de chiffres, de points et de tirets.'
+        warn 'A logon is made of letters, digits, dots and hyphens.'
     done
 }
 
@@ -2096,12 +2271,11 @@ console_user() {
 
 register() {
     if already_registered; then
-        say '  registered already, for %s' '  déjà enregistré, pour %s' "$LOGON"
+        note 'registered already, for %s' "$LOGON"
         return 0
     fi
     if [ "$DRY_RUN" = yes ]; then
-        say '  asking %s to register this computer, and installing its key' \
-            '  demande d’enregistrement à %s, puis installation de sa clef' "$SERVER"
+        note 'asking %s to register this computer, and installing its key' "$SERVER"
         tell_where_key_comes_from
         CHANGES=$((CHANGES + 1))
         return 0
@@ -2132,10 +2306,8 @@ register() {
 tell_where_key_comes_from() {
     print=$(ssh-keygen -l -F "$(known_as)" -f "$WORK/known-hosts" 2>/dev/null | grep -o 'SHA256:[A-Za-z0-9+/]*' | head -n 1) ||
         print=''
-    [ -z "$print" ] || say '  that server is known by its own key, from %s: %s' \
-        '  ce serveur est reconnu à sa propre clef, tirée de %s : %s' "${KNOWN_HOSTS_FILE:-setup.sh}" "$print"
-    say '  its key opens this computer for backups alone: it starts %s, and nothing else' \
-        '  sa clef n’ouvre cet ordinateur que pour les sauvegardes : elle lance %s, et rien d’autre' "$WRAPPER"
+    [ -z "$print" ] || note 'that server is known by its own key, from %s: %s' "${KNOWN_HOSTS_FILE:-setup.sh}" "$print"
+    note 'its key opens this computer for backups alone: it starts %s, and nothing else' "$WRAPPER"
 }
 
 already_registered() {
@@ -2165,20 +2337,19 @@ agree_on_person() {
         tries=$((tries + 1))
         LOGON=''
     done
-    [ -z "$REPLY_HOST" ] || say '  computer: %s' '  ordinateur : %s' "$(readable "$REPLY_HOST")"
+    [ -z "$REPLY_HOST" ] || note 'computer: %s' "$(readable "$REPLY_HOST")"
     if [ -n "$REPLY_PERSON" ]; then
-        say '  person: %s' '  personne : %s' "$(readable "$REPLY_PERSON") ($LOGON)"
+        note 'person: %s' "$(readable "$REPLY_PERSON") ($LOGON)"
     else
-        say '  person: %s (the server tells no name)' '  personne : %s (le serveur n’indique pas de nom)' "$LOGON"
+        note 'person: %s (the server tells no name)' "$LOGON"
     fi
-    say 'This person will be able to read every backed-up file of this computer, whoever it belongs to.' \
-        'Cette personne pourra lire tous les fichiers sauvegardés de cet ordinateur, quel qu’en soit le propriétaire.'
+    say 'This person will be able to read every backed-up file of this computer, whoever it belongs to.'
     [ "$YES" = yes ] || confirm
 }
 
 confirm() {
-    yes_or_no 'Is that right (yes/no)? ' 'Est-ce bien cela (oui/non) ? ' ||
-        die 1 'Nothing was registered.' 'Rien n’a été enregistré.'
+    yes_or_no 'Is that right (yes/no)?' ||
+        die 1 'Nothing was registered.'
 }
 
 # ---------------------------------------------------------------- steps/sshd.sh
@@ -2204,8 +2375,7 @@ sshd_settings() {
     fi
     [ "$DRY_RUN" = no ] || return 1
     printable <"$WORK/sshd-errors" >&2
-    todo 'sshd does not tell its settings; please look at its configuration.' \
-        'sshd ne donne pas ses réglages ; examinez sa configuration.'
+    todo 'sshd does not tell its settings; please look at its configuration.'
     return 1
 }
 
@@ -2227,10 +2397,9 @@ start_sshd() {
     if sshd_answers; then
         return 0
     fi
-    say '  starting sshd' '  démarrage de sshd'
+    note 'starting sshd'
     is_our_sshd ||
-        say '  it lets other accounts of this computer in as well, by password too, if its settings do' \
-            '  il laisse aussi entrer d’autres comptes de cet ordinateur, par mot de passe aussi, si ses réglages le permettent'
+        note 'it lets other accounts of this computer in as well, by password too, if its settings do'
     if [ "$SYSTEM" = Darwin ]; then
         launchctl print system/com.openssh.sshd >/dev/null 2>&1 || remember 'enabled remote-login'
         change switch_remote_login_on >/dev/null 2>&1
@@ -2244,11 +2413,9 @@ start_sshd() {
     fi
     if [ "$DRY_RUN" = no ] && ! sshd_answers; then
         if [ "$SYSTEM" = Darwin ]; then
-            todo 'Please switch Remote Login on: System Settings, General, Sharing.' \
-                'Activez la session à distance : Réglages Système, Général, Partage.'
+            todo 'Please switch Remote Login on: System Settings, General, Sharing.'
         else
-            todo 'sshd is not running; please start it, and have it start with the computer.' \
-                'sshd ne tourne pas ; démarrez-le, et faites-le démarrer avec l’ordinateur.'
+            todo 'sshd is not running; please start it, and have it start with the computer.'
         fi
     fi
 }
@@ -2261,8 +2428,7 @@ is_our_sshd() {
 # Before OpenSSH 8.2 sshd reads no such file; elsewhere a setting that comes first holds.
 look_at_passwords() {
     if is_our_sshd && [ -f "$SSHD_DROP_IN" ] && [ "$(setting passwordauthentication)" != no ]; then
-        warn '  sshd lets the accounts of this computer in by password from the network, whatever %s says.' \
-            '  sshd laisse entrer les comptes de cet ordinateur par mot de passe depuis le réseau, quoi qu’en dise %s.' \
+        caution 'sshd lets the accounts of this computer in by password from the network, whatever %s says.' \
             "$SSHD_DROP_IN"
     fi
 }
@@ -2314,32 +2480,29 @@ sshd_port() {
 
 check_access() {
     [ "$(setting pubkeyauthentication)" != no ] ||
-        todo 'sshd takes no keys (PubkeyAuthentication no).' 'sshd n’accepte pas de clefs (PubkeyAuthentication no).'
+        todo 'sshd takes no keys (PubkeyAuthentication no).'
     if [ -n "$(setting allowusers)" ] && ! setting allowusers | names_one_of "$ACCOUNT"; then
-        todo 'sshd lets in only those of AllowUsers; please add %s there.' \
-            'sshd n’admet que ceux d’AllowUsers ; ajoutez-y %s.' "$ACCOUNT"
+        todo 'sshd lets in only those of AllowUsers; please add %s there.' "$ACCOUNT"
     fi
     # Who is kept out from one place alone is let in from the server, as far as we can tell; the way back will show.
     if setting denyusers | { grep -v '@' || true; } | names_one_of "$ACCOUNT"; then
-        todo 'sshd keeps %s out (DenyUsers).' 'sshd refuse %s (DenyUsers).' "$ACCOUNT"
+        todo 'sshd keeps %s out (DenyUsers).' "$ACCOUNT"
     fi
     groups=$(id -Gn "$ACCOUNT" 2>/dev/null) || groups=$ACCOUNT
     # shellcheck disable=SC2086  # several words
     if [ -n "$(setting allowgroups)" ] && ! setting allowgroups | names_one_of $groups; then
-        todo 'sshd lets in only the groups of AllowGroups; please add %s there.' \
-            'sshd n’admet que les groupes d’AllowGroups ; ajoutez-y %s.' "$ACCOUNT"
+        todo 'sshd lets in only the groups of AllowGroups; please add %s there.' "$ACCOUNT"
     fi
     # shellcheck disable=SC2086
     if setting denygroups | names_one_of $groups; then
-        todo 'sshd keeps the group %s out (DenyGroups).' 'sshd refuse le groupe %s (DenyGroups).' "$ACCOUNT"
+        todo 'sshd keeps the group %s out (DenyGroups).' "$ACCOUNT"
     fi
     { setting authenticationmethods | grep . || printf any; } | tr ' ' '\n' | grep -qxE 'any|publickey' ||
-        todo 'sshd wants more than a key (AuthenticationMethods).' 'sshd exige plus qu’une clef (AuthenticationMethods).'
+        todo 'sshd wants more than a key (AuthenticationMethods).'
     check_algorithms
     case $(setting forcecommand) in
         '' | none) ;;
-        *) todo 'sshd starts another command than ours (ForceCommand).' \
-            'sshd lance une autre commande que la nôtre (ForceCommand).' ;;
+        *) todo 'sshd starts another command than ours (ForceCommand).' ;;
     esac
 }
 
@@ -2350,8 +2513,7 @@ check_algorithms() {
     [ "$kind" != ssh-rsa ] || kind=rsa-sha2-
     case $list in
         ,, | *",$kind"*) ;;
-        *) todo 'sshd does not take keys of the server’s kind, %s (PubkeyAcceptedAlgorithms).' \
-            'sshd n’accepte pas les clefs du genre de celle du serveur, %s (PubkeyAcceptedAlgorithms).' "$kind" ;;
+        *) todo 'sshd does not take keys of the server’s kind, %s (PubkeyAcceptedAlgorithms).' "$kind" ;;
     esac
 }
 
@@ -2379,25 +2541,25 @@ verify() {
     fi
     CHANGES=$((CHANGES + 1))
     if [ "$DRY_RUN" = yes ]; then
-        say '  having %s test its way back to this computer' '  essai du chemin de %s vers cet ordinateur' "$SERVER"
+        note 'having %s test its way back to this computer' "$SERVER"
         return 0
     fi
     [ -f "$PLACE/register-key" ] || prepare_call
     host_key_lines >"$WORK/host-keys"
-    say '  %s comes back here; that may take half a minute' '  %s revient ici ; cela peut prendre une demi-minute' "$SERVER"
+    note '%s comes back here; that may take half a minute' "$SERVER"
     call "verify:$OSTYPE_WORD:$LOGON" "$WORK/host-keys"
     if understand "$WORK/reply" verify; then
         remember "verified $SERVER $LOGON"
         LEFT_TO_DO=no       # whatever seemed to be in its way
-        say '  it came in and could read: backups will work' '  il est entré et a pu lire : les sauvegardes marcheront'
-        [ -z "$REPLY_BACKUP" ] || say '  the first backup begins soon' '  la première sauvegarde va commencer'
+        note 'it came in and could read: backups will work'
+        [ -z "$REPLY_BACKUP" ] || note 'the first backup begins soon'
         case $REPLY_SHARES in
             '' | *[!\ -~]*) forget 'shares ' ;;
             *) remember_one shares "$REPLY_SHARES" ;;
         esac
         tell_unsaved
     elif [ "$(error_code)" = ostype-unknown ]; then
-        say '  this server does not test its way back' '  ce serveur n’essaie pas son chemin de retour'
+        note 'this server does not test its way back'
     else
         not_verified
     fi
@@ -2443,9 +2605,7 @@ tell_unsaved() {
     unsaved >"$WORK/folders"
     [ ! -s "$WORK/folders" ] || UNSAVED=yes
     while IFS= read -r folder; do
-        mark 'The server may read %s, and does not save it. Add it on its web page for this computer (Edit Config, Xfer, RsyncShareName) or ask the backup administrator; then: sudo sh setup.sh --verify' \
-            'Le serveur peut lire %s, mais ne le sauvegarde pas. Ajoutez-le sur sa page web pour cet ordinateur (Edit Config, Xfer, RsyncShareName) ou demandez à l’administrateur des sauvegardes ; puis : sudo sh setup.sh --verify' \
-            "$folder"
+        mark 'The server may read %s, and does not save it. Add it on its web page for this computer (Edit Config, Xfer, RsyncShareName) or ask the backup administrator; then: sudo sh setup.sh --verify' "$folder"
     done <"$WORK/folders"
 }
 
@@ -2465,64 +2625,43 @@ not_verified() {
     if [ -n "$PROBLEM" ] || [ ! -s "$WORK/reply" ]; then
         printable <"$WORK/ssh-errors" >&2
         printable <"$WORK/reply" >&2
-        warn 'The server’s reply is not understood (%s).' 'La réponse du serveur est incompréhensible (%s).' \
-            "${PROBLEM:-$REPLY_STATUS}"
+        warn 'The server’s reply is not understood (%s).' "${PROBLEM:-$REPLY_STATUS}"
         return 0
     fi
     show_error
     reason=$(reply_line_of step)
     [ -z "$reason" ] || advise_step "$reason"
     print=$(reply_line_of fingerprint)
-    [ -z "$print" ] || warn 'Its new key, for the administrator: %s' 'Sa nouvelle clef, pour l’administrateur : %s' "$print"
+    [ -z "$print" ] || warn 'Its new key, for the administrator: %s' "$print"
 }
 
 # What the owner of this computer can do about a step that failed.
 advise_step() {    # STEP
     case $1 in
-        refused) warn 'No ssh server listens here. Start the setup with --repair.' \
-            'Aucun serveur ssh n’écoute ici. Lancez ce programme avec --repair.' ;;
-        firewall) warn 'A firewall, here or on the way, keeps the server from port 22. Let it in for ssh.' \
-            'Un pare-feu, ici ou en chemin, interdit le port 22 au serveur. Autorisez-le pour ssh.' ;;
-        ping) warn 'The server pings before every backup, and got no answer. Let ping (ICMP echo) through the firewall.' \
-            'Le serveur fait un ping avant chaque sauvegarde, sans réponse. Autorisez ping (ICMP echo) dans le pare-feu.' ;;
-        slow) warn 'The network is too slow for a backup now. Use a cable, or try again nearer to the Wi-Fi.' \
-            'Le réseau est trop lent pour une sauvegarde. Utilisez un câble, ou rapprochez-vous du Wi-Fi.' ;;
-        name) warn 'The server finds no address for the name of this computer. The network administrator can mend that.' \
-            'Le serveur ne trouve pas d’adresse au nom de cet ordinateur. L’administrateur du réseau peut y remédier.' ;;
-        hung-up) warn 'sshd here hangs up on the server, perhaps after too many tries. Wait some minutes.' \
-            'sshd raccroche au nez du serveur, peut-être après trop d’essais. Attendez quelques minutes.' ;;
-        not-ssh) warn 'Something else than sshd answers on the ssh port of this computer.' \
-            'Autre chose que sshd répond sur le port ssh de cet ordinateur.' ;;
-        negotiation) warn 'sshd here is too old, or set up so that the server cannot talk to it.' \
-            'sshd est trop ancien ici, ou réglé de telle sorte que le serveur ne peut lui parler.' ;;
-        host-key) warn 'Another machine answers at the address of this one. Please tell the network administrator.' \
-            'Une autre machine répond à l’adresse de celle-ci. Prévenez l’administrateur du réseau.' ;;
-        login) warn 'sshd here does not let the account %s in. Start the setup with --doctor.' \
-            'sshd ne laisse pas entrer le compte %s. Lancez ce programme avec --doctor.' "$ACCOUNT" ;;
-        wrapper | sudo) warn 'The backup program does not start as it should. Start the setup with --repair.' \
-            'Le programme de sauvegarde ne démarre pas comme il faut. Lancez ce programme avec --repair.' ;;
-        rsync) warn 'rsync does not work here. Start the setup with --repair.' \
-            'rsync ne marche pas ici. Lancez ce programme avec --repair.' ;;
+        refused) warn 'No ssh server listens here. Start the setup with --repair.' ;;
+        firewall) warn 'A firewall, here or on the way, keeps the server from port 22. Let it in for ssh.' ;;
+        ping) warn 'The server pings before every backup, and got no answer. Let ping (ICMP echo) through the firewall.' ;;
+        slow) warn 'The network is too slow for a backup now. Use a cable, or try again nearer to the Wi-Fi.' ;;
+        name) warn 'The server finds no address for the name of this computer. The network administrator can mend that.' ;;
+        hung-up) warn 'sshd here hangs up on the server, perhaps after too many tries. Wait some minutes.' ;;
+        not-ssh) warn 'Something else than sshd answers on the ssh port of this computer.' ;;
+        negotiation) warn 'sshd here is too old, or set up so that the server cannot talk to it.' ;;
+        host-key) warn 'Another machine answers at the address of this one. Please tell the network administrator.' ;;
+        login) warn 'sshd here does not let the account %s in. Start the setup with --doctor.' "$ACCOUNT" ;;
+        wrapper | sudo) warn 'The backup program does not start as it should. Start the setup with --repair.' ;;
+        rsync) warn 'rsync does not work here. Start the setup with --repair.' ;;
         unclean) warn 'Something prints at the login of the server, and breaks backups. Look at /etc/ssh/sshrc and at .bashrc of %s.' \
-            'Quelque chose s’affiche à la connexion du serveur et casse les sauvegardes. Voyez /etc/ssh/sshrc et le .bashrc de %s.' "$ACCOUNT" ;;
-        empty) warn 'A folder that is to be backed up has no file in it that the server would save.' \
-            'Un dossier à sauvegarder ne contient aucun fichier que le serveur sauvegarderait.' ;;
-        file-system) warn 'The folders to be backed up are on another file system, a server’s perhaps. Start the setup with --share FOLDER, or have that server backed up.' \
-            'Les dossiers à sauvegarder sont sur un autre système de fichiers, d’un serveur peut-être. Lancez ce programme avec --share DOSSIER, ou faites sauvegarder ce serveur.' ;;
+            "$ACCOUNT" ;;
+        empty) warn 'A folder that is to be backed up has no file in it that the server would save.' ;;
+        file-system) warn 'The folders to be backed up are on another file system, a server’s perhaps. Start the setup with --share FOLDER, or have that server backed up.' ;;
         folder) if [ "$SYSTEM" = Darwin ]; then full_disk_access; else
-            warn 'A folder that is to be backed up cannot be read. Is it there?' \
-                'Un dossier à sauvegarder est illisible. Existe-t-il ?'
+            warn 'A folder that is to be backed up cannot be read. Is it there?'
             fi ;;
-        share) warn 'The server is to save a folder that this computer does not give. Start the setup with --share for each folder to be saved, this one too; or take it out on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName).' \
-            'Le serveur doit sauvegarder un dossier que cet ordinateur ne donne pas. Lancez ce programme avec --share pour chaque dossier à sauvegarder, celui-ci compris ; ou retirez-le sur la page web du serveur pour cet ordinateur (Edit Config, Xfer, RsyncShareName).' ;;
-        silent) warn 'This computer or the network was too slow. Please try again later.' \
-            'Cet ordinateur ou le réseau était trop lent. Recommencez plus tard.' ;;
-        disabled) warn 'The backups of this computer are switched off on the server. The backup administrator can tell you why.' \
-            'Les sauvegardes de cet ordinateur sont arrêtées sur le serveur. L’administrateur des sauvegardes vous dira pourquoi.' ;;
-        settings | elsewhere) warn 'The server’s settings for this computer need the backup administrator.' \
-            'Les réglages du serveur pour cet ordinateur demandent l’administrateur des sauvegardes.' ;;
-        *) warn 'Please show this to the backup administrator too.' \
-            'Montrez aussi ceci à l’administrateur des sauvegardes.' ;;
+        share) warn 'The server is to save a folder that this computer does not give. Start the setup with --share for each folder to be saved, this one too; or take it out on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName).' ;;
+        silent) warn 'This computer or the network was too slow. Please try again later.' ;;
+        disabled) warn 'The backups of this computer are switched off on the server. The backup administrator can tell you why.' ;;
+        settings | elsewhere) warn 'The server’s settings for this computer need the backup administrator.' ;;
+        *) warn 'Please show this to the backup administrator too.' ;;
     esac
 }
 
@@ -2530,11 +2669,10 @@ advise_step() {    # STEP
 
 doctor() {
     if [ ! -f "$RECEIPT" ]; then
-        die 1 'This computer was not set up; start the setup without --doctor.' \
-            'Cet ordinateur n’est pas configuré ; lancez ce programme sans --doctor.'
+        die 1 'This computer was not set up; start the setup without --doctor.'
     fi
     LOGON=$(registered_as) || LOGON=''
-    heading 'What is right, and what is wrong (!)' 'Ce qui va, et ce qui ne va pas (!)'
+    heading 'What is right, and what is wrong (!)'
     look_at_account
     look_at_files
     look_at_sudo
@@ -2545,43 +2683,37 @@ doctor() {
     look_at_server
     look_at_registration
     if [ "$LEFT_TO_DO$UNSAVED" != nono ]; then
-        say 'Much of that is mended by: sudo sh setup.sh --repair' \
-            'Une bonne part s’arrange par : sudo sh setup.sh --repair'
+        say 'Much of that is mended by: sudo sh setup.sh --repair'
         exit 1
     fi
-    say 'Nothing is wrong.' 'Tout va bien.'
+    say 'Nothing is wrong.'
 }
 
 look_at_account() {
     if ! entry=$(account_entry) || ! account_is_local; then
-        todo 'There is no account %s on this computer.' 'Le compte %s n’existe pas sur cet ordinateur.' "$ACCOUNT"
+        todo 'There is no account %s on this computer.' "$ACCOUNT"
     elif [ "$(printf '%s' "$entry" | cut -d: -f6,7)" != "$PLACE:/bin/sh" ]; then
-        todo 'The account %s has another home or shell than it should.' \
-            'Le compte %s n’a pas le dossier ou l’interpréteur qu’il devrait.' "$ACCOUNT"
+        todo 'The account %s has another home or shell than it should.' "$ACCOUNT"
     elif [ "$SYSTEM" = Linux ] && [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]; then
-        todo 'The account %s has a password or is locked; sshd may not let it in.' \
-            'Le compte %s a un mot de passe ou est verrouillé ; sshd peut le refuser.' "$ACCOUNT"
+        todo 'The account %s has a password or is locked; sshd may not let it in.' "$ACCOUNT"
     else
-        say '  the account %s' '  le compte %s' "$ACCOUNT"
+        note 'the account %s' "$ACCOUNT"
     fi
 }
 
 look_at_files() {
     weak=$(weak_folder "${HELPER%/*}")
     [ -z "$weak" ] ||
-        todo '%s can be changed by others than root, and so can the backup program.' \
-            '%s peut être modifié par d’autres que root, et donc le programme de sauvegarde aussi.' "$weak"
+        todo '%s can be changed by others than root, and so can the backup program.' "$weak"
     look_at_permissions
     if [ ! -x "$WRAPPER" ] || [ ! -x "$HELPER" ] || [ ! -f "$CONFIG" ]; then
-        todo 'The backup program is not complete (%s, %s, %s).' \
-            'Le programme de sauvegarde est incomplet (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
+        todo 'The backup program is not complete (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
     elif ! cmp -s "$WRAPPER" "$HELPER"; then
-        todo 'The two copies of the backup program differ.' 'Les deux copies du programme de sauvegarde diffèrent.'
+        todo 'The two copies of the backup program differ.'
     elif given_wrapper && ! cmp -s "$WORK/wrapper" "$HELPER"; then
-        todo 'The backup program is another one than this setup brings along: an older one, or changed.' \
-            'Le programme de sauvegarde n’est pas celui qu’apporte ce programme : plus ancien, ou modifié.'
+        todo 'The backup program is another one than this setup brings along: an older one, or changed.'
     else
-        say '  the backup program' '  le programme de sauvegarde'
+        note 'the backup program'
     fi
 }
 
@@ -2589,7 +2721,6 @@ look_at_permissions() {
     while read -r path owner group mode; do
         if [ -e "$path" ] && [ "$(identity "$path")" != "$owner $group $mode" ]; then
             todo '%s has other permissions than it should (%s instead of %s).' \
-                '%s n’a pas les droits qu’il devrait (%s au lieu de %s).' \
                 "$path" "$(identity "$path")" "$owner $group $mode"
         fi
     done <<END
@@ -2608,26 +2739,23 @@ END
 look_at_sudo() {
     if ! as_account "env SSH_ORIGINAL_COMMAND=probe $WRAPPER" >"$WORK/probe" 2>"$WORK/probe-errors"; then
         if [ ! -f "$SUDOERS" ] || grep -q sudo "$WORK/probe-errors"; then
-            todo 'sudo does not let the account %s start the backup program.' \
-                'sudo n’autorise pas le compte %s à lancer le programme de sauvegarde.' "$ACCOUNT"
+            todo 'sudo does not let the account %s start the backup program.' "$ACCOUNT"
         else
-            todo 'The backup program does not start: %s' 'Le programme de sauvegarde ne démarre pas : %s' \
-                "$(tail -n 1 "$WORK/probe-errors" | printable)"
+            todo 'The backup program does not start: %s' "$(tail -n 1 "$WORK/probe-errors" | printable)"
         fi
         return 0
     fi
-    say '  sudo starts it' '  sudo le lance'
+    note 'sudo starts it'
     sed -n 's/^share://p' "$WORK/probe" | printable >"$WORK/readable"
     while IFS= read -r folder; do
-        say '  %s can be read' '  %s est lisible' "$folder"
+        note '%s can be read' "$folder"
     done <"$WORK/readable"
     sed -n 's/^unreadable://p' "$WORK/probe" | printable >"$WORK/unreadable"
     while IFS= read -r folder; do
         if [ "$SYSTEM" = Darwin ]; then     # what is hidden from this Terminal need not be hidden from sshd
-            say '  %s: only the server can tell whether it can be read, with --verify' \
-                '  %s : seul le serveur peut dire s’il est lisible, avec --verify' "$folder"
+            note '%s: only the server can tell whether it can be read, with --verify' "$folder"
         else
-            todo '%s cannot be read: is it there?' '%s est illisible : ce dossier existe-t-il ?' "$folder"
+            todo '%s cannot be read: is it there?' "$folder"
         fi
     done <"$WORK/unreadable"
     look_at_rsync "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
@@ -2636,41 +2764,37 @@ look_at_sudo() {
 # The versions before 3.4 have holes that another user of this computer could use against root.
 look_at_rsync() {    # VERSION
     case $1 in
-        openrsync* | '') say '  rsync: %s' '  rsync : %s' "$1" ;;
+        openrsync* | '') note 'rsync: %s' "$1" ;;
         [012].* | v[012].* | 3.[0123] | 3.[0123].* | v3.[0123] | v3.[0123].*)
             if [ "$SYSTEM" = Darwin ]; then
-                say '  rsync: %s, as Apple has it' '  rsync : %s, celui d’Apple' "$1"
+                note 'rsync: %s, as Apple has it' "$1"
             else
-                warn '  rsync %s is old (before 3.4); please install the updates of this system.' \
-                    '  rsync %s est ancien (avant 3.4) ; installez les mises à jour du système.' "$1"
+                caution 'rsync %s is old (before 3.4); please install the updates of this system.' "$1"
             fi ;;
-        *) say '  rsync: %s' '  rsync : %s' "$1" ;;
+        *) note 'rsync: %s' "$1" ;;
     esac
 }
 
 look_at_sshd() {
     if sshd_answers; then
-        say '  sshd answers' '  sshd répond'
+        note 'sshd answers'
     else
-        todo 'sshd does not answer: the server cannot come in.' 'sshd ne répond pas : le serveur ne peut pas entrer.'
+        todo 'sshd does not answer: the server cannot come in.'
     fi
     sshd_settings || return 0
     check_access
     if [ "$(setting persourcepenalties)" != '' ] && [ "$(setting persourcepenalties)" != no ]; then
-        say '  note: this sshd shuts out for a while who fails too often (PerSourcePenalties); the server too' \
-            '  note : ce sshd écarte un moment qui échoue trop souvent (PerSourcePenalties), le serveur aussi'
+        note 'note: this sshd shuts out for a while who fails too often (PerSourcePenalties); the server too'
     fi
 }
 
 look_at_key() {
     if key_in_place; then
-        say '  the server’s key is in %s' '  la clef du serveur est dans %s' "$keys"
+        note 'the server’s key is in %s' "$keys"
     elif keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
-        todo 'The server’s key in %s is not as the setup wrote it.' \
-            'La clef du serveur dans %s n’est pas telle que ce programme l’a écrite.' "$keys"
+        todo 'The server’s key in %s is not as the setup wrote it.' "$keys"
     else
-        todo 'The server’s key is not where sshd looks for it (%s).' \
-            'La clef du serveur n’est pas là où sshd la cherche (%s).' "${keys:-AuthorizedKeysFile none}"
+        todo 'The server’s key is not where sshd looks for it (%s).' "${keys:-AuthorizedKeysFile none}"
     fi
 }
 
@@ -2680,10 +2804,9 @@ look_at_firewall() {
     port=$(sshd_port)
     for address in $(server_addresses); do
         if "${wall}_lets_in" "$address" "$port"; then
-            say '  the firewall lets %s in' '  le pare-feu laisse entrer %s' "$address"
+            note 'the firewall lets %s in' "$address"
         else
-            todo 'The firewall (%s) may keep the server %s from port %s.' \
-                'Le pare-feu (%s) interdit peut-être au serveur %s le port %s.' "$wall" "$address" "$port"
+            todo 'The firewall (%s) may keep the server %s from port %s.' "$wall" "$address" "$port"
         fi
     done
 }
@@ -2697,25 +2820,23 @@ look_at_server() {
         -o PreferredAuthentications=none -o UserKnownHostsFile="$PLACE/known_hosts" -o ConnectTimeout=10 \
         -o GlobalKnownHostsFile=/dev/null -o LogLevel=ERROR "$SERVER" true </dev/null >/dev/null 2>"$WORK/ssh-errors" || true
     if grep -q 'Permission denied' "$WORK/ssh-errors"; then
-        say '  %s can be reached, and is the one that we know' '  %s est joignable, et c’est bien lui' "$SERVER"
+        note '%s can be reached, and is the one that we know' "$SERVER"
     elif grep -q 'Host key verification failed' "$WORK/ssh-errors"; then
-        todo '%s has another host key than the one that we know. Please tell your administrator.' \
-            '%s a une autre clef d’hôte que celle que nous connaissons. Prévenez votre administrateur.' "$SERVER"
+        todo '%s has another host key than the one that we know. Please tell your administrator.' "$SERVER"
     else
-        todo '%s cannot be reached from here: %s' '%s est injoignable d’ici : %s' "$SERVER" \
+        todo '%s cannot be reached from here: %s' "$SERVER" \
             "$(tail -n 1 "$WORK/ssh-errors" | printable)"
     fi
 }
 
 look_at_registration() {
     if [ -z "$LOGON" ]; then
-        todo 'This computer is not registered.' 'Cet ordinateur n’est pas enregistré.'
+        todo 'This computer is not registered.'
     elif remembers "verified $SERVER $LOGON"; then
-        say '  registered for %s, and tested by the server' '  enregistré pour %s, et essayé par le serveur' "$LOGON"
+        note 'registered for %s, and tested by the server' "$LOGON"
         tell_unsaved
     else
-        todo 'Registered for %s, but the server has not come back here yet: sudo sh setup.sh --verify' \
-            'Enregistré pour %s, mais le serveur n’est pas encore revenu ici : sudo sh setup.sh --verify' "$LOGON"
+        todo 'Registered for %s, but the server has not come back here yet: sudo sh setup.sh --verify' "$LOGON"
     fi
 }
 
@@ -2728,7 +2849,7 @@ uninstall() {
             [ "$DRY_RUN" = yes ] || clear_rests
         fi
         refuse_without_receipt
-        say 'Nothing of this setup is on this computer.' 'Il n’y a rien de ce programme sur cet ordinateur.'
+        say 'Nothing of this setup is on this computer.'
         return 0
     fi
     host=$(remembered host)
@@ -2737,10 +2858,9 @@ uninstall() {
     undo_all
     if [ -n "$SERVER" ]; then
         say 'Done. What was backed up stays on %s, which still knows this computer. If its backups shall end, ask the backup administrator to retire %s.' \
-            'C’est fait. Ce qui a été sauvegardé reste sur %s, qui connaît encore cet ordinateur. Pour mettre fin aux sauvegardes, demandez à l’administrateur des sauvegardes de retirer %s.' \
             "$SERVER" "${host:-$(uname -n)}"
     else
-        say 'Done.' 'C’est fait.'
+        say 'Done.'
     fi
 }
 
@@ -2751,13 +2871,12 @@ refuse_without_receipt() {
     done
     [ -z "$marked" ] ||
         die 1 'The receipt %s is lost, and these are still there:%s. Please start the setup once more, which finds them again, and then --uninstall.' \
-            'Le reçu %s est perdu, et ceci est encore là :%s. Relancez le programme, qui les retrouvera, puis --uninstall.' \
             "$RECEIPT" "$marked"
 }
 
 # The receipt backwards; what is gone already is no trouble.
 undo_all() {
-    heading 'Undoing what the setup has done' 'Retour à l’état d’avant'
+    heading 'Undoing what the setup has done'
     know_our_keys
     clear_rests
     awk '{ line[NR] = $0 } END { for (n = NR; n; n--) print line[n] }' "$RECEIPT" >"$WORK/undo"
@@ -2777,13 +2896,12 @@ know_our_keys() {
     [ -f "$keys" ] || return 0
     keys_of_others "$keys" >"$WORK/keys"
     if grep -q '^[^#]' "$WORK/keys"; then
-        say '  %s holds other keys too: they stay, and the account with them' \
-            '  %s contient aussi d’autres clefs : elles restent, et le compte avec elles' "$keys"
+        note '%s holds other keys too: they stay, and the account with them' "$keys"
         KEEP_USER=yes
         OTHERS_KEYS=$keys
     fi
     if ! cmp -s "$WORK/keys" "$keys"; then
-        say '  taking the server’s key away' '  retrait de la clef du serveur'
+        note 'taking the server’s key away'
         # shellcheck disable=SC2046  # three words
         change replace "$WORK/keys" "$keys" $(identity "$keys")
     fi
@@ -2807,15 +2925,14 @@ undo() {    # KIND WHAT
         member) change dseditgroup -o edit -d "$ACCOUNT" -t user "$2" >/dev/null 2>&1 || true ;;
         selinux) change semanage fcontext -d "$2" >/dev/null 2>&1 || true ;;
         firewall) undo_firewall "$2" ;;
-        package) say '  %s was installed for it, and stays: others may need it by now' \
-            '  %s a été installé pour lui, et reste : d’autres peuvent en avoir besoin' "$2" ;;
-        *) warn '  not understood in %s: %s' '  incompréhensible dans %s : %s' "$RECEIPT" "$1 $2" ;;
+        package) note '%s was installed for it, and stays: others may need it by now' "$2" ;;
+        *) caution 'not understood in %s: %s' "$RECEIPT" "$1 $2" ;;
     esac
 }
 
 remove_file() {
     if [ -e "$1" ] || [ -L "$1" ]; then
-        say '  removing %s' '  suppression de %s' "$1"
+        note 'removing %s' "$1"
         change rm -f -- "$1"
     fi
 }
@@ -2825,8 +2942,7 @@ undo_drop_in() {
     if { [ "$DRY_RUN" = yes ] && remembers 'enabled '; } || ! sshd_answers; then
         remove_file "$SSHD_DROP_IN"
     elif [ -f "$SSHD_DROP_IN" ]; then
-        say '  sshd still runs: %s stays, which lets nobody in by password' \
-            '  sshd tourne encore : %s reste, qui ne laisse entrer personne par mot de passe' "$SSHD_DROP_IN"
+        note 'sshd still runs: %s stays, which lets nobody in by password' "$SSHD_DROP_IN"
     fi
 }
 
@@ -2838,7 +2954,7 @@ undo_folder() {
     if [ ! -d "$1" ] || { [ "$KEEP_USER" = yes ] && { [ "$1" = "$PLACE" ] || [ "$1" = "$PLACE/.ssh" ]; }; }; then
         return 0
     fi
-    say '  removing the folder %s' '  suppression du dossier %s' "$1"
+    note 'removing the folder %s' "$1"
     if [ "$1" = "$PLACE" ] && [ "$(ls -A "$PLACE")" = "${RECEIPT##*/}" ]; then
         change bury_place
         return 0
@@ -2849,10 +2965,10 @@ undo_folder() {
 # The number of the account may be given to somebody else: what was restored must not be theirs then.
 leave_folder() {    # FOLDER
     if [ "$1" = "$RESTORE_PLACE" ] && [ "$KEEP_USER" = no ]; then
-        warn '  %s is not empty: it stays, for root alone' '  %s n’est pas vide : il reste, pour root seul' "$1"
+        caution '%s is not empty: it stays, for root alone' "$1"
         change give_to_root "$1"
     else
-        warn '  %s is not empty: it stays' '  %s n’est pas vide : il reste' "$1"
+        caution '%s is not empty: it stays' "$1"
     fi
 }
 
@@ -2874,7 +2990,7 @@ undo_permissions() {    # "FOLDER OWNER GROUP MODE"
         leave_folder "$folder"
         return 0
     fi
-    say '  setting the permissions of %s' '  réglage des droits de %s' "$folder"
+    note 'setting the permissions of %s' "$folder"
     change chown "${rest##* }:$group" "$folder"
     change chmod "$mode" "$folder"
 }
@@ -2903,13 +3019,12 @@ undo_account() {
         return 0
     fi
     was_made Users || return 0
-    say '  removing the account %s' '  suppression du compte %s' "$ACCOUNT"
+    note 'removing the account %s' "$ACCOUNT"
     if its_processes >/dev/null; then
-        say '  ending what runs as %s, a backup perhaps' '  arrêt de ce qui tourne sous %s, peut-être une sauvegarde' "$ACCOUNT"
+        note 'ending what runs as %s, a backup perhaps' "$ACCOUNT"
         change end_its_processes
     fi
-    change remove_account || die 1 'The account could not be removed: %s' 'Le compte n’a pas pu être supprimé : %s' \
-        "$(tail -n 1 "$WORK/account" | printable)"
+    change remove_account || die 1 'The account could not be removed: %s' "$(tail -n 1 "$WORK/account" | printable)"
 }
 
 its_processes() {
@@ -2940,7 +3055,7 @@ remove_group() {
 }
 
 undo_enabled() {    # UNIT
-    say '  sshd was switched on for it: switching it off' '  sshd avait été activé pour lui : désactivation'
+    note 'sshd was switched on for it: switching it off'
     case $1 in
         remote-login) change switch_remote_login_off ;;
         ssh.socket) change systemctl --quiet disable --now ssh.socket ssh.service ;;
@@ -2951,7 +3066,7 @@ undo_enabled() {    # UNIT
 undo_firewall() {    # "WALL PORT ADDRESS"
     wall=${1%% *}
     rest=${1#* }
-    say '  closing the firewall to %s again' '  fermeture du pare-feu à %s' "${rest#* }"
+    note 'closing the firewall to %s again' "${rest#* }"
     case $wall in
         ufw | firewalld) change "no_${wall}_rule" "${rest%% *}" "${rest#* }" >/dev/null 2>&1 || true ;;
     esac
@@ -2970,35 +3085,31 @@ farewell() {
     if [ "$TASK" = verify ]; then
         :
     elif [ "$CHANGES" -eq 0 ]; then
-        say 'Everything was in place already; nothing was changed.' 'Tout était déjà en place ; rien n’a été modifié.'
+        say 'Everything was in place already; nothing was changed.'
     else
-        say 'Done. This computer is registered with %s.' 'C’est fait. Cet ordinateur est enregistré auprès de %s.' "$SERVER"
+        say 'Done. This computer is registered with %s.' "$SERVER"
     fi
     REPLY_URL=${REPLY_URL:-$(remembered url)}
     if [ -n "$REPLY_URL" ]; then
-        say 'Your backups, and what they contain: %s' 'Vos sauvegardes, et ce qu’elles contiennent : %s' "$REPLY_URL"
+        say 'Your backups, and what they contain: %s' "$REPLY_URL"
     fi
     if [ -n "$REPLY_ADVICE" ]; then
-        say 'The server adds: %s' 'Le serveur ajoute : %s' "$(readable "$REPLY_ADVICE")"
+        say 'The server adds: %s' "$(readable "$REPLY_ADVICE")"
     fi
     if [ "$LEFT_TO_DO" = yes ]; then
-        warn 'Backups will not work before what is marked with ! above is done.' \
-            'Les sauvegardes ne marcheront pas tant que ce qui est marqué d’un ! ci-dessus ne sera pas fait.'
+        warn 'Backups will not work before what is marked with ! above is done.'
         exit 7
     fi
     if [ "$HIDDEN" = yes ]; then
-        warn 'Full Disk Access is missing: see ! above. When it is switched on: sudo sh setup.sh --verify' \
-            'Il manque l’accès complet au disque : voyez le ! ci-dessus. Une fois activé : sudo sh setup.sh --verify'
+        warn 'Full Disk Access is missing: see ! above. When it is switched on: sudo sh setup.sh --verify'
         exit 9
     fi
     if [ "$VERIFIED" = no ]; then
-        warn 'This computer is registered, but the server could not come back to it yet. Do what is said above, and then: sudo sh setup.sh --verify' \
-            'Cet ordinateur est enregistré, mais le serveur n’a pas encore pu y revenir. Suivez ce qui est dit ci-dessus, puis : sudo sh setup.sh --verify'
+        warn 'This computer is registered, but the server could not come back to it yet. Do what is said above, and then: sudo sh setup.sh --verify'
         exit 8
     fi
     if [ "$UNSAVED" = yes ]; then
-        warn 'Backups work, but what is marked with ! above is not in them.' \
-            'Les sauvegardes marchent, mais ce qui est marqué d’un ! ci-dessus n’y est pas.'
+        warn 'Backups work, but what is marked with ! above is not in them.'
         exit 7
     fi
 }
@@ -3022,38 +3133,36 @@ plan() {    # FUNCTION
     fi
     really=$DRY_RUN
     DRY_RUN=yes
-    say 'What is to be done:' 'Ce qui est à faire :'
+    say 'What is to be done:'
     "$1"
     DRY_RUN=$really
     if [ "$DRY_RUN" = yes ]; then
-        say 'Nothing was changed (--dry-run).' 'Rien n’a été modifié (--dry-run).'
+        say 'Nothing was changed (--dry-run).'
     elif [ "$CHANGES" -gt 0 ]; then
         agree_on_plan
         take_lock
         AGREED=yes CHANGES=0 LEFT_TO_DO=no
-        say 'It is being done:' 'C’est en train de se faire :'
+        say 'It is being done:'
     fi
 }
 
 agree_on_plan() {
     if [ "$NEWLY_FULL" = yes ]; then
-        yes_or_no 'With --restore full the server becomes root here: who rules it can change every file of this computer. Do you want that (yes/no)? ' \
-            'Avec --restore full, le serveur devient root ici : qui le commande peut modifier tous les fichiers de cet ordinateur. Le voulez-vous (oui/non) ? ' ||
-            die 1 'Nothing was changed. Without --restore full, restored files arrive in a folder of their own.' \
-                'Rien n’a été modifié. Sans --restore full, les fichiers restaurés arrivent dans un dossier à part.'
+        yes_or_no 'With --restore full the server becomes root here: who rules it can change every file of this computer. Do you want that (yes/no)?' ||
+            die 1 'Nothing was changed. Without --restore full, restored files arrive in a folder of their own.'
     fi
     [ "$YES" = no ] || return 0
-    yes_or_no 'Shall this be done (yes/no)? ' 'Faut-il le faire (oui/non) ? ' ||
-        die 1 'Nothing was changed.' 'Rien n’a été modifié.'
+    yes_or_no 'Shall this be done (yes/no)?' ||
+        die 1 'Nothing was changed.'
 }
 
 steps() {
-    step get_tools 'The programs that it takes' 'Les programmes nécessaires'
-    step make_account 'The account %s' 'Le compte %s' "$ACCOUNT"
-    step install_wrapper 'What the backup server may do here' 'Ce que le serveur de sauvegarde peut faire ici'
-    step check_sshd 'The door that it comes through: sshd' 'La porte par laquelle il entre : sshd'
-    step register 'Registration with %s' 'Enregistrement auprès de %s' "$SERVER"
-    step open_ways 'The way back' 'Le chemin du retour'
+    step get_tools 'The programs that it takes'
+    step make_account 'The account %s' "$ACCOUNT"
+    step install_wrapper 'What the backup server may do here'
+    step check_sshd 'The door that it comes through: sshd'
+    step register 'Registration with %s' "$SERVER"
+    step open_ways 'The way back'
 }
 
 open_ways() {
@@ -3064,7 +3173,7 @@ open_ways() {
 
 set_up() {
     if will_ask_logon && ! can_ask; then
-        nobody_to_ask       # before anything is made
+        no_terminal       # before anything is made
     fi
     gather_files
     [ -n "$LOGON" ] || LOGON=$(registered_as) || LOGON=''
@@ -3081,7 +3190,7 @@ verify_again() {
     LOGON=$(registered_as)
     take_lock
     sshd_settings || true
-    step verify 'The way back' 'Le chemin du retour'
+    step verify 'The way back'
     farewell
 }
 

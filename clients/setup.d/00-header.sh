@@ -6,7 +6,7 @@
 # shellcheck disable=SC1112  # French apostrophes
 
 help() {
-    case $TONGUE in
+    case $UI_LANG in
         fr) help_in_french ;;
         *) help_in_english ;;
     esac

@@ -3,7 +3,7 @@ options() {
         case $1 in
             --server | --logon | --logon-file | --lang | --share | --restore | --restore-dir | --register-key | \
                 --known-hosts | --wrapper | --from | --port | --log)
-                [ $# -ge 2 ] || die 2 '%s needs a value; see --help.' '%s demande une valeur ; voyez --help.' "$1"
+                [ $# -ge 2 ] || die 2 '%s needs a value; see --help.' "$1"
                 option_with_value "$1" "$2"
                 shift
                 ;;
@@ -24,7 +24,7 @@ options() {
             --no-color | --no-colour) COLOUR=no ;;
             --version) printf '%s\n' "setup.sh $VERSION"; exit 0 ;;
             --help | -h) help; exit 0 ;;
-            *) die 2 'unknown option: %s; see --help.' 'option inconnue : %s ; voyez --help.' "$1" ;;
+            *) die 2 'unknown option: %s; see --help.' "$1" ;;
         esac
         shift
     done
@@ -32,20 +32,20 @@ options() {
 
 only() {    # TASK
     [ "$TASK" = setup ] || [ "$TASK" = "$1" ] ||
-        die 2 'Please choose one of --%s and --%s.' 'Choisissez entre --%s et --%s.' "$TASK" "$1"
+        die 2 'Please choose one of --%s and --%s.' "$TASK" "$1"
     TASK=$1
 }
 
 option_with_value() {
     case $2 in
         '' | *"
-"*) die 2 '%s needs a value; see --help.' '%s demande une valeur ; voyez --help.' "$1" ;;
+"*) die 2 '%s needs a value; see --help.' "$1" ;;
     esac
     case $1 in
         --server) SERVER=$2 ;;
         --logon) LOGON=$2 ;;
         --logon-file) LOGON=$(logon_in "$2") || exit 2 ;;
-        --lang) TONGUE=$2 ;;
+        --lang) UI_LANG=$2 ;;
         --share) SHARES="$SHARES$(without_slash "$2")
 " ;;
         --restore) RESTORE=$2 ;;
@@ -72,33 +72,33 @@ without_slash() {    # FOLDER
 # Everything that ends in an ssh command line or in a file of root's is checked before anything else is done.
 check_options() {
     open_log
-    case $TONGUE in
+    case $UI_LANG in
         fr | en) ;;
-        *) TONGUE=en; die 2 '--lang is fr or en.' '' ;;
+        *) UI_LANG=en; die 2 '--lang is fr or en.' ;;
     esac
     SERVER=${SERVER:-$(server_of_receipt)}
     case $SERVER in
         '') [ "$TASK" = doctor ] || [ "$TASK" = uninstall ] ||
-            die 2 'which server? Please give --server NAME.' 'quel serveur ? Donnez --server NOM.' ;;
-        -* | *[!A-Za-z0-9.:-]*) die 2 '%s is no name of a server.' '%s n’est pas un nom de serveur.' "$SERVER" ;;
+            die 2 'which server? Please give --server NAME.' ;;
+        -* | *[!A-Za-z0-9.:-]*) die 2 '%s is no name of a server.' "$SERVER" ;;
     esac
     if [ -n "$LOGON" ] && ! possible_logon "$LOGON"; then
-        die 2 '%s cannot be a logon.' '%s ne peut pas être un identifiant.' "$LOGON"
+        die 2 '%s cannot be a logon.' "$LOGON"
     fi
     case $RESTORE in
         '' | off | dirs | full) ;;
-        *) die 2 '--restore is off, dirs or full.' '--restore vaut off, dirs ou full.' ;;
+        *) die 2 '--restore is off, dirs or full.' ;;
     esac
     PORT=${PORT:-$(remembered port)}
     PORT=${PORT:-22}
     case $PORT in
-        *[!0-9]* | ??????*) die 2 '%s is no port.' '%s n’est pas un port.' "$PORT" ;;
+        *[!0-9]* | ??????*) die 2 '%s is no port.' "$PORT" ;;
     esac
     FROM=${FROM:-$(remembered from)}
     [ "$FROM" != server ] || FROM=''
     case $FROM in
         '' | none) ;;
-        *) address_list "$FROM" || die 2 '--from is a list of addresses: %s' '--from est une liste d’adresses : %s' "$FROM" ;;
+        *) address_list "$FROM" || die 2 '--from is a list of addresses: %s' "$FROM" ;;
     esac
     check_folders
     check_task
@@ -109,11 +109,11 @@ check_task() {
         verify | repair)
             registered_as >/dev/null ||
                 die 2 'This computer is not registered with %s; please start the setup without --%s.' \
-                    'Cet ordinateur n’est pas enregistré auprès de %s ; lancez ce programme sans --%s.' "$SERVER" "$TASK" ;;
+                    "$SERVER" "$TASK" ;;
     esac
     if [ "$UNATTENDED" = yes ]; then
         YES=yes
-        ! will_ask_logon || die 2 '--unattended needs --logon.' '--unattended demande --logon.'
+        ! will_ask_logon || die 2 '--unattended needs --logon.'
     fi
 }
 
@@ -131,18 +131,17 @@ plain_folder() {
     case $1/ in
         *[[:cntrl:]]*)
             die 2 'There is a tab or another control character in the name of the folder %s.' \
-                'Il y a une tabulation ou un autre caractère de contrôle dans le nom du dossier %s.' \
                 "$(printf '%s' "$1" | tr '[:cntrl:]' '?')" ;;
         *//* | */../* | */./*) ;;
         /*) if [ -d "$1" ]; then return 0; fi ;;
     esac
     [ "$1" != / ] || return 0
-    die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' "$1"
+    die 2 '%s is not a folder with an absolute name.' "$1"
 }
 
 logon_in() {    # FILE
     if ! { IFS= read -r line || [ -n "$line" ]; } <"$1"; then
-        die 2 'There is no logon in %s.' 'Il n’y a pas d’identifiant dans %s.' "$1"
+        die 2 'There is no logon in %s.' "$1"
     fi
     printf '%s' "$line" | tr -d '\r' | sed "s/^$(printf '\357\273\277')//"     # as Windows writes a file
 }
@@ -163,11 +162,11 @@ open_log() {
         *) folder=. ;;
     esac
     [ -d "$folder" ] ||
-        die 2 '%s is not a folder with an absolute name.' '%s n’est pas un dossier au nom absolu.' "$folder"
+        die 2 '%s is not a folder with an absolute name.' "$folder"
     folder=$(cd -P -- "$folder" && pwd -P)
     LOG=${folder%/}/${LOG##*/}
     if [ -L "$LOG" ] || { [ -e "$LOG" ] && [ ! -f "$LOG" ]; }; then
-        die 2 '%s is not a plain file.' '%s n’est pas un fichier ordinaire.' "$LOG"
+        die 2 '%s is not a plain file.' "$LOG"
     fi
     weak=$(weak_folder "$folder")
     if [ -n "$weak" ] && [ "$weak" = "$folder" ] && [ -z "$(weak_folder "${folder%/*}")" ] && is_a_services "$folder"; then
@@ -183,8 +182,7 @@ open_log() {
 }
 
 no_place_for_log() {    # PATH
-    die 2 '%s can be changed by others than root: no place for a log.' \
-        '%s peut être modifié par d’autres que root : ce n’est pas un endroit pour un journal.' "$1"
+    die 2 '%s can be changed by others than root: no place for a log.' "$1"
 }
 
 # Whether FOLDER is root's, and beside root a group may write there that is a service's and has no person in it:
@@ -226,7 +224,7 @@ asked_language() {    # OPTION...
             *) word='' ;;
         esac
         case $word in
-            fr | en) TONGUE=$word ;;
+            fr | en) UI_LANG=$word ;;
         esac
         shift
     done
@@ -234,8 +232,8 @@ asked_language() {    # OPTION...
 
 choose_language() {
     case ${LC_ALL:-${LC_MESSAGES:-${LANG:-}}} in
-        fr*) TONGUE=fr ;;
-        *) TONGUE=en ;;
+        fr*) UI_LANG=fr ;;
+        *) UI_LANG=en ;;
     esac
 }
 

@@ -1,32 +1,64 @@
-# Everything is said in two languages, English first; the text is a printf format.
-say() {    # ENGLISH FRENCH [VALUE]...
-    in_language "$@"
+# Messages and questions. The English text is in the call, as a printf format; messages.fr has its French.
+
+say() {    # ENGLISH [VALUE]...
+    translate "$@"
+    show
+}
+
+# A line below the heading of a step.
+note() {
+    translate "$@"
+    TEXT="  $TEXT"
+    show
+}
+
+show() {
     printf '%s\n' "$TEXT"
     keep_in_log
     SAID=yes
 }
 
 warn() {
-    in_language "$@"
+    translate "$@"
+    show_warning
+}
+
+# A warning below the heading of a step.
+caution() {
+    translate "$@"
+    TEXT="  $TEXT"
+    show_warning
+}
+
+# What only a person can change: the exit status tells it again.
+todo() {
+    LEFT_TO_DO=yes
+    mark "$@"
+}
+
+mark() {
+    translate "$@"
+    TEXT="  ! $TEXT"
+    show_warning
+    SAID=yes
+}
+
+show_warning() {
     printf '%s\n' "$TEXT" >&2
     keep_in_log
 }
 
-die() {    # STATUS ENGLISH FRENCH [VALUE]...
+die() {    # STATUS ENGLISH [VALUE]...
     status=$1
     shift
     warn "$@"
     exit "$status"
 }
 
-in_language() {
-    case $TONGUE in
-        fr) format=$2 ;;
-        *) format=$1 ;;
-    esac
-    shift 2
-    # shellcheck disable=SC2059  # the formats are ours, the values come after
-    TEXT=$(printf -- "$format" "$@")
+heading() {
+    translate "$@"
+    keep_in_log
+    printf '%s%s%s\n' "$BOLD" "$TEXT" "$PLAIN"
 }
 
 keep_in_log() {
@@ -35,13 +67,7 @@ keep_in_log() {
     fi
 }
 
-heading() {
-    in_language "$@"
-    keep_in_log
-    printf '%s%s%s\n' "$BOLD" "$TEXT" "$PLAIN"
-}
-
-step() {    # FUNCTION ENGLISH FRENCH [VALUE]...
+step() {    # FUNCTION ENGLISH [VALUE]...
     action=$1
     shift
     before=$CHANGES
@@ -49,26 +75,14 @@ step() {    # FUNCTION ENGLISH FRENCH [VALUE]...
     heading "$@"
     "$action"
     if [ "$CHANGES" -eq "$before" ] && [ "$SAID" = no ]; then
-        say '  in place already' '  déjà en place'
+        note 'in place already'
     fi
 }
 
-# Something that only the administrator may change: said now, and the exit status says it again.
-todo() {
-    LEFT_TO_DO=yes
-    mark "$@"
-}
-
-mark() {
-    in_language "$@"
-    keep_in_log
-    SAID=yes
-    printf '%s\n' "  ! $TEXT" >&2
-}
-
-tell_each() {    # ENGLISH FRENCH, of each of WORK/folders
+# A note for each folder in WORK/folders.
+note_folders() {    # ENGLISH
     while IFS= read -r folder; do
-        say "$@" "$folder"
+        note "$1" "$folder"
     done <"$WORK/folders"
 }
 
@@ -76,20 +90,19 @@ can_ask() {
     [ "$UNATTENDED" = no ] && (: </dev/tty >/dev/tty) 2>/dev/null
 }
 
-nobody_to_ask() {
-    die 2 'There is no terminal to ask on; please give --logon, and --yes or --unattended.' \
-        'Il n’y a pas de terminal où poser la question ; donnez --logon, et --yes ou --unattended.'
+no_terminal() {
+    die 2 'There is no terminal to ask on; please give --logon, and --yes or --unattended.'
 }
 
 # Questions go to the terminal, whatever standard input is.
-ask() {    # ENGLISH FRENCH [VALUE]...
-    in_language "$@"
-    can_ask || nobody_to_ask
-    printf '%s' "$TEXT" >/dev/tty
-    IFS= read -r ANSWER </dev/tty || die 1 'No answer.' 'Pas de réponse.'
+ask() {    # ENGLISH [VALUE]...
+    translate "$@"
+    can_ask || no_terminal
+    printf '%s ' "$TEXT" >/dev/tty
+    IFS= read -r ANSWER </dev/tty || die 1 'No answer.'
 }
 
-yes_or_no() {    # ENGLISH FRENCH [VALUE]...
+yes_or_no() {    # ENGLISH [VALUE]...
     while :; do
         ask "$@"
         case $ANSWER in
@@ -99,47 +112,40 @@ yes_or_no() {    # ENGLISH FRENCH [VALUE]...
     done
 }
 
-# What the server says, fit for a terminal.
+# Replace all that is not printable ASCII, line ends excepted: text of the server goes to a terminal.
 printable() {
     tr '\000-\011\013-\037\177-\377' '?'
 }
 
-# The server writes every byte outside ASCII as \xHH. Give back those that make printable UTF-8, nothing else: no
-# control characters, nothing that changes the direction of the text.
+# The server writes a byte outside ASCII as \xHH. Show the letters that have two such bytes in UTF-8 (Latin, Greek,
+# Cyrillic, up to U+05FF); everything else stays \xHH. None of these letters controls the terminal or formats the text.
 readable() {    # TEXT
     printf '%b' "$(printf '%s\n' "$1" | printable | awk '
-        function hex(text) {
-            if (text !~ /^\\x[89a-fA-F][0-9a-fA-F]$/) return -1
-            text = tolower(substr(text, 3))
-            return 16 * (index(digits, substr(text, 1, 1)) - 1) + index(digits, substr(text, 2, 1)) - 1
-        }
-        function octal(byte) { return sprintf("\\0%o", byte) }
-        function shows(code) {
-            if (code < 160 || code == 173 || (code >= 55296 && code <= 63743)) return 0
-            if (code == 1564 || (code >= 8203 && code <= 8207) || (code >= 8232 && code <= 8238)) return 0
-            if ((code >= 8288 && code <= 8303) || (code >= 65024 && code <= 65039) || code == 65279) return 0
-            return code < 65520 || (code >= 65536 && code < 917504)
-        }
-        BEGIN { digits = "0123456789abcdef" }
+        function hex(digit) { return index("0123456789abcdef", tolower(digit)) - 1 }
+        function octal(escape) { return sprintf("\\0%o", 16 * hex(substr(escape, 3, 1)) + hex(substr(escape, 4, 1))) }
+        function literal(text) { gsub(/\\/, "\\0134", text); return text }
         {
             out = ""
-            for (at = 1; at <= length($0); ) {
-                first = hex(substr($0, at, 4))
-                more = first >= 240 && first < 248 ? 3 : first >= 224 && first < 240 ? 2 : first >= 194 && first < 224 ? 1 : 0
-                code = more == 3 ? first - 240 : more == 2 ? first - 224 : first - 192
-                piece = octal(first)
-                for (i = 1; i <= more; i++) {
-                    next_byte = hex(substr($0, at + 4 * i, 4))
-                    if (next_byte < 128 || next_byte >= 192) { more = 0; break }
-                    code = 64 * code + next_byte - 128
-                    piece = piece octal(next_byte)
-                }
-                if (more == 2 && code < 2048 || more == 3 && code < 65536) more = 0
-                if (more && shows(code)) { out = out piece; at += 4 * (more + 1); continue }
-                character = substr($0, at, 1)
-                out = out (character == "\\" ? "\\\\" : character)
-                at++
+            while (match($0, /\\x([cC][3-9a-fA-F]|[dD][0-7])\\x[89abAB][0-9a-fA-F]/)) {
+                out = out literal(substr($0, 1, RSTART - 1)) octal(substr($0, RSTART, 4)) octal(substr($0, RSTART + 4, 4))
+                $0 = substr($0, RSTART + RLENGTH)
             }
-            print out
+            print out literal($0)
         }')"
+}
+
+# Set TEXT to the text in the language of the person, with the values in it.
+translate() {    # ENGLISH [VALUE]...
+    FORMAT=$1
+    [ "$UI_LANG" != fr ] || french "$1"
+    shift
+    # shellcheck disable=SC2059  # the formats are ours, the values come after
+    TEXT=$(printf -- "$FORMAT" "$@")
+}
+
+# Set FORMAT to the French of an English text.
+french() {    # ENGLISH
+    case $1 in
+@table messages.fr
+    esac
 }

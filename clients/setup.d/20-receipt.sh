@@ -79,14 +79,13 @@ weak_folder() {    # FOLDER
 # Put FILE's content at TARGET, complete or not at all, unless it is already there.
 put_file() {    # FILE TARGET OWNER GROUP MODE
     if [ -L "$2" ] || { [ -e "$2" ] && [ ! -f "$2" ]; }; then
-        die 1 '%s is not a plain file; please move it away.' \
-            '%s n’est pas un fichier ordinaire ; déplacez-le, s’il vous plaît.' "$2"
+        die 1 '%s is not a plain file; please move it away.' "$2"
     fi
     claim_file "$2"
     if [ -f "$2" ] && cmp -s "$1" "$2" && [ "$(identity "$2")" = "$3 $4 $5" ]; then
         return 0
     fi
-    say '  writing %s' '  écriture de %s' "$2"
+    note 'writing %s' "$2"
     case $2 in
         "$WRAPPER" | "$HELPER" | "$CONFIG" | "$SUDOERS")
             forget 'verified '      # that was with the old one
@@ -108,9 +107,7 @@ refuse_others_files() {
     for target in "$WRAPPER" "$HELPER" "$SUDOERS"; do
         if [ -f "$target" ] && ! bears_our_mark "$target" && ! grep -qsxF -- "file $target" "$RECEIPT"; then
             head -n 20 -- "$target" | printable >&2
-            die 1 'There is a file %s already, which this setup has not made; see above. Please move it away.' \
-                'Il existe déjà un fichier %s, que ce programme n’a pas fait ; voyez ci-dessus. Déplacez-le, s’il vous plaît.' \
-                "$target"
+            die 1 'There is a file %s already, which this setup has not made; see above. Please move it away.' "$target"
         fi
     done
 }
@@ -139,17 +136,16 @@ replace() {    # FILE TARGET OWNER GROUP MODE
 
 put_folder() {    # FOLDER OWNER GROUP MODE
     if [ -L "$1" ] || { [ -e "$1" ] && [ ! -d "$1" ]; }; then
-        die 1 '%s is not a folder; please move it away.' \
-            '%s n’est pas un dossier ; déplacez-le, s’il vous plaît.' "$1"
+        die 1 '%s is not a folder; please move it away.' "$1"
     fi
     if [ ! -d "$1" ]; then
-        say '  making the folder %s' '  création du dossier %s' "$1"
+        note 'making the folder %s' "$1"
         remember "folder $1"
         change mkdir -m "$4" "$1"
     elif [ "$(identity "$1")" = "$2 $3 $4" ]; then
         return 0
     else
-        say '  setting the permissions of %s' '  réglage des droits de %s' "$1"
+        note 'setting the permissions of %s' "$1"
         remembers "was $1 " || grep -qsxF -- "folder $1" "$RECEIPT" || remember "was $1 $(identity "$1")"
     fi
     change chown "$2:$3" "$1"
@@ -157,7 +153,7 @@ put_folder() {    # FOLDER OWNER GROUP MODE
 }
 
 cannot_write() {    # PATH
-    die 1 '%s cannot be written. Is the disk full?' 'Impossible d’écrire %s. Le disque est-il plein ?' "$1"
+    die 1 '%s cannot be written. Is the disk full?' "$1"
 }
 
 open_work() {
@@ -190,13 +186,11 @@ take_lock() {
     case $holder in
         '' | *[!0-9]*) ;;
         *) ! kill -0 "$holder" 2>/dev/null ||
-            die 1 'Another setup is at work here (process %s); please wait until it is done.' \
-                'Une autre exécution de ce programme est en cours (processus %s) ; attendez qu’elle soit finie.' "$holder" ;;
+            die 1 'Another setup is at work here (process %s); please wait until it is done.' "$holder" ;;
     esac
     drop_lock_of "$holder"
     ln -s "$$" "$LOCK" 2>/dev/null ||
-        die 1 'Another setup has just begun here; please wait until it is done.' \
-            'Une autre exécution de ce programme vient de commencer ; attendez qu’elle soit finie.'
+        die 1 'Another setup has just begun here; please wait until it is done.'
     LOCKED=yes
 }
 
@@ -211,7 +205,7 @@ drop_lock_of() {    # NUMBER
 open_receipt() {
     clear_rests
     if [ -L "$RECEIPT" ]; then
-        die 1 '%s is a link; please move it away.' '%s est un lien ; déplacez-le, s’il vous plaît.' "$RECEIPT"
+        die 1 '%s is a link; please move it away.' "$RECEIPT"
     fi
     if [ -e "$PLACE" ] || [ -L "$PLACE" ]; then
         take_over
@@ -219,8 +213,8 @@ open_receipt() {
         return 0
     fi
     top=$(highest_missing "$PLACE")
-    [ "$top" = "$PLACE" ] || say '  making the folder %s' '  création du dossier %s' "$top"
-    say '  making the folder %s' '  création du dossier %s' "$PLACE"
+    [ "$top" = "$PLACE" ] || note 'making the folder %s' "$top"
+    note 'making the folder %s' "$PLACE"
     change make_place "$top"
 }
 
@@ -261,8 +255,7 @@ make_place() {    # HIGHEST-FOLDER-THAT-IS-MISSING
 clear_rests() {
     rests >"$WORK/rests"
     [ -s "$WORK/rests" ] || return 0
-    say '  clearing away what a run that was cut off has left' \
-        '  suppression de ce qu’une exécution interrompue a laissé'
+    note 'clearing away what a run that was cut off has left'
     while IFS= read -r rest; do
         change clear_rest "$rest"
     done <"$WORK/rests"

@@ -1,20 +1,17 @@
 gather_files() {
     given_file register-key "$REGISTER_KEY_FILE" ||
-        die 2 'There is no key to register with; please give --register-key FILE.' \
-            'Il n’y a pas de clef d’enregistrement ; donnez --register-key FICHIER.'
+        die 2 'There is no key to register with; please give --register-key FILE.'
     given_file known-hosts "$KNOWN_HOSTS_FILE" ||
-        die 2 'There is no host key of the server; please give --known-hosts FILE.' \
-            'Il n’y a pas de clef d’hôte du serveur ; donnez --known-hosts FICHIER.'
+        die 2 'There is no host key of the server; please give --known-hosts FILE.'
     given_wrapper ||
-        die 2 'rsyncsend.sh is missing; please give --wrapper FILE.' \
-            'rsyncsend.sh manque ; donnez --wrapper FICHIER.'
+        die 2 'rsyncsend.sh is missing; please give --wrapper FILE.'
 }
 
 # WORK/NAME from a file that was named, or else from inside this one.
 given_file() {    # NAME FILE
     if [ -n "$2" ]; then
         if [ -d "$2" ] || [ ! -r "$2" ]; then
-            die 2 '%s cannot be read.' '%s est illisible.' "$2"
+            die 2 '%s cannot be read.' "$2"
         fi
         cat <"$2" >"$WORK/$1"
     else
@@ -41,8 +38,7 @@ given_wrapper() {
     found=$(beside rsyncsend.sh)
     [ -n "$found" ] || return 1
     if ! ours_alone "$found" || ! ours_alone "${found%/*}/"; then
-        die 2 '%s, or its folder, can be changed by others than you; please give --wrapper FILE.' \
-            '%s, ou son dossier, peut être modifié par d’autres que vous ; donnez --wrapper FICHIER.' "$found"
+        die 2 '%s, or its folder, can be changed by others than you; please give --wrapper FILE.' "$found"
     fi
     given_file wrapper "$found"
 }
@@ -81,7 +77,7 @@ prepare_call() {
     put_file "$WORK/known-hosts" "$PLACE/known_hosts" root "$ACCOUNT" 640
     name=$(known_as)
     ssh-keygen -F "$name" -f "$PLACE/known_hosts" >/dev/null 2>&1 ||
-        die 2 'The known hosts file has no line for %s.' 'Le fichier des clefs d’hôtes n’a pas de ligne pour %s.' "$name"
+        die 2 'The known hosts file has no line for %s.' "$name"
     replace "$WORK/register-key" "$PLACE/register-key" root "$ACCOUNT" 640
 }
 
@@ -114,16 +110,12 @@ call() {    # REQUEST [STANDARD-INPUT]
 not_connected() {
     printable <"$WORK/ssh-errors" >&2
     if grep -q 'Host key verification failed' "$WORK/ssh-errors"; then
-        die 6 'This is not the %s that we know: its host key is another one. Nothing was sent. Please tell your administrator.' \
-            'Ce n’est pas le %s que nous connaissons : sa clef d’hôte est différente. Rien n’a été envoyé. Prévenez votre administrateur.' \
-            "$SERVER"
+        die 6 'This is not the %s that we know: its host key is another one. Nothing was sent. Please tell your administrator.' "$SERVER"
     fi
     if grep -q 'Permission denied' "$WORK/ssh-errors"; then
-        die 4 '%s does not take this setup’s key any more; please get a new copy of the setup.' \
-            '%s n’accepte plus la clef de ce programme ; demandez-en une copie récente.' "$SERVER"
+        die 4 '%s does not take this setup’s key any more; please get a new copy of the setup.' "$SERVER"
     fi
-    die 5 '%s cannot be reached. Is this computer on the network?' \
-        '%s est injoignable. Cet ordinateur est-il connecté au réseau ?' "$SERVER"
+    die 5 '%s cannot be reached. Is this computer on the network?' "$SERVER"
 }
 
 as_account() {    # COMMAND-LINE [STANDARD-INPUT]

@@ -116,12 +116,11 @@ reply_line_of() {    # KEYWORD
 
 give_up() {
     ! took_too_long ||
-        die 5 '%s has not answered within %s seconds.' '%s n’a pas répondu en %s secondes.' "$SERVER" "$PATIENCE"
+        die 5 '%s has not answered within %s seconds.' "$SERVER" "$PATIENCE"
     if [ -n "$PROBLEM" ] || [ ! -s "$WORK/reply" ]; then
         printable <"$WORK/ssh-errors" >&2
         printable <"$WORK/reply" >&2
-        die 1 'The server’s reply is not understood (%s). Nothing was installed from it.' \
-            'La réponse du serveur est incompréhensible (%s). Rien n’en a été installé.' "${PROBLEM:-$REPLY_STATUS}"
+        die 1 'The server’s reply is not understood (%s). Nothing was installed from it.' "${PROBLEM:-$REPLY_STATUS}"
     fi
     show_error
     exit 4
@@ -129,7 +128,7 @@ give_up() {
 
 # The whole of it, then what to do about it.
 show_error() {
-    warn 'The server answers:' 'Le serveur répond :'
+    warn 'The server answers:'
     TEXT=$(printable <"$WORK/reply" | sed 's/^/    /')
     keep_in_log
     printf '%s\n' "$TEXT" >&2
@@ -138,29 +137,17 @@ show_error() {
 
 advise() {    # CODE
     case $1 in
-        bad-user) warn 'There is no such logon in the directory. Is it spelled right?' \
-            'Cet identifiant n’existe pas dans l’annuaire. Est-il bien orthographié ?' ;;
-        dns-name) warn 'The network does not know this computer by a name of ours. Connect it to the campus network, by cable if you can, and try again.' \
-            'Le réseau ne connaît pas cet ordinateur sous un nom de chez nous. Connectez-le au réseau du campus, par câble si possible, et recommencez.' ;;
-        other-owner) warn 'This computer is registered for somebody else. Only the backup administrator can change that.' \
-            'Cet ordinateur est enregistré au nom de quelqu’un d’autre. Seul l’administrateur des sauvegardes peut changer cela.' ;;
-        host-key-changed) warn 'The server knows another computer under this name. If this one was reinstalled, please tell the backup administrator.' \
-            'Le serveur connaît un autre ordinateur sous ce nom. Si celui-ci a été réinstallé, prévenez l’administrateur des sauvegardes.' ;;
-        not-registered) warn 'The server does not know this computer. Please start the setup again.' \
-            'Le serveur ne connaît pas cet ordinateur. Relancez ce programme.' ;;
-        not-allowed) warn 'This site does not back this computer up. The backup administrator can tell you why.' \
-            'Ce site ne sauvegarde pas cet ordinateur. L’administrateur des sauvegardes vous dira pourquoi.' ;;
-        not-reachable) warn 'The server cannot connect to this computer. Is a firewall in the way?' \
-            'Le serveur ne peut pas se connecter à cet ordinateur. Un pare-feu l’en empêche-t-il ?' ;;
-        too-many-requests) warn 'Please wait a minute and start the setup again.' \
-            'Attendez une minute et relancez ce programme.' ;;
-        directory-unavailable | dns-unavailable) warn 'The server could not ask all that it needs to know. Please try again in a few minutes.' \
-            'Le serveur n’a pas pu vérifier tout ce qu’il lui faut. Recommencez dans quelques minutes.' ;;
-        ostype-unknown | no-command) warn 'The server does not understand this setup. Please get a new copy of it.' \
-            'Le serveur ne comprend pas ce programme. Demandez-en une copie récente.' ;;
-        could-not-register | no-config-file | misconfigured | internal) warn 'The server has a problem of its own. Please tell the backup administrator.' \
-            'Le serveur a un problème. Prévenez l’administrateur des sauvegardes.' ;;
-        *) warn 'Please show this to the backup administrator.' \
-            'Montrez ceci à l’administrateur des sauvegardes.' ;;
+        bad-user) warn 'There is no such logon in the directory. Is it spelled right?' ;;
+        dns-name) warn 'The network does not know this computer by a name of ours. Connect it to the campus network, by cable if you can, and try again.' ;;
+        other-owner) warn 'This computer is registered for somebody else. Only the backup administrator can change that.' ;;
+        host-key-changed) warn 'The server knows another computer under this name. If this one was reinstalled, please tell the backup administrator.' ;;
+        not-registered) warn 'The server does not know this computer. Please start the setup again.' ;;
+        not-allowed) warn 'This site does not back this computer up. The backup administrator can tell you why.' ;;
+        not-reachable) warn 'The server cannot connect to this computer. Is a firewall in the way?' ;;
+        too-many-requests) warn 'Please wait a minute and start the setup again.' ;;
+        directory-unavailable | dns-unavailable) warn 'The server could not ask all that it needs to know. Please try again in a few minutes.' ;;
+        ostype-unknown | no-command) warn 'The server does not understand this setup. Please get a new copy of it.' ;;
+        could-not-register | no-config-file | misconfigured | internal) warn 'The server has a problem of its own. Please tell the backup administrator.' ;;
+        *) warn 'Please show this to the backup administrator.' ;;
     esac
 }

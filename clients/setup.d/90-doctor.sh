@@ -1,10 +1,9 @@
 doctor() {
     if [ ! -f "$RECEIPT" ]; then
-        die 1 'This computer was not set up; start the setup without --doctor.' \
-            'Cet ordinateur n’est pas configuré ; lancez ce programme sans --doctor.'
+        die 1 'This computer was not set up; start the setup without --doctor.'
     fi
     LOGON=$(registered_as) || LOGON=''
-    heading 'What is right, and what is wrong (!)' 'Ce qui va, et ce qui ne va pas (!)'
+    heading 'What is right, and what is wrong (!)'
     look_at_account
     look_at_files
     look_at_sudo
@@ -15,43 +14,37 @@ doctor() {
     look_at_server
     look_at_registration
     if [ "$LEFT_TO_DO$UNSAVED" != nono ]; then
-        say 'Much of that is mended by: sudo sh setup.sh --repair' \
-            'Une bonne part s’arrange par : sudo sh setup.sh --repair'
+        say 'Much of that is mended by: sudo sh setup.sh --repair'
         exit 1
     fi
-    say 'Nothing is wrong.' 'Tout va bien.'
+    say 'Nothing is wrong.'
 }
 
 look_at_account() {
     if ! entry=$(account_entry) || ! account_is_local; then
-        todo 'There is no account %s on this computer.' 'Le compte %s n’existe pas sur cet ordinateur.' "$ACCOUNT"
+        todo 'There is no account %s on this computer.' "$ACCOUNT"
     elif [ "$(printf '%s' "$entry" | cut -d: -f6,7)" != "$PLACE:/bin/sh" ]; then
-        todo 'The account %s has another home or shell than it should.' \
-            'Le compte %s n’a pas le dossier ou l’interpréteur qu’il devrait.' "$ACCOUNT"
+        todo 'The account %s has another home or shell than it should.' "$ACCOUNT"
     elif [ "$SYSTEM" = Linux ] && [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]; then
-        todo 'The account %s has a password or is locked; sshd may not let it in.' \
-            'Le compte %s a un mot de passe ou est verrouillé ; sshd peut le refuser.' "$ACCOUNT"
+        todo 'The account %s has a password or is locked; sshd may not let it in.' "$ACCOUNT"
     else
-        say '  the account %s' '  le compte %s' "$ACCOUNT"
+        note 'the account %s' "$ACCOUNT"
     fi
 }
 
 look_at_files() {
     weak=$(weak_folder "${HELPER%/*}")
     [ -z "$weak" ] ||
-        todo '%s can be changed by others than root, and so can the backup program.' \
-            '%s peut être modifié par d’autres que root, et donc le programme de sauvegarde aussi.' "$weak"
+        todo '%s can be changed by others than root, and so can the backup program.' "$weak"
     look_at_permissions
     if [ ! -x "$WRAPPER" ] || [ ! -x "$HELPER" ] || [ ! -f "$CONFIG" ]; then
-        todo 'The backup program is not complete (%s, %s, %s).' \
-            'Le programme de sauvegarde est incomplet (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
+        todo 'The backup program is not complete (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
     elif ! cmp -s "$WRAPPER" "$HELPER"; then
-        todo 'The two copies of the backup program differ.' 'Les deux copies du programme de sauvegarde diffèrent.'
+        todo 'The two copies of the backup program differ.'
     elif given_wrapper && ! cmp -s "$WORK/wrapper" "$HELPER"; then
-        todo 'The backup program is another one than this setup brings along: an older one, or changed.' \
-            'Le programme de sauvegarde n’est pas celui qu’apporte ce programme : plus ancien, ou modifié.'
+        todo 'The backup program is another one than this setup brings along: an older one, or changed.'
     else
-        say '  the backup program' '  le programme de sauvegarde'
+        note 'the backup program'
     fi
 }
 
@@ -59,7 +52,6 @@ look_at_permissions() {
     while read -r path owner group mode; do
         if [ -e "$path" ] && [ "$(identity "$path")" != "$owner $group $mode" ]; then
             todo '%s has other permissions than it should (%s instead of %s).' \
-                '%s n’a pas les droits qu’il devrait (%s au lieu de %s).' \
                 "$path" "$(identity "$path")" "$owner $group $mode"
         fi
     done <<END
@@ -78,26 +70,23 @@ END
 look_at_sudo() {
     if ! as_account "env SSH_ORIGINAL_COMMAND=probe $WRAPPER" >"$WORK/probe" 2>"$WORK/probe-errors"; then
         if [ ! -f "$SUDOERS" ] || grep -q sudo "$WORK/probe-errors"; then
-            todo 'sudo does not let the account %s start the backup program.' \
-                'sudo n’autorise pas le compte %s à lancer le programme de sauvegarde.' "$ACCOUNT"
+            todo 'sudo does not let the account %s start the backup program.' "$ACCOUNT"
         else
-            todo 'The backup program does not start: %s' 'Le programme de sauvegarde ne démarre pas : %s' \
-                "$(tail -n 1 "$WORK/probe-errors" | printable)"
+            todo 'The backup program does not start: %s' "$(tail -n 1 "$WORK/probe-errors" | printable)"
         fi
         return 0
     fi
-    say '  sudo starts it' '  sudo le lance'
+    note 'sudo starts it'
     sed -n 's/^share://p' "$WORK/probe" | printable >"$WORK/readable"
     while IFS= read -r folder; do
-        say '  %s can be read' '  %s est lisible' "$folder"
+        note '%s can be read' "$folder"
     done <"$WORK/readable"
     sed -n 's/^unreadable://p' "$WORK/probe" | printable >"$WORK/unreadable"
     while IFS= read -r folder; do
         if [ "$SYSTEM" = Darwin ]; then     # what is hidden from this Terminal need not be hidden from sshd
-            say '  %s: only the server can tell whether it can be read, with --verify' \
-                '  %s : seul le serveur peut dire s’il est lisible, avec --verify' "$folder"
+            note '%s: only the server can tell whether it can be read, with --verify' "$folder"
         else
-            todo '%s cannot be read: is it there?' '%s est illisible : ce dossier existe-t-il ?' "$folder"
+            todo '%s cannot be read: is it there?' "$folder"
         fi
     done <"$WORK/unreadable"
     look_at_rsync "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
@@ -106,41 +95,37 @@ look_at_sudo() {
 # The versions before 3.4 have holes that another user of this computer could use against root.
 look_at_rsync() {    # VERSION
     case $1 in
-        openrsync* | '') say '  rsync: %s' '  rsync : %s' "$1" ;;
+        openrsync* | '') note 'rsync: %s' "$1" ;;
         [012].* | v[012].* | 3.[0123] | 3.[0123].* | v3.[0123] | v3.[0123].*)
             if [ "$SYSTEM" = Darwin ]; then
-                say '  rsync: %s, as Apple has it' '  rsync : %s, celui d’Apple' "$1"
+                note 'rsync: %s, as Apple has it' "$1"
             else
-                warn '  rsync %s is old (before 3.4); please install the updates of this system.' \
-                    '  rsync %s est ancien (avant 3.4) ; installez les mises à jour du système.' "$1"
+                caution 'rsync %s is old (before 3.4); please install the updates of this system.' "$1"
             fi ;;
-        *) say '  rsync: %s' '  rsync : %s' "$1" ;;
+        *) note 'rsync: %s' "$1" ;;
     esac
 }
 
 look_at_sshd() {
     if sshd_answers; then
-        say '  sshd answers' '  sshd répond'
+        note 'sshd answers'
     else
-        todo 'sshd does not answer: the server cannot come in.' 'sshd ne répond pas : le serveur ne peut pas entrer.'
+        todo 'sshd does not answer: the server cannot come in.'
     fi
     sshd_settings || return 0
     check_access
     if [ "$(setting persourcepenalties)" != '' ] && [ "$(setting persourcepenalties)" != no ]; then
-        say '  note: this sshd shuts out for a while who fails too often (PerSourcePenalties); the server too' \
-            '  note : ce sshd écarte un moment qui échoue trop souvent (PerSourcePenalties), le serveur aussi'
+        note 'note: this sshd shuts out for a while who fails too often (PerSourcePenalties); the server too'
     fi
 }
 
 look_at_key() {
     if key_in_place; then
-        say '  the server’s key is in %s' '  la clef du serveur est dans %s' "$keys"
+        note 'the server’s key is in %s' "$keys"
     elif keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
-        todo 'The server’s key in %s is not as the setup wrote it.' \
-            'La clef du serveur dans %s n’est pas telle que ce programme l’a écrite.' "$keys"
+        todo 'The server’s key in %s is not as the setup wrote it.' "$keys"
     else
-        todo 'The server’s key is not where sshd looks for it (%s).' \
-            'La clef du serveur n’est pas là où sshd la cherche (%s).' "${keys:-AuthorizedKeysFile none}"
+        todo 'The server’s key is not where sshd looks for it (%s).' "${keys:-AuthorizedKeysFile none}"
     fi
 }
 
@@ -150,10 +135,9 @@ look_at_firewall() {
     port=$(sshd_port)
     for address in $(server_addresses); do
         if "${wall}_lets_in" "$address" "$port"; then
-            say '  the firewall lets %s in' '  le pare-feu laisse entrer %s' "$address"
+            note 'the firewall lets %s in' "$address"
         else
-            todo 'The firewall (%s) may keep the server %s from port %s.' \
-                'Le pare-feu (%s) interdit peut-être au serveur %s le port %s.' "$wall" "$address" "$port"
+            todo 'The firewall (%s) may keep the server %s from port %s.' "$wall" "$address" "$port"
         fi
     done
 }
@@ -167,24 +151,22 @@ look_at_server() {
         -o PreferredAuthentications=none -o UserKnownHostsFile="$PLACE/known_hosts" -o ConnectTimeout=10 \
         -o GlobalKnownHostsFile=/dev/null -o LogLevel=ERROR "$SERVER" true </dev/null >/dev/null 2>"$WORK/ssh-errors" || true
     if grep -q 'Permission denied' "$WORK/ssh-errors"; then
-        say '  %s can be reached, and is the one that we know' '  %s est joignable, et c’est bien lui' "$SERVER"
+        note '%s can be reached, and is the one that we know' "$SERVER"
     elif grep -q 'Host key verification failed' "$WORK/ssh-errors"; then
-        todo '%s has another host key than the one that we know. Please tell your administrator.' \
-            '%s a une autre clef d’hôte que celle que nous connaissons. Prévenez votre administrateur.' "$SERVER"
+        todo '%s has another host key than the one that we know. Please tell your administrator.' "$SERVER"
     else
-        todo '%s cannot be reached from here: %s' '%s est injoignable d’ici : %s' "$SERVER" \
+        todo '%s cannot be reached from here: %s' "$SERVER" \
             "$(tail -n 1 "$WORK/ssh-errors" | printable)"
     fi
 }
 
 look_at_registration() {
     if [ -z "$LOGON" ]; then
-        todo 'This computer is not registered.' 'Cet ordinateur n’est pas enregistré.'
+        todo 'This computer is not registered.'
     elif remembers "verified $SERVER $LOGON"; then
-        say '  registered for %s, and tested by the server' '  enregistré pour %s, et essayé par le serveur' "$LOGON"
+        note 'registered for %s, and tested by the server' "$LOGON"
         tell_unsaved
     else
-        todo 'Registered for %s, but the server has not come back here yet: sudo sh setup.sh --verify' \
-            'Enregistré pour %s, mais le serveur n’est pas encore revenu ici : sudo sh setup.sh --verify' "$LOGON"
+        todo 'Registered for %s, but the server has not come back here yet: sudo sh setup.sh --verify' "$LOGON"
     fi
 }

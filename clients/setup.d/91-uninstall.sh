@@ -5,7 +5,7 @@ uninstall() {
             [ "$DRY_RUN" = yes ] || clear_rests
         fi
         refuse_without_receipt
-        say 'Nothing of this setup is on this computer.' 'Il n’y a rien de ce programme sur cet ordinateur.'
+        say 'Nothing of this setup is on this computer.'
         return 0
     fi
     host=$(remembered host)
@@ -14,10 +14,9 @@ uninstall() {
     undo_all
     if [ -n "$SERVER" ]; then
         say 'Done. What was backed up stays on %s, which still knows this computer. If its backups shall end, ask the backup administrator to retire %s.' \
-            'C’est fait. Ce qui a été sauvegardé reste sur %s, qui connaît encore cet ordinateur. Pour mettre fin aux sauvegardes, demandez à l’administrateur des sauvegardes de retirer %s.' \
             "$SERVER" "${host:-$(uname -n)}"
     else
-        say 'Done.' 'C’est fait.'
+        say 'Done.'
     fi
 }
 
@@ -28,13 +27,12 @@ refuse_without_receipt() {
     done
     [ -z "$marked" ] ||
         die 1 'The receipt %s is lost, and these are still there:%s. Please start the setup once more, which finds them again, and then --uninstall.' \
-            'Le reçu %s est perdu, et ceci est encore là :%s. Relancez le programme, qui les retrouvera, puis --uninstall.' \
             "$RECEIPT" "$marked"
 }
 
 # The receipt backwards; what is gone already is no trouble.
 undo_all() {
-    heading 'Undoing what the setup has done' 'Retour à l’état d’avant'
+    heading 'Undoing what the setup has done'
     know_our_keys
     clear_rests
     awk '{ line[NR] = $0 } END { for (n = NR; n; n--) print line[n] }' "$RECEIPT" >"$WORK/undo"
@@ -54,13 +52,12 @@ know_our_keys() {
     [ -f "$keys" ] || return 0
     keys_of_others "$keys" >"$WORK/keys"
     if grep -q '^[^#]' "$WORK/keys"; then
-        say '  %s holds other keys too: they stay, and the account with them' \
-            '  %s contient aussi d’autres clefs : elles restent, et le compte avec elles' "$keys"
+        note '%s holds other keys too: they stay, and the account with them' "$keys"
         KEEP_USER=yes
         OTHERS_KEYS=$keys
     fi
     if ! cmp -s "$WORK/keys" "$keys"; then
-        say '  taking the server’s key away' '  retrait de la clef du serveur'
+        note 'taking the server’s key away'
         # shellcheck disable=SC2046  # three words
         change replace "$WORK/keys" "$keys" $(identity "$keys")
     fi
@@ -84,15 +81,14 @@ undo() {    # KIND WHAT
         member) change dseditgroup -o edit -d "$ACCOUNT" -t user "$2" >/dev/null 2>&1 || true ;;
         selinux) change semanage fcontext -d "$2" >/dev/null 2>&1 || true ;;
         firewall) undo_firewall "$2" ;;
-        package) say '  %s was installed for it, and stays: others may need it by now' \
-            '  %s a été installé pour lui, et reste : d’autres peuvent en avoir besoin' "$2" ;;
-        *) warn '  not understood in %s: %s' '  incompréhensible dans %s : %s' "$RECEIPT" "$1 $2" ;;
+        package) note '%s was installed for it, and stays: others may need it by now' "$2" ;;
+        *) caution 'not understood in %s: %s' "$RECEIPT" "$1 $2" ;;
     esac
 }
 
 remove_file() {
     if [ -e "$1" ] || [ -L "$1" ]; then
-        say '  removing %s' '  suppression de %s' "$1"
+        note 'removing %s' "$1"
         change rm -f -- "$1"
     fi
 }
@@ -102,8 +98,7 @@ undo_drop_in() {
     if { [ "$DRY_RUN" = yes ] && remembers 'enabled '; } || ! sshd_answers; then
         remove_file "$SSHD_DROP_IN"
     elif [ -f "$SSHD_DROP_IN" ]; then
-        say '  sshd still runs: %s stays, which lets nobody in by password' \
-            '  sshd tourne encore : %s reste, qui ne laisse entrer personne par mot de passe' "$SSHD_DROP_IN"
+        note 'sshd still runs: %s stays, which lets nobody in by password' "$SSHD_DROP_IN"
     fi
 }
 
@@ -115,7 +110,7 @@ undo_folder() {
     if [ ! -d "$1" ] || { [ "$KEEP_USER" = yes ] && { [ "$1" = "$PLACE" ] || [ "$1" = "$PLACE/.ssh" ]; }; }; then
         return 0
     fi
-    say '  removing the folder %s' '  suppression du dossier %s' "$1"
+    note 'removing the folder %s' "$1"
     if [ "$1" = "$PLACE" ] && [ "$(ls -A "$PLACE")" = "${RECEIPT##*/}" ]; then
         change bury_place
         return 0
@@ -126,10 +121,10 @@ undo_folder() {
 # The number of the account may be given to somebody else: what was restored must not be theirs then.
 leave_folder() {    # FOLDER
     if [ "$1" = "$RESTORE_PLACE" ] && [ "$KEEP_USER" = no ]; then
-        warn '  %s is not empty: it stays, for root alone' '  %s n’est pas vide : il reste, pour root seul' "$1"
+        caution '%s is not empty: it stays, for root alone' "$1"
         change give_to_root "$1"
     else
-        warn '  %s is not empty: it stays' '  %s n’est pas vide : il reste' "$1"
+        caution '%s is not empty: it stays' "$1"
     fi
 }
 
@@ -151,7 +146,7 @@ undo_permissions() {    # "FOLDER OWNER GROUP MODE"
         leave_folder "$folder"
         return 0
     fi
-    say '  setting the permissions of %s' '  réglage des droits de %s' "$folder"
+    note 'setting the permissions of %s' "$folder"
     change chown "${rest##* }:$group" "$folder"
     change chmod "$mode" "$folder"
 }
@@ -180,13 +175,12 @@ undo_account() {
         return 0
     fi
     was_made Users || return 0
-    say '  removing the account %s' '  suppression du compte %s' "$ACCOUNT"
+    note 'removing the account %s' "$ACCOUNT"
     if its_processes >/dev/null; then
-        say '  ending what runs as %s, a backup perhaps' '  arrêt de ce qui tourne sous %s, peut-être une sauvegarde' "$ACCOUNT"
+        note 'ending what runs as %s, a backup perhaps' "$ACCOUNT"
         change end_its_processes
     fi
-    change remove_account || die 1 'The account could not be removed: %s' 'Le compte n’a pas pu être supprimé : %s' \
-        "$(tail -n 1 "$WORK/account" | printable)"
+    change remove_account || die 1 'The account could not be removed: %s' "$(tail -n 1 "$WORK/account" | printable)"
 }
 
 its_processes() {
@@ -217,7 +211,7 @@ remove_group() {
 }
 
 undo_enabled() {    # UNIT
-    say '  sshd was switched on for it: switching it off' '  sshd avait été activé pour lui : désactivation'
+    note 'sshd was switched on for it: switching it off'
     case $1 in
         remote-login) change switch_remote_login_off ;;
         ssh.socket) change systemctl --quiet disable --now ssh.socket ssh.service ;;
@@ -228,7 +222,7 @@ undo_enabled() {    # UNIT
 undo_firewall() {    # "WALL PORT ADDRESS"
     wall=${1%% *}
     rest=${1#* }
-    say '  closing the firewall to %s again' '  fermeture du pare-feu à %s' "${rest#* }"
+    note 'closing the firewall to %s again' "${rest#* }"
     case $wall in
         ufw | firewalld) change "no_${wall}_rule" "${rest%% *}" "${rest#* }" >/dev/null 2>&1 || true ;;
     esac

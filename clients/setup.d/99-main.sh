@@ -2,35 +2,31 @@ farewell() {
     if [ "$TASK" = verify ]; then
         :
     elif [ "$CHANGES" -eq 0 ]; then
-        say 'Everything was in place already; nothing was changed.' 'Tout était déjà en place ; rien n’a été modifié.'
+        say 'Everything was in place already; nothing was changed.'
     else
-        say 'Done. This computer is registered with %s.' 'C’est fait. Cet ordinateur est enregistré auprès de %s.' "$SERVER"
+        say 'Done. This computer is registered with %s.' "$SERVER"
     fi
     REPLY_URL=${REPLY_URL:-$(remembered url)}
     if [ -n "$REPLY_URL" ]; then
-        say 'Your backups, and what they contain: %s' 'Vos sauvegardes, et ce qu’elles contiennent : %s' "$REPLY_URL"
+        say 'Your backups, and what they contain: %s' "$REPLY_URL"
     fi
     if [ -n "$REPLY_ADVICE" ]; then
-        say 'The server adds: %s' 'Le serveur ajoute : %s' "$(readable "$REPLY_ADVICE")"
+        say 'The server adds: %s' "$(readable "$REPLY_ADVICE")"
     fi
     if [ "$LEFT_TO_DO" = yes ]; then
-        warn 'Backups will not work before what is marked with ! above is done.' \
-            'Les sauvegardes ne marcheront pas tant que ce qui est marqué d’un ! ci-dessus ne sera pas fait.'
+        warn 'Backups will not work before what is marked with ! above is done.'
         exit 7
     fi
     if [ "$HIDDEN" = yes ]; then
-        warn 'Full Disk Access is missing: see ! above. When it is switched on: sudo sh setup.sh --verify' \
-            'Il manque l’accès complet au disque : voyez le ! ci-dessus. Une fois activé : sudo sh setup.sh --verify'
+        warn 'Full Disk Access is missing: see ! above. When it is switched on: sudo sh setup.sh --verify'
         exit 9
     fi
     if [ "$VERIFIED" = no ]; then
-        warn 'This computer is registered, but the server could not come back to it yet. Do what is said above, and then: sudo sh setup.sh --verify' \
-            'Cet ordinateur est enregistré, mais le serveur n’a pas encore pu y revenir. Suivez ce qui est dit ci-dessus, puis : sudo sh setup.sh --verify'
+        warn 'This computer is registered, but the server could not come back to it yet. Do what is said above, and then: sudo sh setup.sh --verify'
         exit 8
     fi
     if [ "$UNSAVED" = yes ]; then
-        warn 'Backups work, but what is marked with ! above is not in them.' \
-            'Les sauvegardes marchent, mais ce qui est marqué d’un ! ci-dessus n’y est pas.'
+        warn 'Backups work, but what is marked with ! above is not in them.'
         exit 7
     fi
 }
@@ -54,38 +50,36 @@ plan() {    # FUNCTION
     fi
     really=$DRY_RUN
     DRY_RUN=yes
-    say 'What is to be done:' 'Ce qui est à faire :'
+    say 'What is to be done:'
     "$1"
     DRY_RUN=$really
     if [ "$DRY_RUN" = yes ]; then
-        say 'Nothing was changed (--dry-run).' 'Rien n’a été modifié (--dry-run).'
+        say 'Nothing was changed (--dry-run).'
     elif [ "$CHANGES" -gt 0 ]; then
         agree_on_plan
         take_lock
         AGREED=yes CHANGES=0 LEFT_TO_DO=no
-        say 'It is being done:' 'C’est en train de se faire :'
+        say 'It is being done:'
     fi
 }
 
 agree_on_plan() {
     if [ "$NEWLY_FULL" = yes ]; then
-        yes_or_no 'With --restore full the server becomes root here: who rules it can change every file of this computer. Do you want that (yes/no)? ' \
-            'Avec --restore full, le serveur devient root ici : qui le commande peut modifier tous les fichiers de cet ordinateur. Le voulez-vous (oui/non) ? ' ||
-            die 1 'Nothing was changed. Without --restore full, restored files arrive in a folder of their own.' \
-                'Rien n’a été modifié. Sans --restore full, les fichiers restaurés arrivent dans un dossier à part.'
+        yes_or_no 'With --restore full the server becomes root here: who rules it can change every file of this computer. Do you want that (yes/no)?' ||
+            die 1 'Nothing was changed. Without --restore full, restored files arrive in a folder of their own.'
     fi
     [ "$YES" = no ] || return 0
-    yes_or_no 'Shall this be done (yes/no)? ' 'Faut-il le faire (oui/non) ? ' ||
-        die 1 'Nothing was changed.' 'Rien n’a été modifié.'
+    yes_or_no 'Shall this be done (yes/no)?' ||
+        die 1 'Nothing was changed.'
 }
 
 steps() {
-    step get_tools 'The programs that it takes' 'Les programmes nécessaires'
-    step make_account 'The account %s' 'Le compte %s' "$ACCOUNT"
-    step install_wrapper 'What the backup server may do here' 'Ce que le serveur de sauvegarde peut faire ici'
-    step check_sshd 'The door that it comes through: sshd' 'La porte par laquelle il entre : sshd'
-    step register 'Registration with %s' 'Enregistrement auprès de %s' "$SERVER"
-    step open_ways 'The way back' 'Le chemin du retour'
+    step get_tools 'The programs that it takes'
+    step make_account 'The account %s' "$ACCOUNT"
+    step install_wrapper 'What the backup server may do here'
+    step check_sshd 'The door that it comes through: sshd'
+    step register 'Registration with %s' "$SERVER"
+    step open_ways 'The way back'
 }
 
 open_ways() {
@@ -96,7 +90,7 @@ open_ways() {
 
 set_up() {
     if will_ask_logon && ! can_ask; then
-        nobody_to_ask       # before anything is made
+        no_terminal       # before anything is made
     fi
     gather_files
     [ -n "$LOGON" ] || LOGON=$(registered_as) || LOGON=''
@@ -113,7 +107,7 @@ verify_again() {
     LOGON=$(registered_as)
     take_lock
     sshd_settings || true
-    step verify 'The way back' 'Le chemin du retour'
+    step verify 'The way back'
     farewell
 }
 

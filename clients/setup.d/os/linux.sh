@@ -39,8 +39,7 @@ os_release() {    # NAME
 }
 
 nixos_instructions() {
-    warn 'NixOS is set up by its configuration, not by this program. Add to it:' \
-        'NixOS se règle par sa configuration et non par ce programme. Ajoutez-y :'
+    warn 'NixOS is set up by its configuration, not by this program. Add to it:'
     cat >&2 <<END
 
   services.openssh = { enable = true; settings.PasswordAuthentication = false; settings.KbdInteractiveAuthentication = false; };
@@ -51,8 +50,7 @@ nixos_instructions() {
     commands = [ { command = "$HELPER"; options = [ "NOPASSWD" ]; } ]; } ];
 
 END
-    warn 'Then, as root, put rsyncsend.sh where that says, with the paths that NixOS has. It starts no rsync below /nix/store, where the group nixbld may write, so that gets a copy:' \
-        'Puis, en tant que root, placez rsyncsend.sh là où c’est dit, avec les chemins de NixOS. Il ne lance aucun rsync de /nix/store, où le groupe nixbld peut écrire ; il lui en faut une copie :'
+    warn 'Then, as root, put rsyncsend.sh where that says, with the paths that NixOS has. It starts no rsync below /nix/store, where the group nixbld may write, so that gets a copy:'
     cat >&2 <<END
 
   mkdir -p $PLACE ${HELPER%/*}
@@ -65,13 +63,11 @@ END
   chmod 644 $CONFIG
 
 END
-    warn 'None of this was tried on NixOS; the rest, the registration too, please ask the backup administrator.' \
-        'Rien de cela n’a été essayé sous NixOS ; pour le reste, enregistrement compris, demandez à l’administrateur des sauvegardes.'
+    warn 'None of this was tried on NixOS; the rest, the registration too, please ask the backup administrator.'
 }
 
 immutable_instructions() {
-    warn 'The system of this computer is read-only, and this program does not change such a system. It takes these packages:' \
-        'Le système de cet ordinateur est en lecture seule, et ce programme n’y touche pas. Il faudrait ces paquets :'
+    warn 'The system of this computer is read-only, and this program does not change such a system. It takes these packages:'
     if command -v transactional-update >/dev/null; then
         printf '\n  transactional-update pkg install openssh sudo rsync util-linux\n\n' >&2
     elif [ -e "$OSTREE" ]; then
@@ -79,8 +75,7 @@ immutable_instructions() {
     else
         printf '\n  openssh sudo rsync util-linux\n\n' >&2
     fi
-    warn 'How the rest is done by hand, the backup administrator can tell you.' \
-        'Pour le reste, à faire à la main, demandez à l’administrateur des sauvegardes.'
+    warn 'How the rest is done by hand, the backup administrator can tell you.'
 }
 
 system_name() {
@@ -114,7 +109,7 @@ install_packages() {
         pacman) pacman --sync --needed --noconfirm "$@" >>"$WORK/packages" 2>&1 ;;
     esac || {
         tail -n 5 "$WORK/packages" | printable >&2
-        die 1 'These packages could not be installed: %s' 'Ces paquets n’ont pas pu être installés : %s' "$*"
+        die 1 'These packages could not be installed: %s' "$*"
     }
 }
 

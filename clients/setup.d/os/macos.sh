@@ -60,7 +60,7 @@ join_mac_group() {
     if dseditgroup -o checkmember -m "$ACCOUNT" "$MAC_GROUP" >/dev/null 2>&1; then
         return 0
     fi
-    say '  letting %s use Remote Login' '  autorisation de la session à distance pour %s' "$ACCOUNT"
+    note 'letting %s use Remote Login' "$ACCOUNT"
     remember "member $MAC_GROUP"
     change dseditgroup -o edit -a "$ACCOUNT" -t user "$MAC_GROUP"
 }
@@ -74,12 +74,9 @@ mac_console() {
 # No program may switch that on; it is for a person, or for the management of a fleet.
 full_disk_access() {
     HIDDEN=yes
-    mark 'macOS hides Documents, Desktop, Mail and other folders from the server, even from root, until you allow it; no program can. Without that they would be missing in the backups.' \
-        'macOS cache au serveur Documents, Bureau, Mail et d’autres dossiers, même à root, tant que vous ne l’autorisez pas ; aucun programme ne le peut. Ils manqueraient dans les sauvegardes.'
+    mark 'macOS hides Documents, Desktop, Mail and other folders from the server, even from root, until you allow it; no program can. Without that they would be missing in the backups.'
     case $(sw_vers -productVersion 2>/dev/null) in
-        12*) mark 'System Preferences, Security & Privacy, Privacy, Full Disk Access: add /usr/libexec/sshd-keygen-wrapper.' \
-            'Préférences Système, Sécurité et confidentialité, Confidentialité, Accès complet au disque : ajoutez /usr/libexec/sshd-keygen-wrapper.' ;;
-        *) mark 'System Settings, General, Sharing, the (i) of Remote Login: switch on "Allow full disk access for remote users".' \
-            'Réglages Système, Général, Partage, le (i) de Session à distance : activez « Autoriser l’accès complet au disque pour les utilisateurs à distance ».' ;;
+        12*) mark 'System Preferences, Security & Privacy, Privacy, Full Disk Access: add /usr/libexec/sshd-keygen-wrapper.' ;;
+        *) mark 'System Settings, General, Sharing, the (i) of Remote Login: switch on "Allow full disk access for remote users".' ;;
     esac
 }

@@ -3,7 +3,7 @@ make_account() {
     if [ -n "$entry" ]; then
         mend_account "$entry"
     else
-        say '  making the account %s' '  création du compte %s' "$ACCOUNT"
+        note 'making the account %s' "$ACCOUNT"
         group_exists || remember "group $ACCOUNT"
         remember "account $ACCOUNT"
         change add_account
@@ -60,7 +60,7 @@ add_account() {
         *) add_linux_account ;;
     esac >"$WORK/account" 2>&1 || {
         printable <"$WORK/account" >&2
-        die 1 'The account %s could not be made.' 'Le compte %s n’a pas pu être créé.' "$ACCOUNT"
+        die 1 'The account %s could not be made.' "$ACCOUNT"
     }
 }
 
@@ -73,19 +73,14 @@ judge_account() {
 
 judge_entry() {    # PASSWD-ENTRY
     account_is_local ||
-        die 1 'The account %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.' \
-            'Le compte %s vient d’un annuaire (LDAP, SSSD) et non de cet ordinateur ; l’utiliser ne serait pas sûr.' \
-            "$ACCOUNT"
+        die 1 'The account %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.' "$ACCOUNT"
     uid=$(printf '%s' "$1" | cut -d: -f3)
     if [ "$uid" -eq 0 ] || [ "$uid" -ge "$(first_of_people UID_MIN)" ]; then
-        die 1 'There is an account %s with the number %s: a person’s or root’s, not a system account.' \
-            'Il existe un compte %s de numéro %s : celui d’une personne ou de root, pas un compte système.' \
-            "$ACCOUNT" "$uid"
+        die 1 'There is an account %s with the number %s: a person’s or root’s, not a system account.' "$ACCOUNT" "$uid"
     fi
     home=$(printf '%s' "$1" | cut -d: -f6)
     if [ "$home" != "$PLACE" ] || [ "$(id -gn "$ACCOUNT")" != "$ACCOUNT" ]; then
         die 1 'There is an account %s already, with another home (%s) or group; please remove it and start again.' \
-            'Un compte %s existe déjà, avec un autre dossier (%s) ou groupe ; supprimez-le et recommencez.' \
             "$ACCOUNT" "$home"
     fi
 }
@@ -94,21 +89,16 @@ judge_entry() {    # PASSWD-ENTRY
 judge_group() {
     if ! group_is_local; then
         ! group_is_elsewhere ||
-            die 1 'The group %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.' \
-                'Le groupe %s vient d’un annuaire (LDAP, SSSD) et non de cet ordinateur ; l’utiliser ne serait pas sûr.' \
-                "$ACCOUNT"
+            die 1 'The group %s comes from a directory (LDAP, SSSD), not from this computer; that is not safe to use.' "$ACCOUNT"
         return 0
     fi
     gid=$(group_number)
     if [ "$gid" -eq 0 ] || [ "$gid" -ge "$(first_of_people GID_MIN)" ]; then
-        die 1 'There is a group %s with the number %s: a person’s or root’s, not a system group.' \
-            'Il existe un groupe %s de numéro %s : celui d’une personne ou de root, pas un groupe système.' \
-            "$ACCOUNT" "$gid"
+        die 1 'There is a group %s with the number %s: a person’s or root’s, not a system group.' "$ACCOUNT" "$gid"
     fi
     others=$(others_in_group "$gid" | sort -u | tr '\n' ' ')
     [ -z "$others" ] ||
         die 1 'There is a group %s already, and others are in it or may join it: %s. They could read what is the account’s alone; please take them out of it, or remove the group, and start again.' \
-            'Un groupe %s existe déjà, et d’autres en font partie ou peuvent y entrer : %s. Ils pourraient lire ce qui n’est qu’au compte ; retirez-les-en, ou supprimez le groupe, et recommencez.' \
             "$ACCOUNT" "${others% }"
 }
 
@@ -151,11 +141,11 @@ others_in_group() {    # NUMBER
 
 mend_account() {
     if [ "$(printf '%s' "$1" | cut -d: -f7)" != /bin/sh ]; then
-        say '  giving the account its shell back' '  le compte retrouve son interpréteur de commandes'
+        note 'giving the account its shell back'
         change set_shell
     fi
     if [ "$SYSTEM" = Linux ] && [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]; then
-        say '  taking the password away from the account' '  le compte perd son mot de passe'
+        note 'taking the password away from the account'
         change usermod --password '*' "$ACCOUNT"
     fi
 }

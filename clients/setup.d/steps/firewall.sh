@@ -5,7 +5,7 @@ open_firewall() {
     port=$(sshd_port)
     for address in $(server_addresses); do
         if ! "${wall}_lets_in" "$address" "$port"; then
-            say '  letting %s through the firewall to port %s' '  ouverture du pare-feu à %s, port %s' "$address" "$port"
+            note 'letting %s through the firewall to port %s' "$address" "$port"
             remember "firewall $wall $port $address"
             change "${wall}_rule" "$port" "$address"
         fi

@@ -35,7 +35,7 @@ keys_identity() {    # FILE
 
 install_key() {
     if ! keys=$(keys_file) || [ ! -d "${keys%/*}" ]; then
-        todo 'sshd reads no keys of ours (AuthorizedKeysFile).' 'sshd ne lit pas nos clefs (AuthorizedKeysFile).'
+        todo 'sshd reads no keys of ours (AuthorizedKeysFile).'
         return 0
     fi
     allowed=$REPLY_FROM
@@ -45,8 +45,7 @@ install_key() {
     esac
     weak=$(weak_folder "${keys%/*}")
     if [ -n "$weak" ]; then
-        todo '%s can be changed by others than root; sshd looks for keys below it.' \
-            '%s peut être modifié par d’autres que root ; sshd y cherche les clefs.' "$weak"
+        todo '%s can be changed by others than root; sshd looks for keys below it.' "$weak"
         return 0
     fi
     known=/dev/null
@@ -58,8 +57,7 @@ install_key() {
     # shellcheck disable=SC2046  # three words
     put_file "$WORK/keys" "$keys" $(keys_identity "$keys")
     if [ "$(grep -c '^[^#]' "$WORK/keys")" -gt 1 ]; then
-        say '  %s holds other keys too; they were left as they are' \
-            '  %s contient aussi d’autres clefs ; elles sont restées telles quelles' "$keys"
+        note '%s holds other keys too; they were left as they are' "$keys"
     fi
 }
 
@@ -68,12 +66,12 @@ label_files() {
     selinux_enforces || return 0
     pattern="$PLACE/\\.ssh(/.*)?"
     if ! semanage fcontext -l -C 2>/dev/null | grep -qF "$pattern"; then
-        say '  telling SELinux where the key is' '  SELinux apprend où est la clef'
+        note 'telling SELinux where the key is'
         remember "selinux $pattern"
         change semanage fcontext -a -t ssh_home_t "$pattern"
     fi
     if restorecon -RFnv "$PLACE" "${HELPER%/*}" "$CONFIG" "$SUDOERS" 2>/dev/null | grep -q .; then
-        say '  setting SELinux labels' '  pose des étiquettes SELinux'
+        note 'setting SELinux labels'
         change restorecon -RF "$PLACE" "${HELPER%/*}" "$CONFIG" "$SUDOERS"
     fi
 }

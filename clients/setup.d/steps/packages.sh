@@ -4,14 +4,12 @@ check_system() {
         debian | redhat | suse | arch | mac) ;;
         nixos) nixos_instructions; exit 77 ;;
         immutable) immutable_instructions; exit 77 ;;
-        old-mac) die 77 'This setup is for macOS 12 and later.' 'Ce programme est fait pour macOS 12 et suivants.' ;;
+        old-mac) die 77 'This setup is for macOS 12 and later.' ;;
         *) die 77 'This setup knows Debian, Fedora, openSUSE, Arch and their relatives, and macOS; this system is %s.' \
-            'Ce programme connaît Debian, Fedora, openSUSE, Arch et leurs proches, ainsi que macOS ; ce système est %s.' \
             "$(system_name)" ;;
     esac
     if [ "$(id -u)" -ne 0 ]; then
-        die 1 'This changes the system, so it has to be started as root: sudo sh setup.sh' \
-            'Ce programme modifie le système et doit donc être lancé par root : sudo sh setup.sh'
+        die 1 'This changes the system, so it has to be started as root: sudo sh setup.sh'
     fi
 }
 
@@ -41,8 +39,8 @@ get_tools() {
     packages=$(printf '%s\n' "$packages" | tr ' ' '\n' | sort -u | tr '\n' ' ')
     packages=${packages# }
     [ "$FAMILY" != mac ] ||
-        die 1 'This Mac lacks what every Mac has: %s' 'Il manque à ce Mac ce que tout Mac possède : %s' "$packages"
-    say '  installing %s' '  installation de %s' "$packages"
+        die 1 'This Mac lacks what every Mac has: %s' "$packages"
+    note 'installing %s' "$packages"
     for package in $packages; do
         remember "package $package"
     done
@@ -57,8 +55,7 @@ keep_passwords_out() {
     if [ -e "$SSHD_DROP_IN" ] && ! bears_our_mark "$SSHD_DROP_IN"; then
         return 0        # an administrator's
     fi
-    say '  sshd is new on this computer: it is to let nobody in by password, only by key' \
-        '  sshd est nouveau sur cet ordinateur : il ne laissera entrer personne par mot de passe, seulement par clef'
+    note 'sshd is new on this computer: it is to let nobody in by password, only by key'
     cat >"$WORK/drop-in" <<END
 # Made by setup.sh: there was no sshd on this computer before, and the backup server comes with a key.
 # To let people in by password, put other settings into a file that is read before this one, or remove this one.

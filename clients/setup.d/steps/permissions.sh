@@ -17,7 +17,6 @@ check_way_to_helper() {
     weak=$(weak_folder "${HELPER%/*/*}")
     [ -z "$weak" ] ||
         die 7 '%s can be changed by others than root, so what is below it cannot be trusted; please do: chown root %s; chmod go-w %s' \
-            '%s peut être modifié par d’autres que root : on ne peut se fier à son contenu ; faites : chown root %s; chmod go-w %s' \
             "$weak" "$weak" "$weak"
 }
 
@@ -27,8 +26,7 @@ write_config() {
     tell_permissions
     put_file "$WORK/config" "$CONFIG" root "$ROOT_GROUP" 644
     if [ "$RESTORING" = full ]; then
-        warn '  --restore full: whoever rules the backup server is root on this computer.' \
-            '  --restore full : qui commande le serveur de sauvegarde est root sur cet ordinateur.'
+        caution '--restore full: whoever rules the backup server is root on this computer.'
     fi
 }
 
@@ -84,24 +82,20 @@ tell_permissions() {
         return 0
     fi
     configured share >"$WORK/folders"
-    tell_each '  it may read what is in %s' '  il peut lire ce que contient %s'
+    note_folders 'it may read what is in %s'
     [ "$(cat "$WORK/folders")" = "$HOMES" ] ||
-        say '  which of them it saves is chosen on its web page for this computer; at first that is usually %s' \
-            '  lesquels il sauvegarde se choisit sur sa page web pour cet ordinateur ; au début, c’est en général %s' "$HOMES"
+        note 'which of them it saves is chosen on its web page for this computer; at first that is usually %s' "$HOMES"
     case $RESTORING in
-        full) say '  it may write there too, anywhere, as root' '  il peut aussi y écrire, partout, en tant que root' ;;
+        full) note 'it may write there too, anywhere, as root' ;;
         dirs)
             configured restore-dir >"$WORK/folders"
-            tell_each '  it may put restored files into %s, from where you take them' \
-                '  il peut déposer des fichiers restaurés dans %s, où vous les reprenez'
-            say '  it may write nowhere else, and nothing as root' '  il ne peut écrire nulle part ailleurs, et rien en tant que root'
+            note_folders 'it may put restored files into %s, from where you take them'
+            note 'it may write nowhere else, and nothing as root'
             ;;
-        *) say '  it may write nothing here: restored files are fetched through its web page' \
-            '  il ne peut rien écrire ici : les fichiers à restaurer se prennent sur sa page web' ;;
+        *) note 'it may write nothing here: restored files are fetched through its web page' ;;
     esac
     [ "$SYSTEM" != Darwin ] ||
-        say '  macOS shows it the folders of people only with Full Disk Access, which you are asked for at the end' \
-            '  macOS ne lui montre les dossiers des personnes qu’avec l’accès complet au disque, demandé à la fin'
+        note 'macOS shows it the folders of people only with Full Disk Access, which you are asked for at the end'
 }
 
 # Homebrew's rsync belongs to a person, who would then be root. Apple's does.
@@ -126,11 +120,9 @@ allow_helper() {
         "$ACCOUNT ALL=(root) NOPASSWD: $HELPER" >"$WORK/sudoers"
     if [ "$DRY_RUN" = no ]; then
         visudo -cqf "$WORK/sudoers" >/dev/null 2>&1 ||
-            die 1 'sudo does not understand our line; nothing was given to it.' \
-                'sudo ne comprend pas notre ligne ; elle n’a pas été installée.'
+            die 1 'sudo does not understand our line; nothing was given to it.'
         grep -Eqs '^[@#]includedir[[:space:]]+((/private)?/etc/)?sudoers\.d/?[[:space:]]*$' "$SUDOERS_MAIN" ||
-            die 7 '/etc/sudoers does not read /etc/sudoers.d; please add the line "@includedir /etc/sudoers.d".' \
-                '/etc/sudoers ne lit pas /etc/sudoers.d ; ajoutez-y la ligne « @includedir /etc/sudoers.d ».'
+            die 7 '/etc/sudoers does not read /etc/sudoers.d; please add the line "@includedir /etc/sudoers.d".'
     fi
     put_file "$WORK/sudoers" "$SUDOERS" root "$ROOT_GROUP" 440
 }
@@ -140,14 +132,13 @@ try_wrapper() {
     [ "$DRY_RUN" = no ] || return 0
     if ! as_account "env SSH_ORIGINAL_COMMAND=probe $WRAPPER" >"$WORK/probe" 2>"$WORK/probe-errors"; then
         printable <"$WORK/probe-errors" >&2
-        die 1 'The account %s cannot start the backup program; see above.' \
-            'Le compte %s ne peut pas lancer le programme de sauvegarde ; voyez ci-dessus.' "$ACCOUNT"
+        die 1 'The account %s cannot start the backup program; see above.' "$ACCOUNT"
     fi
     try_restore_folders
     # What a Mac hides from this Terminal it may show to sshd, or the other way round: the server will see.
     [ "$SYSTEM" != Darwin ] || return 0
     sed -n 's/^unreadable://p' "$WORK/probe" | printable | while IFS= read -r folder; do
-        warn '  %s cannot be read: it will not be backed up.' '  %s est illisible et ne sera pas sauvegardé.' "$folder"
+        caution '%s cannot be read: it will not be backed up.' "$folder"
     done
 }
 
@@ -165,11 +156,10 @@ look_at_restore_folders() {
     while IFS= read -r folder; do
         if [ ! -d "$folder" ]; then
             BARRED=yes
-            todo '%s is not there: nothing can be restored to it.' '%s n’existe pas : rien ne pourra y être restauré.' "$folder"
+            todo '%s is not there: nothing can be restored to it.' "$folder"
         elif [ "$(identity "$folder" | cut -d ' ' -f 1)" = root ] && ! FOLDER=$folder as_account "test -w \"\$FOLDER\""; then
             BARRED=yes
             todo 'The account %s cannot write in %s: nothing can be restored there. Please do: chgrp %s %s; chmod g+rwx %s' \
-                'Le compte %s ne peut pas écrire dans %s : rien ne pourra y être restauré. Faites : chgrp %s %s; chmod g+rwx %s' \
                 "$ACCOUNT" "$folder" "$ACCOUNT" "$folder" "$folder"
         fi
     done <"$WORK/folders"

@@ -1,13 +1,12 @@
 ask_logon() {
     guess=$(console_user)
     while :; do
-        ask 'Your logon [%s]: ' 'Votre identifiant [%s] : ' "$guess"
+        ask 'Your logon [%s]:' "$guess"
         LOGON=${ANSWER:-$guess}
         if possible_logon "$LOGON"; then
             return 0
         fi
-        warn 'A logon is made of letters, digits, dots and hyphens.' \
-            'Un identifiant est fait de lettres, de chiffres, de points et de tirets.'
+        warn 'A logon is made of letters, digits, dots and hyphens.'
     done
 }
 
@@ -23,12 +22,11 @@ console_user() {
 
 register() {
     if already_registered; then
-        say '  registered already, for %s' '  déjà enregistré, pour %s' "$LOGON"
+        note 'registered already, for %s' "$LOGON"
         return 0
     fi
     if [ "$DRY_RUN" = yes ]; then
-        say '  asking %s to register this computer, and installing its key' \
-            '  demande d’enregistrement à %s, puis installation de sa clef' "$SERVER"
+        note 'asking %s to register this computer, and installing its key' "$SERVER"
         tell_where_key_comes_from
         CHANGES=$((CHANGES + 1))
         return 0
@@ -59,10 +57,8 @@ register() {
 tell_where_key_comes_from() {
     print=$(ssh-keygen -l -F "$(known_as)" -f "$WORK/known-hosts" 2>/dev/null | grep -o 'SHA256:[A-Za-z0-9+/]*' | head -n 1) ||
         print=''
-    [ -z "$print" ] || say '  that server is known by its own key, from %s: %s' \
-        '  ce serveur est reconnu à sa propre clef, tirée de %s : %s' "${KNOWN_HOSTS_FILE:-setup.sh}" "$print"
-    say '  its key opens this computer for backups alone: it starts %s, and nothing else' \
-        '  sa clef n’ouvre cet ordinateur que pour les sauvegardes : elle lance %s, et rien d’autre' "$WRAPPER"
+    [ -z "$print" ] || note 'that server is known by its own key, from %s: %s' "${KNOWN_HOSTS_FILE:-setup.sh}" "$print"
+    note 'its key opens this computer for backups alone: it starts %s, and nothing else' "$WRAPPER"
 }
 
 already_registered() {
@@ -92,18 +88,17 @@ agree_on_person() {
         tries=$((tries + 1))
         LOGON=''
     done
-    [ -z "$REPLY_HOST" ] || say '  computer: %s' '  ordinateur : %s' "$(readable "$REPLY_HOST")"
+    [ -z "$REPLY_HOST" ] || note 'computer: %s' "$(readable "$REPLY_HOST")"
     if [ -n "$REPLY_PERSON" ]; then
-        say '  person: %s' '  personne : %s' "$(readable "$REPLY_PERSON") ($LOGON)"
+        note 'person: %s' "$(readable "$REPLY_PERSON") ($LOGON)"
     else
-        say '  person: %s (the server tells no name)' '  personne : %s (le serveur n’indique pas de nom)' "$LOGON"
+        note 'person: %s (the server tells no name)' "$LOGON"
     fi
-    say 'This person will be able to read every backed-up file of this computer, whoever it belongs to.' \
-        'Cette personne pourra lire tous les fichiers sauvegardés de cet ordinateur, quel qu’en soit le propriétaire.'
+    say 'This person will be able to read every backed-up file of this computer, whoever it belongs to.'
     [ "$YES" = yes ] || confirm
 }
 
 confirm() {
-    yes_or_no 'Is that right (yes/no)? ' 'Est-ce bien cela (oui/non) ? ' ||
-        die 1 'Nothing was registered.' 'Rien n’a été enregistré.'
+    yes_or_no 'Is that right (yes/no)?' ||
+        die 1 'Nothing was registered.'
 }

@@ -19,8 +19,7 @@ sshd_settings() {
     fi
     [ "$DRY_RUN" = no ] || return 1
     printable <"$WORK/sshd-errors" >&2
-    todo 'sshd does not tell its settings; please look at its configuration.' \
-        'sshd ne donne pas ses réglages ; examinez sa configuration.'
+    todo 'sshd does not tell its settings; please look at its configuration.'
     return 1
 }
 
@@ -42,10 +41,9 @@ start_sshd() {
     if sshd_answers; then
         return 0
     fi
-    say '  starting sshd' '  démarrage de sshd'
+    note 'starting sshd'
     is_our_sshd ||
-        say '  it lets other accounts of this computer in as well, by password too, if its settings do' \
-            '  il laisse aussi entrer d’autres comptes de cet ordinateur, par mot de passe aussi, si ses réglages le permettent'
+        note 'it lets other accounts of this computer in as well, by password too, if its settings do'
     if [ "$SYSTEM" = Darwin ]; then
         launchctl print system/com.openssh.sshd >/dev/null 2>&1 || remember 'enabled remote-login'
         change switch_remote_login_on >/dev/null 2>&1
@@ -59,11 +57,9 @@ start_sshd() {
     fi
     if [ "$DRY_RUN" = no ] && ! sshd_answers; then
         if [ "$SYSTEM" = Darwin ]; then
-            todo 'Please switch Remote Login on: System Settings, General, Sharing.' \
-                'Activez la session à distance : Réglages Système, Général, Partage.'
+            todo 'Please switch Remote Login on: System Settings, General, Sharing.'
         else
-            todo 'sshd is not running; please start it, and have it start with the computer.' \
-                'sshd ne tourne pas ; démarrez-le, et faites-le démarrer avec l’ordinateur.'
+            todo 'sshd is not running; please start it, and have it start with the computer.'
         fi
     fi
 }
@@ -76,8 +72,7 @@ is_our_sshd() {
 # Before OpenSSH 8.2 sshd reads no such file; elsewhere a setting that comes first holds.
 look_at_passwords() {
     if is_our_sshd && [ -f "$SSHD_DROP_IN" ] && [ "$(setting passwordauthentication)" != no ]; then
-        warn '  sshd lets the accounts of this computer in by password from the network, whatever %s says.' \
-            '  sshd laisse entrer les comptes de cet ordinateur par mot de passe depuis le réseau, quoi qu’en dise %s.' \
+        caution 'sshd lets the accounts of this computer in by password from the network, whatever %s says.' \
             "$SSHD_DROP_IN"
     fi
 }
@@ -129,32 +124,29 @@ sshd_port() {
 
 check_access() {
     [ "$(setting pubkeyauthentication)" != no ] ||
-        todo 'sshd takes no keys (PubkeyAuthentication no).' 'sshd n’accepte pas de clefs (PubkeyAuthentication no).'
+        todo 'sshd takes no keys (PubkeyAuthentication no).'
     if [ -n "$(setting allowusers)" ] && ! setting allowusers | names_one_of "$ACCOUNT"; then
-        todo 'sshd lets in only those of AllowUsers; please add %s there.' \
-            'sshd n’admet que ceux d’AllowUsers ; ajoutez-y %s.' "$ACCOUNT"
+        todo 'sshd lets in only those of AllowUsers; please add %s there.' "$ACCOUNT"
     fi
     # Who is kept out from one place alone is let in from the server, as far as we can tell; the way back will show.
     if setting denyusers | { grep -v '@' || true; } | names_one_of "$ACCOUNT"; then
-        todo 'sshd keeps %s out (DenyUsers).' 'sshd refuse %s (DenyUsers).' "$ACCOUNT"
+        todo 'sshd keeps %s out (DenyUsers).' "$ACCOUNT"
     fi
     groups=$(id -Gn "$ACCOUNT" 2>/dev/null) || groups=$ACCOUNT
     # shellcheck disable=SC2086  # several words
     if [ -n "$(setting allowgroups)" ] && ! setting allowgroups | names_one_of $groups; then
-        todo 'sshd lets in only the groups of AllowGroups; please add %s there.' \
-            'sshd n’admet que les groupes d’AllowGroups ; ajoutez-y %s.' "$ACCOUNT"
+        todo 'sshd lets in only the groups of AllowGroups; please add %s there.' "$ACCOUNT"
     fi
     # shellcheck disable=SC2086
     if setting denygroups | names_one_of $groups; then
-        todo 'sshd keeps the group %s out (DenyGroups).' 'sshd refuse le groupe %s (DenyGroups).' "$ACCOUNT"
+        todo 'sshd keeps the group %s out (DenyGroups).' "$ACCOUNT"
     fi
     { setting authenticationmethods | grep . || printf any; } | tr ' ' '\n' | grep -qxE 'any|publickey' ||
-        todo 'sshd wants more than a key (AuthenticationMethods).' 'sshd exige plus qu’une clef (AuthenticationMethods).'
+        todo 'sshd wants more than a key (AuthenticationMethods).'
     check_algorithms
     case $(setting forcecommand) in
         '' | none) ;;
-        *) todo 'sshd starts another command than ours (ForceCommand).' \
-            'sshd lance une autre commande que la nôtre (ForceCommand).' ;;
+        *) todo 'sshd starts another command than ours (ForceCommand).' ;;
     esac
 }
 
@@ -165,8 +157,7 @@ check_algorithms() {
     [ "$kind" != ssh-rsa ] || kind=rsa-sha2-
     case $list in
         ,, | *",$kind"*) ;;
-        *) todo 'sshd does not take keys of the server’s kind, %s (PubkeyAcceptedAlgorithms).' \
-            'sshd n’accepte pas les clefs du genre de celle du serveur, %s (PubkeyAcceptedAlgorithms).' "$kind" ;;
+        *) todo 'sshd does not take keys of the server’s kind, %s (PubkeyAcceptedAlgorithms).' "$kind" ;;
     esac
 }
 

@@ -7,25 +7,25 @@ verify() {
     fi
     CHANGES=$((CHANGES + 1))
     if [ "$DRY_RUN" = yes ]; then
-        say '  having %s test its way back to this computer' '  essai du chemin de %s vers cet ordinateur' "$SERVER"
+        note 'having %s test its way back to this computer' "$SERVER"
         return 0
     fi
     [ -f "$PLACE/register-key" ] || prepare_call
     host_key_lines >"$WORK/host-keys"
-    say '  %s comes back here; that may take half a minute' '  %s revient ici ; cela peut prendre une demi-minute' "$SERVER"
+    note '%s comes back here; that may take half a minute' "$SERVER"
     call "verify:$OSTYPE_WORD:$LOGON" "$WORK/host-keys"
     if understand "$WORK/reply" verify; then
         remember "verified $SERVER $LOGON"
         LEFT_TO_DO=no       # whatever seemed to be in its way
-        say '  it came in and could read: backups will work' '  il est entré et a pu lire : les sauvegardes marcheront'
-        [ -z "$REPLY_BACKUP" ] || say '  the first backup begins soon' '  la première sauvegarde va commencer'
+        note 'it came in and could read: backups will work'
+        [ -z "$REPLY_BACKUP" ] || note 'the first backup begins soon'
         case $REPLY_SHARES in
             '' | *[!\ -~]*) forget 'shares ' ;;
             *) remember_one shares "$REPLY_SHARES" ;;
         esac
         tell_unsaved
     elif [ "$(error_code)" = ostype-unknown ]; then
-        say '  this server does not test its way back' '  ce serveur n’essaie pas son chemin de retour'
+        note 'this server does not test its way back'
     else
         not_verified
     fi
@@ -71,9 +71,7 @@ tell_unsaved() {
     unsaved >"$WORK/folders"
     [ ! -s "$WORK/folders" ] || UNSAVED=yes
     while IFS= read -r folder; do
-        mark 'The server may read %s, and does not save it. Add it on its web page for this computer (Edit Config, Xfer, RsyncShareName) or ask the backup administrator; then: sudo sh setup.sh --verify' \
-            'Le serveur peut lire %s, mais ne le sauvegarde pas. Ajoutez-le sur sa page web pour cet ordinateur (Edit Config, Xfer, RsyncShareName) ou demandez à l’administrateur des sauvegardes ; puis : sudo sh setup.sh --verify' \
-            "$folder"
+        mark 'The server may read %s, and does not save it. Add it on its web page for this computer (Edit Config, Xfer, RsyncShareName) or ask the backup administrator; then: sudo sh setup.sh --verify' "$folder"
     done <"$WORK/folders"
 }
 
@@ -93,63 +91,42 @@ not_verified() {
     if [ -n "$PROBLEM" ] || [ ! -s "$WORK/reply" ]; then
         printable <"$WORK/ssh-errors" >&2
         printable <"$WORK/reply" >&2
-        warn 'The server’s reply is not understood (%s).' 'La réponse du serveur est incompréhensible (%s).' \
-            "${PROBLEM:-$REPLY_STATUS}"
+        warn 'The server’s reply is not understood (%s).' "${PROBLEM:-$REPLY_STATUS}"
         return 0
     fi
     show_error
     reason=$(reply_line_of step)
     [ -z "$reason" ] || advise_step "$reason"
     print=$(reply_line_of fingerprint)
-    [ -z "$print" ] || warn 'Its new key, for the administrator: %s' 'Sa nouvelle clef, pour l’administrateur : %s' "$print"
+    [ -z "$print" ] || warn 'Its new key, for the administrator: %s' "$print"
 }
 
 # What the owner of this computer can do about a step that failed.
 advise_step() {    # STEP
     case $1 in
-        refused) warn 'No ssh server listens here. Start the setup with --repair.' \
-            'Aucun serveur ssh n’écoute ici. Lancez ce programme avec --repair.' ;;
-        firewall) warn 'A firewall, here or on the way, keeps the server from port 22. Let it in for ssh.' \
-            'Un pare-feu, ici ou en chemin, interdit le port 22 au serveur. Autorisez-le pour ssh.' ;;
-        ping) warn 'The server pings before every backup, and got no answer. Let ping (ICMP echo) through the firewall.' \
-            'Le serveur fait un ping avant chaque sauvegarde, sans réponse. Autorisez ping (ICMP echo) dans le pare-feu.' ;;
-        slow) warn 'The network is too slow for a backup now. Use a cable, or try again nearer to the Wi-Fi.' \
-            'Le réseau est trop lent pour une sauvegarde. Utilisez un câble, ou rapprochez-vous du Wi-Fi.' ;;
-        name) warn 'The server finds no address for the name of this computer. The network administrator can mend that.' \
-            'Le serveur ne trouve pas d’adresse au nom de cet ordinateur. L’administrateur du réseau peut y remédier.' ;;
-        hung-up) warn 'sshd here hangs up on the server, perhaps after too many tries. Wait some minutes.' \
-            'sshd raccroche au nez du serveur, peut-être après trop d’essais. Attendez quelques minutes.' ;;
-        not-ssh) warn 'Something else than sshd answers on the ssh port of this computer.' \
-            'Autre chose que sshd répond sur le port ssh de cet ordinateur.' ;;
-        negotiation) warn 'sshd here is too old, or set up so that the server cannot talk to it.' \
-            'sshd est trop ancien ici, ou réglé de telle sorte que le serveur ne peut lui parler.' ;;
-        host-key) warn 'Another machine answers at the address of this one. Please tell the network administrator.' \
-            'Une autre machine répond à l’adresse de celle-ci. Prévenez l’administrateur du réseau.' ;;
-        login) warn 'sshd here does not let the account %s in. Start the setup with --doctor.' \
-            'sshd ne laisse pas entrer le compte %s. Lancez ce programme avec --doctor.' "$ACCOUNT" ;;
-        wrapper | sudo) warn 'The backup program does not start as it should. Start the setup with --repair.' \
-            'Le programme de sauvegarde ne démarre pas comme il faut. Lancez ce programme avec --repair.' ;;
-        rsync) warn 'rsync does not work here. Start the setup with --repair.' \
-            'rsync ne marche pas ici. Lancez ce programme avec --repair.' ;;
+        refused) warn 'No ssh server listens here. Start the setup with --repair.' ;;
+        firewall) warn 'A firewall, here or on the way, keeps the server from port 22. Let it in for ssh.' ;;
+        ping) warn 'The server pings before every backup, and got no answer. Let ping (ICMP echo) through the firewall.' ;;
+        slow) warn 'The network is too slow for a backup now. Use a cable, or try again nearer to the Wi-Fi.' ;;
+        name) warn 'The server finds no address for the name of this computer. The network administrator can mend that.' ;;
+        hung-up) warn 'sshd here hangs up on the server, perhaps after too many tries. Wait some minutes.' ;;
+        not-ssh) warn 'Something else than sshd answers on the ssh port of this computer.' ;;
+        negotiation) warn 'sshd here is too old, or set up so that the server cannot talk to it.' ;;
+        host-key) warn 'Another machine answers at the address of this one. Please tell the network administrator.' ;;
+        login) warn 'sshd here does not let the account %s in. Start the setup with --doctor.' "$ACCOUNT" ;;
+        wrapper | sudo) warn 'The backup program does not start as it should. Start the setup with --repair.' ;;
+        rsync) warn 'rsync does not work here. Start the setup with --repair.' ;;
         unclean) warn 'Something prints at the login of the server, and breaks backups. Look at /etc/ssh/sshrc and at .bashrc of %s.' \
-            'Quelque chose s’affiche à la connexion du serveur et casse les sauvegardes. Voyez /etc/ssh/sshrc et le .bashrc de %s.' "$ACCOUNT" ;;
-        empty) warn 'A folder that is to be backed up has no file in it that the server would save.' \
-            'Un dossier à sauvegarder ne contient aucun fichier que le serveur sauvegarderait.' ;;
-        file-system) warn 'The folders to be backed up are on another file system, a server’s perhaps. Start the setup with --share FOLDER, or have that server backed up.' \
-            'Les dossiers à sauvegarder sont sur un autre système de fichiers, d’un serveur peut-être. Lancez ce programme avec --share DOSSIER, ou faites sauvegarder ce serveur.' ;;
+            "$ACCOUNT" ;;
+        empty) warn 'A folder that is to be backed up has no file in it that the server would save.' ;;
+        file-system) warn 'The folders to be backed up are on another file system, a server’s perhaps. Start the setup with --share FOLDER, or have that server backed up.' ;;
         folder) if [ "$SYSTEM" = Darwin ]; then full_disk_access; else
-            warn 'A folder that is to be backed up cannot be read. Is it there?' \
-                'Un dossier à sauvegarder est illisible. Existe-t-il ?'
+            warn 'A folder that is to be backed up cannot be read. Is it there?'
             fi ;;
-        share) warn 'The server is to save a folder that this computer does not give. Start the setup with --share for each folder to be saved, this one too; or take it out on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName).' \
-            'Le serveur doit sauvegarder un dossier que cet ordinateur ne donne pas. Lancez ce programme avec --share pour chaque dossier à sauvegarder, celui-ci compris ; ou retirez-le sur la page web du serveur pour cet ordinateur (Edit Config, Xfer, RsyncShareName).' ;;
-        silent) warn 'This computer or the network was too slow. Please try again later.' \
-            'Cet ordinateur ou le réseau était trop lent. Recommencez plus tard.' ;;
-        disabled) warn 'The backups of this computer are switched off on the server. The backup administrator can tell you why.' \
-            'Les sauvegardes de cet ordinateur sont arrêtées sur le serveur. L’administrateur des sauvegardes vous dira pourquoi.' ;;
-        settings | elsewhere) warn 'The server’s settings for this computer need the backup administrator.' \
-            'Les réglages du serveur pour cet ordinateur demandent l’administrateur des sauvegardes.' ;;
-        *) warn 'Please show this to the backup administrator too.' \
-            'Montrez aussi ceci à l’administrateur des sauvegardes.' ;;
+        share) warn 'The server is to save a folder that this computer does not give. Start the setup with --share for each folder to be saved, this one too; or take it out on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName).' ;;
+        silent) warn 'This computer or the network was too slow. Please try again later.' ;;
+        disabled) warn 'The backups of this computer are switched off on the server. The backup administrator can tell you why.' ;;
+        settings | elsewhere) warn 'The server’s settings for this computer need the backup administrator.' ;;
+        *) warn 'Please show this to the backup administrator too.' ;;
     esac
 }

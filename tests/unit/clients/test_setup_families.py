@@ -138,7 +138,7 @@ def test_steamos_is_read_only_and_has_no_ostree(place: Place) -> None:
 def test_nixos_gets_lines_for_its_configuration(place: Place, tongue: str) -> None:
     (place.folder / "os-release").write_text(OS_RELEASE["nixos"])
 
-    done = place.run(f"TONGUE={tongue}; check_system")
+    done = place.run(f"UI_LANG={tongue}; check_system")
 
     assert done.returncode == UNSUPPORTED
     assert "users.users.bckpciuem" in done.stderr
