@@ -9,9 +9,8 @@ import pytest
 
 CLIENTS = Path(__file__).resolve().parents[1] / "clients"
 PARTS = CLIENTS / "setup.d"
-SAY = (
-    r"\b(?:say|note|warn|caution|todo|mark|die \d+|heading|step \w+|ask|yes_or_no|note_folders) +(?:\\\n *)?"
-)
+SAY = r"\b(?:say|note|warn|caution|todo|mark|die \d+|heading|step \w+|ask|yes_or_no|each_folder \w+)"
+SAY += r" +(?:\\\n *)?"
 
 
 def test_setup_sh_is_the_assembly_of_its_parts() -> None:
@@ -83,3 +82,37 @@ def test_every_shell_finds_every_french_text(shell: str) -> None:
     )  # fmt: skip
 
     assert done.stdout.splitlines() == [french for _, french in pairs()]
+
+
+# ---------------------------------------------------------------- operating systems
+
+
+def functions_of(system: str) -> set[str]:
+    """Return the functions that os/SYSTEM.sh has for SYSTEM, without its name."""
+    text = (PARTS / f"os/{system}.sh").read_text()
+    return set(re.findall(rf"^(\w+)_{system}\(\)", text, re.MULTILINE))
+
+
+def called() -> set[str]:
+    """Return the functions that the parts call for whatever system this is."""
+    return set(re.findall(r"\bos ([a-z_]+)", re.sub(r"'[^'\n]*'", "", code())))
+
+
+@pytest.mark.parametrize("system", ["linux", "macos", "unsupported"])
+def test_every_system_has_the_functions_that_are_called(system: str) -> None:
+    assert functions_of(system) == called()
+
+
+def test_every_system_has_its_test_here() -> None:
+    assert {path.stem for path in PARTS.glob("os/*.sh")} == {"linux", "macos", "unsupported", "packages"}
+
+
+def test_every_family_has_a_package_for_every_tool() -> None:
+    text = (PARTS / "os/packages.sh").read_text()
+    head, *rows = (
+        line.split() for line in re.findall(r"<<'END'\n(.*)\nEND\n", text, re.DOTALL)[0].split("\n")
+    )
+
+    assert head == ["TOOL", "debian", "redhat", "suse", "arch"]
+    assert {len(row) for row in rows} == {len(head)}
+    assert len({row[0] for row in rows}) == len(rows)

@@ -29,19 +29,19 @@ umask 077
 
 VERSION=0.1
 ACCOUNT=bckpciuem
-PLACE=/var/lib/bckpciuem
-RECEIPT=$PLACE/receipt
-WRAPPER=$PLACE/rsyncsend.sh
+STATE_DIR=/var/lib/bckpciuem
+RECEIPT=$STATE_DIR/receipt
+WRAPPER=$STATE_DIR/rsyncsend.sh
 HELPER=/usr/local/libexec/bckpciuem/rsync-helper
 CONFIG=/etc/bckpciuem.conf
 SUDOERS=/etc/sudoers.d/bckpciuem
-# Read after the files of an administrator, who has the first word; only where there was no sshd before us.
+# Read after the files of an administrator, which win. Written only if there was no sshd before the setup.
 SSHD_DROP_IN=/etc/ssh/sshd_config.d/90-bckpciuem.conf
-RESTORE_PLACE=/var/lib/bckpciuem-restore
-# Seconds for whatever the account is asked to do; a server answers within 30.
-PATIENCE=150
+RESTORE_FOLDER=/var/lib/bckpciuem-restore
+# Seconds for each command that the account runs; a server answers within 30.
+TIMEOUT=150
 LOCK=/var/run/bckpciuem.lock
-# Bytes that a run may take in /tmp.
+# Bytes that must be free in /tmp.
 ROOM=1048576
 SERVER_ACCOUNT=backuppc
 OS_RELEASE=/etc/os-release

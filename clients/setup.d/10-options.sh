@@ -1,3 +1,5 @@
+# The options: read them, check each value, open the log.
+
 options() {
     while [ $# -gt 0 ]; do
         case $1 in
@@ -11,7 +13,7 @@ options() {
                 --register-key=* | --known-hosts=* | --wrapper=* | --from=* | --port=* | --log=*)
                 option_with_value "${1%%=*}" "${1#*=}"
                 ;;
-            --verify | --doctor | --repair | --uninstall) only "${1#--}" ;;
+            --verify | --doctor | --repair | --uninstall) choose_task "${1#--}" ;;
             --keep-user) KEEP_USER=yes ;;
             --no-sshd) SSHD=no ;;
             --no-firewall) FIREWALL=no ;;
@@ -24,15 +26,15 @@ options() {
             --no-color | --no-colour) COLOUR=no ;;
             --version) printf '%s\n' "setup.sh $VERSION"; exit 0 ;;
             --help | -h) help; exit 0 ;;
-            *) die 2 'unknown option: %s; see --help.' "$1" ;;
+            *) die 2 'Unknown option: %s; see --help.' "$1" ;;
         esac
         shift
     done
 }
 
-only() {    # TASK
+choose_task() {    # TASK
     [ "$TASK" = setup ] || [ "$TASK" = "$1" ] ||
-        die 2 'Please choose one of --%s and --%s.' "$TASK" "$1"
+        die 2 'Please give only one of --%s and --%s.' "$TASK" "$1"
     TASK=$1
 }
 
@@ -60,7 +62,7 @@ option_with_value() {
     esac
 }
 
-# As Tab completes the name of a folder.
+# Tab completes the name of a folder with a slash.
 without_slash() {    # FOLDER
     folder=$1
     while [ "$folder" != / ] && [ "$folder" != "${folder%/}" ]; do
@@ -69,36 +71,35 @@ without_slash() {    # FOLDER
     printf '%s' "$folder"
 }
 
-# Everything that ends in an ssh command line or in a file of root's is checked before anything else is done.
+# Every value that ends in an ssh command line or in a file of root's is checked first.
 check_options() {
     open_log
     case $UI_LANG in
         fr | en) ;;
-        *) UI_LANG=en; die 2 '--lang is fr or en.' ;;
+        *) UI_LANG=en; die 2 '--lang must be fr or en.' ;;
     esac
     SERVER=${SERVER:-$(server_of_receipt)}
     case $SERVER in
-        '') [ "$TASK" = doctor ] || [ "$TASK" = uninstall ] ||
-            die 2 'which server? Please give --server NAME.' ;;
-        -* | *[!A-Za-z0-9.:-]*) die 2 '%s is no name of a server.' "$SERVER" ;;
+        '') [ "$TASK" = doctor ] || [ "$TASK" = uninstall ] || die 2 'The name of the server is missing; please give --server NAME.' ;;
+        -* | *[!A-Za-z0-9.:-]*) die 2 '%s is not the name of a server.' "$SERVER" ;;
     esac
     if [ -n "$LOGON" ] && ! possible_logon "$LOGON"; then
-        die 2 '%s cannot be a logon.' "$LOGON"
+        die 2 '%s is not a possible logon.' "$LOGON"
     fi
     case $RESTORE in
         '' | off | dirs | full) ;;
-        *) die 2 '--restore is off, dirs or full.' ;;
+        *) die 2 '--restore must be off, dirs or full.' ;;
     esac
-    PORT=${PORT:-$(remembered port)}
+    PORT=${PORT:-$(receipt_get port)}
     PORT=${PORT:-22}
     case $PORT in
-        *[!0-9]* | ??????*) die 2 '%s is no port.' "$PORT" ;;
+        *[!0-9]* | ??????*) die 2 '%s is not a port.' "$PORT" ;;
     esac
-    FROM=${FROM:-$(remembered from)}
+    FROM=${FROM:-$(receipt_get from)}
     [ "$FROM" != server ] || FROM=''
     case $FROM in
         '' | none) ;;
-        *) address_list "$FROM" || die 2 '--from is a list of addresses: %s' "$FROM" ;;
+        *) address_list "$FROM" || die 2 '--from must be a list of addresses, not %s.' "$FROM" ;;
     esac
     check_folders
     check_task
@@ -108,8 +109,7 @@ check_task() {
     case $TASK in
         verify | repair)
             registered_as >/dev/null ||
-                die 2 'This computer is not registered with %s; please start the setup without --%s.' \
-                    "$SERVER" "$TASK" ;;
+                die 2 'This computer is not registered with %s; please start the setup without --%s.' "$SERVER" "$TASK" ;;
     esac
     if [ "$UNATTENDED" = yes ]; then
         YES=yes
@@ -123,20 +123,20 @@ will_ask_logon() {
 
 check_folders() {
     printf '%s' "$SHARES$RESTORE_DIR" | while IFS= read -r folder; do
-        plain_folder "$folder"
+        check_folder "$folder"
     done || exit 2
 }
 
-plain_folder() {
+check_folder() {
     case $1/ in
         *[[:cntrl:]]*)
-            die 2 'There is a tab or another control character in the name of the folder %s.' \
+            die 2 'The name of the folder %s contains a tab or another control character.' \
                 "$(printf '%s' "$1" | tr '[:cntrl:]' '?')" ;;
         *//* | */../* | */./*) ;;
         /*) if [ -d "$1" ]; then return 0; fi ;;
     esac
     [ "$1" != / ] || return 0
-    die 2 '%s is not a folder with an absolute name.' "$1"
+    die 2 '%s is not a folder with an absolute path.' "$1"
 }
 
 logon_in() {    # FILE
@@ -146,7 +146,7 @@ logon_in() {    # FILE
     printf '%s' "$line" | tr -d '\r' | sed "s/^$(printf '\357\273\277')//"     # as Windows writes a file
 }
 
-# As the server tests it, before the directory is asked.
+# The server tests a logon in the same way.
 possible_logon() {
     case $1 in
         '' | [!A-Za-z0-9_]* | *[!A-Za-z0-9._-]*) return 1 ;;
@@ -154,45 +154,43 @@ possible_logon() {
     [ "${#1}" -le 64 ]
 }
 
-# Opened once, and only where nobody else can put a link in its place.
+# The log is opened once, and only where no other user can put a link in its place.
 open_log() {
     [ -n "$LOG" ] || return 0
     case $LOG in
         */*) folder=${LOG%/*}/ ;;
         *) folder=. ;;
     esac
-    [ -d "$folder" ] ||
-        die 2 '%s is not a folder with an absolute name.' "$folder"
+    [ -d "$folder" ] || die 2 '%s is not a folder with an absolute path.' "$folder"
     folder=$(cd -P -- "$folder" && pwd -P)
     LOG=${folder%/}/${LOG##*/}
     if [ -L "$LOG" ] || { [ -e "$LOG" ] && [ ! -f "$LOG" ]; }; then
-        die 2 '%s is not a plain file.' "$LOG"
+        die 2 '%s is not a regular file.' "$LOG"
     fi
-    weak=$(weak_folder "$folder")
-    if [ -n "$weak" ] && [ "$weak" = "$folder" ] && [ -z "$(weak_folder "${folder%/*}")" ] && is_a_services "$folder"; then
+    unsafe=$(unsafe_folder "$folder")
+    if [ -z "$unsafe" ]; then
+        [ ! -e "$LOG" ] || only_root_writes "$LOG" || refuse_log "$LOG"
+        exec 3>>"$LOG"
+    elif [ "$unsafe" = "$folder" ] && [ -z "$(unsafe_folder "${folder%/*}")" ] && only_a_service_writes "$folder"; then
         open_new_log
     else
-        if [ -z "$weak" ] && [ -e "$LOG" ] && ! kept_from_others "$LOG"; then
-            weak=$LOG
-        fi
-        [ -z "$weak" ] || no_place_for_log "$weak"
-        exec 3>>"$LOG"
+        refuse_log "$unsafe"
     fi
     LOGGING=yes
 }
 
-no_place_for_log() {    # PATH
-    die 2 '%s can be changed by others than root: no place for a log.' "$1"
+refuse_log() {    # PATH
+    die 2 'Users other than root can change %s; please choose another place for the log.' "$1"
 }
 
-# Whether FOLDER is root's, and beside root a group may write there that is a service's and has no person in it:
-# Ubuntu's /var/log belongs to root:syslog.
-is_a_services() {    # FOLDER
-    # shellcheck disable=SC2012  # its columns are POSIX's, stat's are not
+# Whether FOLDER is root's, and only a group of a service, with no person in it, may write there too: Ubuntu's /var/log
+# belongs to root:syslog.
+only_a_service_writes() {    # FOLDER
+    # shellcheck disable=SC2012  # POSIX defines the columns of ls, not those of stat
     gid=$(ls -ldn -- "$1/." | awk '$3 == "0" && substr($1, 9, 1) != "w" { print $4 }')
-    [ -n "$gid" ] && [ "$gid" -lt "$(first_of_people GID_MIN)" ] && people=$(getent passwd) || return 1
+    [ -n "$gid" ] && [ "$gid" -lt "$(os first_person_id GID_MIN)" ] && people=$(getent passwd) || return 1
     printf '%s\n' "$people" |
-        G=$gid M=$(getent group "$gid" | cut -d: -f4) FIRST=$(first_of_people UID_MIN) awk -F: '
+        G=$gid M=$(getent group "$gid" | cut -d: -f4) FIRST=$(os first_person_id UID_MIN) awk -F: '
             $4 == ENVIRON["G"] && $3 >= ENVIRON["FIRST"] + 0 { person = 1 }
             $3 < ENVIRON["FIRST"] + 0 { service[$1] = 1 }
             END {
@@ -202,21 +200,21 @@ is_a_services() {    # FOLDER
             }'
 }
 
-# That service could put a link where we are about to write, at any moment. So the log is always a new file: what is
-# there becomes FILE.1 (rename follows no link), and noclobber opens with O_EXCL (nor does that). Once it is open it is
-# ours, wherever its name may go; a pipe or a device that was slipped in meanwhile is shown by the descriptor.
+# That service could put a link there at any moment, so the log is always a new file. An older one becomes FILE.1 (rename
+# follows no link); noclobber opens with O_EXCL, which follows none either. A pipe or a device that was put there
+# meanwhile shows at the descriptor.
 open_new_log() {
     if [ -e "$LOG" ]; then
-        mv -fT -- "$LOG" "$LOG.1" || no_place_for_log "$LOG"
+        mv -fT -- "$LOG" "$LOG.1" || refuse_log "$LOG"
     fi
     set -C
     exec 3>"$LOG"
     set +C
-    [ -f /dev/fd/3 ] || no_place_for_log "$LOG"
+    [ -f /dev/fd/3 ] || refuse_log "$LOG"
 }
 
-# Before anything is said.
-asked_language() {    # OPTION...
+# The first message may be an error in an option that stands before --lang.
+language_option() {    # OPTION...
     while [ $# -gt 0 ]; do
         case $1 in
             --lang) word=${2:-} ;;

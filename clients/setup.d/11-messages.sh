@@ -75,14 +75,14 @@ step() {    # FUNCTION ENGLISH [VALUE]...
     heading "$@"
     "$action"
     if [ "$CHANGES" -eq "$before" ] && [ "$SAID" = no ]; then
-        note 'in place already'
+        note 'already in place'
     fi
 }
 
-# A note for each folder in WORK/folders.
-note_folders() {    # ENGLISH
+# Show the text once for each folder in WORK/folders.
+each_folder() {    # note|mark|todo|caution ENGLISH
     while IFS= read -r folder; do
-        note "$1" "$folder"
+        "$1" "$2" "$folder"
     done <"$WORK/folders"
 }
 
@@ -91,7 +91,7 @@ can_ask() {
 }
 
 no_terminal() {
-    die 2 'There is no terminal to ask on; please give --logon, and --yes or --unattended.'
+    die 2 'There is no terminal for questions; please give --logon, and --yes or --unattended.'
 }
 
 # Questions go to the terminal, whatever standard input is.

@@ -1,13 +1,12 @@
+# The server: the files that it is known by, the registration in the receipt, the calls over ssh.
+
 gather_files() {
-    given_file register-key "$REGISTER_KEY_FILE" ||
-        die 2 'There is no key to register with; please give --register-key FILE.'
-    given_file known-hosts "$KNOWN_HOSTS_FILE" ||
-        die 2 'There is no host key of the server; please give --known-hosts FILE.'
-    given_wrapper ||
-        die 2 'rsyncsend.sh is missing; please give --wrapper FILE.'
+    given_file register-key "$REGISTER_KEY_FILE" || die 2 'The register-key is missing; please give --register-key FILE.'
+    given_file known-hosts "$KNOWN_HOSTS_FILE" || die 2 'The host key of the server is missing; please give --known-hosts FILE.'
+    given_wrapper || die 2 'rsyncsend.sh is missing; please give --wrapper FILE.'
 }
 
-# WORK/NAME from a file that was named, or else from inside this one.
+# Write WORK/NAME from FILE, or if none was given from inside this file.
 given_file() {    # NAME FILE
     if [ -n "$2" ]; then
         if [ -d "$2" ] || [ ! -r "$2" ]; then
@@ -20,31 +19,31 @@ given_file() {    # NAME FILE
     [ -s "$WORK/$1" ]
 }
 
-beside() {
+file_beside() {
     case $0 in
         */*) if [ -f "${0%/*}/$1" ]; then printf '%s' "${0%/*}/$1"; fi ;;
-        # Piped into a shell we are called sh, and there may be a file of that name.
+        # Piped into a shell, $0 is sh, and there may be a file of that name.
         *.sh) if [ -f "$1" ] && [ -f "$0" ]; then printf '%s' "./$1"; fi ;;
     esac
 }
 
-# The wrapper becomes root's helper: what another person could have put beside us is never taken for it.
+# The wrapper becomes root's helper, so a file that other users may have put beside this one is refused.
 given_wrapper() {
     if [ -n "$WRAPPER_FILE" ]; then
         given_file wrapper "$WRAPPER_FILE"
         return
     fi
     given_file wrapper '' && return 0
-    found=$(beside rsyncsend.sh)
+    found=$(file_beside rsyncsend.sh)
     [ -n "$found" ] || return 1
-    if ! ours_alone "$found" || ! ours_alone "${found%/*}/"; then
-        die 2 '%s, or its folder, can be changed by others than you; please give --wrapper FILE.' "$found"
+    if ! only_we_write "$found" || ! only_we_write "${found%/*}/"; then
+        die 2 'Other users can change %s or its folder; please give --wrapper FILE.' "$found"
     fi
     given_file wrapper "$found"
 }
 
-# Whether PATH is root's, or of the person who runs this, and nobody else can write there.
-ours_alone() {
+# Whether PATH belongs to root or to the person who runs this, and no other user can write there.
+only_we_write() {
     # shellcheck disable=SC2046  # mode and numbers
     set -- $(LC_ALL=C ls -ldn -- "$1" 2>/dev/null) ''
     case $1 in
@@ -53,7 +52,7 @@ ours_alone() {
     [ "$3" = 0 ] || [ "$3" = "${SUDO_UID:-$(id -u)}" ]
 }
 
-# Who this computer was registered for, if it was, with this server.
+# Print the logon that this computer is registered for with this server.
 registered_as() {
     [ -f "$RECEIPT" ] || return 1
     sed -n "s/^registered $SERVER //p" "$RECEIPT" | tail -n 1 | grep .
@@ -63,8 +62,8 @@ server_of_receipt() {
     [ ! -f "$RECEIPT" ] || sed -n 's/^registered \([^ ]*\) .*/\1/p' "$RECEIPT" | tail -n 1
 }
 
-# How the server stands in known_hosts.
-known_as() {
+# The name of the server in known_hosts.
+known_hosts_name() {
     if [ "$PORT" -eq 22 ]; then
         printf '%s' "$SERVER"
     else
@@ -72,21 +71,21 @@ known_as() {
     fi
 }
 
-# ssh goes as the account, which can read these files and change none of them.
+# ssh runs as the account, which can read these files but not change them.
 prepare_call() {
-    put_file "$WORK/known-hosts" "$PLACE/known_hosts" root "$ACCOUNT" 640
-    name=$(known_as)
-    ssh-keygen -F "$name" -f "$PLACE/known_hosts" >/dev/null 2>&1 ||
+    put_file "$WORK/known-hosts" "$STATE_DIR/known_hosts" root "$ACCOUNT" 640
+    name=$(known_hosts_name)
+    ssh-keygen -F "$name" -f "$STATE_DIR/known_hosts" >/dev/null 2>&1 ||
         die 2 'The known hosts file has no line for %s.' "$name"
-    replace "$WORK/register-key" "$PLACE/register-key" root "$ACCOUNT" 640
+    replace_file "$WORK/register-key" "$STATE_DIR/register-key" root "$ACCOUNT" 640
 }
 
-# Standard input is empty or a file: ssh must not eat ours. Sets REPLY_STATUS; the answer is in WORK/reply. What ssh says goes elsewhere, or a warning of its own would stand
-# before "success".
+# Set REPLY_STATUS, and write the answer to WORK/reply. What ssh itself says goes to WORK/ssh-errors: a warning of ssh
+# must not come before "success". Standard input is empty or a file, so that ssh does not read the setup's own.
 call() {    # REQUEST [STANDARD-INPUT]
-    line="exec env SSH_AUTH_SOCK= ssh -x -a -T $IP_VERSION -F /dev/null -i $PLACE/register-key -l $SERVER_ACCOUNT"
+    line="exec env SSH_AUTH_SOCK= ssh -x -a -T $IP_VERSION -F /dev/null -i $STATE_DIR/register-key -l $SERVER_ACCOUNT"
     line="$line -p $PORT -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes"
-    line="$line -o UserKnownHostsFile=$PLACE/known_hosts -o GlobalKnownHostsFile=/dev/null"
+    line="$line -o UserKnownHostsFile=$STATE_DIR/known_hosts -o GlobalKnownHostsFile=/dev/null"
     line="$line -o ConnectTimeout=15 -o ServerAliveInterval=15 -o LogLevel=ERROR $SERVER $1"
     {
         { as_account "$line" "${2:-}" 2>&4 && status=0 || status=$?
@@ -96,13 +95,10 @@ call() {    # REQUEST [STANDARD-INPUT]
     if [ "$REPLY_STATUS" -eq 255 ] && [ ! -s "$WORK/reply" ]; then
         not_connected
     fi
-    # The name of a laptop's IPv6 address is often missing where that of its IPv4 address is not.
+    # Often the IPv4 address of a laptop has a name, and its IPv6 address has none.
     if [ -z "$IP_VERSION" ] && [ "$(error_code)" = dns-name ]; then
         case $(head -n 1 "$WORK/reply" | cut -d ' ' -f 1) in
-            *:*)
-                IP_VERSION=-4
-                call "$@"
-                ;;
+            *:*) IP_VERSION=-4; call "$@" ;;
         esac
     fi
 }
@@ -110,20 +106,20 @@ call() {    # REQUEST [STANDARD-INPUT]
 not_connected() {
     printable <"$WORK/ssh-errors" >&2
     if grep -q 'Host key verification failed' "$WORK/ssh-errors"; then
-        die 6 'This is not the %s that we know: its host key is another one. Nothing was sent. Please tell your administrator.' "$SERVER"
+        die 6 'The host key of %s is not the known one: this may be another server. Nothing was sent. Please tell your administrator.' "$SERVER"
     fi
     if grep -q 'Permission denied' "$WORK/ssh-errors"; then
-        die 4 '%s does not take this setup’s key any more; please get a new copy of the setup.' "$SERVER"
+        die 4 '%s no longer accepts the key of this setup; please get a new copy of the setup.' "$SERVER"
     fi
     die 5 '%s cannot be reached. Is this computer on the network?' "$SERVER"
 }
 
 as_account() {    # COMMAND-LINE [STANDARD-INPUT]
-    (cd / && within "$PATIENCE" su "$ACCOUNT" -c "$1") <"${2:-/dev/null}" 3>&-
+    (cd / && with_timeout "$TIMEOUT" su "$ACCOUNT" -c "$1") <"${2:-/dev/null}" 3>&-
 }
 
-# A Mac has no timeout(1). Status 124 or 137, or 142: it took too long.
-within() {    # SECONDS COMMAND...
+# A Mac has no timeout(1). A timeout has the exit status 124, 137 or 142.
+with_timeout() {    # SECONDS COMMAND...
     if command -v timeout >/dev/null; then
         timeout --foreground -k 5 "$@"
     else
@@ -131,14 +127,14 @@ within() {    # SECONDS COMMAND...
     fi
 }
 
-took_too_long() {
+timed_out() {
     case $REPLY_STATUS in
         124 | 137 | 142) return 0 ;;
     esac
     return 1
 }
 
-# Whether TEXT is addresses, or networks, with commas between them and nothing else.
+# Whether TEXT is a list of addresses or networks, separated by commas.
 address_list() {    # TEXT
     case $1 in
         '' | *[!0-9a-fA-F:./,]* | ,* | *, | *,,*) return 1 ;;

@@ -1,5 +1,7 @@
-# Read a reply into REPLY_*. False: it is an error of the server's, or no reply that we understand (PROBLEM says so).
-understand() {    # FILE check|register|verify
+# The reply of the server: read it, trust only what is well-formed, explain an error.
+
+# Read a reply into REPLY_*. Return false if it is an error of the server, or not understood (PROBLEM says why).
+read_reply() {    # FILE check|register|verify
     REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' REPLY_SHARES='' SEEN=' '
     [ "$2" = verify ] || REPLY_URL='' REPLY_ADVICE=''
     PROBLEM=''
@@ -9,20 +11,20 @@ understand() {    # FILE check|register|verify
             [ "$reply_line" = success ] || return 1
             first=no
         else
-            reply_word "$reply_line"
+            read_reply_line "$reply_line"
         fi
     done <"$1"
     if [ "$first" = yes ]; then
         PROBLEM=empty
-    elif [ "$REPLY_STATUS" -eq 255 ] || took_too_long; then
+    elif [ "$REPLY_STATUS" -eq 255 ] || timed_out; then
         PROBLEM='cut off'
     elif [ "$2" = register ]; then
-        judge_registration
+        check_registration
     fi
     [ -z "$PROBLEM" ]
 }
 
-reply_word() {
+read_reply_line() {
     case $1 in
         *:*) ;;
         *) return 0 ;;
@@ -46,11 +48,11 @@ reply_word() {
     SEEN="$SEEN$word "
 }
 
-# What a registration must bring: one key, and addresses and an address of a page that are what they should be.
-judge_registration() {
+# A registration must bring one key; its addresses and its URL must be well-formed.
+check_registration() {
     if [ -z "$REPLY_KEY" ]; then
         PROBLEM='no key'
-    elif ! plain_key "$REPLY_KEY"; then
+    elif ! check_key "$REPLY_KEY"; then
         PROBLEM='key'
     elif [ -n "$REPLY_FROM" ] && ! address_list "$REPLY_FROM"; then
         PROBLEM='from'
@@ -64,9 +66,9 @@ judge_registration() {
     esac
 }
 
-# Whether TEXT is one public key and nothing more. KEY becomes its type, its body and a tame comment: a comment is
-# text from the network, and nothing before the type could ever be taken for an option.
-plain_key() {    # TEXT
+# Whether TEXT is one public key and nothing more. Set KEY to its type, its body and a harmless comment. Text before the
+# type is refused, because sshd would take it for options.
+check_key() {    # TEXT
     kind=${1%% *}
     rest=${1#* }
     body=${rest%% *}
@@ -91,7 +93,7 @@ plain_key() {    # TEXT
     KEY="$kind $body${comment:+ $comment}"
 }
 
-# The CODE of the error in WORK/reply; servers from before "error:" say it in words only.
+# Print the CODE of the error in WORK/reply. Old servers have no line "error:", only the message.
 error_code() {
     code=$(sed -n '2,$s/^error:[[:blank:]]*\([a-z-]*\)$/\1/p' "$WORK/reply" | head -n 1)
     if [ -n "$code" ]; then
@@ -114,40 +116,38 @@ reply_line_of() {    # KEYWORD
     sed -n "2,\$s/^$1:[[:blank:]]*//p" "$WORK/reply" | head -n 1 | printable
 }
 
-give_up() {
-    ! took_too_long ||
-        die 5 '%s has not answered within %s seconds.' "$SERVER" "$PATIENCE"
+reject_reply() {
+    ! timed_out || die 5 '%s did not answer within %s seconds.' "$SERVER" "$TIMEOUT"
     if [ -n "$PROBLEM" ] || [ ! -s "$WORK/reply" ]; then
         printable <"$WORK/ssh-errors" >&2
         printable <"$WORK/reply" >&2
-        die 1 'The server’s reply is not understood (%s). Nothing was installed from it.' "${PROBLEM:-$REPLY_STATUS}"
+        die 1 'The reply of the server is not understood (%s). Nothing was installed from it.' "${PROBLEM:-$REPLY_STATUS}"
     fi
     show_error
     exit 4
 }
 
-# The whole of it, then what to do about it.
+# Show the whole reply, then what to do.
 show_error() {
-    warn 'The server answers:'
+    warn 'The server replied:'
     TEXT=$(printable <"$WORK/reply" | sed 's/^/    /')
-    keep_in_log
-    printf '%s\n' "$TEXT" >&2
+    show_warning
     advise "$(error_code)"
 }
 
 advise() {    # CODE
     case $1 in
-        bad-user) warn 'There is no such logon in the directory. Is it spelled right?' ;;
-        dns-name) warn 'The network does not know this computer by a name of ours. Connect it to the campus network, by cable if you can, and try again.' ;;
-        other-owner) warn 'This computer is registered for somebody else. Only the backup administrator can change that.' ;;
-        host-key-changed) warn 'The server knows another computer under this name. If this one was reinstalled, please tell the backup administrator.' ;;
+        bad-user) warn 'There is no such logon in the directory. Is it spelled correctly?' ;;
+        dns-name) warn 'The network has no name of the institution for this computer. Connect it to the campus network, by cable if you can, and try again.' ;;
+        other-owner) warn 'This computer is registered for another person. Only the backup administrator can change that.' ;;
+        host-key-changed) warn 'The server knows another computer under this name. If this computer was reinstalled, please tell the backup administrator.' ;;
         not-registered) warn 'The server does not know this computer. Please start the setup again.' ;;
-        not-allowed) warn 'This site does not back this computer up. The backup administrator can tell you why.' ;;
+        not-allowed) warn 'This site does not back up this computer. The backup administrator can tell you why.' ;;
         not-reachable) warn 'The server cannot connect to this computer. Is a firewall in the way?' ;;
-        too-many-requests) warn 'Please wait a minute and start the setup again.' ;;
-        directory-unavailable | dns-unavailable) warn 'The server could not ask all that it needs to know. Please try again in a few minutes.' ;;
-        ostype-unknown | no-command) warn 'The server does not understand this setup. Please get a new copy of it.' ;;
-        could-not-register | no-config-file | misconfigured | internal) warn 'The server has a problem of its own. Please tell the backup administrator.' ;;
+        too-many-requests) warn 'Please wait a minute, then start the setup again.' ;;
+        directory-unavailable | dns-unavailable) warn 'The server could not check everything. Please try again in a few minutes.' ;;
+        ostype-unknown | no-command) warn 'The server does not understand this setup. Please get a new copy of the setup.' ;;
+        could-not-register | no-config-file | misconfigured | internal) warn 'The server has an internal problem. Please tell the backup administrator.' ;;
         *) warn 'Please show this to the backup administrator.' ;;
     esac
 }

@@ -1,64 +1,64 @@
+# --doctor: look at everything, change nothing, mark what is wrong.
+
 doctor() {
     if [ ! -f "$RECEIPT" ]; then
-        die 1 'This computer was not set up; start the setup without --doctor.'
+        die 1 'This computer is not set up; please start the setup without --doctor.'
     fi
     LOGON=$(registered_as) || LOGON=''
-    heading 'What is right, and what is wrong (!)'
-    look_at_account
-    look_at_files
-    look_at_sudo
-    look_at_restore_folders
-    look_at_sshd
-    look_at_key
-    look_at_firewall
-    look_at_server
-    look_at_registration
-    if [ "$LEFT_TO_DO$UNSAVED" != nono ]; then
-        say 'Much of that is mended by: sudo sh setup.sh --repair'
+    heading 'What works, and what is wrong (!)'
+    doctor_account
+    doctor_files
+    doctor_sudo
+    check_restore_folders || true
+    doctor_sshd
+    doctor_key
+    doctor_firewall
+    doctor_server
+    doctor_registration
+    if [ "$LEFT_TO_DO$NOT_SAVED" != nono ]; then
+        say 'Most of this can be repaired by: sudo sh setup.sh --repair'
         exit 1
     fi
     say 'Nothing is wrong.'
 }
 
-look_at_account() {
-    if ! entry=$(account_entry) || ! account_is_local; then
+doctor_account() {
+    if ! entry=$(os account_entry) || ! os account_is_local; then
         todo 'There is no account %s on this computer.' "$ACCOUNT"
-    elif [ "$(printf '%s' "$entry" | cut -d: -f6,7)" != "$PLACE:/bin/sh" ]; then
-        todo 'The account %s has another home or shell than it should.' "$ACCOUNT"
-    elif [ "$SYSTEM" = Linux ] && [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]; then
-        todo 'The account %s has a password or is locked; sshd may not let it in.' "$ACCOUNT"
+    elif [ "$(printf '%s' "$entry" | cut -d: -f6,7)" != "$STATE_DIR:/bin/sh" ]; then
+        todo 'The account %s has a wrong home or shell.' "$ACCOUNT"
+    elif os account_has_password; then
+        todo 'The account %s has a password or is locked; sshd may refuse it.' "$ACCOUNT"
     else
         note 'the account %s' "$ACCOUNT"
     fi
 }
 
-look_at_files() {
-    weak=$(weak_folder "${HELPER%/*}")
-    [ -z "$weak" ] ||
-        todo '%s can be changed by others than root, and so can the backup program.' "$weak"
-    look_at_permissions
+doctor_files() {
+    unsafe=$(unsafe_folder "${HELPER%/*}")
+    [ -z "$unsafe" ] || todo 'Users other than root can change %s, and so the backup program.' "$unsafe"
+    doctor_permissions
     if [ ! -x "$WRAPPER" ] || [ ! -x "$HELPER" ] || [ ! -f "$CONFIG" ]; then
-        todo 'The backup program is not complete (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
+        todo 'The backup program is incomplete (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
     elif ! cmp -s "$WRAPPER" "$HELPER"; then
         todo 'The two copies of the backup program differ.'
     elif given_wrapper && ! cmp -s "$WORK/wrapper" "$HELPER"; then
-        todo 'The backup program is another one than this setup brings along: an older one, or changed.'
+        todo 'The backup program is not the one of this setup: it is older, or was changed.'
     else
         note 'the backup program'
     fi
 }
 
-look_at_permissions() {
+doctor_permissions() {
     while read -r path owner group mode; do
-        if [ -e "$path" ] && [ "$(identity "$path")" != "$owner $group $mode" ]; then
-            todo '%s has other permissions than it should (%s instead of %s).' \
-                "$path" "$(identity "$path")" "$owner $group $mode"
+        if [ -e "$path" ] && [ "$(os identity "$path")" != "$owner $group $mode" ]; then
+            todo '%s has wrong permissions (%s instead of %s).' "$path" "$(os identity "$path")" "$owner $group $mode"
         fi
     done <<END
-$PLACE root $ACCOUNT 750
-$PLACE/.ssh root $ACCOUNT 750
-$PLACE/.ssh/authorized_keys root $ACCOUNT 640
-$PLACE/known_hosts root $ACCOUNT 640
+$STATE_DIR root $ACCOUNT 750
+$STATE_DIR/.ssh root $ACCOUNT 750
+$STATE_DIR/.ssh/authorized_keys root $ACCOUNT 640
+$STATE_DIR/known_hosts root $ACCOUNT 640
 $WRAPPER root $ROOT_GROUP 755
 $HELPER root $ROOT_GROUP 755
 $CONFIG root $ROOT_GROUP 644
@@ -66,9 +66,8 @@ $SUDOERS root $ROOT_GROUP 440
 END
 }
 
-# As in a backup: wrapper, sudo, rsync, folders.
-look_at_sudo() {
-    if ! as_account "env SSH_ORIGINAL_COMMAND=probe $WRAPPER" >"$WORK/probe" 2>"$WORK/probe-errors"; then
+doctor_sudo() {
+    if ! probe; then
         if [ ! -f "$SUDOERS" ] || grep -q sudo "$WORK/probe-errors"; then
             todo 'sudo does not let the account %s start the backup program.' "$ACCOUNT"
         else
@@ -76,29 +75,25 @@ look_at_sudo() {
         fi
         return 0
     fi
-    note 'sudo starts it'
-    sed -n 's/^share://p' "$WORK/probe" | printable >"$WORK/readable"
-    while IFS= read -r folder; do
-        note '%s can be read' "$folder"
-    done <"$WORK/readable"
-    sed -n 's/^unreadable://p' "$WORK/probe" | printable >"$WORK/unreadable"
-    while IFS= read -r folder; do
-        if [ "$SYSTEM" = Darwin ]; then     # what is hidden from this Terminal need not be hidden from sshd
-            note '%s: only the server can tell whether it can be read, with --verify' "$folder"
-        else
-            todo '%s cannot be read: is it there?' "$folder"
-        fi
-    done <"$WORK/unreadable"
-    look_at_rsync "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
+    note 'sudo starts the backup program'
+    probed share
+    each_folder note '%s can be read'
+    probed unreadable
+    if [ "$OS" = macos ]; then     # macOS may hide from this Terminal what it shows to sshd
+        each_folder note '%s: only the server can test whether it can be read, with --verify'
+    else
+        each_folder todo '%s cannot be read. Does it exist?'
+    fi
+    doctor_rsync "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
 }
 
-# The versions before 3.4 have holes that another user of this computer could use against root.
-look_at_rsync() {    # VERSION
+# Versions before 3.4 have vulnerabilities that another user of this computer could use against root.
+doctor_rsync() {    # VERSION
     case $1 in
         openrsync* | '') note 'rsync: %s' "$1" ;;
         [012].* | v[012].* | 3.[0123] | 3.[0123].* | v3.[0123] | v3.[0123].*)
-            if [ "$SYSTEM" = Darwin ]; then
-                note 'rsync: %s, as Apple has it' "$1"
+            if [ "$OS" = macos ]; then
+                note 'rsync: %s, from Apple' "$1"
             else
                 caution 'rsync %s is old (before 3.4); please install the updates of this system.' "$1"
             fi ;;
@@ -106,20 +101,20 @@ look_at_rsync() {    # VERSION
     esac
 }
 
-look_at_sshd() {
+doctor_sshd() {
     if sshd_answers; then
         note 'sshd answers'
     else
-        todo 'sshd does not answer: the server cannot come in.'
+        todo 'sshd does not answer: the server cannot log in.'
     fi
     sshd_settings || return 0
     check_access
-    if [ "$(setting persourcepenalties)" != '' ] && [ "$(setting persourcepenalties)" != no ]; then
-        note 'note: this sshd shuts out for a while who fails too often (PerSourcePenalties); the server too'
+    if [ "$(sshd_setting persourcepenalties)" != '' ] && [ "$(sshd_setting persourcepenalties)" != no ]; then
+        note 'note: after too many failed logins sshd blocks an address for a while (PerSourcePenalties), the server’s too'
     fi
 }
 
-look_at_key() {
+doctor_key() {
     if key_in_place; then
         note 'the server’s key is in %s' "$keys"
     elif keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
@@ -129,44 +124,37 @@ look_at_key() {
     fi
 }
 
-look_at_firewall() {
-    wall=$(active_firewall)
-    [ -n "$wall" ] || return 0
-    port=$(sshd_port)
-    for address in $(server_addresses); do
-        if "${wall}_lets_in" "$address" "$port"; then
-            note 'the firewall lets %s in' "$address"
-        else
-            todo 'The firewall (%s) may keep the server %s from port %s.' "$wall" "$address" "$port"
-        fi
-    done
+doctor_firewall() {
+    blocked_addresses >"$WORK/blocked"
+    while read -r firewall port address; do
+        todo 'The firewall (%s) may block port %s for the server %s.' "$firewall" "$port" "$address"
+    done <"$WORK/blocked"
 }
 
-# As nobody, without a key: whether it is there, and whether it is the one that we know.
-look_at_server() {
-    if [ -z "$SERVER" ] || [ ! -f "$PLACE/known_hosts" ]; then
+# Without a key, the server answers "Permission denied" once its host key is accepted.
+doctor_server() {
+    if [ -z "$SERVER" ] || [ ! -f "$STATE_DIR/known_hosts" ]; then
         return 0
     fi
     ssh -x -a -n -T -F /dev/null -l "$SERVER_ACCOUNT" -p "$PORT" -o BatchMode=yes -o StrictHostKeyChecking=yes \
-        -o PreferredAuthentications=none -o UserKnownHostsFile="$PLACE/known_hosts" -o ConnectTimeout=10 \
+        -o PreferredAuthentications=none -o UserKnownHostsFile="$STATE_DIR/known_hosts" -o ConnectTimeout=10 \
         -o GlobalKnownHostsFile=/dev/null -o LogLevel=ERROR "$SERVER" true </dev/null >/dev/null 2>"$WORK/ssh-errors" || true
     if grep -q 'Permission denied' "$WORK/ssh-errors"; then
-        note '%s can be reached, and is the one that we know' "$SERVER"
+        note '%s can be reached, and its host key is the known one' "$SERVER"
     elif grep -q 'Host key verification failed' "$WORK/ssh-errors"; then
-        todo '%s has another host key than the one that we know. Please tell your administrator.' "$SERVER"
+        todo '%s has another host key than the known one. Please tell your administrator.' "$SERVER"
     else
-        todo '%s cannot be reached from here: %s' "$SERVER" \
-            "$(tail -n 1 "$WORK/ssh-errors" | printable)"
+        todo '%s cannot be reached from here: %s' "$SERVER" "$(tail -n 1 "$WORK/ssh-errors" | printable)"
     fi
 }
 
-look_at_registration() {
+doctor_registration() {
     if [ -z "$LOGON" ]; then
         todo 'This computer is not registered.'
-    elif remembers "verified $SERVER $LOGON"; then
+    elif receipt_has "verified $SERVER $LOGON"; then
         note 'registered for %s, and tested by the server' "$LOGON"
-        tell_unsaved
+        mark_folders_not_saved
     else
-        todo 'Registered for %s, but the server has not come back here yet: sudo sh setup.sh --verify' "$LOGON"
+        todo 'Registered for %s, but the server has not connected to this computer yet: sudo sh setup.sh --verify' "$LOGON"
     fi
 }

@@ -1,19 +1,21 @@
+# --uninstall: revert what the receipt lists, the last line first.
+
 uninstall() {
     if [ ! -f "$RECEIPT" ]; then
-        if [ -n "$(rests)" ]; then
-            plan clear_rests
-            [ "$DRY_RUN" = yes ] || clear_rests
+        if [ -n "$(leftovers)" ]; then
+            plan remove_leftovers
+            [ "$DRY_RUN" = yes ] || remove_leftovers
         fi
         refuse_without_receipt
         say 'Nothing of this setup is on this computer.'
         return 0
     fi
-    host=$(remembered host)
+    host=$(receipt_get host)
     plan undo_all
     [ "$DRY_RUN" = no ] || return 0
     undo_all
     if [ -n "$SERVER" ]; then
-        say 'Done. What was backed up stays on %s, which still knows this computer. If its backups shall end, ask the backup administrator to retire %s.' \
+        say 'Done. The backups stay on %s, where this computer is still registered. To end that, ask the backup administrator to retire %s.' \
             "$SERVER" "${host:-$(uname -n)}"
     else
         say 'Done.'
@@ -23,18 +25,17 @@ uninstall() {
 refuse_without_receipt() {
     marked=''
     for path in "$WRAPPER" "$HELPER" "$SUDOERS" "$CONFIG"; do
-        ! bears_our_mark "$path" || marked="$marked $path"
+        ! has_our_mark "$path" || marked="$marked $path"
     done
     [ -z "$marked" ] ||
-        die 1 'The receipt %s is lost, and these are still there:%s. Please start the setup once more, which finds them again, and then --uninstall.' \
+        die 1 'The receipt %s is lost, but these files still exist:%s. Please start the setup once more to write a new receipt, and then use --uninstall.' \
             "$RECEIPT" "$marked"
 }
 
-# The receipt backwards; what is gone already is no trouble.
 undo_all() {
-    heading 'Undoing what the setup has done'
-    know_our_keys
-    clear_rests
+    heading 'Undoing the changes of the setup'
+    remove_server_key
+    remove_leftovers
     awk '{ line[NR] = $0 } END { for (n = NR; n; n--) print line[n] }' "$RECEIPT" >"$WORK/undo"
     while read -r kind what; do
         undo "$kind" "$what" </dev/null
@@ -46,20 +47,20 @@ undo_all() {
     fi
 }
 
-know_our_keys() {
+remove_server_key() {
     sshd_settings || true
     keys=$(keys_file) || return 0
     [ -f "$keys" ] || return 0
     keys_of_others "$keys" >"$WORK/keys"
     if grep -q '^[^#]' "$WORK/keys"; then
-        note '%s holds other keys too: they stay, and the account with them' "$keys"
+        note '%s also holds other keys: they stay, and so does the account' "$keys"
         KEEP_USER=yes
         OTHERS_KEYS=$keys
     fi
     if ! cmp -s "$WORK/keys" "$keys"; then
-        note 'taking the server’s key away'
+        note 'removing the server’s key'
         # shellcheck disable=SC2046  # three words
-        change replace "$WORK/keys" "$keys" $(identity "$keys")
+        change replace_file "$WORK/keys" "$keys" $(os identity "$keys")
     fi
 }
 
@@ -74,14 +75,14 @@ undo() {    # KIND WHAT
         folder) undo_folder "$2" ;;
         was) undo_permissions "$2" ;;
         account) undo_account ;;
-        group) if [ "$KEEP_USER" = no ] && was_made Groups && { [ "$DRY_RUN" = no ] || [ "$SYSTEM" = Darwin ]; }; then
-            change remove_group
-            fi ;;
-        enabled) undo_enabled "$2" ;;
+        group) if [ "$KEEP_USER" = no ] && os group_was_made; then change remove_group; fi ;;
+        enabled)
+            note 'disabling sshd, which the setup had enabled'
+            change os sshd_disable "$2" >/dev/null 2>&1 || true ;;
         member) change dseditgroup -o edit -d "$ACCOUNT" -t user "$2" >/dev/null 2>&1 || true ;;
         selinux) change semanage fcontext -d "$2" >/dev/null 2>&1 || true ;;
         firewall) undo_firewall "$2" ;;
-        package) note '%s was installed for it, and stays: others may need it by now' "$2" ;;
+        package) note '%s was installed by the setup, and stays: other programs may need it' "$2" ;;
         *) caution 'not understood in %s: %s' "$RECEIPT" "$1 $2" ;;
     esac
 }
@@ -93,35 +94,35 @@ remove_file() {
     fi
 }
 
-# Where sshd goes on, it stays: without it people could come in by password.
+# If sshd stays enabled, the file stays: without it people could log in by password.
 undo_drop_in() {
-    if { [ "$DRY_RUN" = yes ] && remembers 'enabled '; } || ! sshd_answers; then
+    if { [ "$DRY_RUN" = yes ] && receipt_has 'enabled '; } || ! sshd_answers; then
         remove_file "$SSHD_DROP_IN"
     elif [ -f "$SSHD_DROP_IN" ]; then
-        note 'sshd still runs: %s stays, which lets nobody in by password' "$SSHD_DROP_IN"
+        note 'sshd still runs: %s stays, so that sshd accepts no passwords' "$SSHD_DROP_IN"
     fi
 }
 
-# A folder with something of somebody else's in it stays; sshd's own too, which came with its package.
+# A folder that is not empty stays, and so do the folders of sshd, which came with its package.
 undo_folder() {
     case $1 in
         "${SSHD_DROP_IN%/*}" | "${SSHD_DROP_IN%/*/*}") if command -v sshd >/dev/null; then return 0; fi ;;
     esac
-    if [ ! -d "$1" ] || { [ "$KEEP_USER" = yes ] && { [ "$1" = "$PLACE" ] || [ "$1" = "$PLACE/.ssh" ]; }; }; then
+    if [ ! -d "$1" ] || { [ "$KEEP_USER" = yes ] && { [ "$1" = "$STATE_DIR" ] || [ "$1" = "$STATE_DIR/.ssh" ]; }; }; then
         return 0
     fi
     note 'removing the folder %s' "$1"
-    if [ "$1" = "$PLACE" ] && [ "$(ls -A "$PLACE")" = "${RECEIPT##*/}" ]; then
-        change bury_place
+    if [ "$1" = "$STATE_DIR" ] && [ "$(ls -A "$STATE_DIR")" = "${RECEIPT##*/}" ]; then
+        change remove_state_dir
         return 0
     fi
     change rmdir -- "$1" 2>/dev/null || leave_folder "$1"
 }
 
-# The number of the account may be given to somebody else: what was restored must not be theirs then.
+# The number of the account may be given to another user, who must not own the restored files.
 leave_folder() {    # FOLDER
-    if [ "$1" = "$RESTORE_PLACE" ] && [ "$KEEP_USER" = no ]; then
-        caution '%s is not empty: it stays, for root alone' "$1"
+    if [ "$1" = "$RESTORE_FOLDER" ] && [ "$KEEP_USER" = no ]; then
+        caution '%s is not empty: it stays, for root only' "$1"
         change give_to_root "$1"
     else
         caution '%s is not empty: it stays' "$1"
@@ -131,7 +132,7 @@ leave_folder() {    # FOLDER
 give_to_root() {    # FOLDER
     chown "root:$ROOT_GROUP" "$1"
     chmod 700 "$1"
-    ! was_made Users || find "$1" -xdev -user "$ACCOUNT" -exec chown -h "root:$ROOT_GROUP" '{}' +
+    ! os account_was_made || find "$1" -xdev -user "$ACCOUNT" -exec chown -h "root:$ROOT_GROUP" '{}' +
 }
 
 undo_permissions() {    # "FOLDER OWNER GROUP MODE"
@@ -142,7 +143,7 @@ undo_permissions() {    # "FOLDER OWNER GROUP MODE"
     folder=${rest% *}
     if [ ! -d "$folder" ] || [ "$KEEP_USER" = yes ]; then
         return 0
-    elif [ "$folder" = "$RESTORE_PLACE" ] && [ -n "$(ls -A "$folder")" ]; then
+    elif [ "$folder" = "$RESTORE_FOLDER" ] && [ -n "$(ls -A "$folder")" ]; then
         leave_folder "$folder"
         return 0
     fi
@@ -151,22 +152,13 @@ undo_permissions() {    # "FOLDER OWNER GROUP MODE"
     change chmod "$mode" "$folder"
 }
 
-# The reverse of make_place: killed in between, clear_rests goes on.
-bury_place() {
-    top=$PLACE
-    ! grep -qxF "folder ${PLACE%/*}" "$RECEIPT" || top=${PLACE%/*}
-    fresh=$(fresh_of "$top")
-    mv -- "$PLACE" "$fresh"
-    clear_rest "$fresh"
-}
-
-# Half of it too: on a Mac an account and a group are made attribute by attribute.
-was_made() {    # Users|Groups
-    case $SYSTEM:$1 in
-        Darwin:*) dscl . -read "/$1/$ACCOUNT" RecordName >/dev/null 2>&1 ;;
-        *:Users) account_is_local ;;
-        *) group_is_local ;;
-    esac
+# The reverse of make_state_dir: if the setup is killed in between, remove_leftovers finishes it.
+remove_state_dir() {
+    top=$STATE_DIR
+    ! grep -qxF "folder ${STATE_DIR%/*}" "$RECEIPT" || top=${STATE_DIR%/*}
+    fresh=$(temporary_of "$top")
+    mv -- "$STATE_DIR" "$fresh"
+    remove_leftover "$fresh"
 }
 
 undo_account() {
@@ -174,17 +166,17 @@ undo_account() {
         KEPT=yes
         return 0
     fi
-    was_made Users || return 0
+    os account_was_made || return 0
     note 'removing the account %s' "$ACCOUNT"
     if its_processes >/dev/null; then
-        note 'ending what runs as %s, a backup perhaps' "$ACCOUNT"
+        note 'ending the processes of %s, perhaps a backup' "$ACCOUNT"
         change end_its_processes
     fi
     change remove_account || die 1 'The account could not be removed: %s' "$(tail -n 1 "$WORK/account" | printable)"
 }
 
 its_processes() {
-    was_made Users && ps -u "$ACCOUNT" -o pid= 2>/dev/null
+    os account_was_made && ps -u "$ACCOUNT" -o pid= 2>/dev/null
 }
 
 end_its_processes() {
@@ -197,40 +189,25 @@ end_its_processes() {
 }
 
 remove_account() {
-    case $SYSTEM in
-        Darwin) dscl . -delete "/Users/$ACCOUNT" ;;
-        *) remove_linux_account ;;
-    esac >"$WORK/account" 2>&1
+    os account_remove >"$WORK/account" 2>&1
 }
 
 remove_group() {
-    case $SYSTEM in
-        Darwin) dscl . -delete "/Groups/$ACCOUNT" ;;
-        *) groupdel "$ACCOUNT" ;;
-    esac >/dev/null 2>&1 || true
+    os group_remove >/dev/null 2>&1 || true
 }
 
-undo_enabled() {    # UNIT
-    note 'sshd was switched on for it: switching it off'
-    case $1 in
-        remote-login) change switch_remote_login_off ;;
-        ssh.socket) change systemctl --quiet disable --now ssh.socket ssh.service ;;
-        *) change systemctl --quiet disable --now "$1" ;;
-    esac >/dev/null 2>&1 || true
-}
-
-undo_firewall() {    # "WALL PORT ADDRESS"
-    wall=${1%% *}
+undo_firewall() {    # "FIREWALL PORT ADDRESS"
+    firewall=${1%% *}
     rest=${1#* }
-    note 'closing the firewall to %s again' "${rest#* }"
-    case $wall in
-        ufw | firewalld) change "no_${wall}_rule" "${rest%% *}" "${rest#* }" >/dev/null 2>&1 || true ;;
+    note 'closing the firewall for %s' "${rest#* }"
+    case $firewall in
+        ufw | firewalld) change "${firewall}_close" "${rest%% *}" "${rest#* }" >/dev/null 2>&1 || true ;;
     esac
 }
 
-# What --keep-user leaves can be undone by another --uninstall.
+# Another --uninstall can remove what --keep-user leaves.
 keep_receipt() {
-    grep -xF -e "folder $PLACE" -e "folder $PLACE/.ssh" -e "file ${OTHERS_KEYS:-none}" -e "account $ACCOUNT" \
+    grep -xF -e "folder $STATE_DIR" -e "folder $STATE_DIR/.ssh" -e "file ${OTHERS_KEYS:-none}" -e "account $ACCOUNT" \
         -e "group $ACCOUNT" "$RECEIPT" >"$WORK/kept"
-    change replace "$WORK/kept" "$RECEIPT" root "$ROOT_GROUP" 600
+    change replace_file "$WORK/kept" "$RECEIPT" root "$ROOT_GROUP" 600
 }

@@ -1,32 +1,35 @@
-farewell() {
+# The tasks: set up, verify, repair, doctor, uninstall.
+
+# Say how it ended; the exit status says it too.
+finish() {
     if [ "$TASK" = verify ]; then
         :
     elif [ "$CHANGES" -eq 0 ]; then
-        say 'Everything was in place already; nothing was changed.'
+        say 'Everything was already in place; nothing was changed.'
     else
         say 'Done. This computer is registered with %s.' "$SERVER"
     fi
-    REPLY_URL=${REPLY_URL:-$(remembered url)}
+    REPLY_URL=${REPLY_URL:-$(receipt_get url)}
     if [ -n "$REPLY_URL" ]; then
-        say 'Your backups, and what they contain: %s' "$REPLY_URL"
+        say 'Your backups: %s' "$REPLY_URL"
     fi
     if [ -n "$REPLY_ADVICE" ]; then
         say 'The server adds: %s' "$(readable "$REPLY_ADVICE")"
     fi
     if [ "$LEFT_TO_DO" = yes ]; then
-        warn 'Backups will not work before what is marked with ! above is done.'
+        warn 'Backups will not work until everything marked with ! above is done.'
         exit 7
     fi
     if [ "$HIDDEN" = yes ]; then
-        warn 'Full Disk Access is missing: see ! above. When it is switched on: sudo sh setup.sh --verify'
+        warn 'Full Disk Access is missing: see ! above. After you have turned it on: sudo sh setup.sh --verify'
         exit 9
     fi
     if [ "$VERIFIED" = no ]; then
-        warn 'This computer is registered, but the server could not come back to it yet. Do what is said above, and then: sudo sh setup.sh --verify'
+        warn 'This computer is registered, but the server could not connect to it yet. Follow the advice above, then: sudo sh setup.sh --verify'
         exit 8
     fi
-    if [ "$UNSAVED" = yes ]; then
-        warn 'Backups work, but what is marked with ! above is not in them.'
+    if [ "$NOT_SAVED" = yes ]; then
+        warn 'Backups work, but the folders marked with ! above are not backed up.'
         exit 7
     fi
 }
@@ -36,53 +39,53 @@ defaults() {
     KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEWLY_FULL=no AGREED=no TRY_AGAIN=no
     SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT='' LOG='' LOGGING=no
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
-    CHANGES=0 LEFT_TO_DO=no HIDDEN=no UNSAVED=no LOCKED=no RESTORING='' IP_VERSION='' REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' PROBLEM='' BOLD='' PLAIN=''
-    SYSTEM=Linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get
+    CHANGES=0 LEFT_TO_DO=no HIDDEN=no NOT_SAVED=no LOCKED=no RESTORING='' IP_VERSION='' BOLD='' PLAIN=''
+    REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' PROBLEM=''
+    OS=linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get
     choose_language
 }
 
-# What would be done is said first; then the person decides.
+# Show what FUNCTION would change, then ask the person to agree.
 plan() {    # FUNCTION
     if [ "$UNATTENDED" = yes ] && [ "$DRY_RUN" = no ]; then
-        AGREED=yes      # nobody is there to agree; each deed is told as it is done
+        AGREED=yes      # each change is shown as it is made
         take_lock
         return 0
     fi
-    really=$DRY_RUN
+    asked_dry_run=$DRY_RUN
     DRY_RUN=yes
-    say 'What is to be done:'
+    say 'Planned changes:'
     "$1"
-    DRY_RUN=$really
+    DRY_RUN=$asked_dry_run
     if [ "$DRY_RUN" = yes ]; then
         say 'Nothing was changed (--dry-run).'
     elif [ "$CHANGES" -gt 0 ]; then
         agree_on_plan
         take_lock
         AGREED=yes CHANGES=0 LEFT_TO_DO=no
-        say 'It is being done:'
+        say 'Applying changes:'
     fi
 }
 
 agree_on_plan() {
     if [ "$NEWLY_FULL" = yes ]; then
-        yes_or_no 'With --restore full the server becomes root here: who rules it can change every file of this computer. Do you want that (yes/no)?' ||
+        yes_or_no 'With --restore full the server becomes root on this computer: its administrators can change every file here. Do you want that (yes/no)?' ||
             die 1 'Nothing was changed. Without --restore full, restored files arrive in a folder of their own.'
     fi
     [ "$YES" = no ] || return 0
-    yes_or_no 'Shall this be done (yes/no)?' ||
-        die 1 'Nothing was changed.'
+    yes_or_no 'Continue (yes/no)?' || die 1 'Nothing was changed.'
 }
 
 steps() {
-    step get_tools 'The programs that it takes'
-    step make_account 'The account %s' "$ACCOUNT"
-    step install_wrapper 'What the backup server may do here'
-    step check_sshd 'The door that it comes through: sshd'
+    step install_packages 'Required packages'
+    step set_up_account 'Account %s' "$ACCOUNT"
+    step set_permissions 'Permissions of the backup server'
+    step check_sshd 'SSH server (sshd)'
     step register 'Registration with %s' "$SERVER"
-    step open_ways 'The way back'
+    step check_connection 'Connection from the server'
 }
 
-open_ways() {
+check_connection() {
     label_files
     open_firewall
     verify
@@ -90,16 +93,16 @@ open_ways() {
 
 set_up() {
     if will_ask_logon && ! can_ask; then
-        no_terminal       # before anything is made
+        no_terminal       # before the first change
     fi
     gather_files
     [ -n "$LOGON" ] || LOGON=$(registered_as) || LOGON=''
-    judge_account
-    refuse_others_files
+    check_account
+    refuse_foreign_files
     plan steps
     [ "$DRY_RUN" = no ] || return 0
     [ "$AGREED" = no ] || steps
-    farewell
+    finish
 }
 
 verify_again() {
@@ -107,22 +110,22 @@ verify_again() {
     LOGON=$(registered_as)
     take_lock
     sshd_settings || true
-    step verify 'The way back'
-    farewell
+    step verify 'Connection from the server'
+    finish
 }
 
 repair() {
     LOGON=$(registered_as)
-    FORCE=yes       # the server has its key renewed, and tries it
+    FORCE=yes       # so that the key is installed again
     set_up
     [ "$DRY_RUN" = yes ] || doctor
 }
 
 main() {
     defaults
-    asked_language "$@"
+    language_option "$@"
     options "$@"
-    exec </dev/null     # started as "... | sh", we are standard input; nobody else shall read it
+    exec </dev/null     # started as "... | sh", the setup itself is standard input; no other program may read it
     LC_ALL=C
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     export LC_ALL PATH
@@ -130,7 +133,7 @@ main() {
     choose_colour
     check_options
     check_system
-    open_work
+    open_work_folder
     case $TASK in
         doctor) doctor ;;
         uninstall) uninstall ;;

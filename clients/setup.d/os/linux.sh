@@ -1,21 +1,21 @@
-# By what the system says it is like, else by its package manager: there are too many distributions to name them.
-know_linux() {
+# Linux: Debian, Fedora, openSUSE, Arch and their derivatives. What each function does is in os/unsupported.sh.
+
+# By what the system says about itself, else by its package manager: the distributions are too many to name them.
+system_detect_linux() {
+    ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux FAMILY=''
     likes=" $(os_release ID) $(os_release ID_LIKE) "
     case $likes in
-        *' nixos '*) FAMILY=nixos; return 0 ;;
-        *' steamos '*) FAMILY=immutable; return 0 ;;
-    esac
-    if [ -e "$OSTREE" ] || root_is_read_only; then
-        FAMILY=immutable
-        return 0
-    fi
-    case $likes in
+        *' nixos '* | *' steamos '*) managers='' ;;
         *' debian '* | *' ubuntu '*) managers=apt-get ;;
         *' fedora '* | *' rhel '* | *' centos '*) managers='dnf yum' ;;
         *' suse '* | *' opensuse '* | *' opensuse-'*) managers=zypper ;;
         *' arch '*) managers=pacman ;;
         *) managers='apt-get dnf yum zypper pacman' ;;
     esac
+    if [ -z "$managers" ] || [ -e "$OSTREE" ] || root_is_read_only; then
+        OS=unsupported FAMILY=immutable
+        return 0
+    fi
     for MANAGER in $managers; do
         if command -v "$MANAGER" >/dev/null; then
             case $MANAGER in
@@ -27,9 +27,10 @@ know_linux() {
             return 0
         fi
     done
+    OS=unsupported
 }
 
-# transactional-update alone says nothing: it can be installed on a plain Tumbleweed too.
+# transactional-update alone proves nothing: it can be installed on a plain Tumbleweed too.
 root_is_read_only() {
     awk '$2 == "/" { options = "," $4 "," } END { exit options !~ /,ro,/ }' "$MOUNTS" 2>/dev/null
 }
@@ -38,90 +39,123 @@ os_release() {    # NAME
     sed -n "s/^$1=//p" "$OS_RELEASE" 2>/dev/null | tr -d "\"'" | head -n 1
 }
 
-nixos_instructions() {
-    warn 'NixOS is set up by its configuration, not by this program. Add to it:'
-    cat >&2 <<END
-
-  services.openssh = { enable = true; settings.PasswordAuthentication = false; settings.KbdInteractiveAuthentication = false; };
-  environment.systemPackages = with pkgs; [ bash util-linux ];
-  users.groups.$ACCOUNT = {};
-  users.users.$ACCOUNT = { isSystemUser = true; group = "$ACCOUNT"; home = "$PLACE"; shell = "/bin/sh"; hashedPassword = "*"; };
-  security.sudo.extraRules = [ { users = [ "$ACCOUNT" ];
-    commands = [ { command = "$HELPER"; options = [ "NOPASSWD" ]; } ]; } ];
-
-END
-    warn 'Then, as root, put rsyncsend.sh where that says, with the paths that NixOS has. It starts no rsync below /nix/store, where the group nixbld may write, so that gets a copy:'
-    cat >&2 <<END
-
-  mkdir -p $PLACE ${HELPER%/*}
-  sed -e '1s|/bin/bash|/run/current-system/sw/bin/bash|' \\
-    -e 's|^PATH=/.*|PATH=/run/wrappers/bin:/run/current-system/sw/bin|' rsyncsend.sh >$WRAPPER
-  install -m 755 $WRAPPER $HELPER
-  install -m 755 "\$(nix-build '<nixpkgs>' -A pkgsStatic.rsync --no-out-link)/bin/rsync" ${HELPER%/*}/rsync
-  printf '%s\\n' share=/home restore=off rsync=${HELPER%/*}/rsync >$CONFIG
-  chmod 755 $PLACE $WRAPPER
-  chmod 644 $CONFIG
-
-END
-    warn 'None of this was tried on NixOS; the rest, the registration too, please ask the backup administrator.'
+tools_linux() {
+    package_table | awk '$1 != "TOOL" { print $1 }' | if selinux_enforces; then cat; else grep -v -e semanage -e restorecon; fi
 }
 
-immutable_instructions() {
-    warn 'The system of this computer is read-only, and this program does not change such a system. It takes these packages:'
-    if command -v transactional-update >/dev/null; then
-        printf '\n  transactional-update pkg install openssh sudo rsync util-linux\n\n' >&2
-    elif [ -e "$OSTREE" ]; then
-        printf '\n  rpm-ostree install openssh-server sudo rsync util-linux\n\n' >&2
-    else
-        printf '\n  openssh sudo rsync util-linux\n\n' >&2
-    fi
-    warn 'How the rest is done by hand, the backup administrator can tell you.'
+packages_for_linux() {
+    package_table | T="$*" F=$FAMILY awk '
+        NR == 1 { while ($++column != ENVIRON["F"]); }
+        index(" " ENVIRON["T"] " ", " " $1 " ") { print $column }'
 }
 
-system_name() {
-    os_release PRETTY_NAME | printable | grep . || uname -s
+packages_install_linux() {
+    case $MANAGER in
+        apt-get) apt_get install --yes --no-install-recommends "$@" ||
+            { apt_get update && apt_get install --yes --no-install-recommends "$@"; } ;;
+        dnf | yum) "$MANAGER" --assumeyes --quiet install "$@" ;;
+        zypper) zypper --non-interactive --quiet install --no-recommends "$@" ;;
+        pacman) pacman --sync --needed --noconfirm "$@" ;;
+    esac >>"$WORK/packages" 2>&1
 }
 
-add_linux_account() {
+apt_get() {
+    DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"
+}
+
+selinux_enforces() {
+    [ "$OS" = linux ] && command -v getenforce >/dev/null && [ "$(getenforce 2>/dev/null)" = Enforcing ]
+}
+
+identity_linux() {
+    stat -c '%U %G %a' -- "$1"
+}
+
+account_entry_linux() {
+    getent passwd "$ACCOUNT"
+}
+
+account_is_local_linux() {
+    getent -s files passwd "$ACCOUNT" >/dev/null
+}
+
+account_was_made_linux() {
+    account_is_local_linux
+}
+
+# The password field is a star: sshd takes ! for a locked account if PAM is not used.
+account_add_linux() {
     group=--user-group
-    if group_exists; then
+    if group_is_local_linux; then
         group="--gid=$ACCOUNT"
     fi
-    useradd --system "$group" --no-create-home --home-dir "$PLACE" --shell /bin/sh --password '*' \
+    useradd --system "$group" --no-create-home --home-dir "$STATE_DIR" --shell /bin/sh --password '*' \
         --comment BackupPC "$ACCOUNT"
 }
 
-# userdel takes a group of the same name along, whoever made it.
-remove_linux_account() {
-    number=$(group_number)
+account_has_password_linux() {
+    [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]
+}
+
+account_repair_linux() {
+    usermod --shell /bin/sh --password '*' "$ACCOUNT"
+}
+
+# userdel removes a group of the same name too, even if it was there before the account.
+account_remove_linux() {
+    number=$(group_number_linux)
     userdel "$ACCOUNT" || return
-    if [ -n "$number" ] && ! remembers "group $ACCOUNT" && ! group_exists; then
+    if [ -n "$number" ] && ! receipt_has "group $ACCOUNT" && ! group_is_local_linux; then
         groupadd --system --gid "$number" "$ACCOUNT"
     fi
 }
 
-install_packages() {
-    case $MANAGER in
-        apt-get) apt_get install --yes --no-install-recommends "$@" ||
-            { apt_get update && apt_get install --yes --no-install-recommends "$@"; } ;;
-        dnf | yum) "$MANAGER" --assumeyes --quiet install "$@" >>"$WORK/packages" 2>&1 ;;
-        zypper) zypper --non-interactive --quiet install --no-recommends "$@" >>"$WORK/packages" 2>&1 ;;
-        pacman) pacman --sync --needed --noconfirm "$@" >>"$WORK/packages" 2>&1 ;;
-    esac || {
-        tail -n 5 "$WORK/packages" | printable >&2
-        die 1 'These packages could not be installed: %s' "$*"
-    }
+first_person_id_linux() {
+    sed -n "s/^$1[[:space:]]*\\([0-9]\\{1,\\}\\).*/\\1/p" /etc/login.defs 2>/dev/null | grep . || printf 1000
 }
 
-apt_get() {
-    DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@" >>"$WORK/packages" 2>&1
+group_is_local_linux() {
+    getent -s files group "$ACCOUNT" >/dev/null
 }
 
-selinux_enforces() {
-    [ "$SYSTEM" = Linux ] && command -v getenforce >/dev/null && [ "$(getenforce 2>/dev/null)" = Enforcing ]
+group_is_known_linux() {
+    getent group "$ACCOUNT" >/dev/null
 }
 
-# Ubuntu waits for connections with ssh.socket; Debian has that unit too, but switched off.
+group_was_made_linux() {
+    group_is_local_linux
+}
+
+group_number_linux() {
+    getent group "$ACCOUNT" | cut -d: -f3
+}
+
+# A password lets anybody join (gshadow(5), newgrp(1)).
+group_members_linux() {
+    { getent group; getent group "$ACCOUNT"; } |
+        G=$1 awk -F: '$3 == ENVIRON["G"] { print $1; gsub(",", "\n", $4); print $4 }'
+    getent passwd | G=$1 awk -F: '$4 == ENVIRON["G"] { print $1 }'
+    getent gshadow "$ACCOUNT" | awk -F: '
+        $2 ~ /^[^!*]/ { print "(password)" }
+        { gsub(",", "\n"); print $3; print $4 }'
+}
+
+group_remove_linux() {
+    groupdel "$ACCOUNT"
+}
+
+sshd_enable_linux() {
+    if [ -d "$SYSTEMD" ]; then
+        unit=$(sshd_unit)
+        systemctl is-enabled "$unit" >/dev/null 2>&1 || systemctl is-active "$unit" >/dev/null 2>&1 ||
+            receipt_add "enabled $unit"
+        change systemctl --quiet enable --now "$unit" >/dev/null 2>&1 || true
+    elif command -v service >/dev/null; then
+        change service ssh start >/dev/null 2>&1 || true
+    fi
+}
+
+# Ubuntu waits for connections with ssh.socket; Debian has that unit too, but disabled.
 sshd_unit() {
     if systemctl is-enabled ssh.socket >/dev/null 2>&1; then
         printf ssh.socket
@@ -132,48 +166,41 @@ sshd_unit() {
     fi
 }
 
-ufw_lets_in() {    # ADDRESS PORT
-    ufw status | awk -v address="$1" -v port="$2" '
-        / ALLOW / {
-            from = $0
-            sub(/.* ALLOW( IN)? +/, "", from)
-            sub(/ *#.*/, "", from)
-            sub(/ +$/, "", from)
-            v6 = address ~ /:/
-            to = $1 == port || $1 == port "/tcp" || $1 == "Anywhere" || (port == 22 && ($1 == "OpenSSH" || $1 == "SSH"))
-            if (to && (from == address || from == (v6 ? "Anywhere (v6)" : "Anywhere"))) found = 1
-        }
-        END { exit !found }'
-}
-
-ufw_rule() {    # PORT ADDRESS
-    ufw allow from "$2" to any port "$1" proto tcp >/dev/null
-}
-
-no_ufw_rule() {
-    ufw --force delete allow from "$2" to any port "$1" proto tcp >/dev/null
-}
-
-firewalld_lets_in() {    # ADDRESS PORT
-    { [ "$2" -eq 22 ] && firewall-cmd --quiet --permanent --query-service=ssh; } ||
-        firewall-cmd --quiet --permanent --query-port="$2/tcp" ||
-        firewall-cmd --quiet --permanent --query-rich-rule="$(rich_rule "$2" "$1")"
-}
-
-rich_rule() {    # PORT ADDRESS
-    family=ipv4
-    case $2 in
-        *:*) family=ipv6 ;;
+sshd_disable_linux() {
+    case $1 in
+        ssh.socket) systemctl --quiet disable --now ssh.socket ssh.service ;;
+        *) systemctl --quiet disable --now "$1" ;;
     esac
-    printf 'rule family="%s" source address="%s" port port="%s" protocol="tcp" accept' "$family" "$2" "$1"
 }
 
-firewalld_rule() {    # PORT ADDRESS
-    firewall-cmd --quiet --permanent --add-rich-rule="$(rich_rule "$@")" &&
-        firewall-cmd --quiet --add-rich-rule="$(rich_rule "$@")"
+sshd_ask_to_enable_linux() {
+    todo 'sshd is not running; please start it and enable it at boot.'
 }
 
-no_firewalld_rule() {
-    firewall-cmd --quiet --permanent --remove-rich-rule="$(rich_rule "$@")"
-    firewall-cmd --quiet --remove-rich-rule="$(rich_rule "$@")"
+sshd_allow_account_linux() {
+    :
+}
+
+firewall_name_linux() {
+    if command -v ufw >/dev/null && ufw status 2>/dev/null | grep -q '^Status: active'; then
+        printf ufw
+    elif command -v firewall-cmd >/dev/null && firewall-cmd --state >/dev/null 2>&1; then
+        printf firewalld
+    fi
+}
+
+addresses_of_linux() {
+    getent ahosts "$1" | awk '!seen[$1]++ { print $1 }'
+}
+
+console_user_linux() {
+    :
+}
+
+rsync_path_linux() {
+    command -v rsync || printf /usr/bin/rsync
+}
+
+advise_unreadable_folder_linux() {
+    warn 'A folder to back up cannot be read. Does it exist?'
 }

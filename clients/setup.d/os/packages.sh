@@ -1,32 +1,20 @@
-tools() {
-    printf '%s ' ssh ssh-keygen ssh-keyscan sshd sudo visudo rsync su bash
-    case $FAMILY in
-        mac) printf 'dscl dseditgroup' ;;
-        *) printf 'setpriv useradd getent' ;;
-    esac
-    if selinux_enforces; then
-        printf ' semanage restorecon'
-    fi
-}
-
-package_of() {    # TOOL
-    case $FAMILY:$1 in
-        mac:*) printf '%s' "$1" ;;
-        suse:ssh* | arch:ssh*) printf openssh ;;
-        *:sshd) printf openssh-server ;;
-        debian:ssh*) printf openssh-client ;;
-        redhat:ssh-keygen) printf openssh ;;
-        redhat:ssh*) printf openssh-clients ;;
-        *:visudo) printf sudo ;;
-        *:setpriv | *:su) printf util-linux ;;
-        debian:useradd) printf passwd ;;
-        redhat:useradd) printf shadow-utils ;;
-        *:useradd) printf shadow ;;
-        debian:getent) printf libc-bin ;;
-        redhat:getent) printf glibc-common ;;
-        *:getent) printf glibc ;;
-        *:semanage) printf policycoreutils-python-utils ;;
-        *:restorecon) printf policycoreutils ;;
-        *) printf '%s' "$1" ;;
-    esac
+# The package that brings each tool, by family of Linux distributions. semanage and restorecon are for SELinux alone.
+package_table() {
+    cat <<'END'
+TOOL        debian                       redhat                       suse                         arch
+ssh         openssh-client               openssh-clients              openssh                      openssh
+ssh-keygen  openssh-client               openssh                      openssh                      openssh
+ssh-keyscan openssh-client               openssh-clients              openssh                      openssh
+sshd        openssh-server               openssh-server               openssh                      openssh
+sudo        sudo                         sudo                         sudo                         sudo
+visudo      sudo                         sudo                         sudo                         sudo
+rsync       rsync                        rsync                        rsync                        rsync
+su          util-linux                   util-linux                   util-linux                   util-linux
+bash        bash                         bash                         bash                         bash
+setpriv     util-linux                   util-linux                   util-linux                   util-linux
+useradd     passwd                       shadow-utils                 shadow                       shadow
+getent      libc-bin                     glibc-common                 glibc                        glibc
+semanage    policycoreutils-python-utils policycoreutils-python-utils policycoreutils-python-utils policycoreutils-python-utils
+restorecon  policycoreutils              policycoreutils              policycoreutils              policycoreutils
+END
 }

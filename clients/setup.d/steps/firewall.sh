@@ -1,28 +1,26 @@
+# Step: an active firewall lets the backup server in.
+
 open_firewall() {
     [ "$FIREWALL" = yes ] || return 0
-    wall=$(active_firewall)
-    [ -n "$wall" ] || return 0
+    blocked_addresses >"$WORK/blocked"
+    while read -r firewall port address; do
+        note 'opening the firewall for %s, port %s' "$address" "$port"
+        receipt_add "firewall $firewall $port $address"
+        change "${firewall}_open" "$port" "$address" </dev/null
+    done <"$WORK/blocked"
+}
+
+# Print "FIREWALL PORT ADDRESS" for each address of the server that the firewall blocks.
+blocked_addresses() {
+    firewall=$(os firewall_name)
+    [ -n "$firewall" ] || return 0
     port=$(sshd_port)
     for address in $(server_addresses); do
-        if ! "${wall}_lets_in" "$address" "$port"; then
-            note 'letting %s through the firewall to port %s' "$address" "$port"
-            remember "firewall $wall $port $address"
-            change "${wall}_rule" "$port" "$address"
-        fi
+        "${firewall}_allows" "$port" "$address" || printf '%s %s %s\n' "$firewall" "$port" "$address"
     done
 }
 
-active_firewall() {
-    if [ "$SYSTEM" != Linux ]; then
-        return 0
-    elif command -v ufw >/dev/null && ufw status 2>/dev/null | grep -q '^Status: active'; then
-        printf ufw
-    elif command -v firewall-cmd >/dev/null && firewall-cmd --state >/dev/null 2>&1; then
-        printf firewalld
-    fi
-}
-
-# Where the server comes from: as we were told, as it says, as the key's line says, as its name says.
+# The addresses of the server: from --from, the reply, the line of its key, or its name.
 server_addresses() {
     case $FROM in
         '' | none) ;;
@@ -32,6 +30,52 @@ server_addresses() {
     if [ -n "$list" ]; then
         printf '%s' "$list" | tr ',' '\n'
     else
-        addresses_of "$SERVER"
+        os addresses_of "$SERVER"
     fi
+}
+
+ufw_allows() {    # PORT ADDRESS
+    ufw status | awk -v port="$1" -v address="$2" '
+        / ALLOW / {
+            from = $0
+            sub(/.* ALLOW( IN)? +/, "", from)
+            sub(/ *#.*/, "", from)
+            sub(/ +$/, "", from)
+            v6 = address ~ /:/
+            to = $1 == port || $1 == port "/tcp" || $1 == "Anywhere" || (port == 22 && ($1 == "OpenSSH" || $1 == "SSH"))
+            if (to && (from == address || from == (v6 ? "Anywhere (v6)" : "Anywhere"))) found = 1
+        }
+        END { exit !found }'
+}
+
+ufw_open() {    # PORT ADDRESS
+    ufw allow from "$2" to any port "$1" proto tcp >/dev/null
+}
+
+ufw_close() {    # PORT ADDRESS
+    ufw --force delete allow from "$2" to any port "$1" proto tcp >/dev/null
+}
+
+firewalld_allows() {    # PORT ADDRESS
+    { [ "$1" -eq 22 ] && firewall-cmd --quiet --permanent --query-service=ssh; } ||
+        firewall-cmd --quiet --permanent --query-port="$1/tcp" ||
+        firewall-cmd --quiet --permanent --query-rich-rule="$(rich_rule "$@")"
+}
+
+firewalld_open() {    # PORT ADDRESS
+    firewall-cmd --quiet --permanent --add-rich-rule="$(rich_rule "$@")" &&
+        firewall-cmd --quiet --add-rich-rule="$(rich_rule "$@")"
+}
+
+firewalld_close() {    # PORT ADDRESS
+    firewall-cmd --quiet --permanent --remove-rich-rule="$(rich_rule "$@")"
+    firewall-cmd --quiet --remove-rich-rule="$(rich_rule "$@")"
+}
+
+rich_rule() {    # PORT ADDRESS
+    family=ipv4
+    case $2 in
+        *:*) family=ipv6 ;;
+    esac
+    printf 'rule family="%s" source address="%s" port port="%s" protocol="tcp" accept' "$family" "$2" "$1"
 }

@@ -1,64 +1,46 @@
+# Step: the system is a supported one, and has the programs that the setup needs.
+
 check_system() {
-    know_system
-    case $FAMILY in
-        debian | redhat | suse | arch | mac) ;;
-        nixos) nixos_instructions; exit 77 ;;
-        immutable) immutable_instructions; exit 77 ;;
-        old-mac) die 77 'This setup is for macOS 12 and later.' ;;
-        *) die 77 'This setup knows Debian, Fedora, openSUSE, Arch and their relatives, and macOS; this system is %s.' \
-            "$(system_name)" ;;
-    esac
+    detect_system
+    [ "$OS" != unsupported ] || refuse_system
     if [ "$(id -u)" -ne 0 ]; then
-        die 1 'This changes the system, so it has to be started as root: sudo sh setup.sh'
+        die 1 'Please start the setup as root: sudo sh setup.sh'
     fi
 }
 
-# Sets SYSTEM, FAMILY, what the server calls it, and what differs from one to the other.
-know_system() {
-    SYSTEM=$(uname -s)
-    FAMILY=unknown ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux
-    case $SYSTEM in
-        Linux) know_linux ;;
-        Darwin)
-            ROOT_GROUP=wheel HOMES=/Users OSTYPE_WORD=mac FAMILY=mac
-            version=$(sw_vers -productVersion 2>/dev/null) || version=0
-            case ${version%%.*} in
-                '' | *[!0-9]* | ? | 10 | 11) FAMILY='old-mac' ;;
-            esac
-            ;;
-    esac
-}
-
-get_tools() {
+install_packages() {
     open_receipt
-    packages=''
-    for tool in $(tools); do
-        command -v "$tool" >/dev/null || packages="$packages $(package_of "$tool")"
+    missing=''
+    for tool in $(os tools); do
+        command -v "$tool" >/dev/null || missing="$missing $tool"
     done
-    [ -n "$packages" ] || return 0
-    packages=$(printf '%s\n' "$packages" | tr ' ' '\n' | sort -u | tr '\n' ' ')
-    packages=${packages# }
-    [ "$FAMILY" != mac ] ||
-        die 1 'This Mac lacks what every Mac has: %s' "$packages"
+    [ -n "$missing" ] || return 0
+    # shellcheck disable=SC2086  # several words
+    os packages_for $missing >"$WORK/needed"
+    packages=$(sort -u "$WORK/needed" | tr '\n' ' ')
+    packages=${packages% }
     note 'installing %s' "$packages"
     for package in $packages; do
-        remember "package $package"
+        receipt_add "package $package"
     done
-    command -v sshd >/dev/null || keep_passwords_out
+    command -v sshd >/dev/null || forbid_passwords
     # shellcheck disable=SC2086  # several words
-    change install_packages $packages
+    change os packages_install $packages || {
+        tail -n 5 "$WORK/packages" | printable >&2
+        die 1 'These packages could not be installed: %s' "$packages"
+    }
 }
 
-# Nobody here has asked for an sshd yet, so nobody's password is opened to the network. That stands there before the
-# package comes, because Debian starts sshd at once.
-keep_passwords_out() {
-    if [ -e "$SSHD_DROP_IN" ] && ! bears_our_mark "$SSHD_DROP_IN"; then
+# Nobody asked for an sshd on this computer, so it must not accept people's passwords. The file is there before the
+# package, because Debian starts sshd at once.
+forbid_passwords() {
+    if [ -e "$SSHD_DROP_IN" ] && ! has_our_mark "$SSHD_DROP_IN"; then
         return 0        # an administrator's
     fi
-    note 'sshd is new on this computer: it is to let nobody in by password, only by key'
+    note 'sshd is new on this computer: it will accept keys only, no passwords'
     cat >"$WORK/drop-in" <<END
-# Made by setup.sh: there was no sshd on this computer before, and the backup server comes with a key.
-# To let people in by password, put other settings into a file that is read before this one, or remove this one.
+# Made by setup.sh: there was no sshd on this computer before, and the backup server logs in with a key.
+# To let people log in by password, put other settings into a file that is read before this one, or remove this one.
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 END

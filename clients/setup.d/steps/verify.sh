@@ -1,39 +1,41 @@
-# No success that is not true: the server comes back, logs in, and tries the way of a backup.
+# Step: the server proves that a backup works: it connects to this computer, logs in, and tries to read.
+
 verify() {
     if [ "$VERIFY" = no ]; then
         return 0
-    elif [ "$TASK" = setup ] && [ "$TRY_AGAIN" = no ] && remembers "verified $SERVER $LOGON" && [ -z "$(unsaved)" ]; then
+    elif [ "$TASK" = setup ] && [ "$TRY_AGAIN" = no ] && receipt_has "verified $SERVER $LOGON" &&
+        [ -z "$(folders_not_saved)" ]; then
         return 0
     fi
     CHANGES=$((CHANGES + 1))
     if [ "$DRY_RUN" = yes ]; then
-        note 'having %s test its way back to this computer' "$SERVER"
+        note 'having %s connect to this computer as a test' "$SERVER"
         return 0
     fi
-    [ -f "$PLACE/register-key" ] || prepare_call
+    [ -f "$STATE_DIR/register-key" ] || prepare_call
     host_key_lines >"$WORK/host-keys"
-    note '%s comes back here; that may take half a minute' "$SERVER"
+    note '%s now connects to this computer; this may take half a minute' "$SERVER"
     call "verify:$OSTYPE_WORD:$LOGON" "$WORK/host-keys"
-    if understand "$WORK/reply" verify; then
-        remember "verified $SERVER $LOGON"
-        LEFT_TO_DO=no       # whatever seemed to be in its way
-        note 'it came in and could read: backups will work'
-        [ -z "$REPLY_BACKUP" ] || note 'the first backup begins soon'
+    if read_reply "$WORK/reply" verify; then
+        receipt_add "verified $SERVER $LOGON"
+        LEFT_TO_DO=no       # whatever seemed to block it does not
+        note 'the server logged in and could read: backups will work'
+        [ -z "$REPLY_BACKUP" ] || note 'the first backup starts soon'
         case $REPLY_SHARES in
-            '' | *[!\ -~]*) forget 'shares ' ;;
-            *) remember_one shares "$REPLY_SHARES" ;;
+            '' | *[!\ -~]*) receipt_drop 'shares ' ;;
+            *) receipt_set shares "$REPLY_SHARES" ;;
         esac
-        tell_unsaved
+        mark_folders_not_saved
     elif [ "$(error_code)" = ostype-unknown ]; then
-        note 'this server does not test its way back'
+        note 'this server does not test its connection to this computer'
     else
         not_verified
     fi
 }
 
-# What of this computer's folders is not saved although the server may read it, by what it said last.
-unsaved() {
-    saved=$(remembered shares)
+# Print the folders that the server may read but does not back up, by its last reply.
+folders_not_saved() {
+    saved=$(receipt_get shares)
     if [ -z "$saved" ] || [ ! -f "$CONFIG" ]; then
         return 0
     fi
@@ -42,7 +44,7 @@ unsaved() {
     done
 }
 
-# Whether FOLDER is one of FOLDERS, or below one.
+# Whether FOLDER is one of FOLDERS, or below one of them.
 is_in_one_of() {    # FOLDER FOLDERS
     F=$1 S=$2 awk 'BEGIN {
         count = split(ENVIRON["S"], whole, " ")
@@ -54,7 +56,7 @@ is_in_one_of() {    # FOLDER FOLDERS
     }'
 }
 
-# Bytes outside printable ASCII, the backslash, the blank and = are \xHH there.
+# The server writes bytes outside printable ASCII, the backslash, the blank and = as \xHH.
 as_server_writes() {    # TEXT
     printf '%s' "$1" | od -An -v -tx1 | awk '{
         for (i = 1; i <= NF; i++) {
@@ -67,17 +69,15 @@ as_server_writes() {    # TEXT
     END { printf "%s", out }'
 }
 
-tell_unsaved() {
-    unsaved >"$WORK/folders"
-    [ ! -s "$WORK/folders" ] || UNSAVED=yes
-    while IFS= read -r folder; do
-        mark 'The server may read %s, and does not save it. Add it on its web page for this computer (Edit Config, Xfer, RsyncShareName) or ask the backup administrator; then: sudo sh setup.sh --verify' "$folder"
-    done <"$WORK/folders"
+mark_folders_not_saved() {
+    folders_not_saved >"$WORK/folders"
+    [ ! -s "$WORK/folders" ] || NOT_SAVED=yes
+    each_folder mark 'The server may read %s but does not back it up. Add the folder on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify'
 }
 
-# What this computer's sshd calls itself, for the server to compare.
+# Print the host keys of this computer, for the server to compare.
 host_key_lines() {
-    { setting hostkey | grep . || printf '%s\n' /etc/ssh/ssh_host_ed25519_key /etc/ssh/ssh_host_rsa_key; } |
+    { sshd_setting hostkey | grep . || printf '%s\n' /etc/ssh/ssh_host_ed25519_key /etc/ssh/ssh_host_rsa_key; } |
         while IFS= read -r file; do
             { cat "$file.pub" 2>/dev/null || ssh-keygen -y -P '' -f "$file" 2>/dev/null || true; } |
                 awk 'NF >= 2 { print "hostkey:" $1 " " $2; exit }'
@@ -86,47 +86,45 @@ host_key_lines() {
 }
 
 not_verified() {
-    forget "verified $SERVER "
+    receipt_drop "verified $SERVER "
     VERIFIED=no
     if [ -n "$PROBLEM" ] || [ ! -s "$WORK/reply" ]; then
         printable <"$WORK/ssh-errors" >&2
         printable <"$WORK/reply" >&2
-        warn 'The server’s reply is not understood (%s).' "${PROBLEM:-$REPLY_STATUS}"
+        warn 'The reply of the server is not understood (%s).' "${PROBLEM:-$REPLY_STATUS}"
         return 0
     fi
     show_error
     reason=$(reply_line_of step)
     [ -z "$reason" ] || advise_step "$reason"
     print=$(reply_line_of fingerprint)
-    [ -z "$print" ] || warn 'Its new key, for the administrator: %s' "$print"
+    [ -z "$print" ] || warn 'The new host key, for the administrator: %s' "$print"
 }
 
-# What the owner of this computer can do about a step that failed.
+# What a person at this computer can do about a step that failed.
 advise_step() {    # STEP
     case $1 in
-        refused) warn 'No ssh server listens here. Start the setup with --repair.' ;;
-        firewall) warn 'A firewall, here or on the way, keeps the server from port 22. Let it in for ssh.' ;;
-        ping) warn 'The server pings before every backup, and got no answer. Let ping (ICMP echo) through the firewall.' ;;
-        slow) warn 'The network is too slow for a backup now. Use a cable, or try again nearer to the Wi-Fi.' ;;
-        name) warn 'The server finds no address for the name of this computer. The network administrator can mend that.' ;;
-        hung-up) warn 'sshd here hangs up on the server, perhaps after too many tries. Wait some minutes.' ;;
-        not-ssh) warn 'Something else than sshd answers on the ssh port of this computer.' ;;
-        negotiation) warn 'sshd here is too old, or set up so that the server cannot talk to it.' ;;
-        host-key) warn 'Another machine answers at the address of this one. Please tell the network administrator.' ;;
-        login) warn 'sshd here does not let the account %s in. Start the setup with --doctor.' "$ACCOUNT" ;;
-        wrapper | sudo) warn 'The backup program does not start as it should. Start the setup with --repair.' ;;
-        rsync) warn 'rsync does not work here. Start the setup with --repair.' ;;
-        unclean) warn 'Something prints at the login of the server, and breaks backups. Look at /etc/ssh/sshrc and at .bashrc of %s.' \
+        refused) warn 'No ssh server listens on this computer. Start the setup with --repair.' ;;
+        firewall) warn 'A firewall, on this computer or on the network, blocks port 22 for the server. Allow ssh from the server.' ;;
+        ping) warn 'The server pings this computer before every backup, and got no answer. Allow ping (ICMP echo) in the firewall.' ;;
+        slow) warn 'The network is too slow for a backup now. Use a cable, or move closer to the Wi-Fi, and try again.' ;;
+        name) warn 'The server finds no address for the name of this computer. Please tell the network administrator.' ;;
+        hung-up) warn 'sshd on this computer closes the connection of the server, perhaps after too many attempts. Wait some minutes.' ;;
+        not-ssh) warn 'Another program than sshd answers on the ssh port of this computer.' ;;
+        negotiation) warn 'sshd on this computer is too old for the server, or its settings do not suit the server.' ;;
+        host-key) warn 'Another computer answers at the address of this one. Please tell the network administrator.' ;;
+        login) warn 'sshd on this computer refuses the account %s. Start the setup with --doctor.' "$ACCOUNT" ;;
+        wrapper | sudo) warn 'The backup program does not start correctly. Start the setup with --repair.' ;;
+        rsync) warn 'rsync does not work on this computer. Start the setup with --repair.' ;;
+        unclean) warn 'Something prints text when the server logs in, and that breaks backups. Check /etc/ssh/sshrc and the .bashrc of %s.' \
             "$ACCOUNT" ;;
-        empty) warn 'A folder that is to be backed up has no file in it that the server would save.' ;;
-        file-system) warn 'The folders to be backed up are on another file system, a server’s perhaps. Start the setup with --share FOLDER, or have that server backed up.' ;;
-        folder) if [ "$SYSTEM" = Darwin ]; then full_disk_access; else
-            warn 'A folder that is to be backed up cannot be read. Is it there?'
-            fi ;;
-        share) warn 'The server is to save a folder that this computer does not give. Start the setup with --share for each folder to be saved, this one too; or take it out on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName).' ;;
+        empty) warn 'A folder to back up contains no file that the server would back up.' ;;
+        file-system) warn 'The folders to back up are on another file system, perhaps on a file server. Start the setup with --share FOLDER, or have that file server backed up.' ;;
+        folder) os advise_unreadable_folder ;;
+        share) warn 'The server is set to back up a folder that this computer does not share. Start the setup with --share for each folder to back up, including this one. Or remove it on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName).' ;;
         silent) warn 'This computer or the network was too slow. Please try again later.' ;;
-        disabled) warn 'The backups of this computer are switched off on the server. The backup administrator can tell you why.' ;;
-        settings | elsewhere) warn 'The server’s settings for this computer need the backup administrator.' ;;
+        disabled) warn 'The backups of this computer are disabled on the server. The backup administrator can tell you why.' ;;
+        settings | elsewhere) warn 'Only the backup administrator can correct the server’s settings for this computer.' ;;
         *) warn 'Please show this to the backup administrator too.' ;;
     esac
 }

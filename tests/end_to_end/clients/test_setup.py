@@ -24,7 +24,7 @@ from laptops import (
 
 pytestmark = pytest.mark.lab
 
-BEING_DONE = "It is being done:\n"
+BEING_DONE = "Applying changes:\n"
 
 
 def first_backup(site: Site, laptop: Laptop) -> Backup:
@@ -173,8 +173,8 @@ def test_a_dry_run_leaves_the_file_system_as_it_is(site: Site) -> None:
 
     assert (fresh.status, by_fresh, second.status, by_second) == (OK, [], OK, [])
     assert PLACE in by_real_run
-    assert "making the account bckpciuem" in fresh.stdout
-    assert "making" not in second.stdout
+    assert "creating the account bckpciuem" in fresh.stdout
+    assert "creating" not in second.stdout
 
 
 @pytest.mark.parametrize(("env", "bold"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
@@ -190,9 +190,9 @@ def test_no_color_leaves_the_text_plain(site: Site, env: dict[str, str], bold: b
 def test_a_dry_run_tells_what_the_real_run_then_does(site: Site) -> None:
     laptop = site.laptop()
 
-    told = [line for line in set_up(laptop, "--dry-run").lines if re.match("  (making|writing)", line)]
+    told = [line for line in set_up(laptop, "--dry-run").lines if re.match("  (creating|writing)", line)]
     planned, done = (
-        [line for line in part.split("\n") if re.match("  (making|writing)", line)]
+        [line for line in part.split("\n") if re.match("  (creating|writing)", line)]
         for part in set_up(laptop, "--logon cmartin --yes").stdout.split(BEING_DONE)
     )
 
@@ -285,7 +285,7 @@ def test_without_a_bundle_a_program_that_others_could_change_is_not_taken(site: 
     done = laptop.run(f"cd /tmp/dl && sh setup.sh {given}", timeout=60)
 
     assert done.status == USAGE
-    assert "can be changed by others" in done.stderr
+    assert "Other users can change" in done.stderr
     assert not laptop.exists("/usr/local/libexec/bckpciuem/rsync-helper")
 
 

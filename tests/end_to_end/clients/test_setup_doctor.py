@@ -13,24 +13,24 @@ def test_whoever_does_not_agree_to_the_plan_keeps_the_laptop_as_it_is(site: Site
     before = contents(laptop)
 
     with laptop.terminal(f"sh {SETUP} {GIVEN}") as terminal:
-        terminal.answer(r"Shall this be done \(yes/no\)\? $", "no")
+        terminal.answer(r"Continue \(yes/no\)\? $", "no")
         status = terminal.wait()
 
     assert status == ERROR
-    assert "making the account bckpciuem" in terminal.shown
+    assert "creating the account bckpciuem" in terminal.shown
     assert contents(laptop) == before
 
 
 ENGLISH_PLAN = {
-    "": ["it may read what is in /home", f"it may put restored files into {PLACE}-restore",
+    "": ["the server may read /home", f"it may put restored files into {PLACE}-restore",
          "it may write nowhere else, and nothing as root"],
-    "--restore off": ["it may read what is in /home", "it may write nothing here"],
-    "--share /home --share /srv": ["it may read what is in /home", "it may read what is in /srv",
-                                   "chosen on its web page for this computer; at first that is usually"],
+    "--restore off": ["the server may read /home", "it may write nothing here"],
+    "--share /home --share /srv": ["the server may read /home", "the server may read /srv",
+                                   "set on its web page for this computer; at first usually"],
     "--restore full": ["it may write there too, anywhere, as root"],
 }  # fmt: skip
 FRENCH_PLAN = {
-    "": ["il peut lire ce que contient /home",
+    "": ["le serveur peut lire /home",
          "il ne peut écrire nulle part ailleurs, et rien en tant que root"],
     "--restore off": ["il ne peut rien écrire ici"],
     "--restore full": ["il peut aussi y écrire, partout, en tant que root"],
@@ -62,7 +62,7 @@ def test_full_restore_is_asked_for_in_words(site: Site, options: str) -> None:
     laptop = site.laptop()
 
     with laptop.terminal(f"sh {SETUP} {GIVEN} --restore full {options}") as terminal:
-        terminal.answer(r"the server becomes root here.*\? $", "no")
+        terminal.answer(r"the server becomes root on this computer.*\? $", "no")
         status = terminal.wait()
 
     assert status == ERROR
@@ -92,7 +92,7 @@ def test_a_server_that_cannot_come_back_is_told_and_can_try_again(site: Site) ->
     assert [done.status for done in (failed, again, moved, last)] == [NOT_VERIFIED, NOT_VERIFIED, OK, OK]
     assert site.is_registered(laptop)
     assert "error:not-reachable" in failed.stderr
-    assert "does not let the account bckpciuem in" in failed.stderr
+    assert "refuses the account bckpciuem" in failed.stderr
     assert "--verify" in failed.stderr
     assert "nothing was changed" in last.stdout
     assert "verified dugong.univ-brest.fr cmartin\n" in laptop.read(f"{PLACE}/receipt")
@@ -116,7 +116,7 @@ def test_a_folder_that_the_server_does_not_save_is_told_until_it_does(site: Site
     assert wider != pl
     assert [first.status, doctor.status] == [LEFT_TO_DO, ERROR], first
     for told in (first.stderr, doctor.stderr):
-        assert "may read /srv/lé data, and does not save it" in told
+        assert "may read /srv/lé data but does not back it up" in told
         assert "RsyncShareName" in told
     assert [second.status, third.status, healthy.status] == [OK, OK, OK], second.stderr
     assert "nothing was changed" in third.stdout
@@ -149,7 +149,7 @@ def test_a_laptop_that_was_installed_anew_waits_until_its_key_is_accepted(site: 
 
     assert refused.status == NOT_VERIFIED
     assert "error:host-key-changed" in refused.stderr
-    assert "Sa nouvelle clef, pour l\u2019administrateur" in refused.stderr
+    assert "La nouvelle clef d\u2019hôte, pour l\u2019administrateur" in refused.stderr
     assert (accepted.status, verified.status) == (OK, OK), accepted
 
 
@@ -207,10 +207,10 @@ def test_an_sshd_that_shuts_out_who_looks_too_often_is_no_sshd_that_is_down(site
 
 
 WRONG_RIGHTS = {
-    f"chmod 777 {PLACE}/.ssh": f"{PLACE}/.ssh has other permissions",
-    f"chmod 666 {PLACE}/.ssh/authorized_keys": f"{PLACE}/.ssh/authorized_keys has other permissions",
-    f"chown cmartin {PLACE}/.ssh/authorized_keys": f"{PLACE}/.ssh/authorized_keys has other permissions",
-    "chmod 666 /etc/bckpciuem.conf": "/etc/bckpciuem.conf has other permissions",
+    f"chmod 777 {PLACE}/.ssh": f"{PLACE}/.ssh has wrong permissions",
+    f"chmod 666 {PLACE}/.ssh/authorized_keys": f"{PLACE}/.ssh/authorized_keys has wrong permissions",
+    f"chown cmartin {PLACE}/.ssh/authorized_keys": f"{PLACE}/.ssh/authorized_keys has wrong permissions",
+    "chmod 666 /etc/bckpciuem.conf": "/etc/bckpciuem.conf has wrong permissions",
 }
 
 

@@ -166,11 +166,11 @@ def test_the_original_server_is_still_understood(site: Site) -> None:
 
     asking = f"sh {SETUP} {GIVEN} --no-verify --server {old.fqdn} --no-from"
     with laptop.terminal(asking, env={"LANG": "C"}) as terminal:
-        terminal.answer(r"Shall this be done \(yes/no\)\? $", "yes")
+        terminal.answer(r"Continue \(yes/no\)\? $", "yes")
         terminal.answer(r"Your logon \[\]: $", "cmartin")
-        terminal.expect(r"person: cmartin \(the server tells no name\)")
-        terminal.expect("This person will be able to read every backed-up file")
-        terminal.answer(r"Is that right \(yes/no\)\? $", "no")
+        terminal.expect(r"person: cmartin \(the server gives no name\)")
+        terminal.expect("This person will be able to read all backed-up files")
+        terminal.answer(r"Is this correct \(yes/no\)\? $", "no")
         assert terminal.wait() == ERROR
     assert old.read("/tmp/asked") == "check:linux:cmartin\n"
     old.run("rm /tmp/asked", check=True)
@@ -289,14 +289,14 @@ def test_an_sshd_that_comes_for_the_backups_lets_nobody_in_by_password(site: Sit
 
     assert (planned.status, done.status, gone.status) == (OK, OK, OK), done
     for said in (planned.stdout, done.stdout):
-        assert "let nobody in by password" in said
+        assert "accept keys only, no passwords" in said
         assert f"writing {DROP_IN}" in said
     assert DROP_IN.rsplit("/", 1)[1] in laptop.read("/run/seen")
     assert "Permission denied (publickey,password" in before
     assert "Permission denied (publickey)." in after
     assert left[0]
     assert "Permission denied (publickey)." in left[1]
-    assert "stays, which lets nobody in by password" in gone.stdout
+    assert "stays, so that sshd accepts no passwords" in gone.stdout
 
 
 def test_a_missing_tool_is_installed_without_a_question(site: Site) -> None:
@@ -509,7 +509,7 @@ def test_two_setups_at_once_do_not_meet(site: Site) -> None:
         status = first.wait()
 
     assert (second.status, doctor.status, status) == (ERROR, ERROR, OK)
-    assert "at work here" in second.stderr
+    assert "is running on this computer" in second.stderr
 
 
 def test_the_lock_of_a_run_that_is_gone_counts_for_nothing(site: Site) -> None:
@@ -543,7 +543,7 @@ def test_a_server_that_never_ends_its_answer_is_left(site: Site) -> None:
     laptop = site.laptop()
     hung = another_server(site, laptop, "#!/bin/sh\nyes >&2 &\nexec sleep 1000\n")
     text = (CHECKOUT / "clients/setup.sh").read_text()
-    laptop.write("/root/setup.sh", text.replace("PATIENCE=150", "PATIENCE=3"))
+    laptop.write("/root/setup.sh", text.replace("TIMEOUT=150", "TIMEOUT=3"))
     given = GIVEN.replace("dugong.univ-brest.fr", hung.fqdn)
 
     done = laptop.run(

@@ -84,7 +84,7 @@ def test_the_program_of_root_does_not_lie_where_others_may_write(site: Site, fol
 
     assert (doctor.status, again.status) == (ERROR, LEFT_TO_DO)
     for told in (doctor.stderr, again.stderr):
-        assert f"{folder} can be changed by others than root" in told
+        assert f"Users other than root can change {folder}" in told
     assert f"chown root {folder}; chmod go-w {folder}" in again.stderr
     assert contents(laptop) == before
 
@@ -176,7 +176,7 @@ def test_a_key_line_that_was_changed_is_told_and_renewed(site: Site) -> None:
 
     assert (doctor.status, repaired.status) == (ERROR, OK), repaired
     assert "not as the setup wrote it" in doctor.stderr
-    assert "it came in and could read" in repaired.stdout
+    assert "logged in and could read" in repaired.stdout
     assert laptop.read(keys) == line
 
 
@@ -189,8 +189,8 @@ def test_what_was_verified_is_tried_again_when_the_folders_are_others(site: Site
     tried = set_up(laptop, verify=True)
 
     assert (other.status, doctor.status, tried.status) == (OK, ERROR, OK)
-    assert "has not come back here yet" in doctor.stderr
-    assert "it came in and could read" in tried.stdout
+    assert "has not connected to this computer yet" in doctor.stderr
+    assert "logged in and could read" in tried.stdout
 
 
 def test_a_line_that_starts_another_program_of_that_name_stays(site: Site) -> None:

@@ -141,7 +141,7 @@ def test_killed_while_the_server_comes_back_nothing_is_called_verified_and_the_n
     laptop = site.laptop()
     process = laptop.start(f"sh {SETUP} {GIVEN} --logon cmartin --unattended")
     process.close()
-    while process.alive() and "comes back here" not in process.output():
+    while process.alive() and "now connects to this computer" not in process.output():
         time.sleep(0.002)
     process.kill()
     noted = receipt(laptop)
@@ -210,8 +210,8 @@ def test_what_was_restored_is_nobody_elses_after_an_uninstall(site: Site) -> Non
     laptop.run(f"useradd --system --uid {uid} newsvc", check=True)
 
     assert done.status == OK, done
-    assert "ending what runs as bckpciuem" in done.stdout
-    assert "for root alone" in done.stderr
+    assert "ending the processes of bckpciuem" in done.stdout
+    assert "for root only" in done.stderr
     assert not backup.alive()
     assert laptop.run(["cat", restored], user="newsvc").status != 0
     stat = laptop.run(f"stat -c '%U:%G %a' {PLACE}-restore {restored}").lines

@@ -86,7 +86,7 @@ def _set_up(story: Story) -> None:
     )
     with _at_the_terminal(story.telling, story.dormeur, CHRISTOPHE) as terminal:
         terminal.answer(r"Do you want that \(yes/no\)\? $", "yes")
-        terminal.answer(r"done \(yes/no\)\? $", "yes")
+        terminal.answer(r"Continue \(yes/no\)\? $", "yes")
         terminal.answer(r"logon.*: $", "cmartin")
         terminal.answer(r"\(yes/no\)\? $", "yes")
         status = terminal.wait()
@@ -185,7 +185,7 @@ def _stranger(story: Story) -> None:
     _hand_out(story.dugong, sirene, ANNE)
     with _at_the_terminal(story.telling, sirene, ANNE) as terminal:
         terminal.answer(r"Do you want that \(yes/no\)\? $", "yes")
-        terminal.answer(r"done \(yes/no\)\? $", "yes")
+        terminal.answer(r"Continue \(yes/no\)\? $", "yes")
         terminal.answer(r"logon.*: $", "adupont")
         status = terminal.wait()
     story.telling.quote(terminal.shown)

@@ -59,7 +59,7 @@ def understood(work: Path, text: str, verb: str = "register") -> dict[str, str]:
     code = """
         KEY=
         tr -d '\\r' <"$WORK/reply" >"$WORK/lf"
-        if understand "$WORK/lf" "$1"; then printf 'ok=yes\\n'; else printf 'ok=no\\n'; fi
+        if read_reply "$WORK/lf" "$1"; then printf 'ok=yes\\n'; else printf 'ok=no\\n'; fi
         printf '%s\\n' "problem=$PROBLEM" "key=$KEY" "url=$REPLY_URL" "host=$REPLY_HOST" \
             "person=$REPLY_PERSON" "from=$REPLY_FROM"
     """
@@ -174,7 +174,7 @@ def test_only_a_plain_web_address_is_shown(work: Path, url: str, shown: bool) ->
 def test_a_reply_whose_connection_broke_off_is_not_trusted(work: Path) -> None:
     (work / "reply").write_text(f"success\nkey: {key(work)}\n")
 
-    done = shell(work, 'REPLY_STATUS=255; understand "$WORK/reply" register || printf "%s" "$PROBLEM"')
+    done = shell(work, 'REPLY_STATUS=255; read_reply "$WORK/reply" register || printf "%s" "$PROBLEM"')
 
     assert done.stdout == "cut off"
 
@@ -211,9 +211,9 @@ def test_every_step_of_the_way_back_has_advice_of_its_own(work: Path, step: Caus
 def test_a_folder_that_a_mac_hides_has_a_status_of_its_own_and_is_explained(
     work: Path, version: str, where: str
 ) -> None:
-    mac = f"sw_vers() {{ echo {version}; }}; SYSTEM=Darwin"
+    mac = f"sw_vers() {{ echo {version}; }}; OS=macos"
 
-    done = shell(work, f"{mac}; advise_step folder; VERIFIED=no; TASK=verify; farewell")
+    done = shell(work, f"{mac}; advise_step folder; VERIFIED=no; TASK=verify; finish")
 
     assert done.returncode == FULL_DISK_ACCESS
     for told in ("macOS hides", "even from root", where, "--verify"):
@@ -221,7 +221,7 @@ def test_a_folder_that_a_mac_hides_has_a_status_of_its_own_and_is_explained(
 
 
 def test_what_else_is_left_to_do_comes_before_full_disk_access(work: Path) -> None:
-    done = shell(work, "SYSTEM=Darwin; todo a b; advise_step folder; VERIFIED=no; TASK=verify; farewell")
+    done = shell(work, "OS=macos; todo a b; advise_step folder; VERIFIED=no; TASK=verify; finish")
 
     assert done.returncode == LEFT_TO_DO
 
@@ -254,7 +254,7 @@ def test_a_reply_is_cut_at_64_kib(work: Path, sent: int, kept: int) -> None:
      ("3.4.0", False), ("3.5.0", False), ("3.10.1", False), ("4.0.0", False), ("openrsync 29", False)],
 )  # fmt: skip
 def test_an_rsync_with_known_holes_is_told(work: Path, version: str, old: bool) -> None:
-    done = shell(work, 'look_at_rsync "$1"', version)
+    done = shell(work, 'doctor_rsync "$1"', version)
 
     assert ("before 3.4" in done.stderr) is old
     assert version in (done.stderr if old else done.stdout)
@@ -285,7 +285,7 @@ def test_the_code_of_an_error_is_found_even_where_an_old_server_does_not_name_it
 def test_an_error_is_shown_whole_and_harmless(work: Path) -> None:
     (work / "reply").write_bytes(b"1.2.3.4 1 5.6.7.8 22 \x1b[2J\x07boo\xc3\xa9\nsecond\nerror:internal\n")
 
-    done = shell(work, "REPLY_STATUS=70; PROBLEM=; give_up")
+    done = shell(work, "REPLY_STATUS=70; PROBLEM=; reject_reply")
 
     assert done.returncode == 4
     assert "    1.2.3.4 1 5.6.7.8 22 ?[2J?boo??\n    second\n    error:internal\n" in done.stderr
@@ -422,7 +422,7 @@ def test_an_impossible_logon_is_not_even_sent(work: Path, logon: str) -> None:
 def test_sshds_lists_of_users_are_read_as_sshd_reads_them(
     work: Path, patterns: str, names: str, fits: bool
 ) -> None:
-    done = shell(work, f'printf "%s\\n" "$1" | names_one_of {names}', patterns)
+    done = shell(work, f'printf "%s\\n" "$1" | matches_any {names}', patterns)
 
     assert (done.returncode == 0) is fits
 
@@ -578,7 +578,7 @@ def test_a_file_with_the_logon_may_come_from_windows(work: Path, text: bytes) ->
 def test_what_cannot_be_written_is_told_in_words(work: Path, tongue: str) -> None:
     refused = {"en": "/dev/full cannot be written", "fr": "Impossible d\u2019écrire /dev/full"}
 
-    done = shell(work, f"UI_LANG={tongue}; RECEIPT=/dev/full; grep() {{ false; }}; remember x")
+    done = shell(work, f"UI_LANG={tongue}; RECEIPT=/dev/full; grep() {{ false; }}; receipt_add x")
 
     assert done.returncode == 1
     assert refused[tongue] in done.stderr
@@ -591,7 +591,7 @@ def test_a_lock_that_a_quicker_run_has_taken_meanwhile_is_put_back(work: Path, s
     lock.unlink(missing_ok=True)
     lock.symlink_to("99999999")
 
-    shell(work, f'LOCK={lock}; drop_lock_of "$1"', stale)
+    shell(work, f'LOCK={lock}; remove_stale_lock "$1"', stale)
 
     assert [str(path.readlink()) for path in work.glob("lock*")] == [left] * bool(left)
 
@@ -629,7 +629,7 @@ def help_in(tongue: str) -> str:
 
 @pytest.mark.parametrize("tongue", HELP)
 def test_help_tells_every_option_that_there_is(tongue: str) -> None:
-    taken = set(re.findall(r"--[a-z][a-z-]+", TEXT[TEXT.index("\noptions() {") : TEXT.index("\nonly() {")]))
+    taken = set(re.findall(r"--[a-z][a-z-]+", TEXT[TEXT.index("\noptions() {") : TEXT.index("\nchoose_task() {")]))
 
     assert set(re.findall(r"--[a-z][a-z-]+", help_in(tongue))) == taken - {"--no-colour"}
 
@@ -663,7 +663,7 @@ def test_the_version_is_told() -> None:
 
 
 def code_lines() -> list[str]:
-    code = re.sub(r"<<END\n.*?^END$", "<<END", TEXT, flags=re.MULTILINE | re.DOTALL)  # what is only said
+    code = re.sub(r"<<('?)END\1\n.*?^END$", "<<END", TEXT, flags=re.MULTILINE | re.DOTALL)  # what is only said
     return [line for line in code.splitlines() if not line.lstrip().startswith("#")]
 
 
@@ -691,15 +691,17 @@ def test_a_cut_download_does_nothing() -> None:
 
 # What changes the computer, and is called by `change` alone.
 DEEDS = {
-    "replace", "add_account", "install_packages", "set_shell", "switch_remote_login_on", "remove_account",
-    "remove_group", "switch_remote_login_off", "make_place", "bury_place", "give_to_root",
+    "replace_file", "add_account", "turn_on_remote_login", "remove_account", "remove_group", "make_state_dir",
+    "remove_state_dir", "give_to_root", "os packages_install", "os account_repair", "os sshd_disable",
 }  # fmt: skip
 WITHIN_DEEDS = {
-    "add_linux_account", "add_mac_account", "apt_get", "ufw_rule", "no_ufw_rule", "firewalld_rule",
-    "no_firewalld_rule", "clear_rest", "remove_linux_account",
+    *(f"{name}_{os}" for os in ("linux", "macos") for name in (
+        "account_add", "account_remove", "account_repair", "group_remove", "packages_install", "sshd_disable"
+    )),
+    "apt_get", "ufw_open", "ufw_close", "firewalld_open", "firewalld_close", "remove_leftover",
 }  # fmt: skip
 # What a run has for itself, and takes away again.
-OF_THE_RUN = {"tidy", "open_work", "open_new_log", "take_lock", "drop_lock_of"}
+OF_THE_RUN = {"clean_up", "open_work_folder", "open_new_log", "take_lock", "remove_stale_lock"}
 CHANGING = (
     r"useradd|userdel|groupadd|groupdel|usermod|mkdir|rmdir|chown|chmod|mv|rm|apt_get|service"
     r"|systemctl .*(?:en|dis)able"
