@@ -164,14 +164,9 @@ options() {
         case $1 in
             --server | --logon | --logon-file | --lang | --share | --restore | --restore-dir | --register-key | \
                 --known-hosts | --wrapper | --from | --port | --log)
-                [ $# -ge 2 ] || die 2 '%s needs a value; see --help.' "$1"
-                option_with_value "$1" "$2"
-                shift
-                ;;
-            --server=* | --logon=* | --logon-file=* | --lang=* | --share=* | --restore=* | --restore-dir=* | \
-                --register-key=* | --known-hosts=* | --wrapper=* | --from=* | --port=* | --log=*)
-                option_with_value "${1%%=*}" "${1#*=}"
-                ;;
+                option_with_value "$1" "${2-}"
+                shift ;;
+            --*=*) option_with_value "${1%%=*}" "${1#*=}" ;;
             --verify | --doctor | --repair | --uninstall) choose_task "${1#--}" ;;
             --keep-user) KEEP_USER=yes ;;
             --no-sshd) SSHD=no ;;
@@ -218,6 +213,7 @@ option_with_value() {
         --from) FROM=$2 ;;
         --port) PORT=$2 ;;
         --log) LOG=$2 ;;
+        *) die 2 'Unknown option: %s; see --help.' "$1" ;;
     esac
 }
 
@@ -374,17 +370,10 @@ open_new_log() {
 
 # The first message may be an error in an option that stands before --lang.
 language_option() {    # OPTION...
-    while [ $# -gt 0 ]; do
-        case $1 in
-            --lang) word=${2:-} ;;
-            --lang=*) word=${1#*=} ;;
-            *) word='' ;;
-        esac
-        case $word in
-            fr | en) UI_LANG=$word ;;
-        esac
-        shift
-    done
+    case " $* " in
+        *' --lang fr '* | *' --lang=fr '*) UI_LANG=fr ;;
+        *' --lang en '* | *' --lang=en '*) UI_LANG=en ;;
+    esac
 }
 
 choose_language() {
@@ -435,7 +424,7 @@ caution() {
     show_warning
 }
 
-# What only a person can change: the exit status tells it again.
+# What only a person can change; the exit status reports it too.
 todo() {
     LEFT_TO_DO=yes
     mark "$@"
@@ -1204,10 +1193,7 @@ with_timeout() {    # SECONDS COMMAND...
 }
 
 timed_out() {
-    case $REPLY_STATUS in
-        124 | 137 | 142) return 0 ;;
-    esac
-    return 1
+    [ "$REPLY_STATUS" -eq 124 ] || [ "$REPLY_STATUS" -eq 137 ] || [ "$REPLY_STATUS" -eq 142 ]
 }
 
 # Whether TEXT is a list of addresses or networks, separated by commas.
@@ -1307,11 +1293,9 @@ check_registration() {
         PROBLEM='from'
     fi
     case $REPLY_URL in
+        *[!!-~]*) REPLY_URL='' ;;
         http://?* | https://?*) ;;
         *) REPLY_URL='' ;;
-    esac
-    case $REPLY_URL in
-        *[!!-~]*) REPLY_URL='' ;;
     esac
 }
 
@@ -1436,21 +1420,20 @@ system_detect_linux() {
 }
 
 # transactional-update alone proves nothing: it can be installed on a plain Tumbleweed too.
-root_is_read_only() {
-    awk '$2 == "/" { options = "," $4 "," } END { exit options !~ /,ro,/ }' "$MOUNTS" 2>/dev/null
-}
+root_is_read_only() { awk '$2 == "/" { options = "," $4 "," } END { exit options !~ /,ro,/ }' "$MOUNTS" 2>/dev/null; }
 
 os_release() {    # NAME
     sed -n "s/^$1=//p" "$OS_RELEASE" 2>/dev/null | tr -d "\"'" | head -n 1
 }
 
 tools_linux() {
-    package_table | awk '$1 != "TOOL" { print $1 }' | if selinux_enforces; then cat; else grep -v -e semanage -e restorecon; fi
+    package_table | awk 'NR > 1 { print $1 }' |
+        if selinux_enforces; then cat; else grep -v -e semanage -e restorecon; fi
 }
 
 packages_for_linux() {
     package_table | T="$*" F=$FAMILY awk '
-        NR == 1 { while ($++column != ENVIRON["F"]); }
+        NR == 1 { for (column = 2; column < NF && $column != ENVIRON["F"]; ) column++ }
         index(" " ENVIRON["T"] " ", " " $1 " ") { print $column }'
 }
 
@@ -1464,29 +1447,16 @@ packages_install_linux() {
     esac >>"$WORK/packages" 2>&1
 }
 
-apt_get() {
-    DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"
-}
+apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"; }
 
 selinux_enforces() {
     [ "$OS" = linux ] && command -v getenforce >/dev/null && [ "$(getenforce 2>/dev/null)" = Enforcing ]
 }
 
-identity_linux() {
-    stat -c '%U %G %a' -- "$1"
-}
-
-account_entry_linux() {
-    getent passwd "$ACCOUNT"
-}
-
-account_is_local_linux() {
-    getent -s files passwd "$ACCOUNT" >/dev/null
-}
-
-account_was_made_linux() {
-    account_is_local_linux
-}
+identity_linux() { stat -c '%U %G %a' -- "$1"; }
+account_entry_linux() { getent passwd "$ACCOUNT"; }
+account_is_local_linux() { getent -s files passwd "$ACCOUNT" >/dev/null; }
+account_was_made_linux() { account_is_local_linux; }
 
 # The password field is a star: sshd takes ! for a locked account if PAM is not used.
 account_add_linux() {
@@ -1502,9 +1472,7 @@ account_has_password_linux() {
     [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]
 }
 
-account_repair_linux() {
-    usermod --shell /bin/sh --password '*' "$ACCOUNT"
-}
+account_repair_linux() { usermod --shell /bin/sh --password '*' "$ACCOUNT"; }
 
 # userdel removes a group of the same name too, even if it was there before the account.
 account_remove_linux() {
@@ -1519,17 +1487,9 @@ first_person_id_linux() {
     sed -n "s/^$1[[:space:]]*\\([0-9]\\{1,\\}\\).*/\\1/p" /etc/login.defs 2>/dev/null | grep . || printf 1000
 }
 
-group_is_local_linux() {
-    getent -s files group "$ACCOUNT" >/dev/null
-}
-
-group_is_known_linux() {
-    getent group "$ACCOUNT" >/dev/null
-}
-
-group_was_made_linux() {
-    group_is_local_linux
-}
+group_is_local_linux() { getent -s files group "$ACCOUNT" >/dev/null; }
+group_is_known_linux() { getent group "$ACCOUNT" >/dev/null; }
+group_was_made_linux() { group_is_local_linux; }
 
 group_number_linux() {
     getent group "$ACCOUNT" | cut -d: -f3
@@ -1545,9 +1505,7 @@ group_members_linux() {
         { gsub(",", "\n"); print $3; print $4 }'
 }
 
-group_remove_linux() {
-    groupdel "$ACCOUNT"
-}
+group_remove_linux() { groupdel "$ACCOUNT"; }
 
 sshd_enable_linux() {
     if [ -d "$SYSTEMD" ]; then
@@ -1578,13 +1536,8 @@ sshd_disable_linux() {
     esac
 }
 
-sshd_ask_to_enable_linux() {
-    todo 'sshd is not running; please start it and enable it at boot.'
-}
-
-sshd_allow_account_linux() {
-    :
-}
+sshd_ask_to_enable_linux() { todo 'sshd is not running; please start it and enable it at boot.'; }
+sshd_allow_account_linux() { :; }
 
 firewall_name_linux() {
     if command -v ufw >/dev/null && ufw status 2>/dev/null | grep -q '^Status: active'; then
@@ -1598,17 +1551,13 @@ addresses_of_linux() {
     getent ahosts "$1" | awk '!seen[$1]++ { print $1 }'
 }
 
-console_user_linux() {
-    :
-}
+console_user_linux() { :; }
 
 rsync_path_linux() {
     command -v rsync || printf /usr/bin/rsync
 }
 
-advise_unreadable_folder_linux() {
-    warn 'A folder to back up cannot be read. Does it exist?'
-}
+advise_unreadable_folder_linux() { warn 'A folder to back up cannot be read. Does it exist?'; }
 
 # ---------------------------------------------------------------- os/macos.sh
 
@@ -1622,21 +1571,10 @@ system_detect_macos() {
     esac
 }
 
-tools_macos() {
-    printf '%s\n' ssh ssh-keygen ssh-keyscan sshd sudo visudo rsync su bash dscl dseditgroup
-}
-
-packages_for_macos() {
-    die 1 'This Mac lacks standard programs of macOS: %s' "$*"
-}
-
-packages_install_macos() {
-    return 1
-}
-
-identity_macos() {
-    stat -f '%Su %Sg %Lp' -- "$1"
-}
+tools_macos() { printf '%s\n' ssh ssh-keygen ssh-keyscan sshd sudo visudo rsync su bash dscl dseditgroup; }
+packages_for_macos() { die 1 'This Mac lacks standard programs of macOS: %s' "$*"; }
+packages_install_macos() { return 1; }
+identity_macos() { stat -f '%Su %Sg %Lp' -- "$1"; }
 
 account_entry_macos() {
     id -u "$ACCOUNT" >/dev/null 2>&1 || return 1
@@ -1648,14 +1586,10 @@ account_attribute() {    # ATTRIBUTE
     dscl . -read "/Users/$ACCOUNT" "$1" 2>/dev/null | sed "s/^$1: //"
 }
 
-account_is_local_macos() {
-    dscl . -read "/Users/$ACCOUNT" UniqueID >/dev/null 2>&1
-}
+account_is_local_macos() { dscl . -read "/Users/$ACCOUNT" UniqueID >/dev/null 2>&1; }
 
 # An account or a group is created attribute by attribute; half of it counts too.
-account_was_made_macos() {
-    dscl . -read "/Users/$ACCOUNT" RecordName >/dev/null 2>&1
-}
+account_was_made_macos() { dscl . -read "/Users/$ACCOUNT" RecordName >/dev/null 2>&1; }
 
 # Below 500 the login window does not show it. It has no password and no SecureToken, so it can log in by key only.
 # The number comes last: if the setup is killed before that, this is no account yet, and the next run continues.
@@ -1685,33 +1619,13 @@ free_number() {
         END { for (n = 499; n >= 200; n--) if (!(n in taken)) { print n; exit 0 } exit 1 }'
 }
 
-account_has_password_macos() {
-    return 1
-}
-
-account_repair_macos() {
-    dscl . -create "/Users/$ACCOUNT" UserShell /bin/sh
-}
-
-account_remove_macos() {
-    dscl . -delete "/Users/$ACCOUNT"
-}
-
-first_person_id_macos() {
-    printf 500
-}
-
-group_is_local_macos() {
-    dscl . -read "/Groups/$ACCOUNT" PrimaryGroupID >/dev/null 2>&1
-}
-
-group_is_known_macos() {
-    dscl /Search -read "/Groups/$ACCOUNT" PrimaryGroupID >/dev/null 2>&1
-}
-
-group_was_made_macos() {
-    dscl . -read "/Groups/$ACCOUNT" RecordName >/dev/null 2>&1
-}
+account_has_password_macos() { return 1; }
+account_repair_macos() { dscl . -create "/Users/$ACCOUNT" UserShell /bin/sh; }
+account_remove_macos() { dscl . -delete "/Users/$ACCOUNT"; }
+first_person_id_macos() { printf 500; }
+group_is_local_macos() { dscl . -read "/Groups/$ACCOUNT" PrimaryGroupID >/dev/null 2>&1; }
+group_is_known_macos() { dscl /Search -read "/Groups/$ACCOUNT" PrimaryGroupID >/dev/null 2>&1; }
+group_was_made_macos() { dscl . -read "/Groups/$ACCOUNT" RecordName >/dev/null 2>&1; }
 
 group_number_macos() {
     dscl . -read "/Groups/$ACCOUNT" PrimaryGroupID | sed 's/^PrimaryGroupID: //'
@@ -1726,9 +1640,7 @@ group_members_macos() {
         listed { for (i = 1; i <= NF; i++) print $i }'
 }
 
-group_remove_macos() {
-    dscl . -delete "/Groups/$ACCOUNT"
-}
+group_remove_macos() { dscl . -delete "/Groups/$ACCOUNT"; }
 
 sshd_enable_macos() {
     launchctl print system/com.openssh.sshd >/dev/null 2>&1 || receipt_add 'enabled remote-login'
@@ -1748,9 +1660,7 @@ sshd_disable_macos() {
     launchctl bootout system "$MAC_SSH" || true
 }
 
-sshd_ask_to_enable_macos() {
-    todo 'Please turn on Remote Login: System Settings, General, Sharing.'
-}
+sshd_ask_to_enable_macos() { todo 'Please turn on Remote Login: System Settings, General, Sharing.'; }
 
 # That group exists only if Remote Login is limited to some users. If the setup created it, all others were locked out.
 sshd_allow_account_macos() {
@@ -1763,9 +1673,7 @@ sshd_allow_account_macos() {
     change dseditgroup -o edit -a "$ACCOUNT" -t user "$MAC_GROUP"
 }
 
-firewall_name_macos() {
-    :
-}
+firewall_name_macos() { :; }
 
 addresses_of_macos() {
     dscacheutil -q host -a name "$1" | sed -En 's/^ip(v6)?_address: //p'
@@ -1776,9 +1684,7 @@ console_user_macos() {
 }
 
 # Homebrew's rsync belongs to a person, who would then be root. Apple's belongs to root.
-rsync_path_macos() {
-    printf /usr/bin/rsync
-}
+rsync_path_macos() { printf /usr/bin/rsync; }
 
 # No program may turn that on; a person can, or the management of a fleet.
 advise_unreadable_folder_macos() {
@@ -1815,8 +1721,8 @@ END
 
 # ---------------------------------------------------------------- os/unsupported.sh
 
-# Systems on which the setup only says that it does not know them. These are the functions that each file in this
-# folder has: `os account_add` calls account_add_linux or account_add_macos. For a new system copy this file.
+# Unsupported systems: the setup refuses them. Each file in this folder has these functions: `os account_add` calls
+# account_add_linux or account_add_macos. To support a new system, copy this file.
 
 os() {    # FUNCTION [ARGUMENT]...
     os_function=$1_$OS
@@ -1852,7 +1758,7 @@ account_entry_unsupported() { refuse_system; }          # a line as in passwd(5)
 account_is_local_unsupported() { refuse_system; }       # from this computer, not from LDAP
 account_was_made_unsupported() { refuse_system; }       # at least half of it
 account_add_unsupported() { refuse_system; }            # hidden, without a password, in a group of its own
-account_has_password_unsupported() { refuse_system; }   # or is locked in a way that sshd minds
+account_has_password_unsupported() { refuse_system; }   # or is locked, so that sshd refuses it
 account_repair_unsupported() { refuse_system; }         # its shell, its password
 account_remove_unsupported() { refuse_system; }
 first_person_id_unsupported() { refuse_system; }        # UID_MIN|GID_MIN: the lowest number of a person
@@ -1868,7 +1774,7 @@ sshd_ask_to_enable_unsupported() { refuse_system; }
 sshd_allow_account_unsupported() { refuse_system; }     # if only some users may log in
 firewall_name_unsupported() { refuse_system; }          # ufw, firewalld, or nothing if none is active
 addresses_of_unsupported() { refuse_system; }           # NAME: its addresses, one a line
-console_user_unsupported() { refuse_system; }           # who sits at the screen, if the system tells
+console_user_unsupported() { refuse_system; }           # who sits at the screen, if that is known
 rsync_path_unsupported() { refuse_system; }             # an rsync that only root can change
 advise_unreadable_folder_unsupported() { refuse_system; }
 
@@ -1900,11 +1806,7 @@ add_account() {
 }
 
 group_or_root() {
-    if os group_is_local; then
-        printf '%s' "$ACCOUNT"
-    else
-        printf '%s' "$ROOT_GROUP"
-    fi
+    if os group_is_local; then printf '%s' "$ACCOUNT"; else printf '%s' "$ROOT_GROUP"; fi
 }
 
 # An existing account or group is used only if the setup would have made the same. Set entry.
@@ -2708,8 +2610,7 @@ advise_step() {    # STEP
         login) warn 'sshd on this computer refuses the account %s. Start the setup with --doctor.' "$ACCOUNT" ;;
         wrapper | sudo) warn 'The backup program does not start correctly. Start the setup with --repair.' ;;
         rsync) warn 'rsync does not work on this computer. Start the setup with --repair.' ;;
-        unclean) warn 'Something prints text when the server logs in, and that breaks backups. Check /etc/ssh/sshrc and the .bashrc of %s.' \
-            "$ACCOUNT" ;;
+        unclean) warn 'Something prints text when the server logs in, and that breaks backups. Check /etc/ssh/sshrc and the .bashrc of %s.' "$ACCOUNT" ;;
         empty) warn 'A folder to back up contains no file that the server would back up.' ;;
         file-system) warn 'The folders to back up are on another file system, perhaps on a file server. Start the setup with --share FOLDER, or have that file server backed up.' ;;
         folder) os advise_unreadable_folder ;;
@@ -3104,7 +3005,7 @@ keep_receipt() {
 
 # The tasks: set up, verify, repair, doctor, uninstall.
 
-# Say how it ended; the exit status says it too.
+# Report the result, in words and by the exit status.
 finish() {
     if [ "$TASK" = verify ]; then
         :

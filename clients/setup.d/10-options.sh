@@ -5,14 +5,9 @@ options() {
         case $1 in
             --server | --logon | --logon-file | --lang | --share | --restore | --restore-dir | --register-key | \
                 --known-hosts | --wrapper | --from | --port | --log)
-                [ $# -ge 2 ] || die 2 '%s needs a value; see --help.' "$1"
-                option_with_value "$1" "$2"
-                shift
-                ;;
-            --server=* | --logon=* | --logon-file=* | --lang=* | --share=* | --restore=* | --restore-dir=* | \
-                --register-key=* | --known-hosts=* | --wrapper=* | --from=* | --port=* | --log=*)
-                option_with_value "${1%%=*}" "${1#*=}"
-                ;;
+                option_with_value "$1" "${2-}"
+                shift ;;
+            --*=*) option_with_value "${1%%=*}" "${1#*=}" ;;
             --verify | --doctor | --repair | --uninstall) choose_task "${1#--}" ;;
             --keep-user) KEEP_USER=yes ;;
             --no-sshd) SSHD=no ;;
@@ -59,6 +54,7 @@ option_with_value() {
         --from) FROM=$2 ;;
         --port) PORT=$2 ;;
         --log) LOG=$2 ;;
+        *) die 2 'Unknown option: %s; see --help.' "$1" ;;
     esac
 }
 
@@ -215,17 +211,10 @@ open_new_log() {
 
 # The first message may be an error in an option that stands before --lang.
 language_option() {    # OPTION...
-    while [ $# -gt 0 ]; do
-        case $1 in
-            --lang) word=${2:-} ;;
-            --lang=*) word=${1#*=} ;;
-            *) word='' ;;
-        esac
-        case $word in
-            fr | en) UI_LANG=$word ;;
-        esac
-        shift
-    done
+    case " $* " in
+        *' --lang fr '* | *' --lang=fr '*) UI_LANG=fr ;;
+        *' --lang en '* | *' --lang=en '*) UI_LANG=en ;;
+    esac
 }
 
 choose_language() {

@@ -30,7 +30,7 @@ caution() {
     show_warning
 }
 
-# What only a person can change: the exit status tells it again.
+# What only a person can change; the exit status reports it too.
 todo() {
     LEFT_TO_DO=yes
     mark "$@"

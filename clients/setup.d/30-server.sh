@@ -128,10 +128,7 @@ with_timeout() {    # SECONDS COMMAND...
 }
 
 timed_out() {
-    case $REPLY_STATUS in
-        124 | 137 | 142) return 0 ;;
-    esac
-    return 1
+    [ "$REPLY_STATUS" -eq 124 ] || [ "$REPLY_STATUS" -eq 137 ] || [ "$REPLY_STATUS" -eq 142 ]
 }
 
 # Whether TEXT is a list of addresses or networks, separated by commas.

@@ -58,11 +58,9 @@ check_registration() {
         PROBLEM='from'
     fi
     case $REPLY_URL in
+        *[!!-~]*) REPLY_URL='' ;;
         http://?* | https://?*) ;;
         *) REPLY_URL='' ;;
-    esac
-    case $REPLY_URL in
-        *[!!-~]*) REPLY_URL='' ;;
     esac
 }
 

@@ -1,6 +1,6 @@
 # The tasks: set up, verify, repair, doctor, uninstall.
 
-# Say how it ended; the exit status says it too.
+# Report the result, in words and by the exit status.
 finish() {
     if [ "$TASK" = verify ]; then
         :

@@ -31,21 +31,20 @@ system_detect_linux() {
 }
 
 # transactional-update alone proves nothing: it can be installed on a plain Tumbleweed too.
-root_is_read_only() {
-    awk '$2 == "/" { options = "," $4 "," } END { exit options !~ /,ro,/ }' "$MOUNTS" 2>/dev/null
-}
+root_is_read_only() { awk '$2 == "/" { options = "," $4 "," } END { exit options !~ /,ro,/ }' "$MOUNTS" 2>/dev/null; }
 
 os_release() {    # NAME
     sed -n "s/^$1=//p" "$OS_RELEASE" 2>/dev/null | tr -d "\"'" | head -n 1
 }
 
 tools_linux() {
-    package_table | awk '$1 != "TOOL" { print $1 }' | if selinux_enforces; then cat; else grep -v -e semanage -e restorecon; fi
+    package_table | awk 'NR > 1 { print $1 }' |
+        if selinux_enforces; then cat; else grep -v -e semanage -e restorecon; fi
 }
 
 packages_for_linux() {
     package_table | T="$*" F=$FAMILY awk '
-        NR == 1 { while ($++column != ENVIRON["F"]); }
+        NR == 1 { for (column = 2; column < NF && $column != ENVIRON["F"]; ) column++ }
         index(" " ENVIRON["T"] " ", " " $1 " ") { print $column }'
 }
 
@@ -59,29 +58,16 @@ packages_install_linux() {
     esac >>"$WORK/packages" 2>&1
 }
 
-apt_get() {
-    DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"
-}
+apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"; }
 
 selinux_enforces() {
     [ "$OS" = linux ] && command -v getenforce >/dev/null && [ "$(getenforce 2>/dev/null)" = Enforcing ]
 }
 
-identity_linux() {
-    stat -c '%U %G %a' -- "$1"
-}
-
-account_entry_linux() {
-    getent passwd "$ACCOUNT"
-}
-
-account_is_local_linux() {
-    getent -s files passwd "$ACCOUNT" >/dev/null
-}
-
-account_was_made_linux() {
-    account_is_local_linux
-}
+identity_linux() { stat -c '%U %G %a' -- "$1"; }
+account_entry_linux() { getent passwd "$ACCOUNT"; }
+account_is_local_linux() { getent -s files passwd "$ACCOUNT" >/dev/null; }
+account_was_made_linux() { account_is_local_linux; }
 
 # The password field is a star: sshd takes ! for a locked account if PAM is not used.
 account_add_linux() {
@@ -97,9 +83,7 @@ account_has_password_linux() {
     [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]
 }
 
-account_repair_linux() {
-    usermod --shell /bin/sh --password '*' "$ACCOUNT"
-}
+account_repair_linux() { usermod --shell /bin/sh --password '*' "$ACCOUNT"; }
 
 # userdel removes a group of the same name too, even if it was there before the account.
 account_remove_linux() {
@@ -114,17 +98,9 @@ first_person_id_linux() {
     sed -n "s/^$1[[:space:]]*\\([0-9]\\{1,\\}\\).*/\\1/p" /etc/login.defs 2>/dev/null | grep . || printf 1000
 }
 
-group_is_local_linux() {
-    getent -s files group "$ACCOUNT" >/dev/null
-}
-
-group_is_known_linux() {
-    getent group "$ACCOUNT" >/dev/null
-}
-
-group_was_made_linux() {
-    group_is_local_linux
-}
+group_is_local_linux() { getent -s files group "$ACCOUNT" >/dev/null; }
+group_is_known_linux() { getent group "$ACCOUNT" >/dev/null; }
+group_was_made_linux() { group_is_local_linux; }
 
 group_number_linux() {
     getent group "$ACCOUNT" | cut -d: -f3
@@ -140,9 +116,7 @@ group_members_linux() {
         { gsub(",", "\n"); print $3; print $4 }'
 }
 
-group_remove_linux() {
-    groupdel "$ACCOUNT"
-}
+group_remove_linux() { groupdel "$ACCOUNT"; }
 
 sshd_enable_linux() {
     if [ -d "$SYSTEMD" ]; then
@@ -173,13 +147,8 @@ sshd_disable_linux() {
     esac
 }
 
-sshd_ask_to_enable_linux() {
-    todo 'sshd is not running; please start it and enable it at boot.'
-}
-
-sshd_allow_account_linux() {
-    :
-}
+sshd_ask_to_enable_linux() { todo 'sshd is not running; please start it and enable it at boot.'; }
+sshd_allow_account_linux() { :; }
 
 firewall_name_linux() {
     if command -v ufw >/dev/null && ufw status 2>/dev/null | grep -q '^Status: active'; then
@@ -193,14 +162,10 @@ addresses_of_linux() {
     getent ahosts "$1" | awk '!seen[$1]++ { print $1 }'
 }
 
-console_user_linux() {
-    :
-}
+console_user_linux() { :; }
 
 rsync_path_linux() {
     command -v rsync || printf /usr/bin/rsync
 }
 
-advise_unreadable_folder_linux() {
-    warn 'A folder to back up cannot be read. Does it exist?'
-}
+advise_unreadable_folder_linux() { warn 'A folder to back up cannot be read. Does it exist?'; }

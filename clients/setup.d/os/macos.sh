@@ -8,21 +8,10 @@ system_detect_macos() {
     esac
 }
 
-tools_macos() {
-    printf '%s\n' ssh ssh-keygen ssh-keyscan sshd sudo visudo rsync su bash dscl dseditgroup
-}
-
-packages_for_macos() {
-    die 1 'This Mac lacks standard programs of macOS: %s' "$*"
-}
-
-packages_install_macos() {
-    return 1
-}
-
-identity_macos() {
-    stat -f '%Su %Sg %Lp' -- "$1"
-}
+tools_macos() { printf '%s\n' ssh ssh-keygen ssh-keyscan sshd sudo visudo rsync su bash dscl dseditgroup; }
+packages_for_macos() { die 1 'This Mac lacks standard programs of macOS: %s' "$*"; }
+packages_install_macos() { return 1; }
+identity_macos() { stat -f '%Su %Sg %Lp' -- "$1"; }
 
 account_entry_macos() {
     id -u "$ACCOUNT" >/dev/null 2>&1 || return 1
@@ -34,14 +23,10 @@ account_attribute() {    # ATTRIBUTE
     dscl . -read "/Users/$ACCOUNT" "$1" 2>/dev/null | sed "s/^$1: //"
 }
 
-account_is_local_macos() {
-    dscl . -read "/Users/$ACCOUNT" UniqueID >/dev/null 2>&1
-}
+account_is_local_macos() { dscl . -read "/Users/$ACCOUNT" UniqueID >/dev/null 2>&1; }
 
 # An account or a group is created attribute by attribute; half of it counts too.
-account_was_made_macos() {
-    dscl . -read "/Users/$ACCOUNT" RecordName >/dev/null 2>&1
-}
+account_was_made_macos() { dscl . -read "/Users/$ACCOUNT" RecordName >/dev/null 2>&1; }
 
 # Below 500 the login window does not show it. It has no password and no SecureToken, so it can log in by key only.
 # The number comes last: if the setup is killed before that, this is no account yet, and the next run continues.
@@ -71,33 +56,13 @@ free_number() {
         END { for (n = 499; n >= 200; n--) if (!(n in taken)) { print n; exit 0 } exit 1 }'
 }
 
-account_has_password_macos() {
-    return 1
-}
-
-account_repair_macos() {
-    dscl . -create "/Users/$ACCOUNT" UserShell /bin/sh
-}
-
-account_remove_macos() {
-    dscl . -delete "/Users/$ACCOUNT"
-}
-
-first_person_id_macos() {
-    printf 500
-}
-
-group_is_local_macos() {
-    dscl . -read "/Groups/$ACCOUNT" PrimaryGroupID >/dev/null 2>&1
-}
-
-group_is_known_macos() {
-    dscl /Search -read "/Groups/$ACCOUNT" PrimaryGroupID >/dev/null 2>&1
-}
-
-group_was_made_macos() {
-    dscl . -read "/Groups/$ACCOUNT" RecordName >/dev/null 2>&1
-}
+account_has_password_macos() { return 1; }
+account_repair_macos() { dscl . -create "/Users/$ACCOUNT" UserShell /bin/sh; }
+account_remove_macos() { dscl . -delete "/Users/$ACCOUNT"; }
+first_person_id_macos() { printf 500; }
+group_is_local_macos() { dscl . -read "/Groups/$ACCOUNT" PrimaryGroupID >/dev/null 2>&1; }
+group_is_known_macos() { dscl /Search -read "/Groups/$ACCOUNT" PrimaryGroupID >/dev/null 2>&1; }
+group_was_made_macos() { dscl . -read "/Groups/$ACCOUNT" RecordName >/dev/null 2>&1; }
 
 group_number_macos() {
     dscl . -read "/Groups/$ACCOUNT" PrimaryGroupID | sed 's/^PrimaryGroupID: //'
@@ -112,9 +77,7 @@ group_members_macos() {
         listed { for (i = 1; i <= NF; i++) print $i }'
 }
 
-group_remove_macos() {
-    dscl . -delete "/Groups/$ACCOUNT"
-}
+group_remove_macos() { dscl . -delete "/Groups/$ACCOUNT"; }
 
 sshd_enable_macos() {
     launchctl print system/com.openssh.sshd >/dev/null 2>&1 || receipt_add 'enabled remote-login'
@@ -134,9 +97,7 @@ sshd_disable_macos() {
     launchctl bootout system "$MAC_SSH" || true
 }
 
-sshd_ask_to_enable_macos() {
-    todo 'Please turn on Remote Login: System Settings, General, Sharing.'
-}
+sshd_ask_to_enable_macos() { todo 'Please turn on Remote Login: System Settings, General, Sharing.'; }
 
 # That group exists only if Remote Login is limited to some users. If the setup created it, all others were locked out.
 sshd_allow_account_macos() {
@@ -149,9 +110,7 @@ sshd_allow_account_macos() {
     change dseditgroup -o edit -a "$ACCOUNT" -t user "$MAC_GROUP"
 }
 
-firewall_name_macos() {
-    :
-}
+firewall_name_macos() { :; }
 
 addresses_of_macos() {
     dscacheutil -q host -a name "$1" | sed -En 's/^ip(v6)?_address: //p'
@@ -162,9 +121,7 @@ console_user_macos() {
 }
 
 # Homebrew's rsync belongs to a person, who would then be root. Apple's belongs to root.
-rsync_path_macos() {
-    printf /usr/bin/rsync
-}
+rsync_path_macos() { printf /usr/bin/rsync; }
 
 # No program may turn that on; a person can, or the management of a fleet.
 advise_unreadable_folder_macos() {

@@ -1,5 +1,5 @@
-# Systems on which the setup only says that it does not know them. These are the functions that each file in this
-# folder has: `os account_add` calls account_add_linux or account_add_macos. For a new system copy this file.
+# Unsupported systems: the setup refuses them. Each file in this folder has these functions: `os account_add` calls
+# account_add_linux or account_add_macos. To support a new system, copy this file.
 
 os() {    # FUNCTION [ARGUMENT]...
     os_function=$1_$OS
@@ -35,7 +35,7 @@ account_entry_unsupported() { refuse_system; }          # a line as in passwd(5)
 account_is_local_unsupported() { refuse_system; }       # from this computer, not from LDAP
 account_was_made_unsupported() { refuse_system; }       # at least half of it
 account_add_unsupported() { refuse_system; }            # hidden, without a password, in a group of its own
-account_has_password_unsupported() { refuse_system; }   # or is locked in a way that sshd minds
+account_has_password_unsupported() { refuse_system; }   # or is locked, so that sshd refuses it
 account_repair_unsupported() { refuse_system; }         # its shell, its password
 account_remove_unsupported() { refuse_system; }
 first_person_id_unsupported() { refuse_system; }        # UID_MIN|GID_MIN: the lowest number of a person
@@ -51,6 +51,6 @@ sshd_ask_to_enable_unsupported() { refuse_system; }
 sshd_allow_account_unsupported() { refuse_system; }     # if only some users may log in
 firewall_name_unsupported() { refuse_system; }          # ufw, firewalld, or nothing if none is active
 addresses_of_unsupported() { refuse_system; }           # NAME: its addresses, one a line
-console_user_unsupported() { refuse_system; }           # who sits at the screen, if the system tells
+console_user_unsupported() { refuse_system; }           # who sits at the screen, if that is known
 rsync_path_unsupported() { refuse_system; }             # an rsync that only root can change
 advise_unreadable_folder_unsupported() { refuse_system; }

@@ -24,11 +24,7 @@ add_account() {
 }
 
 group_or_root() {
-    if os group_is_local; then
-        printf '%s' "$ACCOUNT"
-    else
-        printf '%s' "$ROOT_GROUP"
-    fi
+    if os group_is_local; then printf '%s' "$ACCOUNT"; else printf '%s' "$ROOT_GROUP"; fi
 }
 
 # An existing account or group is used only if the setup would have made the same. Set entry.

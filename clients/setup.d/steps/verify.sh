@@ -116,8 +116,7 @@ advise_step() {    # STEP
         login) warn 'sshd on this computer refuses the account %s. Start the setup with --doctor.' "$ACCOUNT" ;;
         wrapper | sudo) warn 'The backup program does not start correctly. Start the setup with --repair.' ;;
         rsync) warn 'rsync does not work on this computer. Start the setup with --repair.' ;;
-        unclean) warn 'Something prints text when the server logs in, and that breaks backups. Check /etc/ssh/sshrc and the .bashrc of %s.' \
-            "$ACCOUNT" ;;
+        unclean) warn 'Something prints text when the server logs in, and that breaks backups. Check /etc/ssh/sshrc and the .bashrc of %s.' "$ACCOUNT" ;;
         empty) warn 'A folder to back up contains no file that the server would back up.' ;;
         file-system) warn 'The folders to back up are on another file system, perhaps on a file server. Start the setup with --share FOLDER, or have that file server backed up.' ;;
         folder) os advise_unreadable_folder ;;
