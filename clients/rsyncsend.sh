@@ -1,25 +1,25 @@
 #!/bin/bash -p
-# rsyncsend.sh - lets the backup server read this computer's backed-up folders, and nothing else.
+# rsyncsend.sh - lets the backup server read the backed-up folders of this computer, and nothing else.
 #
-# One file, two roles, told apart by the name it is started under:
+# One file has two roles, by the name that it is started under:
 #   rsyncsend.sh   sshd starts it, as the account bckpciuem, for the backup server's key. It hands the
 #                  server's command, as one argument, to the helper through sudo.
 #   rsync-helper   the same file, root's copy. It checks the command and the arguments that rsync sends on
-#                  standard input, and runs rsync with exactly what it has decided.
-# On Windows (Cygwin, experimental) there is no sudo: the account, which may read everything and write next to
-# nothing, does both in one process.
+#                  standard input, and runs rsync with exactly the arguments that it accepted.
+# On Windows (Cygwin, experimental) there is no sudo: the account, which may read everything and write almost
+# nothing, has both roles in one process.
 #
-# What may be read, and where files may be restored, stands in /etc/bckpciuem.conf:
-#   share=/home                               a folder that is backed up; as many lines as folders
+# /etc/bckpciuem.conf says what may be read, and where files may be restored:
+#   share=/home                               a folder that is backed up; one line for each folder
 #   restore=off|dirs|full                     nothing; only below restore-dir; in place too, as root
-#   restore-dir=/var/lib/bckpciuem-restore    a folder for restored files; as many lines as folders
+#   restore-dir=/var/lib/bckpciuem-restore    a folder for restored files; one line for each folder
 #   restore-delete=no|yes                     whether a restore may delete files
 #   rsync=/usr/bin/rsync
 #
 # Exit status: rsync's own; 64 refused; 69 something is missing; 78 the configuration is wrong.
 #
-# bash, because dash reads no NUL-separated lists, and bash 3.2, because that is what macOS has. -p keeps
-# bash from reading BASH_ENV and functions out of the environment.
+# It is bash, because dash cannot read NUL-separated lists, and bash 3.2, because macOS has that. With -p bash
+# takes neither BASH_ENV nor functions from the environment.
 
 set -u -f
 umask 077
@@ -31,30 +31,30 @@ VERSION=1
 ACCOUNT=bckpciuem
 HELPER=/usr/local/libexec/bckpciuem/rsync-helper
 CONFIG=/etc/bckpciuem.conf
-TCC=/Library/Application\ Support/com.apple.TCC    # what a Mac keeps its permissions in
-ANCHOR=/                # whatever root trusts is root's, from here down
+TCC=/Library/Application\ Support/com.apple.TCC    # where a Mac keeps its permissions
+ANCHOR=/                # from here down, what root trusts must belong to root
 PATIENCE=10             # seconds for the whole list on standard input
 MAX_COMMAND=4096        # bytes
 MAX_ITEM=4096
 MAX_LIST=65536
 MAX_ITEMS=256
 
-# What rsync_bpc's server_options() can send and what is harmless, by direction.
+# The harmless options of those that server_options() of rsync_bpc can send, by direction.
 BACKUP_LETTERS=svlHogDtprcxAXndIWSz
 RESTORE_LETTERS=svlHogDtprcxAXndIWSzRbuOJ
 
 PEER=-
-ALONE=no                # yes where no root stands behind us: Cygwin
+ALONE=no                # yes if there is no root to do the work: Cygwin
 
-# ---------------------------------------------------------------- telling
+# ---------------------------------------------------------------- log and messages
 
-# Text of the server's, fit for a log or a terminal.
+# Text from the server, made safe for a log or a terminal.
 shown() {
     local text=${1//[^ -~]/?}
     printf '%s' "${text:0:120}"
 }
 
-note() {    # VERDICT [TEXT]: what comes from the server stands last, where it can pass for nothing else
+note() {    # VERDICT [TEXT]: text from the server comes last, where it cannot imitate another field
     logger -t "$ACCOUNT" -p auth.info -- "$1 from=$PEER${2:+ $2}" </dev/null >/dev/null 2>&1
 }
 
@@ -83,7 +83,7 @@ as_forced_command() {
     exec env -i PATH="$PATH" LC_ALL=C sudo -n "$HELPER" "$command" "$PEER"
 }
 
-# The helper's work, by the account itself. Who could change this file could do without it.
+# The account itself does the helper's work. It must not be able to change this file, or no check would count.
 alone() {    # COMMAND
     ALONE=yes
     trusted "$0" || fail 78 "the account can change $0" misconfigured
@@ -105,7 +105,7 @@ RESTORE_DIRS=()
 RESTORE=off
 RESTORE_DELETE=no
 RSYNC=/usr/bin/rsync
-VERSION_OF_RSYNC=''     # as rsync_version tells it
+VERSION_OF_RSYNC=''     # what rsync_version prints
 
 read_config() {
     local line
@@ -137,7 +137,7 @@ absolute() {
     clean "$1" || misconfigured "not an absolute path: $(shown "$1")"
 }
 
-# CLEAN = an absolute path without doubled or trailing slashes; false for anything that could mean two things.
+# Set CLEAN to the absolute path without doubled or trailing slashes. Return false for an ambiguous path.
 clean() {
     CLEAN=$1
     case $CLEAN in
@@ -154,8 +154,8 @@ clean() {
     [ "${#CLEAN}" -le "$MAX_ITEM" ]
 }
 
-# Whether PATH and every folder above it are ours (root's) and nobody else can write there. Without a root: whether
-# we cannot write there ourselves; Windows' owners and access lists do not show in a mode.
+# Whether PATH and every folder above it belong to us (root) and no other user can write there. Without root: whether
+# the account cannot write there; a mode does not show the owners and access lists of Windows.
 trusted() {
     local path=$1
     [ ! -L "$path" ] || return 1
@@ -166,7 +166,7 @@ trusted() {
             [ -O "$path" ] || return 1
             case $(ls -ldn -- "$path") in
                 ?????-??-*) ;;
-                *) return 1 ;;      # also where ls could not tell
+                *) return 1 ;;      # also if ls failed
             esac
         fi
         case $path in
@@ -194,7 +194,7 @@ decide() {
     read_arguments
 }
 
-# Sets MODE, CLUSTER, HIDDEN, and ARGUMENTS, what follows the cluster.
+# Set MODE, CLUSTER, HIDDEN, and ARGUMENTS (what follows the cluster).
 read_command() {
     local words at=0
     [ "${#1}" -le "$MAX_COMMAND" ] || refuse 'the command is too long'
@@ -263,8 +263,8 @@ cluster() {
     [ "$CLUSTER" != - ] || refuse 'no short options but -s'
 }
 
-# ARGUMENTS += the NUL-separated list that rsync -s sends ahead of the protocol. Byte by byte: what follows the
-# empty item belongs to rsync.
+# Add to ARGUMENTS the NUL-separated list that rsync -s sends before the protocol. It is read byte by byte: what
+# follows the empty item belongs to rsync.
 read_list() {
     local item size=0 count=0 left end=$((SECONDS + PATIENCE))
     while :; do
@@ -307,7 +307,7 @@ read_arguments() {
     TARGET=$CLEAN
 }
 
-# OPTIONS += one long option, in exactly the spelling that rsync_bpc uses.
+# Add one long option to OPTIONS, in exactly the spelling that rsync_bpc uses.
 option() {
     local value=${1#*=} ok=no
     case $1 in
@@ -340,7 +340,7 @@ restore_option() {
     esac
 }
 
-# Whether TEXT is 1 to LENGTH of the characters of SET.
+# Whether TEXT consists of 1 to LENGTH characters, all of SET.
 consists_of() {    # TEXT SET LENGTH
     case $1 in
         '' | *[!$2]*) return 1 ;;
@@ -348,12 +348,12 @@ consists_of() {    # TEXT SET LENGTH
     [ "${#1}" -le "$3" ]
 }
 
-# ---------------------------------------------------------------- where, and as whom
+# ---------------------------------------------------------------- the folder and the user
 
 ROOM=''         # the configured folder that TARGET is in
-ROOM_IS=''      # the same, as the kernel names it
+ROOM_IS=''      # the same, by the kernel's name
 ROOM_OWNER=''   # the number of its owner
-HERE=''         # the folder that we stand in, and that rsync is told to work in
+HERE=''         # the current folder, in which rsync works
 PREFIX=()       # the command that gives rsync its identity
 AS_UID=''
 AS_GID=''
@@ -371,7 +371,7 @@ find_room() {    # FOLDER...
     return 1
 }
 
-# The path that PATH leads to by no links but those that only root can change.
+# Print the path that PATH leads to through links that only root can change, and no others.
 without_links() {    # PATH
     local rest=$1 at='' part hops=0
     while rest=${rest#/} && [ -n "$rest" ]; do
@@ -395,7 +395,7 @@ without_links() {    # PATH
     printf '%s' "${at:-/}"
 }
 
-# Stand in the folder rather than name it: nobody can put another one, or a symbolic link, in its place afterwards.
+# Enter the folder instead of naming it: afterwards no user can exchange it for another folder or a symbolic link.
 enter() {    # FOLDER
     local rest=${1#"${ROOM%/}"}
     stand_in "$ROOM" || unavailable "$(shown "$ROOM") cannot be opened"
@@ -405,7 +405,7 @@ enter() {    # FOLDER
     step "./${rest#/}"
 }
 
-# That we stand where PATH leads by itself: who restores through a link of somebody's writes where that one wants.
+# Refuse a link that a user made: a restore through it would write where that user wants.
 reached() {    # PATH
     [ "$HERE" = "$(without_links "$1")" ] ||
         refuse "$(shown "$1") leads to $(shown "$HERE") by a link that others than root can change"
@@ -419,7 +419,7 @@ step() {    # FOLDER
     esac
 }
 
-# HERE = what the kernel says where we are. A name may end with line feeds, which $() would take away.
+# Set HERE to the kernel's name of the current folder. A name may end with line feeds, which $() would remove.
 stand_in() {    # FOLDER
     cd -P -- "$1" 2>/dev/null || return 1
     HERE=$(env -i /bin/pwd -P && printf .) || return 1
@@ -462,8 +462,8 @@ prepare_restore() {
     [ -z "$missing" ] || make_folder "$missing"
 }
 
-# The last folder of a restore may be missing. rsync would make it, but a link that came there meanwhile it would
-# follow as well, if only the link is of the one that it runs as: so we make it, as that one, and look where it is.
+# The last folder of a restore may be missing. rsync would make it, but it would also follow a link that the user it
+# runs as put there meanwhile. So the folder is made here, as that user, and its real place is checked.
 make_folder() {    # NAME
     case ${CLUSTER%%e.*} in
         *n*) unavailable "$(shown "$TARGET") is not there, and a dry run makes nothing" ;;
@@ -475,7 +475,7 @@ make_folder() {    # NAME
     [ "$HERE" = "$here" ] || refuse "$(shown "$TARGET") became a link meanwhile"
 }
 
-# A restore must not hand the server more than it has.
+# A restore must not give the server more rights than it has.
 spare_ourselves() {    # FOLDER
     case $1/ in
         "${HELPER%/*}"/* | "$CONFIG"/* | /etc/sudoers* | /private/etc/sudoers* | /private/var/lib/"$ACCOUNT"/* | /var/lib/"$ACCOUNT"/*)
@@ -483,7 +483,7 @@ spare_ourselves() {    # FOLDER
     esac
 }
 
-# Reads everything, writes nothing: no root, one capability, no way to more.
+# A backup reads everything and writes nothing: no root, one capability, no way to gain more.
 as_reader() {
     [ "$ALONE" = no ] || return 0
     case $(uname -s) in
@@ -510,11 +510,11 @@ drop_privileges() {    # CAPABILITIES
         "--inh-caps=$1" "--ambient-caps=$1" "--bounding-set=$1" --)
 }
 
-# In restore=dirs root writes nothing. What is restored to root's folder is written as our own account, which can
-# write there through its group, and nowhere else. What is restored to a person's is written as that person, who
-# can write elsewhere too: an earlier rsync would follow a link out that an earlier restore had left there.
+# With restore=dirs root writes nothing. Into a folder of root's the account writes, which can write there through its
+# group, and nowhere else. Into a folder of a person's that person writes, who can write elsewhere too: rsync before 3.5
+# would follow a link out of the folder that an earlier restore had left there.
 as_owner() {
-    if [ "$ALONE" = yes ]; then     # nobody else to become; we can write in the folder for restored files alone
+    if [ "$ALONE" = yes ]; then     # there is no other user; the account can write only in the folder for restored files
         without_super
         return 0
     fi
@@ -532,15 +532,15 @@ as_owner() {
     esac
 }
 
-# The person's own group: that of the folder may be anybody's, by the mode of the folder above.
+# The person's own group: the group of the folder may be any group, depending on the mode of the folder above.
 owner_ids() {
     AS_UID=$ROOM_OWNER
     AS_GID=$(id -g "$AS_UID" 2>/dev/null) || unavailable "$(shown "$ROOM") belongs to nobody of this computer"
     [ "$AS_GID" -ne 0 ] || misconfigured "$(shown "$ROOM") belongs to one of the group of root"
 }
 
-# --super would make rsync report an error for every owner that only root can set. It changes nothing in the
-# protocol; owners are then left out quietly.
+# With --super rsync would report an error for every owner that only root can set. It does not change the protocol;
+# without it owners are left out silently.
 without_super() {
     local word kept
     kept=()
@@ -560,7 +560,7 @@ check_rsync() {
     VERSION_OF_RSYNC=$(rsync_version)
 }
 
-# "3.5.0", "openrsync 29", or "?".
+# Print "3.5.0", "openrsync 29", or "?".
 rsync_version() {
     local first
     first=$("$RSYNC" --version </dev/null 2>/dev/null)
@@ -585,12 +585,12 @@ rsync_is() {    # MAJOR MINOR
     [ "$major" -gt "$1" ] || { [ "$major" -eq "$1" ] && [ "$minor" -ge "$2" ]; }
 }
 
-# Filters travel inside the protocol, where we cannot read them; one of them could name a file elsewhere. From
-# 3.5.0 on rsync can be held to a folder.
+# Filters are inside the protocol, where this program cannot read them; a filter could name a file elsewhere. From
+# 3.5.0 on rsync can be confined to a folder.
 confines() { rsync_is 3 5; }
 
-# A filter's file is looked for in the folders above the share as well (rsync(1), dir-merge). Where rsync is not
-# confined there must be nothing in them that is not everybody's to read; / itself is let pass.
+# rsync looks for a filter's file in the folders above the share too (rsync(1), dir-merge). If rsync is not confined,
+# every file in these folders must be readable for all users; / itself is accepted.
 shielded() {
     local path=${ROOM_IS%/*}
     if [ "$ROOM_IS" = / ] || confines; then
@@ -616,9 +616,8 @@ shield() {
     shielded || unavailable "$(shown "$ROOM"): update rsync to 3.5 or later, or share a folder of root's"
 }
 
-# What the one who receives decides for itself, whatever the server wants. BackupPC stores no holes and its rsync_bpc
-# knows no --sparse. A file that lets others become its owner is of use to an attacker alone, where that is another
-# owner than it had.
+# The receiver decides these options itself. BackupPC stores no holes and its rsync_bpc has no --sparse. A restored file
+# with setuid has another owner than before, so setuid would help only an attacker.
 receiving() {
     rsync_is 3 1 || return 0
     case " ${OPTIONS[*]-} " in
@@ -643,7 +642,7 @@ run() {
 
 # ---------------------------------------------------------------- the probe
 
-# What verify asks: the same way as a backup, up to the first byte.
+# The answer to verify: everything that a backup does, up to the first byte.
 probe() {
     local folder
     as_reader
@@ -664,7 +663,7 @@ probe() {
     exit 0
 }
 
-# Whether a backup of the share would begin. Its failure is told, but the log has one line a run, and that is the probe's.
+# Whether a backup of the share would start. A failure is printed, but not logged: the log has one line per run.
 opens() (    # FOLDER
     note() { :; }
     ROOM=$1
@@ -674,8 +673,8 @@ opens() (    # FOLDER
     ${PREFIX[@]+"${PREFIX[@]}"} ls -A </dev/null >/dev/null 2>&1
 )
 
-# The folders at the top of SHARE, as far as some dozens and some seconds reach: those that a backup cannot read
-# (a home on NFS, say), and those on other file systems, which BackupPC leaves out.
+# Print the folders at the top of SHARE that a backup cannot read (such as a home on NFS), and those on other file
+# systems, which BackupPC leaves out. Some dozens of folders and some seconds are the limit.
 below() {    # SHARE
     local folder count=0 end=$((SECONDS + 3)) device
     device=$(device_of "$1")
@@ -690,12 +689,12 @@ below() {    # SHARE
     printf 'folders:%s %s\n' "$count" "$1"
 }
 
-# GNU's stat, or else BSD's.
+# GNU stat, or BSD stat.
 device_of() {    # FOLDER
     stat -c %d -- "$1" 2>/dev/null || stat -f %d -- "$1" 2>/dev/null
 }
 
-# Without Full Disk Access for what sshd starts, a Mac hides folders even from root. It hides this file then too.
+# Without Full Disk Access for the processes of sshd, a Mac hides folders even from root, and this file too.
 hidden() {
     [ -d "$TCC" ] && ! head -c 1 -- "$TCC/TCC.db" </dev/null >/dev/null 2>&1
 }

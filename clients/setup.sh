@@ -773,7 +773,7 @@ french() {    # ENGLISH
 
 # ---------------------------------------------------------------- 20-receipt.sh
 
-# The receipt lists what the setup added to this computer. Each change is made here, and --uninstall reverts the receipt.
+# The receipt lists the changes of the setup, so that --uninstall can revert them. All changes go through this part.
 
 # Every change to this computer goes through this function, so that the plan and --dry-run change nothing.
 change() {    # COMMAND...
