@@ -388,6 +388,22 @@ def test_ufw_lets_the_server_in_and_nobody_else(place: Place, rules: str, added:
     assert place.receipt == [f"firewall ufw 22 {address}" for address in added]
 
 
+@pytest.mark.parametrize(
+    ("rules", "blocked"), [("OpenSSH ALLOW Anywhere\n", ["fd77::1"]), ("", ["10.77.0.1", "fd77::1"])]
+)
+def test_the_doctor_marks_each_address_of_the_server_that_the_firewall_blocks(
+    place: Place, rules: str, blocked: list[str]
+) -> None:
+    (place.folder / "rules").write_text(UFW + rules)
+    place.shim("ufw", f"cat {place.folder}/rules")
+
+    done = place.run('FROM=10.77.0.1,fd77::1; doctor_firewall; printf "%s" "$LEFT_TO_DO"')
+
+    assert done.stdout == "yes"
+    assert [line.split()[-1] for line in done.stderr.splitlines()] == [f"{address}." for address in blocked]
+    assert place.receipt == []
+
+
 def test_what_was_opened_in_ufw_is_closed_again(place: Place) -> None:
     place.shim("ufw")
 
