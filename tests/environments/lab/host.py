@@ -25,8 +25,8 @@ NAMESPACES = [
     "unchanged",
 ]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# A run in the background ignores Ctrl-C, and so would all that it starts. In front of nsenter: it ends itself by the
-# signal that ended its command.
+# A run in the background ignores Ctrl-C, and so would all that it starts. In front of nsenter, which ends
+# itself by the signal that ended its command.
 FRESH = ["env", "--default-signal"]
 CHECKOUT = Path(__file__).resolve().parents[3]
 CHECKOUT_AT = "/opt/backuppc-register"
