@@ -100,7 +100,8 @@ def _put_back(lost: Sequence[Written], current: HostsFile, config: Config) -> Se
     path = config.backuppc.hosts
     if not lost:
         return ()
-    return hosts.restore_lines(path, current, lost) if path.exists() else hosts.make_anew(path, lost)
+    _, added = hosts.restore_lines(path, current, lost) if path.exists() else hosts.create(path, lost)
+    return added
 
 
 def _restored(host: SeenHost) -> News:

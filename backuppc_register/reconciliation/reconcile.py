@@ -129,11 +129,10 @@ def _hosts_file(server: Server, known: dict[str, SeenHost]) -> HostsFile:
 
 def _with_header(current: HostsFile, server: Server, *, change: bool) -> tuple[list[News], HostsFile]:
     """Put a header back that got lost: without it the first host is none, and the others have no columns."""
-    meant = hosts.meant(current)
-    if meant is current:
+    restored = hosts.with_header(current)
+    if restored is current:
         return [], current
-    what = f"the line that names the columns was gone: BackupPC did not see {meant.lines[0].host}"
-    path = server.backuppc.hosts
+    what = f"the line that names the columns was gone: BackupPC did not see {restored.lines[0].host}"
     if change:
-        hosts.restore_header(path, current)
-    return [News(Kind.HEADER, f"{what}; it is put back")], hosts.read(path) if change else meant
+        hosts.restore_header(server.backuppc.hosts, current)
+    return [News(Kind.HEADER, f"{what}; it is put back")], restored

@@ -94,15 +94,13 @@ def _is_recorded(change: Change, server: Server) -> bool:
 def _put_back(change: Change, current: HostsFile, server: Server) -> HostsFile:
     path = server.backuppc.hosts
     (line,) = hosts_snapshot.written(change.before)
-    hosts.replace_line(path, current, line)
-    return hosts.read(path)
+    return hosts.replace_line(path, current, line)
 
 
 def _close(change: Change, current: HostsFile, server: Server) -> HostsFile:
     path, host = server.backuppc.hosts, change.now.host
     server.former_owners.close(host, _owner_before(change, server))
-    hosts.give(path, current, host, server.account)
-    return hosts.read(path)
+    return hosts.give(path, current, host, server.account)
 
 
 def _owner_before(change: Change, server: Server) -> str:

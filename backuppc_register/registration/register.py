@@ -102,5 +102,6 @@ def _add_line(record: Record, status: HostStatus) -> str:
     from backuppc_register.inventory import hosts_snapshot  # most who register have their line already
 
     config = status.server.config
-    added = hosts.append(config.backuppc.hosts, status.hosts, record.host, record.person)
+    current = hosts.append(config.backuppc.hosts, status.hosts, record.host, record.person)
+    (added,) = current.written_for(record.host)
     return hosts_snapshot.note_added(added, config, data=status.backups)

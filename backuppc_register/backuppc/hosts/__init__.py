@@ -2,8 +2,8 @@
 
 from backuppc_register.backuppc.hosts.file import (
     append,
+    create,
     give,
-    make_anew,
     read,
     refuse_append,
     refuse_give,
@@ -18,9 +18,9 @@ from backuppc_register.backuppc.hosts.syntax import (
     Written,
     has_header,
     keyed,
-    meant,
     parse,
     skipped,
+    with_header,
 )
 
 __all__ = [
@@ -28,11 +28,10 @@ __all__ = [
     "Line",
     "Written",
     "append",
+    "create",
     "give",
     "has_header",
     "keyed",
-    "make_anew",
-    "meant",
     "parse",
     "read",
     "refuse_append",
@@ -42,4 +41,5 @@ __all__ = [
     "restore_header",
     "restore_lines",
     "skipped",
+    "with_header",
 ]

@@ -1,4 +1,4 @@
-"""The bytes of a changed hosts file, where BackupPC reads in them what is meant and nothing else; pure."""
+"""Compute the changed hosts file, and check that BackupPC reads it as intended; pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,88 +20,75 @@ from backuppc_register.backuppc.hosts.syntax import (
 from backuppc_register.protocol.errors import HostsFileError
 
 
-def with_line(current: HostsFile, host: str, user: str) -> tuple[bytes, Written]:
+def with_line(current: HostsFile, host: str, user: str) -> HostsFile:
     """Return *current* with the line ``HOST 0 USER`` at its end, and a header; every other byte stays.
-
-    The line is returned as well.
 
     Raises HostsFileError.
     """
     with_header = headed(current.content)
-    added, row = Line(host, "0", user, ()), raw(f"{host}\t0\t{user}")
-    longer = ended(with_header) + row + b"\n"
-    before, after = parse(with_header), parse(longer)
+    added = Line(host, "0", user, ())
+    before, after = parse(with_header), parse(ended(with_header) + raw(f"{host}\t0\t{user}\n"))
     if not user or after.lines != (*before.lines, added):
-        raise HostsFileError(detail=f"BackupPC would not read the hosts file with {added} as we mean it")
+        raise HostsFileError(detail=f"BackupPC would not read the hosts file with {added} as intended")
     if len(after.lines_for(host)) > 1:
-        raise HostsFileError(detail=f"{host} has a line already that BackupPC takes for the header")
-    return longer, Written(added, row)
+        raise HostsFileError(detail=f"{host} already has a line, which BackupPC takes for the header")
+    return after
 
 
-def given(current: HostsFile, host: str, user: str) -> bytes:
-    """Return *current* with *user* as the only one whose *host* is; every other byte stays.
+def with_owner(current: HostsFile, host: str, user: str) -> HostsFile:
+    """Return *current* with *user* as sole owner of *host*; every other byte stays.
 
-    Raises HostsFileError, also where *host* has not exactly one line.
+    Raises HostsFileError, also if *host* has not exactly one line.
     """
     content = current.content
     old, start, end, name = _only(current, host)
     if not user:
-        raise HostsFileError(detail=f"{host} cannot be given to nobody")
-    mine = replace(old, dhcp=old.dhcp or "0", user=user, more_users=())
+        raise HostsFileError(detail=f"{host} cannot be left without an owner")
+    new = replace(old, dhcp=old.dhcp or "0", user=user, more_users=())
     row = content[start:end]
     rest = row[len(row.partition(b"#")[0].rstrip(BLANKS)) :]
-    changed = content[:start] + b"\t".join([name, raw(mine.dhcp), raw(user)]) + rest + content[end:]
-    _refuse_other(parse(changed), [mine if line == old else line for line in current.lines])
-    return changed
+    changed = content[:start] + b"\t".join([name, raw(new.dhcp), raw(user)]) + rest + content[end:]
+    return _checked(changed, [new if line == old else line for line in current.lines])
 
 
-def with_other(current: HostsFile, wanted: Written) -> bytes:
-    """Return *current* with *wanted* in the place of the only line of its host; every other byte stays.
+def with_replaced(current: HostsFile, wanted: Written) -> HostsFile:
+    """Return *current* with *wanted* in place of the only line of its host; every other byte stays.
 
-    It gets its own bytes, or, where they would mean something else, bytes that mean the same.
+    The line gets its own bytes. If they would mean something else now, it gets bytes that mean the same.
 
-    Raises HostsFileError, also where there are none.
+    Raises HostsFileError, also if there are none.
     """
     old, start, end, _ = _only(current, wanted.line.host)
-    before, after = current.content[:start], current.content[end:]
-    rows = (wanted.raw, _spelled(wanted.line))
-    row = next((row for row in rows if read_as(current.content, row) == wanted.line), b"")
-    changed = before + row + b"\n" + after
-    _refuse_other(parse(changed), [wanted.line if line == old else line for line in current.lines])
-    return changed
+    row = _row_for(wanted, current.content) or b""
+    changed = current.content[:start] + row + b"\n" + current.content[end:]
+    return _checked(changed, [wanted.line if line == old else line for line in current.lines])
 
 
-def without(current: HostsFile, host: str) -> bytes:
+def without(current: HostsFile, host: str) -> HostsFile:
     """Return *current* without the line of *host*; every other byte stays.
 
-    Raises HostsFileError, also where *host* has not exactly one line.
+    Raises HostsFileError, also if *host* has not exactly one line.
     """
     old, start, end, _ = _only(current, host)
     shorter = current.content[:start] + current.content[end:]
-    _refuse_other(parse(shorter), [line for line in current.lines if line != old])
-    return shorter
+    return _checked(shorter, [line for line in current.lines if line != old])
 
 
-def with_lines(content: bytes, lost: Sequence[Written]) -> tuple[bytes, tuple[Written, ...]]:
-    """Return *content*, which has a header, with *lost* lines at its end, and those that could be put there.
+def with_lines(content: bytes, lost: Sequence[Written]) -> tuple[HostsFile, tuple[Written, ...]]:
+    """Return *content*, which has a header, with *lost* lines at its end; also return the lines added.
 
-    Each gets its own bytes, or, where they would mean something else, bytes that mean the same.
+    Each line gets its own bytes. If they would mean something else now, it gets bytes that mean the same. If
+    there are none, the line is left out.
 
-    Raises HostsFileError, also where a host has a line already.
+    Raises HostsFileError, also if a host has a line already.
     """
-    rows, put = [ended(content)], []
-    for written in lost:
-        for row in (written.raw, _spelled(written.line)):
-            if read_as(content, row) == written.line:
-                rows.append(row + b"\n")
-                put.append(written)
-                break
-    longer, before = b"".join(rows), parse(content)
-    _refuse_other(parse(longer), [*before.lines, *(written.line for written in put)])
-    known = {line.host for line in before.lines}
-    if doubled := [written.line.host for written in put if written.line.host in known]:
+    rows = [(written, row) for written in lost if (row := _row_for(written, content)) is not None]
+    before, added = parse(content).lines, tuple(written for written, _ in rows)
+    known = {line.host for line in before}
+    if doubled := [written.line.host for written in added if written.line.host in known]:
         raise HostsFileError(detail=f"{doubled[0]} has a line already")
-    return longer, tuple(put)
+    longer = ended(content) + b"".join(row + b"\n" for _, row in rows)
+    return _checked(longer, [*before, *(written.line for written in added)]), added
 
 
 def _only(current: HostsFile, host: str) -> tuple[Line, int, int, bytes]:
@@ -118,12 +105,21 @@ def _only(current: HostsFile, host: str) -> tuple[Line, int, int, bytes]:
     return lines[0], start, end, name
 
 
+def _row_for(written: Written, content: bytes) -> bytes | None:
+    """Return bytes that mean the line *written* at the end of *content*, None if there are none."""
+    rows = (written.raw, _spelled(written.line))
+    return next((row for row in rows if read_as(content, row) == written.line), None)
+
+
 def _spelled(line: Line) -> bytes:
     """Return *line* as BackupPC's own writer spells it (Storage/Text.pm, HostInfoWrite)."""
     host = line.host.replace(" ", "\\ ")
     return raw("\t".join((host, line.dhcp, line.user, ",".join(line.more_users))))
 
 
-def _refuse_other(after: HostsFile, wanted: list[Line]) -> None:
+def _checked(content: bytes, wanted: list[Line]) -> HostsFile:
+    """Parse *content*; raises HostsFileError unless it means the lines *wanted*."""
+    after = parse(content)
     if after.lines != tuple(wanted):
-        raise HostsFileError(detail="BackupPC would not read the changed hosts file as we mean it")
+        raise HostsFileError(detail="BackupPC would not read the changed hosts file as intended")
+    return after

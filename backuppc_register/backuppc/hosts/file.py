@@ -1,7 +1,7 @@
-"""The hosts file on disk: read whole, and replaced only where nobody has changed it meanwhile.
+"""Read the hosts file whole, and replace it only if its content is still what was read.
 
-Whoever calls holds BackupPC's lock. What is replaced keeps owner, group and mode, and the second of its
-modification time is a later one, which is all that a running BackupPC compares.
+The caller holds BackupPC's lock. Each writer returns the new file. It keeps owner, group and mode, and gives
+the file a later modification time in whole seconds, which is all that a running BackupPC compares.
 """
 
 import errno
@@ -21,108 +21,106 @@ _MODE = 0o640  # as BackupPC's own writer makes it
 def read(path: Path) -> HostsFile:
     """Return the hosts file at *path*.
 
-    Raises HostsFileError where it is missing, unreadable or not a regular file.
+    Raises HostsFileError if it is missing, unreadable or not a regular file.
     """
     content, _ = _load(path)
     return syntax.parse(content)
 
 
-def restore_header(path: Path, current: HostsFile) -> None:
-    """Put `meant` of *current* into *path*; every other byte stays.
+def restore_header(path: Path, current: HostsFile) -> HostsFile:
+    """Add the missing header line to *path*; every other byte stays.
 
-    Raises HostsFileError as `append`; *path* is then what it was.
+    Raises HostsFileError as `append`; *path* is then unchanged.
     """
-    _replace(path, syntax.meant(current).content, _unchanged(path, current))
+    return _replace(path, syntax.with_header(current), _unchanged(path, current))
 
 
-def append(path: Path, current: HostsFile, host: str, user: str) -> Written:
-    """Add the line ``HOST 0 USER`` to *path* and return it; every other byte stays.
+def append(path: Path, current: HostsFile, host: str, user: str) -> HostsFile:
+    """Add the line ``HOST 0 USER`` to *path*; every other byte stays.
 
-    A final newline and a header line are added where they are missing.
+    A missing final newline and a missing header line are added.
 
-    Raises HostsFileError where *path* is not what *current* was read from, where BackupPC would not take
-    the line so, where any other host would change, or where owner, group and mode cannot be kept; *path* is
-    then what it was.
+    Raises HostsFileError if *path* is no longer what *current* was read from, if BackupPC would read the line
+    differently, if any other host would change, or if owner, group and mode cannot be kept; *path* is then
+    unchanged.
     """
     status = _unchanged(path, current)
-    longer, added = edit.with_line(current, host, user)
-    _replace(path, longer, status)
-    return added
+    return _replace(path, edit.with_line(current, host, user), status)
 
 
 def refuse_append(path: Path, current: HostsFile, host: str, user: str) -> None:
-    """Raise what `append` would, as far as that can be told before anything is written."""
+    """Raise what `append` would, as far as possible before anything is written."""
     status = _unchanged(path, current)
     edit.with_line(current, host, user)
     _refuse_not_kept(path, status)
 
 
-def give(path: Path, current: HostsFile, host: str, user: str) -> None:
-    """Make *user* the only one whose the line of *host* in *path* is; every other byte stays.
+def give(path: Path, current: HostsFile, host: str, user: str) -> HostsFile:
+    """Set *user* as sole owner in the line of *host* and clear its moreUsers; every other byte stays.
 
-    Nobody is in its moreUsers any more. Host as it is spelled, dhcp and a comment stay.
+    The spelling of the host, dhcp and a comment stay.
 
-    Raises HostsFileError as `append`, and where *host* has not exactly one line.
+    Raises HostsFileError as `append`, and if *host* has not exactly one line.
     """
     status = _unchanged(path, current)
-    _replace(path, edit.given(current, host, user), status)
-
-
-def replace_line(path: Path, current: HostsFile, wanted: Written) -> None:
-    """Put *wanted* in the place of the only line that its host has in *path*; every other byte stays.
-
-    Raises HostsFileError as `give`, and where it would not mean the same any more.
-    """
-    status = _unchanged(path, current)
-    _replace(path, edit.with_other(current, wanted), status)
+    return _replace(path, edit.with_owner(current, host, user), status)
 
 
 def refuse_give(path: Path, current: HostsFile, host: str, user: str) -> None:
-    """Raise what `give` would, as far as that can be told before anything is written."""
+    """Raise what `give` would, as far as possible before anything is written."""
     status = _unchanged(path, current)
-    edit.given(current, host, user)
+    edit.with_owner(current, host, user)
     _refuse_not_kept(path, status)
 
 
-def remove(path: Path, current: HostsFile, host: str) -> None:
-    """Take the line of *host* out of *path*; every other byte stays.
+def replace_line(path: Path, current: HostsFile, wanted: Written) -> HostsFile:
+    """Replace the only line of a host in *path* by *wanted*; every other byte stays.
 
-    BackupPC deletes at its next two nightly runs what backups there still are of a host without a line.
-
-    Raises HostsFileError as `append`, and where *host* has not exactly one line.
+    Raises HostsFileError as `give`, and if *wanted* would not mean the same any more.
     """
     status = _unchanged(path, current)
-    _replace(path, edit.without(current, host), status)
+    return _replace(path, edit.with_replaced(current, wanted), status)
 
 
-def restore_lines(path: Path, current: HostsFile, lost: Sequence[Written]) -> tuple[Written, ...]:
-    """Put *lost* lines, of hosts that have none now, back at the end of *path*.
+def remove(path: Path, current: HostsFile, host: str) -> HostsFile:
+    """Remove the line of *host* from *path*; every other byte stays.
 
-    Each gets exactly its old bytes, or, where the header now has other columns, bytes that mean the same. One
-    that cannot be written so is left out; those that are written are returned.
+    At its next two nightly runs BackupPC deletes the backups of a host without a line.
 
-    Raises HostsFileError as `append`; *path* is then what it was.
+    Raises HostsFileError as `append`, and if *host* has not exactly one line.
     """
     status = _unchanged(path, current)
-    longer, put = edit.with_lines(syntax.headed(current.content), lost)
-    if put:
-        _replace(path, longer, status)
-    return put
+    return _replace(path, edit.without(current, host), status)
 
 
-def make_anew(path: Path, lost: Sequence[Written]) -> tuple[Written, ...]:
-    """Make a hosts file that is not there at all, of a header and *lost* lines, as `restore_lines` does.
+def restore_lines(
+    path: Path, current: HostsFile, lost: Sequence[Written]
+) -> tuple[HostsFile, tuple[Written, ...]]:
+    """Add *lost* lines, of hosts that have none now, at the end of *path*; also return the lines added.
 
-    Raises HostsFileError, also where there is anything at *path*.
+    Each gets exactly its old bytes. If the header has other columns now, it gets bytes that mean the same. If
+    there are none, the line is left out.
+
+    Raises HostsFileError as `append`; *path* is then unchanged.
+    """
+    status = _unchanged(path, current)
+    longer, added = edit.with_lines(syntax.headed(current.content), lost)
+    return _replace(path, longer, status) if added else current, added
+
+
+def create(path: Path, lost: Sequence[Written]) -> tuple[HostsFile, tuple[Written, ...]]:
+    """Create a missing hosts file from a header and *lost* lines, as `restore_lines` does.
+
+    Raises HostsFileError, also if there is anything at *path*.
     """
     if os.path.lexists(path):
         raise HostsFileError(detail=f"{path} is there already")
-    content, put = edit.with_lines(syntax.HEADER, lost)
+    new, added = edit.with_lines(syntax.HEADER, lost)
     try:
-        atomic_files.write(path, content, _MODE)
+        atomic_files.write(path, new.content, _MODE)
     except OSError as error:
-        raise HostsFileError(detail=f"{path} cannot be made: {error}") from error
-    return put
+        raise HostsFileError(detail=f"{path} cannot be created: {error}") from error
+    return new, added
 
 
 def _load(path: Path) -> tuple[bytes, os.stat_result]:
@@ -135,33 +133,33 @@ def _load(path: Path) -> tuple[bytes, os.stat_result]:
                 raise HostsFileError(detail=f"{path} is not a regular file")
             return file.read(), status
     except OSError as error:
-        # ELOOP is what O_NOFOLLOW makes of a link (open(2)), and its words say something else.
+        # O_NOFOLLOW turns a link into ELOOP (open(2)), and the text of that error is misleading.
         reason = f"{path} is a symbolic link" if error.errno == errno.ELOOP else str(error)
         raise HostsFileError(detail=f"the hosts file cannot be read: {reason}") from error
 
 
 def _unchanged(path: Path, current: HostsFile) -> os.stat_result:
-    """Return the status of *path*; raises HostsFileError unless it holds what *current* was read from."""
+    """Return the status of *path*; raises HostsFileError unless it still holds the content of *current*."""
     content, status = _load(path)
     if content != current.content:
-        raise HostsFileError(detail=f"{path} was changed by somebody who does not hold BackupPC's lock")
+        raise HostsFileError(detail=f"{path} was changed by a process that does not hold BackupPC's lock")
     return status
 
 
-def _replace(path: Path, content: bytes, status: os.stat_result) -> None:
+def _replace(path: Path, new: HostsFile, status: os.stat_result) -> HostsFile:
+    keep, before = atomic_files.ownership(status), atomic_files.second(status)
     try:
-        atomic_files.write(
-            path, content, atomic_files.ownership(status), later_than=atomic_files.second(status)
-        )
+        atomic_files.write(path, new.content, keep, later_than=before)
     except PermissionError as error:
         raise _not_kept(path, status, str(error)) from error
     except OSError as error:
         raise HostsFileError(detail=f"{path} cannot be replaced: {error}") from error
+    return new
 
 
 def _refuse_not_kept(path: Path, status: os.stat_result) -> None:
     folder = path.parent.stat()
-    # A new file has the group of who makes it, or of a folder with the set-group-ID bit (inode(7)).
+    # A new file has the group of its maker, or of a folder with the set-group-ID bit (inode(7)).
     inherited = bool(folder.st_mode & stat.S_ISGID) and folder.st_gid == status.st_gid
     ours = status.st_uid == os.geteuid() and (inherited or status.st_gid in (os.getegid(), *os.getgroups()))
     if os.geteuid() != 0 and not ours:

@@ -44,12 +44,16 @@ class HostsFile:
     def lines_for(self, host: str) -> tuple[Line, ...]:
         """Return the lines of *host*, compared as BackupPC does: lower-cased, whole.
 
-        A host's line that BackupPC takes for the header counts: it was somebody's before the header got lost.
+        A host's line that BackupPC takes for the header counts: it had an owner before the header got lost.
         """
         wanted = keyed(host)
-        with_header = headed(self.content) if self.content else self.content
-        meant = self.lines if with_header == self.content else parse(with_header).lines
-        return tuple(line for line in meant if line.host == wanted)
+        content = headed(self.content) if self.content else self.content
+        lines = self.lines if content == self.content else parse(content).lines
+        return tuple(line for line in lines if line.host == wanted)
+
+    def written_for(self, host: str) -> tuple["Written", ...]:
+        """Return the lines of *host* that BackupPC reads, each with its bytes."""
+        return tuple(written for written in self.written() if written.line.host == keyed(host))
 
     def written(self) -> tuple["Written", ...]:
         """Return the lines, each with the bytes that it stands in."""
@@ -84,11 +88,14 @@ def has_header(content: bytes) -> bool:
     return bool(content) and headed(content) == content
 
 
-def meant(current: HostsFile) -> HostsFile:
-    """Return *current* with a header before its first line, where that is a host's that BackupPC ignores."""
-    with_header = headed(current.content)
-    changed = with_header != current.content and any(taken(current.content))
-    return parse(with_header) if changed else current
+def with_header(current: HostsFile) -> HostsFile:
+    """Return *current* with a header, if its first line is a host's that BackupPC takes for the header.
+
+    If nothing is missing, *current* itself is returned.
+    """
+    content = headed(current.content)
+    changed = content != current.content and any(taken(current.content))
+    return parse(content) if changed else current
 
 
 def headed(content: bytes) -> bytes:

@@ -98,8 +98,10 @@ def agrees(perl: Perl, content: bytes) -> HostsFile:
 def appended(perl: Perl, path: Path, content: bytes, host: str, user: str) -> bytes:
     """Append to a file of *content* and have BackupPC read the result; give its bytes."""
     path.write_bytes(content)
-    hosts.append(path, hosts.read(path), host, user)
+    new = hosts.append(path, hosts.read(path), host, user)
     result = path.read_bytes()
+    assert new == hosts.read(path)
+    assert [one.line for one in new.written_for(host)] == [Line(host, "0", user, ())]
     assert agrees(perl, result).lines_for(host) == (Line(host, "0", user, ()),)
     return result
 
@@ -367,10 +369,11 @@ LOST = {
 def test_a_lost_line_comes_back_with_its_very_bytes(perl: Perl, path: Path, line: bytes, left: bytes) -> None:
     gone = lost(path, HEADER + line + b"\n", left)
 
-    put = hosts.restore_lines(path, hosts.read(path), gone)
+    new, put = hosts.restore_lines(path, hosts.read(path), gone)
 
     after = path.read_bytes()
     assert put == gone
+    assert new == hosts.read(path)
     assert after.endswith(b"\n" + line + b"\n")
     assert agrees(perl, after).lines[-1] == gone[0].line
     assert left.removesuffix(b"\n") in after
@@ -388,7 +391,7 @@ def test_under_another_header_a_lost_line_keeps_its_meaning(perl: Perl, path: Pa
 def test_a_line_that_cannot_mean_the_same_again_is_left_out_and_the_others_are_not(path: Path) -> None:
     gone = lost(path, HEADER + b"lab1 0 amartin bdurand\nlab2 0 cpetit\n", b"host dhcp user\n")
 
-    put = hosts.restore_lines(path, hosts.read(path), gone)
+    _, put = hosts.restore_lines(path, hosts.read(path), gone)
 
     assert [one.line.host for one in put] == ["lab2"]
     assert path.read_bytes() == b"host dhcp user\nlab2 0 cpetit\n"
@@ -416,7 +419,9 @@ def test_where_nothing_is_lost_no_byte_is_written(path: Path) -> None:
     path.write_bytes(b"no header 0 x")
     before = path.stat()
 
-    assert hosts.restore_lines(path, hosts.read(path), ()) == ()
+    current = hosts.read(path)
+
+    assert hosts.restore_lines(path, current, ()) == (current, ())
     assert path.stat() == before
 
 
@@ -432,8 +437,9 @@ def test_lines_are_not_put_back_into_a_file_that_changed_meanwhile(path: Path) -
 def test_a_file_that_is_gone_is_made_of_its_lines(perl: Perl, path: Path) -> None:
     gone = hosts.parse(b"host user dhcp\nlab1 amartin 0\nlab2 b 1\n").written()
 
-    hosts.make_anew(path, gone)
+    new, put = hosts.create(path, gone)
 
+    assert (new, put) == (hosts.read(path), gone)
     assert agrees(perl, path.read_bytes()).lines == tuple(one.line for one in gone)
     assert path.stat().st_mode & 0o777 == 0o640
 
@@ -446,7 +452,7 @@ def test_what_is_there_is_never_made_anew(path: Path, there: str) -> None:
         path.symlink_to("nowhere")
 
     with pytest.raises(HostsFileError, match="there already"):
-        hosts.make_anew(path, ())
+        hosts.create(path, ())
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -454,7 +460,7 @@ def test_what_is_there_is_never_made_anew(path: Path, there: str) -> None:
 def test_whatever_the_lines_are_they_come_back(perl: Perl, path: Path, content: bytes) -> None:
     gone = lost(path, HEADER + content, HEADER)
 
-    put = hosts.restore_lines(path, hosts.read(path), gone)
+    _, put = hosts.restore_lines(path, hosts.read(path), gone)
 
     assert agrees(perl, path.read_bytes()).lines == tuple(one.line for one in gone)
     assert put == gone
@@ -594,11 +600,13 @@ def test_every_line_can_be_given_or_removed_and_no_other_host_changes(
 
 
 def give(path: Path, host: str) -> None:
-    hosts.give(path, hosts.read(path), host, "nouveau")
+    new = hosts.give(path, hosts.read(path), host, "nouveau")
+    assert new == hosts.read(path)
 
 
 def remove(path: Path, host: str) -> None:
-    hosts.remove(path, hosts.read(path), host)
+    new = hosts.remove(path, hosts.read(path), host)
+    assert new == hosts.read(path)
 
 
 @SOME
@@ -620,9 +628,10 @@ def test_every_other_byte_survives_a_gift_and_a_removal(
     assert agrees(perl, path.read_bytes()).lines_for("calmar") == (Line("calmar", "1", "cmartin", ()),)
 
     was = Written(Line("calmar", "1", "poulpe", ("a", "b")), line + b" # note")
-    hosts.replace_line(path, hosts.read(path), was)
+    new = hosts.replace_line(path, hosts.read(path), was)
 
     assert path.read_bytes() == content
+    assert new == hosts.read(path)
     hosts.give(path, hosts.read(path), "calmar", "cmartin")
 
     remove(path, "CALMAR")
@@ -650,7 +659,7 @@ def test_a_line_is_put_in_the_place_of_another_only_where_it_means_what_it_did(
     wanted = Written(Line("lab1", "0", "a", ("b", "c")), written)
 
     if becomes is None:
-        with pytest.raises(HostsFileError, match="as we mean it"):
+        with pytest.raises(HostsFileError, match="as intended"):
             hosts.replace_line(path, hosts.read(path), wanted)
         becomes = b"lab1 0 zz\n"
     else:
@@ -674,7 +683,7 @@ def test_only_a_host_with_exactly_one_line_is_given_or_removed(path: Path, lines
 def test_a_user_that_BackupPC_would_read_otherwise_is_not_written(path: Path, user: str) -> None:
     path.write_bytes(HEADER + b"lab1 0 a\n")
 
-    with pytest.raises(HostsFileError, match=r"as we mean it|to nobody"):
+    with pytest.raises(HostsFileError, match=r"as intended|without an owner"):
         hosts.give(path, hosts.read(path), "lab1", user)
 
     assert path.read_bytes() == HEADER + b"lab1 0 a\n"
