@@ -1,11 +1,10 @@
-"""The secret that BackupPC may want messages signed with (ServerMesgSecret)."""
+"""Read the secret that BackupPC may want messages signed with (ServerMesgSecret)."""
 
 import re
 from pathlib import Path
 
 from backuppc_register.system import processes
 
-LIBRARY = Path("/usr/share/backuppc/lib")
 # BackupPC's own library knows where config.pl is; the secret comes in hexadecimal, on a line of its own.
 _PERL = r"""
 use strict;
@@ -18,15 +17,16 @@ print("\nsecret ", unpack("H*", $secret), "\n");
 """
 
 
-def read(library: Path, within: float) -> bytes:
-    """Return the secret by BackupPC's Perl *library*, within *within* seconds.
+def read(library: Path, timeout: float) -> bytes:
+    """Return the secret by BackupPC's Perl *library*, within *timeout* seconds.
 
-    The Perl that tells it has no connection to BackupPC, so it may be killed.
-
-    Raises ValueError where it cannot be read; OSError, of which TimeoutError is one.
+    This Perl has no connection to BackupPC, so it may be killed. Raises ValueError, TimeoutError.
     """
-    ended = processes.run(["perl", "-e", _PERL, str(library)], within)
-    told = re.search(rb"\nsecret ([0-9a-f]*)\n\Z", ended.output)
-    if told is None:
+    try:
+        ended = processes.run(["perl", "-e", _PERL, str(library)], timeout)
+    except FileNotFoundError as error:  # which would read as a BackupPC that is not running
+        raise ValueError(f"its ServerMesgSecret cannot be read: {error}") from error
+    found = re.search(rb"\nsecret ([0-9a-f]*)\n\Z", ended.output)
+    if found is None:
         raise ValueError(f"its ServerMesgSecret cannot be read: {ended.error_text}")
-    return bytes.fromhex(told[1].decode("ascii"))
+    return bytes.fromhex(found[1].decode("ascii"))

@@ -142,7 +142,7 @@ dump("dormeur")
         python(server, PROGRAM, "dormeur")
         stop = "subprocess.run('kill -STOP $(cat /run/backuppc/BackupPC.pid)', shell=True, check=True)\n"
         kept = "with jobs.kept_away('dormeur') as kept:\n    "
-        program = START + "import backuppc_register.backuppc.daemon.jobs as module\nmodule._WITHIN = 0.5\n"
+        program = START + "import backuppc_register.backuppc.daemon.jobs as module\nmodule._TIMEOUT = 0.5\n"
         program += stop + kept + "pass" if when == "before" else kept + stop + "    print(kept.tell())"
 
         said = server.run(["/usr/bin/python3", "-I", "-B", "-c", program], user="backuppc")

@@ -231,7 +231,7 @@ def test_without_time_it_is_not_asked(fake: Fake) -> None:
 def test_nonsense_is_no_yes(fake: Fake, said: bytes) -> None:
     fake.answers(said)
 
-    assert daemon(fake).announce("dormeur", 5).startswith("BackupPC could not be told: ")
+    assert daemon(fake).announce("dormeur", 5).startswith("BackupPC could not be notified: ")
     assert fake.messages == [b"status host(dormeur)"]
 
 
@@ -239,7 +239,7 @@ def test_nonsense_is_no_yes(fake: Fake, said: bytes) -> None:
 def test_a_greeting_that_is_none_is_told(fake: Fake, seed: bytes) -> None:
     fake.conduct = lambda channel: channel.sendall(seed)
 
-    assert daemon(fake).announce("dormeur", 5).startswith("BackupPC could not be told: ")
+    assert daemon(fake).announce("dormeur", 5).startswith("BackupPC could not be notified: ")
 
 
 def with_a_secret(fake: Fake, secret: bytes) -> None:
@@ -274,7 +274,7 @@ def test_a_secret_that_cannot_be_read_is_told(fake: Fake, tmp_path: Path, new: s
 
     told = daemon(fake, a_library(tmp_path, new)).announce("dormeur", 5)
 
-    assert told.startswith("BackupPC could not be told: its ServerMesgSecret cannot be read")
+    assert told.startswith("BackupPC could not be notified: it hung up, and its ServerMesgSecret cannot be")
     assert len(told) < 400
 
 
