@@ -23,7 +23,7 @@ from backuppc_register.lifecycle.operation import (
 )
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import StateError
-from backuppc_register.state.records import Record
+from backuppc_register.state.records import PurgeRequest, Record
 
 DAYS = 14
 """How many days there are to change one's mind, where nothing else is asked for."""
@@ -111,14 +111,14 @@ def asked(record: Record, when: str, owner: str, status: HostStatus, operation: 
     return replace(
         record,
         purge=when,
-        purge_of=" ".join((owner, *status.extent.made)),
-        purge_wait=operation.uptime.after(wait) if operation.uptime else "",
+        purge_of=PurgeRequest(owner, status.extent.made),
+        purge_wait=operation.uptime.after(wait) if operation.uptime else None,
     )
 
 
-def of_another_owner(purge_of: str, owner: str) -> str:
-    """Return what a purge was asked of, as it is when that has become *owner*'s."""
-    return " ".join((owner, *purge_of.split(" ")[1:])) if purge_of else ""
+def of_another_owner(purge_of: PurgeRequest | None, owner: str) -> PurgeRequest | None:
+    """Return the purge request *purge_of* after the host was transferred to *owner*."""
+    return replace(purge_of, owner=owner) if purge_of else None
 
 
 def objection(status: HostStatus) -> str:
@@ -127,13 +127,14 @@ def objection(status: HostStatus) -> str:
     Of what is neither backed up nor has backups, a killed run has left the rest.
     """
     host, line, record = status.host, status.line, status.recorded
-    owner, *made = record.purge_of.split(" ")
+    requested = record.purge_of or PurgeRequest("")
+    owner = requested.owner
     if line and status.owner != owner and not same_logon(status.owner, owner):
         whose = f"{host} is {status.owner or 'nobody'}'s"
         return f"{whose}, and its purge was asked when it was {owner or 'nobody'}'s"
     if (line or status.backups) and retire.missing_steps(status):
         return f"{host} is not closed, as a retired host is: it may be backed up"
-    if any(one not in made for one in status.extent.made):
+    if any(one not in requested.backups for one in status.extent.made):
         return f"{host} has backups that it did not have when its purge was asked"
     return ""
 

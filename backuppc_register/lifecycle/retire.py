@@ -51,7 +51,7 @@ def has_key(status: HostStatus) -> bool:
 
 def unpurged(record: Record) -> Record:
     """Return *record* without the purge that was asked."""
-    return replace(record, purge="", purge_of="", purge_wait="")
+    return replace(record, purge="", purge_of=None, purge_wait=None)
 
 
 def close(status: HostStatus, record: Record, operation: Operation) -> Record:

@@ -1,32 +1,42 @@
-"""The record of a registration: who has a host, from which machine, and what we wrote for it."""
+"""The record of a registration: owner, machine, and what we wrote for it."""
 
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files
+from backuppc_register.system.uptime import Uptime
 
 NAME = "record.json"
 FORMAT = 1
 _NEVER_EMPTY = ("host",)
-_MAY_BE_ABSENT = ("verified", "retired", "purge", "purge_of", "purge_wait", "rsync", "archive_of")
+_OPTIONAL = ("verified", "retired", "purge", "rsync", "archive_of")
+
+
+@dataclass(frozen=True)
+class PurgeRequest:
+    """The owner of a host, and its backups, when its purge was requested; the backups as `Extent.made`."""
+
+    owner: str
+    backups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Record:
-    """One registration, or what we have to remember of a host whose line was made by hand.
+    """One registration, or what we have to remember of a manually added host.
 
     Of the latter *full_name* and *registered* are empty, and *person* may be.
-    *person* is the canonical uid, *entry* the directory's own mark of that person (`Person.entry`).
+    *person* is the canonical uid, *entry* the directory's id of that person's entry (`Person.entry`).
     *address* is the peer's at the time *registered* (UTC, ISO 8601, whole seconds). *config* is the SHA-256,
-    in hex, of the per-host .pl as we wrote it; empty where the .pl is not ours. *verified* and *retired* say
-    when the way back was last proved and backups were stopped, *purge* from when the data may be deleted;
-    each is empty for never. *purge_of* is what that was asked of (`rules.purge`), *purge_wait* the
-    same moment by `uptime`. *rsync* is the machine's
-    version, as it told when it was verified. *archive_of* is the host whose earlier backups these are, by a
-    name that no machine has; empty for a host.
+    in hex, of the per-host .pl as we wrote it; empty if the .pl is not ours.
+    *verified*: when the connection back was last proved. *retired*: when backups were stopped. *purge*: from
+    when the data may be deleted. Each is empty for never. *purge_wait* is the moment *purge* by the machine's
+    uptime. *rsync* is the machine's version of rsync when it was verified.
+    *archive_of* is the host that these archived backups come from, under a name that no machine has; empty
+    for a host.
     """
 
     host: str
@@ -40,48 +50,51 @@ class Record:
     verified: str = ""
     retired: str = ""
     purge: str = ""
-    purge_of: str = ""
-    purge_wait: str = ""
+    purge_of: PurgeRequest | None = None
+    purge_wait: Uptime | None = None
     rsync: str = ""
     archive_of: str = ""
 
     @property
     def by_hand(self) -> bool:
-        """Tell whether no machine has ever registered so."""
+        """Tell whether the host was added manually and no machine has registered it."""
         return not self.full_name
 
     @property
     def is_closed(self) -> bool:
-        """Tell whether the host is not to be backed up: it is retired, or archived backups."""
+        """Tell whether backups are disabled: the host is retired, or this is an archive."""
         return bool(self.retired or self.archive_of)
 
 
 def to_bytes(record: Record) -> bytes:
     """Return the record as its file holds it."""
-    return json.dumps({"format": FORMAT, **asdict(record)}, indent=1).encode("ascii") + b"\n"
+    scope, wait = record.purge_of, record.purge_wait
+    lists = {
+        "purge_of": [scope.owner, *scope.backups] if scope else "",
+        "purge_wait": [wait.boot, wait.seconds] if wait else "",
+    }
+    return json.dumps({"format": FORMAT, **asdict(record), **lists}, indent=1).encode("ascii") + b"\n"
 
 
 def from_bytes(content: bytes) -> Record:
-    """Read a record's file back.
+    """Parse a record's file.
 
-    Keys that we do not know are skipped, so that a later version can add some; one whose loss would do harm
-    comes with a new format number.
+    Unknown keys are skipped, so that a later version can add some. A key that must not be lost comes with a
+    new format number.
 
     Raises ValueError.
     """
     try:
-        told = json.loads(content.decode("utf-8"))
+        values = json.loads(content.decode("utf-8"))
     except RecursionError as error:
         raise ValueError("is nested too deep") from error
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ValueError(f"is no record of format {FORMAT}")
-    values: dict[str, str] = {}
-    for name in (field.name for field in fields(Record)):
-        value = told.get(name, "" if name in _MAY_BE_ABSENT else None)
-        if not isinstance(value, str) or (name in _NEVER_EMPTY and not value):
-            raise ValueError(f"has no {name}")
-        values[name] = value
-    record = Record(**values)
+    record = Record(
+        **{field.name: _text(values, field.name) for field in fields(Record) if field.type is str},
+        purge_of=_purge_of(values.get("purge_of", "")),
+        purge_wait=_purge_wait(values.get("purge_wait", "")),
+    )
     if record.by_hand and record.registered:
         raise ValueError("has no full_name")
     if not record.by_hand and not record.person:
@@ -89,10 +102,36 @@ def from_bytes(content: bytes) -> Record:
     return record
 
 
-def read(folder: Path) -> Record | None:
-    """Return the record in *folder*, None where there is none.
+def _text(values: dict[str, Any], name: str) -> str:
+    value = values.get(name, "" if name in _OPTIONAL else None)
+    if not isinstance(value, str) or (name in _NEVER_EMPTY and not value):
+        raise ValueError(f"has no {name}")
+    return value
 
-    Raises StateError where it cannot be read or understood: a doubt is never "no record".
+
+def _purge_of(value: Any) -> PurgeRequest | None:
+    """Parse owner and backups, a list; a text separated by blanks in records of earlier releases."""
+    parts = value.split(" ") if isinstance(value, str) and value else value or []
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise ValueError("has no purge_of")
+    return PurgeRequest(parts[0], tuple(parts[1:])) if parts else None
+
+
+def _purge_wait(value: Any) -> Uptime | None:
+    """Parse boot and seconds, a list; ``BOOT@SECONDS`` in records of earlier releases."""
+    if isinstance(value, str):
+        boot, _, seconds = value.partition("@")
+        return Uptime(boot, int(seconds)) if boot and seconds.isdecimal() else None
+    match value:
+        case [str(name), int() | float() as moment]:
+            return Uptime(name, moment)
+    raise ValueError("has no purge_wait")
+
+
+def read(folder: Path) -> Record | None:
+    """Return the record in *folder*, None if there is none.
+
+    Raises StateError if it cannot be read or understood: that is never "no record".
     """
     path = folder / NAME
     content = safe_files.content(path)
@@ -105,6 +144,6 @@ def read(folder: Path) -> Record | None:
 
 
 def write(folder: Path, record: Record) -> None:
-    """Put the record into *folder*; raises StateError."""
+    """Write the record into *folder*; raises StateError."""
     with safe_files.faults():
         atomic_files.write(folder / NAME, to_bytes(record), 0o640)

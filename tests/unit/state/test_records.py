@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import records
-from backuppc_register.state.records import Record
+from backuppc_register.state.records import PurgeRequest, Record
+from backuppc_register.system.uptime import Uptime
 
 DORMEUR = Record(
     host="dormeur",
@@ -75,7 +76,48 @@ def test_garbage_is_refused_and_raises_nothing_else(content: bytes) -> None:
 
 
 def _with(**changes: object) -> bytes:
-    return json.dumps({"format": 1, **asdict(DORMEUR), **changes}).encode()
+    return json.dumps({**json.loads(records.to_bytes(DORMEUR)), **changes}).encode()
+
+
+REQUESTED = replace(
+    DORMEUR,
+    purge="2026-12-06T20:30:00+00:00",
+    purge_of=PurgeRequest("cmartin", ("0@1700000000", "1@1700086400")),
+    purge_wait=Uptime("b7ad", 1209605),
+)
+
+
+def test_a_requested_purge_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    for record in (REQUESTED, replace(REQUESTED, purge_of=PurgeRequest(""), purge_wait=None)):
+        records.write(tmp_path, record)
+
+        assert records.read(tmp_path) == record
+
+
+def test_a_requested_purge_is_written_as_lists() -> None:
+    written = json.loads(records.to_bytes(REQUESTED))
+
+    assert written["purge_of"] == ["cmartin", "0@1700000000", "1@1700086400"]
+    assert written["purge_wait"] == ["b7ad", 1209605]
+
+
+def test_a_record_without_a_purge_is_as_earlier_releases_read_it() -> None:
+    written = json.loads(records.to_bytes(DORMEUR))
+
+    assert (written["purge_of"], written["purge_wait"]) == ("", "")
+
+
+def test_a_purge_that_an_earlier_release_wrote_is_read() -> None:
+    old = _with(
+        purge=REQUESTED.purge, purge_of="cmartin 0@1700000000 1@1700086400", purge_wait="b7ad@1209605"
+    )
+
+    assert records.from_bytes(old) == REQUESTED
+
+
+@pytest.mark.parametrize("wait", ["", "a", "a@", "@9", "a@-9", "a@soon"])
+def test_an_earlier_wait_that_is_no_moment_is_none(wait: str) -> None:
+    assert records.from_bytes(_with(purge_wait=wait)).purge_wait is None
 
 
 def test_a_host_whose_line_was_made_by_hand_has_no_full_name_and_may_have_no_person(tmp_path: Path) -> None:
@@ -98,6 +140,11 @@ CORRUPT = {
     "no full name": _with(full_name=""),
     "made by hand, and registered": _with(full_name="", config=""),
     "a config that is no text": _with(config=None),
+    "a purge of what is no text": _with(purge_of=["cmartin", 1]),
+    "a purge of an object": _with(purge_of={"owner": "cmartin"}),
+    "a wait without a boot": _with(purge_wait=[None, 1]),
+    "a wait of half a list": _with(purge_wait=["b7ad"]),
+    "a wait that is no list": _with(purge_wait=9),
     "nested without end": b"[" * 200_000,
     "not UTF-8": b'{"format": 1, "host": "\xff"}',
 }
