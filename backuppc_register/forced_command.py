@@ -106,7 +106,7 @@ def _verify(
     from backuppc_register.verification import verify
 
     means = verify.Means(
-        backuppc=settings.EffectiveConfig(server.config.backuppc),
+        backuppc=settings.SettingsReader(server.config.backuppc),
         route=settings.route,
         reached=connect,
         first_word=rsync_handshake.read_greeting,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import View, moment
 from backuppc_register.backuppc.backups import Backup
-from backuppc_register.backuppc.settings import EffectiveConfig, Settings
+from backuppc_register.backuppc.settings import Settings, SettingsReader
 from backuppc_register.protocol.errors import RegisterError
 
 _WITHIN = 5.0, 60.0  # seconds for BackupPC's Perl: for one host, for all
@@ -18,7 +18,7 @@ def of(context: Context, views: Sequence[View]) -> dict[str, str]:
     told: dict[str, Settings | str] = {}
     if asked:
         try:
-            told = EffectiveConfig(context.config.backuppc).each(asked, _WITHIN[len(asked) > 1])
+            told = SettingsReader(context.config.backuppc).each(asked, _WITHIN[len(asked) > 1])
         except RegisterError as error:
             told = dict.fromkeys(asked, error.detail or error.message())
     return {view.host: _words(view, told.get(view.host, "it took too long")) for view in views}

@@ -1,4 +1,4 @@
-"""How the rsync that BackupPC starts for a folder begins, overheard from itself."""
+"""Capture how the rsync begins that BackupPC starts for a folder."""
 
 import os
 import re
@@ -10,22 +10,22 @@ from typing import Any
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import processes
 
-# Xfer/Rsync.pm: what it puts in front of RsyncSshArgs, from there to there.
-_PLACE, _LAST_OF_OURS = b"--bpc-top-dir", b"--bpc-attrib-new"
+# Xfer/Rsync.pm: the first and the last option before RsyncSshArgs.
+_TOP_DIR, _LAST_OPTION = b"--bpc-top-dir", b"--bpc-attrib-new"
 _LETTERS = re.compile(rb"-([A-Za-z]+?)(?:e\..*)?")
 
 
 class NotBegun(Exception):
-    """Why rsync ended before it called its remote shell."""
+    """Rsync ended before it called its remote shell; the text is the reason."""
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """The beginning of the backup of the folder *path*, as the machine calls it.
+    """The beginning of the backup of the folder *path* of a machine.
 
-    *words*: what rsync gives its remote shell, the machine's name first. *handshake*: what it then sends to
-    the rsync there, up to and with its protocol. *command*: what BackupPC starts, with another remote shell
-    and another place for what it keeps.
+    *words*: the arguments of rsync's remote shell, the machine's name first. *handshake*: what rsync then
+    sends to the machine, up to its protocol. *command*: the command that BackupPC starts, with another remote
+    shell and another folder for received data.
     """
 
     path: str
@@ -34,29 +34,29 @@ class Transfer:
     command: tuple[bytes, ...] = ()
 
     def listing(self, shell: str, folder: Path) -> list[bytes]:
-        """Return the command that lists by *shell* what would be saved, what it keeps being in *folder*.
+        """Return the command that lists by the remote *shell* what would be saved, with data in *folder*.
 
-        Without --checksum, or the machine would read its files whole before it names them.
+        It has no --checksum: the machine would read whole files before it names them.
         """
         command = [word for word in self.command if word != b"--checksum"]
-        command[command.index(_PLACE) + 1] = os.fsencode(folder)
-        remote_shell = command.index(b"-e", command.index(_LAST_OF_OURS))
+        command[command.index(_TOP_DIR) + 1] = os.fsencode(folder)
+        remote_shell = command.index(b"-e", command.index(_LAST_OPTION))
         command[remote_shell + 1 : remote_shell + 2] = [os.fsencode(shell), b"--list-only"]
         return command
 
     @property
     def stays(self) -> bool:
-        """Whether it leaves out other file systems (--one-file-system)."""
+        """Tell whether other file systems are left out (--one-file-system)."""
         return "x" in self._letters
 
     @property
     def goes_deep(self) -> bool:
-        """Whether it saves what is in folders (--recursive)."""
+        """Tell whether the contents of folders are saved (--recursive)."""
         return "r" in self._letters
 
     @property
     def idle(self) -> bool:
-        """Whether it only tells what it would do (--dry-run, --list-only)."""
+        """Tell whether nothing is saved (--dry-run, --list-only)."""
         return "n" in self._letters or b"--list-only" in (*self.words, *self.handshake.split(b"\0"))
 
     @property
@@ -66,15 +66,15 @@ class Transfer:
         return ""
 
 
-def overheard(started: Mapping[str, Any], said: Path, within: float) -> Transfer:
-    """Run the rsync of *started* (path, command; in hex) with a remote shell that reaches nobody.
+def captured(started: Mapping[str, Any], heard: Path, within: float) -> Transfer:
+    """Run the rsync of *started* (path, command; in hex) with a remote shell that makes no connection.
 
-    That one writes to the file *said* (remote_shell.pl).
+    The remote shell writes to the file *heard* (remote_shell.pl).
 
     Raises NotBegun, Misconfigured.
     """
     command = [bytes.fromhex(word) for word in started["command"]]
-    said.unlink(missing_ok=True)
+    heard.unlink(missing_ok=True)
     try:
         ended = processes.run(command, within)
     except processes.TimedOut as late:
@@ -82,7 +82,7 @@ def overheard(started: Mapping[str, Any], said: Path, within: float) -> Transfer
     except (OSError, ValueError) as error:
         raise Misconfigured(detail=f"BackupPC's rsync cannot be started: {error}") from error
     try:
-        words, _, first = said.read_text("ascii").partition("\n\n")
+        words, _, first = heard.read_text("ascii").partition("\n\n")
     except FileNotFoundError as error:
         raise NotBegun(ended.error_text or f"exit status {ended.status}") from error
     path = bytes.fromhex(started["path"]).decode("utf-8", "replace")

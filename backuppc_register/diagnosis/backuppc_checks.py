@@ -11,7 +11,7 @@ from typing import Any
 
 from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.daemon.status import Daemon
-from backuppc_register.backuppc.settings import EffectiveConfig
+from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.diagnosis.finding import Answer, green, otherwise, red, some, yellow
 from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.system import data_files, processes
@@ -153,7 +153,7 @@ def host_settings(situation: Situation) -> Iterator[Answer]:
     if not known or not situation.known_settings:
         return  # `backuppc-config` tells
     start = int(time.time() // 600) % len(known)
-    told = EffectiveConfig(places).each(known[start:] + known[:start], _FOR_HOSTS)
+    told = SettingsReader(places).each(known[start:] + known[:start], _FOR_HOSTS)
     problems = [f"{host} ({why})" for host, why in sorted(told.items()) if isinstance(why, str)]
     if problems:
         advice = f"Mend their .pl in {places.config_dir}: no backup of them is made until then."

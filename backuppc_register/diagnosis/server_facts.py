@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from backuppc_register.backuppc import hosts, main_settings
+from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile, Line
+from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.config import Config
 from backuppc_register.inventory.server import Server
 from backuppc_register.protocol.errors import HostsFileError, Misconfigured
@@ -68,7 +69,7 @@ class Situation:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Return BackupPC's own settings for all hosts; raises Misconfigured."""
-        return main_settings.read(self.config.backuppc.config_dir, self.config.backuppc.data_dir, _FOR_PERL)
+        return SettingsReader(self.config.backuppc).main(_FOR_PERL)
 
     @property
     def lines(self) -> tuple[Line, ...]:

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from backuppc_register.admin.init.step import Plan, Step
-from backuppc_register.backuppc import main_settings
 from backuppc_register.backuppc.lock import locked
+from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.diagnosis import backuppc_checks
 from backuppc_register.diagnosis.finding import Level
 from backuppc_register.inventory.server import LOCK_TIMEOUT
@@ -73,8 +73,7 @@ def _before_the_end(content: bytes) -> tuple[bytes, bytes]:
 
 def _harm(plan: Plan) -> str:
     """Return how owners can run programs, "" where they cannot; raises Misconfigured."""
-    places = plan.settings.backuppc
-    told = main_settings.read(places.config_dir, places.data_dir, _FOR_PERL)
+    told = SettingsReader(plan.settings.backuppc).main(_FOR_PERL)
     return next((what for level, what, _ in backuppc_checks.open_to_owners(told) if level is Level.RED), "")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from backuppc_register import config
 from backuppc_register.backuppc.host_config import Values, render
-from backuppc_register.backuppc.settings import EffectiveConfig, route
+from backuppc_register.backuppc.settings import SettingsReader, route
 from backuppc_register.protocol.errors import Misconfigured, NotReachable
 from backuppc_register.state import ssh_files
 
@@ -29,7 +29,7 @@ class Site:
         self.places = config.BackupPC(
             hosts=folder / "etc/hosts", config_dir=folder / "etc", data_dir=folder / "data"
         )
-        self.effective = EffectiveConfig(self.places)
+        self.effective = SettingsReader(self.places)
 
     @property
     def pl(self) -> Path:
@@ -228,7 +228,7 @@ def test_a_config_that_is_not_written_yet_stands_in_for_the_hosts_own(site):
 
 def test_where_backuppc_is_not_there_it_is_misconfigured(site):
     with pytest.raises(Misconfigured):
-        EffectiveConfig(site.places, site.folder / "nowhere").read("dormeur", 10)
+        SettingsReader(site.places, site.folder / "nowhere").read("dormeur", 10)
 
 
 def test_the_settings_see_nothing_of_our_environment(site, monkeypatch):
@@ -463,7 +463,7 @@ def test_what_stands_behind_it_and_before_it_counts_as_with_ssh(tmp_path):
 
 @pytest.mark.parametrize("arguments", [("-F", "/nowhere"), ("-o", "Colour=blue"), ("-Q", "key"), ("-V",)])
 def test_what_ssh_does_not_understand_is_no_route(arguments):
-    with pytest.raises(ValueError, match="ssh does not say"):
+    with pytest.raises(ValueError, match="ssh does not report"):
         route("/usr/bin/ssh", arguments, "dormeur", 5)
 
 
@@ -473,7 +473,7 @@ def test_an_ssh_that_never_answers_is_left_in_time(tmp_path):
     slow.chmod(0o755)
     started = time.monotonic()
 
-    with pytest.raises(ValueError, match="ssh does not say"):
+    with pytest.raises(ValueError, match="ssh does not report"):
         route(os.fspath(slow), (), "dormeur", 0.5)
     assert time.monotonic() - started < 2
 

@@ -24,7 +24,8 @@ from services.slapd import Slapd
 from backuppc_register import config
 from backuppc_register.admin import diagnose, root_facts
 from backuppc_register.admin.context import Start
-from backuppc_register.backuppc import hosts, main_settings
+from backuppc_register.backuppc import hosts
+from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.diagnosis import backuppc_checks, service_checks, sshd_checks, this_program
 from backuppc_register.diagnosis.finding import Answer, Finding, Level, examine, green, otherwise, red, yellow
 from backuppc_register.diagnosis.server_facts import Situation
@@ -301,8 +302,7 @@ def test_an_editor_that_is_closed_to_owners_is_no_danger(situation: Situation) -
 
 class TestMainConfig:
     def read(self, situation: Situation) -> dict[str, Any]:
-        places = situation.config.backuppc
-        return main_settings.read(places.config_dir, places.data_dir, 20)
+        return SettingsReader(situation.config.backuppc).main(20)
 
     def test_what_config_pl_sets_and_not_what_it_prints(self, situation: Situation) -> None:
         odd = "$Conf{X} = sub {}; $Conf{L} = [1, {a => undef}];"
@@ -324,7 +324,7 @@ class TestMainConfig:
         set_perl(situation, "sleep(30);")
 
         with pytest.raises(Misconfigured):
-            main_settings.read(situation.config.backuppc.config_dir, Path("/nowhere"), 0.5)
+            SettingsReader(situation.config.backuppc).main(0.5)
 
     def test_none_at_all_is_a_fault(self, situation: Situation) -> None:
         with pytest.raises(Misconfigured, match=r"config\.pl"):

@@ -1,19 +1,20 @@
-# What BackupPC's own code says about a host: QUESTION HOST CONFDIR TOPDIR LIBRARY [FILE [CLIENT SHELL
-# SCRATCH]], FILE being read in the place of the host's own where it is not empty.
-# `settings`, `alive` and `transfers` answer in JSON, one object a line; the last one counts. It comes before a wait
-# too, so that whoever loses patience knows what for. `each` answers with a line of settings for each host that FILE names,
-# HOST being the seconds that one may take.
+# Ask BackupPC's own code: QUESTION HOST CONFDIR TOPDIR LIBRARY [FILE [CLIENT SHELL SCRATCH]].
+# The answers are JSON, one object a line.
+# `settings`, `alive` and `transfers` are about HOST; if FILE is not empty, it is read instead of the host's own file.
+# The last line counts. Before each wait there is a line as well: after a timeout it names what was waited for.
+# `each` answers with a line of settings for each host that FILE names; HOST is the seconds for one host.
+# `main` answers with the settings of config.pl.
 use strict;
 use warnings;
 
 my ($question, $client, $confDir, $topDir, $library, $proposed, $chosen, $shell, $scratch) = @ARGV;
-my $json = eval { require JSON::PP } ? JSON::PP->new->ascii->canonical : die("perl has no JSON::PP\n");
+my $json = eval { require JSON::PP } ? JSON::PP->new->ascii->canonical->allow_blessed->allow_unknown : die("perl has no JSON::PP\n");
 
-# The settings are programs; what they print is no answer of ours.
-open(my $answer, '>&', \*STDOUT) or die("no standard output: $!\n");
+# The settings are programs: what they print must not get into the answer.
+open(my $output, '>&', \*STDOUT) or die("no standard output: $!\n");
 open(STDOUT, '>&', \*STDERR) or die("no standard error: $!\n");
-$answer->autoflush(1);
-sub say_that { print $answer $json->encode({@_}), "\n" }
+$output->autoflush(1);
+sub answer { print $output $json->encode({@_}), "\n" }
 
 unshift(@INC, $library);
 require BackupPC::Lib;
@@ -36,15 +37,15 @@ my ( %Conf, @clients );
 
 sub list { my ($value) = @_; ref($value) eq 'ARRAY' ? @$value : () }
 
-# Takes the settings, which are read, as those of $client.
-sub taken {
+# Use the settings just read as those of $client.
+sub use_settings {
     %Conf = $bpc->Conf();
     # BackupPC_dump's list of hosts to check.
     @clients = ref($Conf{ClientNameAlias}) eq 'ARRAY' ? @{$Conf{ClientNameAlias}}
         : $Conf{ClientNameAlias} ne '' ? ($Conf{ClientNameAlias}) : ($client);
 }
 
-# RsyncSshArgs for one of the clients.
+# Return RsyncSshArgs for one of the clients.
 sub ssh_args {
     my ($name) = @_;
     return undef if ( ref($Conf{RsyncSshArgs}) ne 'ARRAY' );
@@ -55,7 +56,7 @@ sub ssh_args {
 }
 
 sub settings {
-    # BackupPC_dump: FullPeriod -1 and -2 are the older way to switch backups off.
+    # BackupPC_dump: FullPeriod -1 and -2 are the older way to disable backups.
     my $disabled = $Conf{BackupsDisable} || $Conf{FullPeriod} < 0;
     my @more = map({ list($Conf{$_}) } qw(RsyncArgs RsyncFullArgsExtra RsyncIncrArgsExtra RsyncArgsExtra));
     unshift(@more, "--rsync-path=$Conf{RsyncClientPath}") if ( $Conf{RsyncClientPath} ne '' );
@@ -66,7 +67,7 @@ sub settings {
     # BackupPC_dump, UserCommandRun
     my @commands = grep({ $Conf{UserCmdCheckStatus} && (ref($Conf{$_}) || $Conf{$_} ne '') }
         qw(DumpPreUserCmd DumpPreShareCmd DumpPostShareCmd DumpPostUserCmd));
-    say_that(
+    answer(
         host        => $client,
         xfer_method => "$Conf{XferMethod}",
         disabled    => $disabled ? JSON::PP::true() : JSON::PP::false(),
@@ -89,35 +90,33 @@ sub is_broken {
     return $words->[0] =~ m{^/} && !(-f $words->[0] && -x _);
 }
 
-# BackupPC_dump's way to the first client that it can ping. What it would ask NetBIOS for is no machine of ours.
+# Find the first client that answers a ping, as BackupPC_dump does. NetBIOS is not asked: no machine of ours needs it.
 sub alive {
     my %problem = (problem => 'name', what => $clients[0]);
     foreach my $name (@clients) {
-        say_that(problem => 'name', what => $name, detail => "the DNS is slow");
+        answer(problem => 'name', what => $name, detail => "the DNS is slow");
         next if ( !defined($bpc->getHostAddrInfo($name)) );
         %problem = (problem => 'ping', what => $name);
-        say_that(%problem);
+        answer(%problem);
         my $delay = $bpc->CheckHostAlive($name);
-        if ( $delay < 0 ) {
-            next;
-        }
+        next if ( $delay < 0 );
         if ( $delay > $Conf{PingMaxMsec} ) {
             %problem = (problem => 'slow', what => $name, detail => "$delay ms, PingMaxMsec is $Conf{PingMaxMsec}");
             next;
         }
-        say_that(alive => $name);
+        answer(alive => $name);
         return;
     }
-    say_that(%problem);
+    answer(%problem);
 }
 
-# The program, with all its arguments, that BackupPC_dump starts for each folder of a first full backup of CLIENT;
-# its remote shell is SHELL, and it keeps what it gets in SCRATCH. In hex: they are bytes.
+# Report the program, with all its arguments, that BackupPC_dump starts for each folder of a first full backup of CLIENT.
+# Its remote shell is SHELL, and it stores what it receives in SCRATCH. In hex: the arguments are bytes.
 sub transfers {
     require BackupPC::Xfer;
     require BackupPC::Xfer::Rsync;
     my (@started, %done, $command);
-    # start() makes a child of itself that becomes rsync; ours ends, and its parent tells us what it would have been.
+    # start() forks a child that becomes rsync. Here the child ends, and the parent reports the command.
     *BackupPC::Lib::cmdExecOrEval   = sub { POSIX::_exit(0) };
     *BackupPC::Lib::execCmd2ShellCmd = sub { (undef, @$command) = @_; '' };
     my $ssh = ssh_args($chosen);
@@ -132,21 +131,21 @@ sub transfers {
         });
         my $begun = eval { $xfer->start() };
         if ( !defined($begun) ) {
-            say_that(problem => $@ || $xfer->errStr || 'start');
+            answer(problem => $@ || $xfer->errStr || 'start');
             return;
         }
         # cmdExecOrEval cuts each word at its first line feed.
         push(@started, {path => hex_of($xfer->shareName2Path($share)), command => [map({ hex_of(/(.*)/) } @$command)]});
     }
-    say_that(ssh_args => $ssh, transfers => \@started);
+    answer(ssh_args => $ssh, transfers => \@started);
 }
 
-# As a program would get it.
+# Return the bytes that a program would get, in hex.
 sub hex_of { my ($text) = @_; utf8::encode($text) if ( utf8::is_utf8($text) ); unpack('H*', $text) }
 sub Silent::write { 1 }
 
-# The settings of all hosts are read once, as ConfigRead does it; then each host has a process of its own: one whose
-# settings end Perl, or take for ever, spoils nobody else's.
+# Read the settings for all hosts once, as ConfigRead does; then use a process for each host. So settings that end Perl,
+# or never end, do no harm to other hosts.
 sub each_host {
     my $seconds = $client;
     open(my $names, '<', $proposed) or die("no names: $!\n");
@@ -158,20 +157,29 @@ sub each_host {
             $client = $name;
             my ($error, $conf) = $bpc->{storage}->ConfigDataRead($name, $bpc->{Conf});
             $bpc->{Conf} = $conf;
-            defined($error) ? say_that(host => $name, problem => $error) : (taken(), settings());
+            defined($error) ? answer(host => $name, problem => $error) : (use_settings(), settings());
             exit(0);
         }
         waitpid($child, 0);
-        say_that(host => $name, problem => 'it takes too long') if ( ($? & 127) == 14 );
+        answer(host => $name, problem => 'it takes too long') if ( ($? & 127) == 14 );
     }
 }
 
+sub main_settings {
+    my ($error, $conf) = -r "$confDir/config.pl" ? $bpc->{storage}->ConfigDataRead() : 'it cannot be read';
+    answer(defined($error) ? (problem => $error) : (settings => $conf));
+}
+
+if ( $question eq 'main' ) {
+    main_settings();
+    exit(0);
+}
 my $error = $bpc->ConfigRead($question eq 'each' ? undef : $client);
 if ( defined($error) ) {
-    say_that(problem => $error);
+    answer(problem => $error);
 } elsif ( $question eq 'each' ) {
     each_host();
 } else {
-    taken();
+    use_settings();
     {alive => \&alive, transfers => \&transfers, settings => \&settings}->{$question}->();
 }
