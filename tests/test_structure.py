@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "backuppc_register"
 
 # From the ground up: a room imports from lower floors alone, never from another room of its own floor.
 FLOORS = (
-    ("person", "host_key"),
+    ("person", "host_key", "names"),
     ("protocol",),
     ("system",),
     ("config",),

@@ -1,1 +1,1 @@
-"""All that is BackupPC's: its lock, its files, its backups, its daemon."""
+"""Everything that belongs to BackupPC: its lock, files, backups and daemon."""

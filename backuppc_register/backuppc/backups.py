@@ -1,14 +1,14 @@
-"""What backups BackupPC has of a host."""
+"""Read which backups BackupPC has of a host."""
 
 import os
 import re
-import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from backuppc_register.protocol.errors import HostsFileError
+from backuppc_register.system import regular_files
 
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_.\\ -]+", re.ASCII)  # what a hosts line can name
@@ -20,7 +20,7 @@ class Backup:
     """One backup, a row of a host's ``backups`` (BackupPC's Storage/Text.pm, BackupInfoRead).
 
     *kind*: ``full``, ``incr``, ``partial`` or ``active``. *ended* is None while it runs. *files* and *size*,
-    in bytes, of all that it holds; *errors* of its transfer.
+    in bytes, count all files in it. *errors* counts those of its transfer.
     """
 
     number: int
@@ -33,18 +33,14 @@ class Backup:
 
 
 def backups(data_dir: Path, host: str) -> tuple[Backup, ...]:
-    """Return the backups of *host* below *data_dir*, oldest first; none where BackupPC has no list of any.
+    """Return the backups of *host* below *data_dir*, oldest first; none if BackupPC has no list of them.
 
-    Raises HostsFileError where the list cannot be read or understood.
+    Raises HostsFileError if the list cannot be read or understood.
     """
     path = data_dir / "pc" / host / "backups"
     try:
-        # Without O_NONBLOCK a named pipe would make us wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError("is not a regular file")
-            rows = [_backup(row) for row in file.read().split(b"\n") if row.strip()]
+        content, _ = regular_files.read(path, follow=True)
+        rows = [_backup(row) for row in content.split(b"\n") if row.strip()]
     except (FileNotFoundError, NotADirectoryError):
         return ()
     except (OSError, ValueError, OverflowError) as error:
@@ -53,7 +49,7 @@ def backups(data_dir: Path, host: str) -> tuple[Backup, ...]:
 
 
 def has_full(data_dir: Path, host: str) -> bool:
-    """Tell whether BackupPC has a full backup of *host*; where that cannot be told it has one."""
+    """Tell whether BackupPC has a full backup of *host*; True if its list cannot be read."""
     try:
         return any(backup.kind == "full" for backup in backups(data_dir, host))
     except HostsFileError:
@@ -81,13 +77,13 @@ def _time(seconds: str) -> datetime:
 
 
 def has_backups(data_dir: Path, host: str) -> bool:
-    """Tell whether BackupPC has data of *host* (its name as BackupPC keys it) below *data_dir*, its TopDir.
+    """Tell whether BackupPC has data of *host* (its lower-case name) below *data_dir*, its TopDir.
 
-    That is a numbered folder in pc/HOST or a row in its ``backups``; what cannot be read counts as data, such
-    as a link to a disk that is not there. ``backups.old`` does not count: BackupPC never reads it, and it
-    keeps its rows where all backups were deleted.
+    Data is a numbered folder in pc/HOST or a row in its ``backups``. What cannot be read counts as data, such
+    as a link to a missing disk. ``backups.old`` does not count: BackupPC never reads it, and its rows remain
+    after all backups were deleted.
 
-    Raises HostsFileError where *data_dir* has no readable ``pc``.
+    Raises HostsFileError if *data_dir* has no readable ``pc``.
     """
     pc = data_dir / "pc"
     try:
@@ -105,7 +101,7 @@ def has_backups(data_dir: Path, host: str) -> bool:
 
 
 def place(data_dir: Path, host: str) -> str:
-    """Return where the data of *host* is, or would be: the device's number, and the folder's where it exists.
+    """Return the place of the data of *host*: the number of the device, and of the folder if it exists.
 
     Raises HostsFileError.
     """
@@ -120,9 +116,9 @@ def place(data_dir: Path, host: str) -> str:
 
 
 def is_other_place(before: str, now: str) -> bool:
-    """Tell whether *now* is on another disk than *before*, as `place` told them.
+    """Tell whether the place *now* is on another disk than the place *before*.
 
-    A disk's number may be another one after a restart; the folder's own number stays with its file system.
+    A restart may change a disk's number; the folder's own number stays with its file system.
     """
     device, _, folder = before.partition(":")
     device_now, _, folder_now = now.partition(":")
@@ -130,9 +126,9 @@ def is_other_place(before: str, now: str) -> bool:
 
 
 def hosts_with_folder(data_dir: Path) -> tuple[str, ...]:
-    """Return the hosts that have a folder below *data_dir*, BackupPC's TopDir, with backups or without.
+    """Return the hosts that have a folder below *data_dir*, BackupPC's TopDir, with or without backups.
 
-    Raises HostsFileError where *data_dir* has no readable ``pc``.
+    Raises HostsFileError if *data_dir* has no readable ``pc``.
     """
     try:
         with os.scandir(data_dir / "pc") as entries:

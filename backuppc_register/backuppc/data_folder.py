@@ -1,4 +1,4 @@
-"""A host's folder of backups, pc/HOST in BackupPC's data: what is in it, and moved as a whole."""
+"""Measure, rename and delete a host's folder of backups, pc/HOST in BackupPC's data, as a whole."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from backuppc_register.protocol.errors import HostsFileError
 from backuppc_register.system import atomic_files
 
-# No hosts file can name it: nobody is ever given what is in there, and BackupPC never looks.
+# No hosts file can name it: no person ever gets what is in there, and BackupPC never looks.
 _DOOMED = "~purged"
 _TRIES = 100  # each is lost to another sweep that ends in the same instant
 _START, _SIZE = 2, 5  # fields of a row in `backups` (BackupPC's Storage/Text.pm)
@@ -21,9 +21,9 @@ _START, _SIZE = 2, 5  # fields of a row in `backups` (BackupPC's Storage/Text.pm
 
 @dataclass(frozen=True)
 class Extent:
-    """How much there is: whole backups, and the bytes of the files in them, each counted as often as kept.
+    """How much data a host has: backups, and bytes of the files in them, each counted in every backup.
 
-    *made* names the backups, each by its number and when it was begun: one that goes on is another one.
+    *made* names the backups, each by its number and start time: a continued backup is another one.
     """
 
     backups: int
@@ -35,7 +35,7 @@ class Extent:
 
 
 def extent(data_dir: Path, host: str) -> Extent:
-    """Return how much BackupPC has of *host* by its own list; what is damaged there counts no bytes.
+    """Return how much BackupPC has of *host* by its own list; a damaged row counts no bytes.
 
     Raises HostsFileError.
     """
@@ -50,26 +50,26 @@ def extent(data_dir: Path, host: str) -> Extent:
 
 
 def _name(row: list[bytes]) -> str:
-    """Return a word for a backup: BackupPC gives a partial one's number to the next, and never its start."""
+    """Return a word that names a backup: BackupPC reuses a partial backup's number, but never its start."""
     number, start = row[0], b"".join(row[_START : _START + 1])
     return re.sub(r"\s", "_", f"{number.decode('latin-1')}@{start.decode('latin-1')}")
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep did: *deleted* hosts' folders, and the *problems* with what it had to leave, in words."""
+    """The result of a sweep: the number of *deleted* folders, and a sentence for each that is left."""
 
     deleted: int = 0
     problems: tuple[str, ...] = ()
 
 
 def exists(data_dir: Path, host: str) -> bool:
-    """Tell whether BackupPC has a folder for *host*, be there backups in it or not."""
+    """Tell whether BackupPC has a folder for *host*, with or without backups."""
     return os.path.lexists(data_dir / "pc" / host)
 
 
 def elsewhere(data_dir: Path, host: str) -> str:
-    """Return where the folder of *host* leads, if it is a symbolic link: "" where it is none."""
+    """Return the target of the folder of *host* if it is a symbolic link, else ""."""
     try:
         return str((data_dir / "pc" / host).readlink())
     except OSError:
@@ -77,12 +77,12 @@ def elsewhere(data_dir: Path, host: str) -> str:
 
 
 def archive(data_dir: Path, host: str, name: str) -> None:
-    """Give all that BackupPC has of *host* another *name*, by one rename.
+    """Rename the data of *host* to *name*, by one rename.
 
-    BackupPC keeps nothing of a host's name inside its folder, and finds what it needs by the folder's.
+    BackupPC writes no host's name inside the folder; it finds the data by the folder's name.
 
-    Raises HostsFileError, also where *name* has a folder with anything in it, where the two would not
-    be on one file system, and while a backup runs.
+    Raises HostsFileError, also if *name* has a folder that is not empty, if the two would be on different
+    file systems, and while a backup runs.
     """
     pc = data_dir / "pc"
     with _faults(), _unused(pc / host):
@@ -91,7 +91,7 @@ def archive(data_dir: Path, host: str, name: str) -> None:
 
 
 def doom(data_dir: Path, host: str, now: datetime) -> None:
-    """Take all that BackupPC has of *host* from everybody by one rename; `sweep` deletes it.
+    """Move the data of *host* out of everyone's reach by one rename; `sweep` deletes it.
 
     Raises HostsFileError, also while a backup runs.
     """
@@ -102,7 +102,7 @@ def doom(data_dir: Path, host: str, now: datetime) -> None:
             try:
                 (pc / host).rename(_free_place(doomed, host, now))
                 break
-            except FileNotFoundError:  # a sweep that found nothing has just removed the folder
+            except FileNotFoundError:  # a sweep has just removed the empty folder
                 if not left or not os.path.lexists(pc / host):
                     raise
         with suppress(FileNotFoundError):  # a sweep has deleted it already
@@ -117,10 +117,10 @@ def _free_place(doomed: Path, host: str, now: datetime) -> Path:
 
 
 def sweep(data_dir: Path) -> Swept:
-    """Delete what is doomed, past whatever cannot be deleted. It may take long.
+    """Delete the data that `doom` moved, as far as possible. It may take long.
 
-    Where somebody else sweeps already, that is enough. BackupPC frees the pool at the nightly runs that
-    follow, as with every backup that is deleted.
+    If another process sweeps already, nothing is done. BackupPC frees the pool at its next nightly runs, as
+    after every deleted backup.
 
     Raises HostsFileError.
     """
@@ -132,23 +132,23 @@ def sweep(data_dir: Path) -> Swept:
             deleted += not problem
             problems += [problem] if problem else []
         if ours:
-            with suppress(OSError):  # something is left, or somebody else dooms another one just now
+            with suppress(OSError):  # something is left, or another process has just moved a folder here
                 doomed.rmdir()
     return Swept(deleted, tuple(problems))
 
 
 def _delete(place: Path) -> str:
-    """Delete a doomed folder; return why it stays, "" where it does not."""
+    """Delete the folder *place*; return "", or why it stays."""
     import shutil  # slow to import, and there seldom is anything to delete
 
     if place.is_symlink():
-        return f"{place} is a link to {place.readlink()}: look what that is, and remove both"
+        return f"{place} is a link to {place.readlink()}: check its target, and remove both"
     if not place.is_dir():
-        return f"{place} is no folder of a host: nobody but you knows what it is"
+        return f"{place} is not the folder of a host: check what it is, and remove it"
     try:
         shutil.rmtree(place)
     except FileNotFoundError:
-        return ""  # an administrator deletes there by hand; what is left is the next sweep's
+        return ""  # an administrator deletes there too; the next sweep deletes the rest
     except OSError as error:
         return f"{place} cannot be deleted: {error}"
     return ""
@@ -156,7 +156,7 @@ def _delete(place: Path) -> str:
 
 @contextmanager
 def _sweeping(doomed: Path) -> Iterator[bool]:
-    """Keep other sweeps out; tell whether there is anything to sweep that nobody else sweeps."""
+    """Lock out other sweeps; give False if there is nothing to sweep, or another process sweeps."""
     try:
         descriptor = os.open(doomed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -168,7 +168,7 @@ def _sweeping(doomed: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        # Who had the lock before may have removed the folder between our opening it and our locking it.
+        # The process that had the lock before may have removed the folder after we opened it.
         yield os.fstat(descriptor).st_nlink > 0 and doomed.is_dir()
     finally:
         os.close(descriptor)
@@ -176,7 +176,7 @@ def _sweeping(doomed: Path) -> Iterator[bool]:
 
 @contextmanager
 def _unused(folder: Path) -> Iterator[None]:
-    """Hold the lock that a running backup has on a host's counts (BackupPC_dump), if there are any yet."""
+    """Hold the lock that a running backup has on a host's reference counts (BackupPC_dump), if any exist."""
     try:
         descriptor = os.open(folder / "refCnt" / "LOCK", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -1,16 +1,15 @@
-"""The configuration that BackupPC reads for one host alone, HOST.pl, made from a template per OS word."""
+"""Read and write HOST.pl, BackupPC's settings for one host; render it from a template per OS word."""
 
 import hashlib
 import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from backuppc_register import config
 from backuppc_register.backuppc import perl
 from backuppc_register.protocol.errors import Misconfigured, StateError
-from backuppc_register.system import atomic_files, data_files
+from backuppc_register.system import atomic_files, data_files, regular_files
 
 _MODE = 0o640
 _OS = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
@@ -22,7 +21,7 @@ _PLACEHOLDER = re.compile(rb"@([A-Z][A-Z_]*)@")
 
 @dataclass(frozen=True)
 class Values:
-    """What a template may say: ``@HOST@``, ``@FULL_NAME@``, ``@SSH_CONFIG@``.
+    """The values of a template's placeholders: ``@HOST@``, ``@FULL_NAME@``, ``@SSH_CONFIG@``.
 
     *full_name* is the confirmed DNS name, *ssh_config* our own ssh settings for the host.
     """
@@ -33,30 +32,33 @@ class Values:
 
 
 def path(config_dir: Path, host: str) -> Path:
-    """Return where the per-host config of *host* is written."""
+    """Return the path at which the per-host config of *host* is written."""
     return config_dir / f"{host}.pl"
 
 
 def exists(backuppc: config.BackupPC, host: str) -> bool:
     """Tell whether *host* has a per-host config anywhere that BackupPC looks (Storage/Text.pm, ConfigPath).
 
-    A link that leads nowhere is one: somebody put it there.
+    A dangling link counts: an administrator made it.
 
-    Raises StateError where it cannot be told.
+    Raises StateError in doubt.
     """
     return _is_there(path(backuppc.config_dir, host)) or overrides(backuppc, host)
 
 
 def overrides(backuppc: config.BackupPC, host: str) -> bool:
-    """Tell whether *host* has a per-host config where BackupPC would read it instead of `path`.
+    """Tell whether *host* has a per-host config that BackupPC reads instead of `path`.
 
-    Raises StateError where it cannot be told.
+    Raises StateError in doubt.
     """
     return overriding(backuppc, host) is not None
 
 
 def overriding(backuppc: config.BackupPC, host: str) -> Path | None:
-    """Return the per-host config that BackupPC would read instead of `path`; raises as `overrides`."""
+    """Return the per-host config that BackupPC reads instead of `path`, None if there is none.
+
+    Raises StateError in doubt.
+    """
     ours = path(backuppc.config_dir, host)
     others = (path(backuppc.config_dir / "pc", host), backuppc.data_dir / "pc" / host / "config.pl")
     # Debian's pc is a link to the folder itself.
@@ -64,12 +66,12 @@ def overriding(backuppc: config.BackupPC, host: str) -> Path | None:
 
 
 def render(os: str, values: Values, site_templates: Path) -> bytes:
-    """Return the per-host config for the OS word *os*: the site's own ``OS.pl``, or else ours, filled in.
+    """Return the per-host config for the OS word *os*, from the site's own ``OS.pl`` or else from ours.
 
-    A line ``@INSERT NAME@`` becomes the part ``common/NAME.pl``, the site's own or ours, too. A placeholder
-    becomes a whole Perl literal; a line that begins with ``##`` is for who edits the template.
+    A line ``@INSERT NAME@`` is replaced by the part ``common/NAME.pl``, the site's own or else ours. A
+    placeholder is replaced by a whole Perl literal. A line that begins with ``##`` is left out.
 
-    Raises Misconfigured where a template or part is missing, or has a placeholder that we have no value for.
+    Raises Misconfigured if a template or part is missing, or has an unknown placeholder.
     """
     known = {
         b"HOST": values.host,
@@ -81,7 +83,7 @@ def render(os: str, values: Values, site_templates: Path) -> bytes:
 
     def literal(match: re.Match[bytes]) -> bytes:
         if match[1] not in known:
-            detail = f"{place}, or a part of it, has a placeholder that is none: {match[0].decode('ascii')}"
+            detail = f"{place}, or a part of it, has an unknown placeholder: {match[0].decode('ascii')}"
             raise Misconfigured(detail=detail)
         return perl.quote(known[match[1]]).encode("ascii")
 
@@ -89,26 +91,20 @@ def render(os: str, values: Values, site_templates: Path) -> bytes:
 
 
 def read(config_dir: Path, host: str) -> bytes | None:
-    """Return the per-host config of *host* in *config_dir*, None where there is none.
+    """Return the per-host config of *host* in *config_dir*, None if there is none.
 
-    Raises StateError where that cannot be told.
+    Raises StateError in doubt.
     """
-    place = path(config_dir, host)
     try:
-        # Without O_NONBLOCK a named pipe would make us wait for a writer.
-        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return file.read()
+        return regular_files.read(path(config_dir, host), follow=True)[0]
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StateError(detail=f"the per-host config cannot be read: {error}") from error
-    raise StateError(detail=f"the per-host config {place} is not a regular file")
 
 
 def write(config_dir: Path, host: str, content: bytes) -> None:
-    """Put *content* in the per-host config of *host*, complete on disk, not readable by others.
+    """Write *content* to the per-host config of *host*, complete on disk, not readable by others.
 
     Raises StateError.
     """
@@ -119,7 +115,7 @@ def write(config_dir: Path, host: str, content: bytes) -> None:
 
 
 def digest(content: bytes) -> str:
-    """Return what tells whether a per-host config is still the one that we wrote."""
+    """Return a digest by which to recognise a per-host config that we wrote."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -130,14 +126,14 @@ def _template(os: str, site_templates: Path) -> tuple[Path, bytes]:
 
 
 def _part(line: re.Match[bytes], place: Path, site_templates: Path) -> bytes:
-    """Return what takes the place of a *line* ``@INSERT NAME@`` of the template at *place*."""
+    """Return the part that replaces a *line* ``@INSERT NAME@`` of the template at *place*."""
     name = _PART.fullmatch(line[1])
     if name is None:
-        told = line[0].decode("ascii", "backslashreplace").strip()
-        raise Misconfigured(detail=f"{place} has a line that takes nothing in: {told}")
+        text = line[0].decode("ascii", "backslashreplace").strip()
+        raise Misconfigured(detail=f"{place} has a line that inserts nothing: {text}")
     part, content = _found(f"common/{name[1].decode('ascii')}.pl", site_templates)
     if _INSERT.search(content):
-        raise Misconfigured(detail=f"{part} is a part itself and takes nothing in")
+        raise Misconfigured(detail=f"{part} is a part itself and can insert nothing")
     return content if content.endswith(b"\n") else content + b"\n"
 
 
@@ -156,7 +152,7 @@ def _is_there(place: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise StateError(detail=f"is there a {place}? {error}") from error
+        raise StateError(detail=f"{place} cannot be looked up: {error}") from error
     return True
 
 

@@ -1,4 +1,4 @@
-"""BackupPC's own lock on its configuration folder."""
+"""Take BackupPC's own lock on its configuration folder."""
 
 import fcntl
 import os
@@ -11,23 +11,26 @@ from pathlib import Path
 from backuppc_register.protocol.errors import HostsFileError
 from backuppc_register.system.deadline import Deadline
 
+TIMEOUT = 10.0
+"""Seconds to wait for the lock (design, section 4)."""
+
 _PAUSE = 0.01  # seconds between two tries
 
 
 @contextmanager
-def locked(folder: Path, patience: float) -> Iterator[None]:
-    """Hold BackupPC's own lock on its configuration *folder*, waited for at most *patience* seconds.
+def locked(folder: Path, timeout: float = TIMEOUT) -> Iterator[None]:
+    """Hold BackupPC's own lock on its configuration *folder*; wait for it at most *timeout* seconds.
 
     It is flock(2) on a file of its own (BackupPC's Storage/Text.pm): a rename gives the hosts file a new
-    inode, and a lock on the old one would guard nothing. The daemon stands still while we hold it.
+    inode, and a lock on the old one would guard nothing. The daemon waits while we hold it.
 
-    Raises HostsFileError where it is not had in time, or where LOCK cannot be opened for writing: BackupPC
-    works without any lock then.
+    Raises HostsFileError if the lock is not free in time, or if LOCK cannot be opened for writing: BackupPC
+    then works without any lock.
     """
     path = folder / "LOCK"
     descriptor = _open(path)
     try:
-        _take(descriptor, path, Deadline(patience))
+        _take(descriptor, path, Deadline(timeout))
         yield
     finally:
         os.close(descriptor)
@@ -47,7 +50,7 @@ def _take(descriptor: int, path: Path, deadline: Deadline) -> None:
         raise HostsFileError(detail=f"BackupPC's lock {path} is not a regular file")
     while not _taken(descriptor, path):
         if not deadline.remaining():
-            raise HostsFileError(detail=f"somebody else held BackupPC's lock {path} all the time")
+            raise HostsFileError(detail=f"another process held BackupPC's lock {path} all the time")
         time.sleep(_PAUSE)
     if not _is_at(descriptor, path):
         raise HostsFileError(detail=f"BackupPC's lock {path} was replaced while we waited for it")

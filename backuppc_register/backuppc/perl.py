@@ -1,14 +1,14 @@
-"""Text as a Perl literal."""
+"""Quote text as a Perl literal."""
 
 _PLAIN = frozenset(map(chr, range(0x20, 0x7F)))
 _SPECIAL = frozenset('"\\$@')
 
 
 def quote(text: str) -> str:
-    r"""Return *text* as a Perl literal of one line of printable ASCII, whatever it holds.
+    r"""Return any *text* as a Perl literal of one line of printable ASCII.
 
-    So it can break out of no line, comments included, and needs no ``use utf8``. Single-quoted where it can
-    be, as in BackupPC's own configuration; else double-quoted, with ``\x{...}`` (perlop(1)).
+    So it cannot break out of a line or comment, and needs no ``use utf8``. It is single-quoted if possible,
+    as in BackupPC's own configuration, else double-quoted with ``\x{...}`` (perlop(1)).
     """
     if _PLAIN.issuperset(text):
         return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

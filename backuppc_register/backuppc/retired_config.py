@@ -1,4 +1,4 @@
-"""The per-host config under which BackupPC keeps a host's backups and does nothing else for it."""
+"""Write the per-host config of a retired host: BackupPC keeps its backups and does nothing else for it."""
 
 import os
 from dataclasses import replace
@@ -9,10 +9,11 @@ from backuppc_register.protocol.errors import StateError
 from backuppc_register.system import atomic_files
 
 _MODE = 0o640
-_OURS = -1  # for chown(2): as it is
+_OURS = -1  # for chown(2): unchanged
 
-# RsyncSshArgs: the main configuration may hold a way that leads to every machine, with a key of its own.
-# The retention: an expiry without new backups would let one backup after another grow old.
+# This text must stay the same to the byte: by it a retired host's config is recognised.
+# RsyncSshArgs: the main configuration may lead to every machine, with a key of its own.
+# The retention: without new backups one backup after another would expire.
 _TEXT = """\
 # BackupPC settings of {host}, written by backuppc-register: its backups are kept and may be restored
 # to another machine; nothing is copied from or to it. `backuppc-register-admin show {host}` tells more.
@@ -42,7 +43,7 @@ BackupPC::CGI::Lib::ErrorExit('The settings of {host} are closed: it is not back
 
 
 def text(host: str) -> bytes:
-    """Return the closed per-host config of *host*, always the same to the byte.
+    """Return the per-host config of the retired *host*, always the same to the byte.
 
     *host* is a name that BackupPC takes: letters, digits, ``.``, ``-`` and ``_``.
     """
@@ -50,9 +51,9 @@ def text(host: str) -> bytes:
 
 
 def put(config_dir: Path, host: str, content: bytes) -> None:
-    """Make *content* the per-host config of *host*, as readable as the one that is there.
+    """Write *content* to the per-host config of *host*, with the owner, group and mode of the present one.
 
-    Of an owner or group that cannot be kept it is our account's, as when BackupPC's web editor saves it.
+    An owner or group that cannot be kept is replaced by our account's, as BackupPC's web editor does.
 
     Raises StateError.
     """
@@ -78,7 +79,7 @@ def _write(place: Path, content: bytes) -> None:
 
 
 def remove(config_dir: Path, host: str) -> None:
-    """Leave *host* without a per-host config; raises StateError."""
+    """Remove the per-host config of *host*; raises StateError."""
     try:
         host_config.path(config_dir, host).unlink(missing_ok=True)
         atomic_files.sync_folder(config_dir)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from backuppc_register import names
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.config import Limits
 from backuppc_register.person import same_logon
@@ -34,7 +35,9 @@ def refuse_one_too_many(
     Raises NotAllowed.
     """
     most = limits.hosts_per_person
-    owned = {line.host for line in hosts.lines if same_logon(line.user, person) and "_" not in line.host}
+    owned = {
+        line.host for line in hosts.lines if same_logon(line.user, person) and names.is_machine(line.host)
+    }
     owned.discard(host)
     if most and len(owned) >= most:
         owned = {one for one in owned if not retired(one)}

@@ -1,1 +1,1 @@
-"""All that is ours on disk."""
+"""Everything that we keep on disk."""

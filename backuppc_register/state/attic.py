@@ -1,4 +1,4 @@
-"""What we had made for an earlier person is moved aside, by the day, and never deleted."""
+"""Move files of an earlier owner aside, named by the day; they are never deleted."""
 
 import os
 from collections.abc import Iterable
@@ -13,10 +13,10 @@ from backuppc_register.system import atomic_files
 
 @safe_files.faults()
 def move_folder(state: Path, folder: Path, config: Path | None, now: datetime) -> Path:
-    """Move a host's *folder* aside as a whole; return where it is now.
+    """Move a host's *folder* aside as a whole; return its new path.
 
-    *config*, its .pl, is in the folder before it leaves its place, so that the same call finishes what a
-    killed one began. *now* has a time zone.
+    *config*, its .pl, is copied into the folder before it is removed, so that the same call completes an
+    interrupted one. *now* has a time zone.
 
     Raises StateError.
     """
@@ -33,12 +33,12 @@ def move_folder(state: Path, folder: Path, config: Path | None, now: datetime) -
 
 @safe_files.faults()
 def move_files(state: Path, folder: Path, names: Iterable[str], config: Path | None, now: datetime) -> None:
-    """Move the files *names* of a host's *folder* aside, and a copy of *config*, its .pl, with them.
+    """Move the files *names* of a host's *folder* aside, with a copy of *config*, its .pl.
 
-    Each is in the other place before it leaves its own. Raises StateError.
+    All are copied before any is removed. Raises StateError.
     """
-    going = [path for name in names if safe_files.content(path := folder / name) is not None]
-    copied = going + ([config] if config is not None else [])
+    moved = [path for name in names if safe_files.content(path := folder / name) is not None]
+    copied = moved + ([config] if config is not None else [])
     if not copied:
         return
     place = _free_place(state, folder.name, now)
@@ -46,14 +46,14 @@ def move_files(state: Path, folder: Path, names: Iterable[str], config: Path | N
     for path in copied:
         atomic_files.write(place / path.name, safe_files.content(path) or b"", 0o600)
     atomic_files.sync_folder(place.parent)
-    for path in going:
+    for path in moved:
         path.unlink()
-    if going:
+    if moved:
         atomic_files.sync_folder(folder)
 
 
 def _free_place(state: Path, host: str, now: datetime) -> Path:
-    """Return where nothing is yet; make the folder that all of it is in."""
+    """Return an unused path below the folder for all such files; make that folder if it is missing."""
     aside = state / ASIDE
     if not safe_files.is_folder(aside):
         safe_files.make_folder(aside)

@@ -1,4 +1,4 @@
-"""The lines of sshd's authorized_keys that are of register-keys: what they bind, read and written."""
+"""Read and write the lines of register-keys in sshd's authorized_keys."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ from backuppc_register.protocol.errors import StateError
 PROGRAM = "backuppc-register"
 
 _PYTHON = re.compile(r"python[0-9.]*", re.ASCII)
-# sshd(8), AUTHORIZED_KEYS FILE FORMAT: no blanks but within double quotes, where \" stands for one.
+# sshd(8), AUTHORIZED_KEYS FILE FORMAT: blanks only within double quotes; \" is a quote there.
 _OPTIONS = re.compile(rb'(?:[^ \t"]|"(?:\\"|[^"])*")+')
 _OPTION = re.compile(rb'([A-Za-z0-9-]+)(?:="((?:\\"|[^"])*)")?(?:,|\Z)')
 _MOMENT = re.compile(r"([0-9]{8})([0-9]{4})?([0-9]{2})?(Z|UTC)?", re.ASCII | re.IGNORECASE)
@@ -23,8 +23,8 @@ _MOMENT = re.compile(r"([0-9]{8})([0-9]{4})?([0-9]{2})?(Z|UTC)?", re.ASCII | re.
 class Binding:
     """What sshd lets a register-key do: run *command*, a line for the shell, and nothing else.
 
-    *sources*: addresses or networks that it is good from, all where empty. *expires*: ``YYYYMMDD``, the first
-    day on which it is no longer good, never where empty.
+    *sources*: the addresses or networks that may use it, all if empty. *expires*: ``YYYYMMDD``, the first day
+    on which it is not accepted any more, never if empty.
     """
 
     command: str
@@ -34,10 +34,10 @@ class Binding:
 
 @dataclass(frozen=True)
 class RegisterKey:
-    """A register-key as we find it.
+    """A register-key as it is on this server.
 
-    *line*: whether authorized_keys has it; *restricted*: there with ``restrict``. *held*: the fingerprint of
-    the private half that we hold under this label, "" for none that ssh could use.
+    *line*: whether authorized_keys has a line of it; *restricted*: whether that line has ``restrict``.
+    *held*: the fingerprint of the private key that we have under this label, "" if ssh can use none.
     """
 
     label: str
@@ -51,11 +51,11 @@ class RegisterKey:
 
     @property
     def private(self) -> bool:
-        """Tell whether we hold the private half of this very key."""
+        """Tell whether we have the private key of this very line."""
         return bool(self.held) and self.held == self.fingerprint
 
     def expired(self, now: datetime) -> bool:
-        """Tell whether sshd refuses it at *now* for its time; one that sshd cannot read is refused too."""
+        """Tell whether the key has expired at *now*; sshd takes an unreadable time for expired."""
         try:
             moment = expiry(self.expires)
         except ValueError:
@@ -63,7 +63,7 @@ class RegisterKey:
         return moment is not None and moment <= now
 
     def flaw(self, now: datetime) -> str:
-        """Return why nobody should be given this key at *now*, "" where all is well with it."""
+        """Return why this key should not be handed out at *now*, "" if it is good."""
         if not self.line:
             return "has no line in authorized_keys: it was revoked, or the line is lost"
         if not self.held:
@@ -75,17 +75,17 @@ class RegisterKey:
         return f"expired on {self.expires}" if self.expired(now) else ""
 
 
-def expiry(told: str) -> datetime | None:
-    """Return from when on sshd refuses a key with the ``expiry-time`` *told*, None for "", which is never.
+def expiry(text: str) -> datetime | None:
+    """Return the moment from which sshd refuses a key with the ``expiry-time`` *text*, None for "" (never).
 
-    Times without a zone are the server's. Raises ValueError for what sshd cannot read (its misc.c,
-    parse_absolute_time): it refuses the key then.
+    Times without a zone are the server's. Raises ValueError for a time that sshd cannot read (its misc.c,
+    parse_absolute_time): sshd refuses such a key.
     """
-    if not told:
+    if not text:
         return None
-    match = _MOMENT.fullmatch(told)
+    match = _MOMENT.fullmatch(text)
     if match is None:
-        raise ValueError(f"no time of sshd's: {told}")
+        raise ValueError(f"no time of sshd's: {text}")
     day, minutes, seconds, utc = match.groups()
     zone = "+0000" if utc else ""
     moment = datetime.strptime(
@@ -95,12 +95,12 @@ def expiry(told: str) -> datetime | None:
 
 
 def lines(content: bytes) -> Iterator[bytes]:
-    """Yield the lines with their ends; only a newline ends one."""
+    """Yield the lines with their newlines; nothing else ends a line."""
     yield from re.findall(rb"[^\n]*\n|[^\n]+", content)
 
 
 def written(label: str, binding: Binding, public: bytes) -> bytes:
-    """Return the line that binds the key *public* as *label*; raises StateError for what makes none."""
+    """Return the line that binds the key *public* as *label*; raises StateError if there can be none."""
     if host_key.read(public.decode("ascii", "replace").strip()) is None:
         raise StateError(detail=f"the public key of {label} is not one")
     if "\n" in binding.command:
@@ -113,12 +113,12 @@ def written(label: str, binding: Binding, public: bytes) -> bytes:
 
 
 def is_labelled(line: bytes, label: str) -> bool:
-    """Tell whether a line is of the register-key *label*."""
+    """Tell whether a line belongs to the register-key *label*."""
     return _label_of(_options(line).get("command", "")) == label
 
 
 def read(line: bytes, held: Mapping[str, str]) -> RegisterKey | None:
-    """Return the register-key of an authorized_keys line, None where the line is another one's."""
+    """Return the register-key of an authorized_keys line, None if the line is no register-key's."""
     options = _options(line)
     label = _label_of(options.get("command", ""))
     if label is None:
@@ -136,14 +136,14 @@ def read(line: bytes, held: Mapping[str, str]) -> RegisterKey | None:
 
 
 def _field(line: bytes) -> bytes:
-    """Return the first field of a line, with the blanks before it: its options, where it begins with any."""
+    """Return the first field of a line, with the blanks before it; if the line has options, the options."""
     start = len(line) - len(line.lstrip(b" \t"))
     match = _OPTIONS.match(line, start)
     return line[: match.end()] if match else b""
 
 
 def _options(line: bytes) -> dict[str, str]:
-    """Return the options of a line by name; of one that is there twice the first, as sshd takes it."""
+    """Return the options of a line by name; the first of two with the same name, as sshd does."""
     field, found, position = _field(line).lstrip(b" \t"), dict[str, str](), 0
     while position < len(field) and (match := _OPTION.match(field, position)):
         value = (match[2] or b"").replace(b'\\"', b'"').decode("utf-8", "surrogateescape")
@@ -153,7 +153,7 @@ def _options(line: bytes) -> dict[str, str]:
 
 
 def _label_of(command: str) -> str | None:
-    """Return the label in a forced command, "" where it is ours and has none, None where it is another's."""
+    """Return the label in a forced command of ours, "" if it has none; None for another command."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -173,13 +173,13 @@ def _label_of(command: str) -> str | None:
 
 
 def key_of(line: bytes) -> str:
-    """Return the fingerprint of the key in a line, with options or without, "" where there is none."""
+    """Return the fingerprint of the key in a line, with or without options, "" if there is none."""
     if line.lstrip().startswith(b"#"):
         return ""
     return fingerprint(line) or fingerprint(line[len(_field(line)) :])
 
 
 def fingerprint(public: bytes) -> str:
-    """Return the fingerprint of a public key, "" where it is none."""
+    """Return the fingerprint of a public key, "" if *public* is none."""
     key = host_key.read(public.decode("ascii", "replace").strip())
     return key.fingerprint if key else ""

@@ -1,4 +1,4 @@
-"""From whom hosts were taken on purpose, so that no old page of BackupPC's editor gives them back unseen."""
+"""Remember the former owners of hosts: an old page of BackupPC's editor must not revert to them unseen."""
 
 import json
 from collections.abc import Iterable
@@ -17,9 +17,9 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Former:
-    """One host: the *users* from whom it was taken.
+    """One host and the *users* who owned it before.
 
-    *closed*: whose it was when its line was closed in doubt, until an administrator decides; else "".
+    *closed*: the owner at the time when the owner became disputed, until an administrator decides; else "".
     """
 
     host: str
@@ -27,21 +27,21 @@ class Former:
     closed: str = ""
 
     def had(self, user: str) -> bool:
-        """Tell whether the host was taken from *user*."""
+        """Tell whether *user* is a former owner of the host."""
         return any(same_logon(user, one) for one in self.users)
 
 
 class FormerOwners:
-    """The file in the folder *state*: a line that tells its format, then a line of JSON for each host.
+    """The file in the folder *state*: a line with its format, then a line of JSON for each host.
 
-    Who reads or writes holds BackupPC's lock.
+    Readers and writers hold BackupPC's lock.
     """
 
     def __init__(self, state: Path) -> None:
         self.path = state / NAME
 
     def read(self) -> dict[str, Former]:
-        """Return the hosts by name; raises StateError where the file cannot be read or understood."""
+        """Return the hosts by name; raises StateError if the file cannot be read or understood."""
         content = safe_files.content(self.path)
         if content is None:
             return {}
@@ -51,13 +51,13 @@ class FormerOwners:
             raise StateError(detail=f"{self.path} cannot be understood: {error}") from error
 
     def of(self, host: str) -> Former:
-        """Return what is known of *host*; raises StateError as `read`."""
+        """Return the former owners of *host*; raises StateError as `read`."""
         return self.read().get(host, Former(host))
 
     def take(self, host: str, users: Iterable[str], *, person: str = "") -> None:
-        """Note that *host* goes from *users* to *person*, "" for nobody; raises StateError.
+        """Record that *host* passes from *users* to *person*, "" for no person; raises StateError.
 
-        Call it before the line changes: what is noted of a host that nobody takes in the end does no harm.
+        Call it before the line changes: a record of a transfer that does not happen does no harm.
         """
         before = self.of(host)
         every = dict.fromkeys([*before.users, *filter(None, users)])
@@ -65,11 +65,11 @@ class FormerOwners:
         self._put(replace(before, users=users))
 
     def close(self, host: str, owner: str) -> None:
-        """Note that the line of *host*, which is *owner*'s, is about to be closed; raises StateError."""
+        """Record that the owner of *host*, until now *owner*, is disputed; raises StateError."""
         self._put(replace(self.of(host), closed=owner))
 
     def decided(self, host: str) -> None:
-        """Note that somebody has decided whose *host* is, whose line is so now; raises StateError."""
+        """Record that the owner of *host* is not disputed any more; raises StateError."""
         self._put(replace(self.of(host), closed=""))
 
     def _put(self, former: Former) -> None:

@@ -1,4 +1,4 @@
-"""A host's key pair: what the server logs in there with."""
+"""Make and read a host's key pair, by which the server logs in there."""
 
 import binascii
 import os
@@ -16,13 +16,13 @@ PUBLIC = "key.pub"
 
 _NEW = ".new-key"
 _PATH = processes.PATH
-_PATIENCE = 10.0  # seconds for one ssh-keygen, which takes some milliseconds
+_TIMEOUT = 10.0  # seconds for one ssh-keygen, which takes some milliseconds
 _LINE = re.compile(r"ssh-ed25519 ([A-Za-z0-9+/]{68}) backuppc server to client [a-z0-9.-]+ ssh key", re.ASCII)
 _BLOB_START = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4
 
 
 def generate(folder: Path, host: str, deadline: Deadline | None = None) -> None:
-    """Make the key pair of *host* in *folder* before *deadline*, never in place of a private key there.
+    """Make the key pair of *host* in *folder* before *deadline*; never replace a private key.
 
     Raises StateError.
     """
@@ -33,11 +33,11 @@ def generate(folder: Path, host: str, deadline: Deadline | None = None) -> None:
 
 
 def public_key(folder: Path, deadline: Deadline | None = None) -> str | None:
-    """Return the public key's line, None where there is no private key to it.
+    """Return the public key's line, None if there is no private key.
 
-    Without its file it is derived from the private key before *deadline*; nothing is written.
+    If its file is missing, it is derived from the private key before *deadline*; nothing is written.
 
-    Raises StateError where the two do not belong together, or ssh would not use them.
+    Raises StateError if the two do not belong together, or ssh would not use them.
     """
     private = safe_files.content(folder / PRIVATE)
     if private is None:
@@ -53,9 +53,9 @@ def public_key(folder: Path, deadline: Deadline | None = None) -> str | None:
 
 
 def complete(folder: Path, host: str, deadline: Deadline | None = None) -> bool:
-    """Make what is missing of the pair in *folder* before *deadline*; tell whether anything was.
+    """Make what is missing of the pair in *folder* before *deadline*; return whether anything was written.
 
-    A public key without its private one is of use to nobody, so both are new then.
+    A public key without its private key is useless: then both are made anew.
 
     Raises StateError.
     """
@@ -78,10 +78,10 @@ def _refuse_open(path: Path) -> None:
 
 
 def _generate(folder: Path, comment: str, deadline: Deadline | None) -> None:
-    """Let ssh-keygen work in a folder of its own and move what it made.
+    """Let ssh-keygen work in a folder of its own, then move the files.
 
-    That folder is its working directory: where we are killed and it lives on, what it still writes goes down
-    with the folder that the next run removes.
+    That folder is its working directory: if we are killed and ssh-keygen goes on, it writes into a folder
+    that the next run removes.
     """
     new = folder / _NEW
     safe_files.remove_folder(new)
@@ -90,7 +90,7 @@ def _generate(folder: Path, comment: str, deadline: Deadline | None) -> None:
     line, _ = _checked(safe_files.content(new / PUBLIC) or b"", new / PUBLIC)
     _settle(new / PRIVATE)
     (new / PUBLIC).unlink()
-    # The public key of a private one that is lost would contradict the new one.
+    # The public key of a lost private key would contradict the new one.
     (folder / PUBLIC).unlink(missing_ok=True)
     atomic_files.sync_folder(folder)
     (new / PRIVATE).rename(folder / PRIVATE)
@@ -118,9 +118,9 @@ def _checked(content: bytes, path: Path) -> tuple[str, bytes]:
 
 
 def _decoded(private: bytes) -> bytes:
-    """Return the inside of OpenSSH's own private key format, b"" where that is not what it is.
+    """Return the content of OpenSSH's own private key format, b"" for any other format.
 
-    The public key stands in there in clear (openssh's PROTOCOL.key).
+    It has the public key unencrypted (openssh's PROTOCOL.key).
     """
     try:
         return binascii.a2b_base64(b"".join(private.strip().split(b"\n")[1:-1]))
@@ -129,13 +129,13 @@ def _decoded(private: bytes) -> bytes:
 
 
 def ssh_keygen(arguments: list[str], folder: Path, deadline: Deadline | None = None) -> bytes:
-    """Run ssh-keygen with *arguments* in *folder*, until *deadline* at the latest; return what it says.
+    """Run ssh-keygen with *arguments* in *folder*, until *deadline* at the latest; return its output.
 
     Raises StateError.
     """
-    patience = min(_PATIENCE, deadline.remaining()) if deadline else _PATIENCE
+    timeout = min(_TIMEOUT, deadline.remaining()) if deadline else _TIMEOUT
     try:
-        ended = processes.run(["ssh-keygen", *arguments], patience, folder=folder, path=_PATH)
+        ended = processes.run(["ssh-keygen", *arguments], timeout, folder=folder, path=_PATH)
     except OSError as error:
         raise StateError(detail=f"ssh-keygen: {error}") from error
     if ended.status:

@@ -1,4 +1,4 @@
-"""The ssh host key by which a machine is known, in the host's folder, and one that it has offered instead."""
+"""Pin the ssh host key of a machine in the host's folder; keep another key that it offered."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ _OFFERED = "offered_key"
 
 
 def known(folder: Path, host: str) -> tuple[HostKey, ...]:
-    """Return the keys by which we know *host*; raises StateError in doubt."""
+    """Return the pinned keys of *host*; raises StateError in doubt."""
     path = folder / ssh_files.NAME
     try:
         return ssh_files.from_bytes(safe_files.content(path) or b"", host)
@@ -20,12 +20,12 @@ def known(folder: Path, host: str) -> tuple[HostKey, ...]:
 
 
 def pin(folder: Path, host: str, key: HostKey) -> bool:
-    """Let ssh take *key* alone, and forget what was offered; tell whether anything was written.
+    """Let ssh accept only *key*, and forget an offered key; return whether anything was written.
 
     Raises StateError.
     """
     strict = ssh_files.ssh_config(folder, host, strict=True)
-    # First the key: a strict ssh that knows none would stop the backups.
+    # First the key: a strict ssh without any key would stop the backups.
     wrote = safe_files.put(folder / ssh_files.NAME, ssh_files.to_bytes(host, key))
     wrote |= safe_files.put(folder / ssh_files.SSH_CONFIG, strict)
     with safe_files.faults():
@@ -34,12 +34,12 @@ def pin(folder: Path, host: str, key: HostKey) -> bool:
 
 
 def offer(folder: Path, key: HostKey) -> None:
-    """Keep *key* until somebody accepts it; raises StateError."""
+    """Keep *key* until an administrator accepts it; raises StateError."""
     safe_files.put(folder / _OFFERED, f"{key}\n".encode("ascii"))
 
 
 def offered(folder: Path) -> HostKey | None:
-    """Return the key that was last offered, None where there is none; raises StateError in doubt."""
+    """Return the key that was last offered, None if there is none; raises StateError in doubt."""
     path = folder / _OFFERED
     content = safe_files.content(path)
     if content is None:

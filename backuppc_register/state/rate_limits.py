@@ -1,4 +1,4 @@
-"""How much is asked of us at one time, and by one address: more is refused before any work is done."""
+"""Limit the requests at one time and from one address; refuse more before any work is done."""
 
 import fcntl
 import ipaddress
@@ -14,7 +14,7 @@ from backuppc_register.protocol.request import Address
 from backuppc_register.system.deadline import Deadline
 
 _WINDOW = 60  # seconds
-_PATIENCE = 2.0  # seconds for the counts' lock, which is held for a millisecond
+_TIMEOUT = 2.0  # seconds for the counts' lock, which is held for a millisecond
 _PAUSE = 0.005  # seconds between two tries
 _MOST_ROWS = 4096
 _MOST_BYTES = _MOST_ROWS * 80
@@ -25,10 +25,10 @@ Rows = dict[tuple[str, int], int]
 
 
 class Limits:
-    """The counts of all requests, in *folder*, which is made when first used.
+    """The counts of all requests, in *folder*, which is created when first used.
 
-    A place among those in work is a lock on a file, which the kernel gives back however the process ends. The
-    counts are no treasure: never synced, and begun anew when they cannot be understood.
+    A place for a request in work is a lock on a file; the kernel releases it however the process ends. The
+    counts are not precious: they are never synced, and an unreadable file is begun anew.
     """
 
     def __init__(self, folder: Path, settings: config.Limits) -> None:
@@ -37,12 +37,12 @@ class Limits:
 
     @contextmanager
     def admitted(self, peer: Address) -> Iterator[None]:
-        """Count a request of *peer* and keep it a place until it ends.
+        """Count a request of *peer* and keep a place for it until it ends.
 
-        A refused request does not count: who asks again too early does not push the next chance away, and a
+        A refused request does not count: a request that comes too early does not delay the next one, and a
         flood writes nothing.
 
-        Raises TooManyRequests; HostsFileError where the counts cannot be kept.
+        Raises TooManyRequests; HostsFileError if the counts cannot be written.
         """
         with _faults():
             place = self._place()
@@ -55,11 +55,11 @@ class Limits:
                 os.close(place)
 
     def _place(self) -> int | None:
-        """Return the descriptor that holds a place, None where there is no limit."""
+        """Return the descriptor that holds a place, None if there is no limit."""
         most = self._settings.at_once
         if not most:
             return None
-        first = os.getpid()  # not all begin at the same one
+        first = os.getpid()  # processes begin at different places
         for n in range(first, first + most):
             descriptor = self._open(f"place-{n % most}")
             if _locked(descriptor):
@@ -73,7 +73,7 @@ class Limits:
             return
         with os.fdopen(self._open("requests"), "r+b") as file:
             _wait_for(file.fileno())
-            now = int(time.time())  # not before the lock: others count meanwhile
+            now = int(time.time())  # after the lock is taken: others count meanwhile
             rows = _rows(file.read(_MOST_BYTES + 1), now)
             if sum(count for (known, _), count in rows.items() if known == address) >= most:
                 raise TooManyRequests(detail=f"[limits] per_address: {most} in a minute from {address}")
@@ -92,22 +92,22 @@ class Limits:
 
 
 def _counted(peer: Address) -> str:
-    """Return what the requests of *peer* are counted for: its address, of an IPv6 one the subnet.
+    """Return the address or, for IPv6, the subnet that the requests of *peer* are counted for.
 
-    Whoever owns a machine there can use as many of its 2^64 addresses as there are.
+    The owner of a machine can use all 2^64 addresses of its subnet.
     """
     if isinstance(peer, ipaddress.IPv4Address):
         return str(peer)
     if peer.ipv4_mapped:
         return str(peer.ipv4_mapped)
-    # Without the zone of a link-local one: it does not count anew on each interface.
+    # Without the zone of a link-local address: all interfaces count together.
     return str(ipaddress.IPv6Network((int(peer), _SUBNET), strict=False))
 
 
 def _rows(content: bytes, now: int) -> Rows:
-    """Return the counts of the last minute.
+    """Return the counts of the last minute, none if *content* cannot be understood.
 
-    What is dated ahead of *now* is from before a clock was put back; what nobody understands counts nothing.
+    A count dated after *now* is from before the clock was set back, and is dropped.
     """
     if len(content) > _MOST_BYTES:
         return {}
@@ -123,20 +123,20 @@ def _rows(content: bytes, now: int) -> Rows:
 
 
 def _text(rows: Rows) -> bytes:
-    """Return what the file holds, the oldest rows left out where there are too many.
+    """Return the new content of the file, without the oldest rows if there are too many.
 
-    So a flood from many addresses gains each of them more requests, but shuts nobody out; the places still
-    bound the work.
+    So a flood from many addresses gets more requests than allowed, but locks no one out; the places still
+    limit the work.
     """
     kept = list(rows.items())[-_MOST_ROWS:]
     return "".join(f"{address} {second} {count}\n" for (address, second), count in kept).encode("ascii")
 
 
 def _wait_for(descriptor: int) -> None:
-    patience = Deadline(_PATIENCE)
+    deadline = Deadline(_TIMEOUT)
     while not _locked(descriptor):
-        if not patience.remaining():
-            raise HostsFileError(detail=f"the counts of [limits] are locked for {_PATIENCE} seconds")
+        if not deadline.remaining():
+            raise HostsFileError(detail=f"the counts of [limits] are locked for {_TIMEOUT} seconds")
         time.sleep(_PAUSE)
 
 

@@ -1,4 +1,4 @@
-"""The register-keys by label: the pairs in our state, their lines in BackupPC's authorized_keys."""
+"""Add, list and revoke register-keys: their pairs in our state, their lines in BackupPC's authorized_keys."""
 
 import re
 from pathlib import Path
@@ -22,14 +22,14 @@ _NEW = ".new"
 
 
 def possible_label(label: str) -> bool:
-    """Tell whether *label* can be the name of a register-key: it is a file name, and a word in the log."""
+    """Tell whether *label* can name a register-key: it becomes a file name, and a word in the log."""
     return _LABEL.fullmatch(label) is not None
 
 
 class RegisterKeys:
-    """The register-keys of a server: *state* is our folder, *authorized_keys* BackupPC's account's file.
+    """The register-keys of a server: *state* is our folder, *authorized_keys* the file of BackupPC's account.
 
-    Who writes holds BackupPC's lock: one writer at a time.
+    Writers hold BackupPC's lock.
     """
 
     def __init__(self, state: Path, authorized_keys: Path) -> None:
@@ -38,13 +38,13 @@ class RegisterKeys:
 
     @property
     def file(self) -> Path:
-        """Return the authorized_keys that these keys have their lines in."""
+        """Return the authorized_keys with the lines of these keys."""
         return self._authorized_keys
 
     def all(self) -> tuple[RegisterKey, ...]:
-        """Return the register-keys, those with a line first, in its order.
+        """Return the register-keys, first those with a line in authorized_keys, in that order.
 
-        A label has several where authorized_keys has several lines of it. Raises StateError.
+        A label with several lines is returned several times. Raises StateError.
         """
         held = self._held()
         found = [key for line in lines(self._content()) if (key := read(line, held))]
@@ -52,25 +52,24 @@ class RegisterKeys:
         return (*found, *(RegisterKey(label, held[label], held=held[label]) for label in lost))
 
     def unbound(self) -> tuple[str, ...]:
-        """Return the labels of the register-keys that another line lets in too, to something else than ours.
+        """Return the labels of register-keys that another line lets run another command.
 
-        sshd takes the first line of a key. Raises StateError.
+        sshd uses the first line of a key. Raises StateError.
         """
         bound = {key.fingerprint: key.label for key in self.all() if key.fingerprint}
         others = (line for line in lines(self._content()) if read(line, {}) is None)
         return tuple(bound[key] for line in others if (key := key_of(line)) in bound)
 
     def private(self, label: str) -> bytes | None:
-        """Return the private key of *label*, None where we do not hold it; raises StateError."""
+        """Return the private key of *label*, None if we do not have it; raises StateError."""
         if not possible_label(label) or not safe_files.is_folder(self._folder / label):
             return None
         return safe_files.content(self._folder / label / key_pairs.PRIVATE)
 
     def add(self, label: str, binding: Binding) -> None:
-        """Make a key pair for *label* where we hold none, and put its line at the end of authorized_keys.
+        """Make a key pair for *label* if we have none, and add its line at the end of authorized_keys.
 
-        All that stands there already stays, byte for byte. Raises StateError; ValueError for what cannot be
-        a label.
+        Every other byte of the file stays. Raises StateError; ValueError if *label* cannot be a label.
         """
         if not possible_label(label):
             raise ValueError(f"not a label: {label!r}")
@@ -82,9 +81,9 @@ class RegisterKeys:
             self._replace(content + b"\n" * (not content.endswith(b"\n") and bool(content)) + line)
 
     def revoke(self, label: str) -> bool:
-        """Take every line of *label* out of authorized_keys, then remove its key pair; other lines stay.
+        """Remove every line of *label* from authorized_keys, then its key pair; other lines stay.
 
-        Tells whether there was anything. Raises StateError.
+        Returns whether there was anything to remove. Raises StateError.
         """
         if not possible_label(label):
             return False
@@ -100,7 +99,7 @@ class RegisterKeys:
         return True
 
     def _held(self) -> dict[str, str]:
-        """Return the fingerprint of each private half that we hold, by its label."""
+        """Return the fingerprint of each private key that we have, by its label."""
         if not safe_files.is_folder(self._folder):
             return {}
         with safe_files.faults():
@@ -114,14 +113,14 @@ class RegisterKeys:
             return ""
 
     def _public(self, label: str) -> bytes:
-        """Return the public key of the private half that we hold, whatever the file beside it says."""
+        """Return the public key, derived from our private key and not from the file beside it."""
         return key_pairs.ssh_keygen(["-y", "-P", "", "-f", key_pairs.PRIVATE], self._folder / label)
 
     def _content(self) -> bytes:
         return safe_files.content(self._authorized_keys) or b""
 
     def _make_pair(self, label: str) -> None:
-        """Make the pair under another name, and rename that once: what is there is whole."""
+        """Make the pair under another name and rename it once, so that it is always complete."""
         place, new = self._folder / label, self._folder / _NEW
         if safe_files.is_folder(place):
             return

@@ -1,4 +1,4 @@
-"""What a host's folder keeps out of BackupPC's reach while the host is retired: its key, and its .pl."""
+"""Keep the key and the .pl of a retired host in its folder, where BackupPC does not use them."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ EDITED = "edited.pl"
 
 
 def put_key_away(folder: Path) -> None:
-    """Give the private key in *folder* a name that no ssh_config has; raises StateError."""
+    """Rename the private key in *folder* to a name that no ssh_config has; raises StateError."""
     _rename(folder, key_pairs.PRIVATE, KEY)
 
 
@@ -22,12 +22,12 @@ def bring_key_back(folder: Path) -> None:
 
 
 def kept_config(folder: Path) -> bytes | None:
-    """Return the .pl as it was before, None where none is kept; raises StateError."""
+    """Return the .pl from before the retirement, None if none is kept; raises StateError."""
     return safe_files.content(folder / CONFIG)
 
 
 def keep_config(folder: Path, content: bytes) -> None:
-    """Keep *content*, the .pl as it is, where none is kept; else it is what somebody made of the closed one.
+    """Keep *content*, the present .pl. If one is kept already, this one was edited after the retirement.
 
     Raises StateError.
     """
@@ -40,25 +40,25 @@ def keep_config(folder: Path, content: bytes) -> None:
 
 
 def keep_edited(folder: Path, content: bytes) -> None:
-    """Keep *content*, what somebody made of the closed .pl, for people to look at; raises StateError."""
+    """Keep *content*, the edited .pl of a retired host, so that it can be read; raises StateError."""
     with safe_files.faults():
         atomic_files.write(folder / EDITED, content, 0o640)
 
 
 def forget_config(folder: Path) -> None:
-    """Keep no .pl any more; raises StateError."""
+    """Remove the kept .pl; raises StateError."""
     with safe_files.faults():
         (folder / CONFIG).unlink(missing_ok=True)
         atomic_files.sync_folder(folder)
 
 
 def _rename(folder: Path, name: str, other: str) -> None:
-    """Move a private key; two different ones are never made one."""
+    """Rename a private key; never replace a different one."""
     content = safe_files.content(folder / name)
     if content is None:
         return
     if safe_files.content(folder / other) not in (None, content):
-        raise StateError(detail=f"{folder} has two keys, {name} and {other}: which one is right?")
+        raise StateError(detail=f"{folder} has two different keys, {name} and {other}: remove the wrong one")
     with safe_files.faults():
         atomic_files.write(folder / other, content, 0o600)
         (folder / name).unlink()

@@ -1,21 +1,17 @@
-"""Access to the files of a host's folder: what fails there is a fault of ours."""
+"""Access files in the state folder safely; an OSError becomes a StateError."""
 
-import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from backuppc_register.protocol.errors import StateError
-from backuppc_register.system import atomic_files
-
-# O_NONBLOCK: a FIFO in a file's place must not make us wait.
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+from backuppc_register.system import atomic_files, regular_files
 
 
 @contextmanager
 def faults() -> Iterator[None]:
-    """Let an OSError come out as StateError."""
+    """Turn an OSError into a StateError."""
     try:
         yield
     except OSError as error:
@@ -24,26 +20,19 @@ def faults() -> Iterator[None]:
 
 @faults()
 def content(path: Path) -> bytes | None:
-    """Return what the regular file at *path* holds, None where there is nothing of that name.
+    """Return the content of the regular file at *path*, None if nothing has that name.
 
-    Raises StateError for a link, a folder, a file that we may not read: a doubt is never "no file".
+    Raises StateError for a link, a folder, an unreadable file: in doubt there is a file.
     """
     try:
-        descriptor = os.open(path, _FLAGS)
+        return regular_files.read(path)[0]
     except FileNotFoundError:
         return None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StateError(detail=f"{path} is not a regular file")
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read()
-    finally:
-        os.close(descriptor)
 
 
 @faults()
 def is_folder(path: Path) -> bool:
-    """Tell whether there is a folder at *path*; anything else there, a link too, is StateError."""
+    """Tell whether there is a folder at *path*; raises StateError for anything else, such as a link."""
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -55,7 +44,7 @@ def is_folder(path: Path) -> bool:
 
 @faults()
 def remove_folder(path: Path) -> None:
-    """Remove what a killed run left at *path*, if anything; raises StateError."""
+    """Remove the folder at *path*, if an interrupted run left one; raises StateError."""
     if is_folder(path):
         import shutil  # slow to import, and there seldom is anything to remove
 
@@ -63,14 +52,14 @@ def remove_folder(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder *path*, open to our account and its group whatever the umask; raises OSError."""
+    """Make the folder *path*, open to our account and its group under any umask; raises OSError."""
     path.mkdir(0o750)
     path.chmod(0o750)
 
 
 @faults()
 def add(path: Path, new: bytes) -> bool:
-    """Write *new* to *path* where there is nothing; tell whether it was. Raises StateError."""
+    """Write *new* to *path* if there is no file; return whether it was written. Raises StateError."""
     if content(path) is not None:
         return False
     atomic_files.write(path, new, 0o640)
@@ -79,7 +68,7 @@ def add(path: Path, new: bytes) -> bool:
 
 @faults()
 def put(path: Path, new: bytes) -> bool:
-    """Write *new* to *path* where it holds something else; tell whether it did. Raises StateError."""
+    """Write *new* to *path* if the content differs; return whether it was written. Raises StateError."""
     if content(path) == new:
         return False
     atomic_files.write(path, new, 0o640)

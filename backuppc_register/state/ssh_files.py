@@ -1,4 +1,4 @@
-"""How ssh gets to one host and recognises it: the text of the host's own ssh_config and known_hosts."""
+"""Write a host's own ssh_config and known_hosts, by which ssh reaches and recognises it."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ SSH_CONFIG = "ssh_config"
 
 CLIENT_ACCOUNT = "bckpciuem"
 
-# With `ssh -F` neither /etc/ssh nor ~/.ssh is read; what repeats a default holds where a default changes.
+# With `ssh -F` neither /etc/ssh nor ~/.ssh is read. Some lines repeat a default, in case the default changes.
 # Log level INFO, not less: "Timeout, server not responding" must reach BackupPC's XferLOG.
 _TEXT = """\
 # How BackupPC reaches {host}; written by backuppc-register. Put your own settings into {host}.pl.
@@ -60,10 +60,10 @@ LogLevel INFO
 
 
 def ssh_config(folder: Path, host: str, *, strict: bool) -> bytes:
-    """Say how ssh reaches *host*, whose key and known_hosts are in *folder*, in the words of its manual.
+    """Return the ssh_config of *host*; its key and known_hosts are in *folder*.
 
-    *strict*: the ssh host key is known already and no further one is taken; else the first one is kept.
-    *folder* is made of what ``[state] directory`` may hold, nothing that ssh would interpret.
+    *strict*: the ssh host key is known already, and no other is accepted; else the first one is kept.
+    *folder* holds nothing that ssh would interpret: ``[state] directory`` is restricted so.
     """
     text = _TEXT.format(
         host=host,
@@ -77,15 +77,15 @@ def ssh_config(folder: Path, host: str, *, strict: bool) -> bytes:
 
 
 def to_bytes(host: str, key: HostKey) -> bytes:
-    """Return the known_hosts by which ssh takes *key* for that of *host* (its HostKeyAlias), and no other."""
+    """Return the known_hosts by which ssh accepts only *key* for *host* (its HostKeyAlias)."""
     return f"{host} {key}\n".encode("ascii")
 
 
 def from_bytes(content: bytes, host: str) -> tuple[HostKey, ...]:
-    """Return the keys that ssh takes for those of *host* by the known_hosts *content*.
+    """Return the keys that ssh accepts for *host* by the known_hosts *content*.
 
     Raises ValueError for what we never write, such as patterns and markers (sshd(8), SSH_KNOWN_HOSTS FILE
-    FORMAT): ssh may understand it, and then we would not know whom it trusts.
+    FORMAT): ssh may understand it, and would trust a machine that we do not know.
     """
     lines = (line.strip() for line in content.decode("ascii").split("\n"))
     return tuple(_key_in(line, host) for line in lines if line and not line.startswith("#"))

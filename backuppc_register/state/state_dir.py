@@ -1,4 +1,4 @@
-"""The state folder as a whole: whether it is one that we can work with, and how a new one begins."""
+"""Check the state folder as a whole, and begin a new one."""
 
 import os
 import stat
@@ -12,24 +12,24 @@ _FORMAT = b"1"
 
 
 def problem(state: Path) -> str:
-    """Return why *state* cannot be worked with, "" where it can; raises OSError, StateError."""
+    """Return why *state* cannot be used, "" if it can; raises OSError, StateError."""
     status = state.stat()
     if not stat.S_ISDIR(status.st_mode):
         return f"{state} is not a folder"
     if status.st_mode & stat.S_IWOTH:
-        return f"{state} can be written by everybody (chmod o=)"
+        return f"{state} can be written by all accounts (chmod o=)"
     begun = [folder for folder in (state / HOSTS, state / ASIDE) if safe_files.is_folder(folder)]
     for folder in (state, *begun):
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             return f"{folder} is not open to this account"
-    told = safe_files.content(state / "FORMAT")
-    if told is None:
+    format_ = safe_files.content(state / "FORMAT")
+    if format_ is None:
         return f"{begun[0]} is there, but no FORMAT beside it" if begun else ""
-    return "" if told.strip() == _FORMAT else f"FORMAT is {told[:20]!r}, and we know {_FORMAT!r} alone"
+    return "" if format_.strip() == _FORMAT else f"FORMAT is {format_[:20]!r}, and only {_FORMAT!r} is known"
 
 
 def begin(state: Path) -> None:
-    """Make a new *state* what it must be; FORMAT first, without which nobody accepts the rest.
+    """Begin a new *state*; FORMAT first, because the rest is refused without it.
 
     Raises OSError, StateError.
     """

@@ -22,7 +22,10 @@ DOCUMENTS = (
     "clients/setup.d/README.md",
     "tests/README.md",
 )
-CODE: tuple[str, ...] = ()
+CODE: tuple[str, ...] = (
+    f"{PACKAGE}/backuppc/**/*.py",
+    f"{PACKAGE}/state/*.py",
+)
 
 # Files that keep a word to avoid, and which: name the reason in a comment.
 ALLOWED: dict[str, tuple[str, ...]] = {}

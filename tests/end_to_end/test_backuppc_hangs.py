@@ -118,7 +118,7 @@ def test_whoever_keeps_backuppcs_lock_makes_every_verb_end_with_a_sentence_and_n
     assert seconds < LONGEST
     for name, one in done.items():
         assert (one.status, one.stderr.count("\n")) == (1, 1), one
-        assert "somebody else held BackupPC's lock" in one.stderr, name
+        assert "another process held BackupPC's lock" in one.stderr, name
     assert dugong.picture(*watched) == before
     assert site.admin("retire", "calmar").status == 0
 

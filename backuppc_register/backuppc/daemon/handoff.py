@@ -37,7 +37,7 @@ def hand_over(channel: socket.socket) -> None:
 def refuse_one_more() -> None:
     """Raise TimeoutError if too many connections wait for a BackupPC that hangs.
 
-    Otherwise anybody who may register could pile them up. The kernel counts, for the whole account, the
+    Otherwise anyone who may register could pile them up. The kernel counts, for the whole account, the
     descriptors that are sent and not received. It allows no more of them than a process may have open
     (unix(7)); it sets root no limit.
     """

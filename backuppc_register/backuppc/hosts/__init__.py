@@ -1,4 +1,4 @@
-"""BackupPC's hosts file: `syntax` reads as BackupPC does, `edit` changes bytes, `file` replaces it."""
+"""Read and change BackupPC's hosts file: `syntax` parses, `edit` changes bytes, `file` reads and writes."""
 
 from backuppc_register.backuppc.hosts.file import (
     append,

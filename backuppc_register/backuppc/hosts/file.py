@@ -4,7 +4,6 @@ The caller holds BackupPC's lock. Each writer returns the new file. It keeps own
 the file a later modification time in whole seconds, which is all that a running BackupPC compares.
 """
 
-import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from backuppc_register.backuppc.hosts import edit, syntax
 from backuppc_register.backuppc.hosts.syntax import HostsFile, Written
 from backuppc_register.protocol.errors import HostsFileError
-from backuppc_register.system import atomic_files
+from backuppc_register.system import atomic_files, regular_files
 
 _MODE = 0o640  # as BackupPC's own writer makes it
 
@@ -124,18 +123,10 @@ def create(path: Path, lost: Sequence[Written]) -> tuple[HostsFile, tuple[Writte
 
 
 def _load(path: Path) -> tuple[bytes, os.stat_result]:
-    # Without O_NONBLOCK a named pipe would make us wait for a writer.
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise HostsFileError(detail=f"{path} is not a regular file")
-            return file.read(), status
+        return regular_files.read(path)
     except OSError as error:
-        # O_NOFOLLOW turns a link into ELOOP (open(2)), and the text of that error is misleading.
-        reason = f"{path} is a symbolic link" if error.errno == errno.ELOOP else str(error)
-        raise HostsFileError(detail=f"the hosts file cannot be read: {reason}") from error
+        raise HostsFileError(detail=f"the hosts file cannot be read: {error}") from error
 
 
 def _unchanged(path: Path, current: HostsFile) -> os.stat_result:

@@ -1,6 +1,6 @@
-r"""The lines of BackupPC's hosts file, read by BackupPC's own rules; pure.
+r"""Parse BackupPC's hosts file by BackupPC's own rules; pure.
 
-The rules are HostInfoRead's of Storage/Text.pm, whose Perl works on bytes: \w and \s are ASCII there, lc too.
+The rules are those of HostInfoRead in Storage/Text.pm. Its Perl works on bytes, with \w, \s and lc in ASCII.
 """
 
 import io
@@ -23,7 +23,7 @@ _ESCAPED_BLANK = re.compile(rb"\\([ \t\n\r\f\v])")
 
 @dataclass(frozen=True)
 class Line:
-    """One host's line: *host* lower-case as BackupPC keys it, the rest as written, empty where absent."""
+    """One host's line: *host* in lower case as in BackupPC, the rest as written, empty if absent."""
 
     host: str
     dhcp: str
@@ -33,9 +33,9 @@ class Line:
 
 @dataclass(frozen=True)
 class HostsFile:
-    """The lines that BackupPC takes, in the file's order: where a host has several, all of them.
+    """The lines that BackupPC reads, in the file's order; a host can have several.
 
-    *content*: the bytes that they were read from.
+    *content*: the bytes of the whole file.
     """
 
     lines: tuple[Line, ...]
@@ -56,7 +56,7 @@ class HostsFile:
         return tuple(written for written in self.written() if written.line.host == keyed(host))
 
     def written(self) -> tuple["Written", ...]:
-        """Return the lines, each with the bytes that it stands in."""
+        """Return the lines, each with its bytes."""
         rows = (row for row in io.BytesIO(self.content) if _fields(row))
         next(rows, b"")
         return tuple(Written(*both) for both in zip(self.lines, map(_unended, rows), strict=True))
@@ -64,27 +64,27 @@ class HostsFile:
 
 @dataclass(frozen=True)
 class Written:
-    """A line and the bytes that it stands in, without the newline."""
+    """A line and its bytes, without the newline."""
 
     line: Line
     raw: bytes
 
 
 def parse(content: bytes) -> HostsFile:
-    """Return what BackupPC sees in *content*: its first line that is one names the columns."""
+    """Return what BackupPC reads in *content*; its first valid line names the columns."""
     rows = taken(content)
     _, columns = next(rows, (0, []))
     return HostsFile(tuple(_line(columns, fields) for _, fields in rows), content)
 
 
 def skipped(content: bytes) -> tuple[str, ...]:
-    """Return the lines that BackupPC passes over although they say something."""
-    said = (row for row in io.BytesIO(content) if row.partition(b"#")[0].strip())
-    return tuple(text(_unended(row)) for row in said if not _fields(row))
+    """Return the lines that BackupPC skips although they are neither empty nor comments."""
+    rows = (row for row in io.BytesIO(content) if row.partition(b"#")[0].strip())
+    return tuple(text(_unended(row)) for row in rows if not _fields(row))
 
 
 def has_header(content: bytes) -> bool:
-    """Tell whether the first line that BackupPC takes names the columns, and is not a host's."""
+    """Tell whether the first line that BackupPC reads names the columns, and is not a host's."""
     return bool(content) and headed(content) == content
 
 
@@ -99,9 +99,9 @@ def with_header(current: HostsFile) -> HostsFile:
 
 
 def headed(content: bytes) -> bytes:
-    """Return *content* with a header line, put before the first line that BackupPC takes.
+    """Return *content* with a header line before the first line that BackupPC reads.
 
-    Without one, BackupPC takes the first host's line for it and that host for none of its own.
+    Without a header BackupPC takes the first host's line for it, and does not know that host.
     """
     at, fields = next(taken(content), (len(content), []))
     if fields and fields[1:2] not in ([b"0"], [b"1"]):
@@ -110,12 +110,12 @@ def headed(content: bytes) -> bytes:
 
 
 def ended(content: bytes) -> bytes:
-    """Return *content* with a newline at its end, where it has any."""
+    """Return *content* with a newline at its end, unless it is empty."""
     return content if content.endswith(b"\n") or not content else content + b"\n"
 
 
 def taken(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield offset and fields of each line that BackupPC does not skip; the first one names the columns."""
+    """Yield offset and fields of each line that BackupPC reads; the first one names the columns."""
     offset = 0
     for row in io.BytesIO(content):
         if fields := _fields(row):
@@ -124,19 +124,19 @@ def taken(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def read_as(content: bytes, row: bytes) -> Line | None:
-    """Return what BackupPC would read in *row*, one without a newline, at the end of *content*."""
+    """Return what BackupPC would read in *row*, given without a newline, at the end of *content*."""
     _, columns = next(taken(content), (0, []))
     fields = _fields(row + b"\n")
     return _line(columns, fields) if fields and b"\n" not in row else None
 
 
 def keyed(host: str) -> str:
-    """Return the name of a host as BackupPC keys it: its ASCII letters are lower-case."""
+    """Return the name of a host as BackupPC uses it for a key: with ASCII letters in lower case."""
     return text(raw(host).lower())
 
 
 def text(raw: bytes) -> str:
-    """Return bytes of the file as text; what is no UTF-8 survives `raw`."""
+    """Return bytes of the file as text; `raw` restores them even if they are not UTF-8."""
     return raw.decode("utf-8", "surrogateescape")
 
 
@@ -146,15 +146,15 @@ def raw(text: str) -> bytes:
 
 
 def _fields(row: bytes) -> list[bytes]:
-    # Perl's s/[\n\r]+// takes the first such run only, be it inside the line.
-    said = _LINE_END.sub(b"", row, count=1).partition(b"#")[0].rstrip(BLANKS)
-    if not _TAKEN.match(said):
+    # Perl's s/[\n\r]+// removes only the first such run, even inside the line.
+    content = _LINE_END.sub(b"", row, count=1).partition(b"#")[0].rstrip(BLANKS)
+    if not _TAKEN.match(content):
         return []
-    return [_ESCAPED_BLANK.sub(rb"\1", part) for part in _GAP.split(said)]
+    return [_ESCAPED_BLANK.sub(rb"\1", part) for part in _GAP.split(content)]
 
 
 def _line(columns: Iterable[bytes], fields: Sequence[bytes]) -> Line:
-    # What exceeds the columns is dropped; of two columns of one name the last one counts, if empty too.
+    # Fields without a column are dropped; of two columns of one name the last one counts, even if empty.
     values = dict(zip(columns, chain(fields, repeat(b"")), strict=False))
     more = text(values.get(b"moreUsers", b"")).split(",")
     return Line(

@@ -204,7 +204,7 @@ def test_an_ssh_keygen_that_fails_dies_or_hangs_is_a_fault(
     (tools / "ssh-keygen").write_text(f"#!/bin/sh\n{script}\n")
     (tools / "ssh-keygen").chmod(0o755)
     mocker.patch.object(key_pairs, "_PATH", f"{tools}:{os.defpath}")
-    mocker.patch.object(key_pairs, "_PATIENCE", 0.3)
+    mocker.patch.object(key_pairs, "_TIMEOUT", 0.3)
 
     with pytest.raises(StateError, match="ssh-keygen"):
         key_pairs.generate(tmp_path, "dormeur")

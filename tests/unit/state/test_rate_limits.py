@@ -346,7 +346,7 @@ def test_a_process_killed_while_it_counts_locks_nobody_out(tmp_path: Path, mocke
 
 def test_who_sits_on_the_counts_stops_nobody_for_ever(tmp_path: Path, mocker: MockerFixture) -> None:
     counted = of(tmp_path, per_address=2)
-    mocker.patch.object(rate_limits, "_PATIENCE", 0.2)
+    mocker.patch.object(rate_limits, "_TIMEOUT", 0.2)
     pid, said = child(lambda: sit_on(counted, tmp_path / "limits/requests"))
     assert said() == b"+"
 
