@@ -1,4 +1,4 @@
-"""Checks of the way in: sshd, the register-keys' lines, and the program that they start."""
+"""Checks of the way in: sshd, and the register-keys' lines."""
 
 import re
 import shlex
@@ -12,7 +12,6 @@ from backuppc_register.diagnosis.server_facts import Situation
 from backuppc_register.network import banner
 from backuppc_register.state.authorized_keys import RegisterKey
 from backuppc_register.state.register_keys import RegisterKeys
-from backuppc_register.system import data_files
 
 _WITHIN = 5.0  # seconds
 _SOON = timedelta(days=30)
@@ -151,29 +150,7 @@ def _command(command: str, name: str) -> Iterator[Answer]:
         yield red(f"the register-key {name} starts {command}", advice)
 
 
-@otherwise("See where the program is installed, and who may read it: ls -l")
-def program(situation: Situation) -> Iterator[Answer]:
-    """Look whether anybody but root can change our program, which administrators start as root."""
-    package = data_files.find("__init__.py").parent
-    places = [*reversed(package.parents), package, *sorted(package.rglob("*.py"))]
-    odd = [f"{place} {problem}" for place in places for problem in _changeable(place)]
-    if odd:
-        advice = "chown root: and chmod go-w them: who changes our program is root at its next start."
-        yield red(f"others can change our program: {some(odd)}", advice)
-
-
-def _changeable(place: Path) -> Iterator[str]:
-    status = place.lstat()
-    if status.st_uid:
-        yield f"is owned by uid {status.st_uid}"
-    group = status.st_gid and status.st_mode & stat.S_IWGRP
-    # In a folder with the sticky bit, /tmp say, nobody renames what is not theirs.
-    if (status.st_mode & stat.S_IWOTH or group) and not status.st_mode & stat.S_ISVTX:
-        yield f"has mode {stat.S_IMODE(status.st_mode):o}"
-
-
 CHECKS = {
     "sshd": sshd,
     "authorized-keys": authorized_keys,
-    "program": program,
 }

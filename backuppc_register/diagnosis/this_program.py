@@ -1,8 +1,7 @@
-"""Checks of what is ours: configuration, state, log, clock."""
+"""Checks of what is ours: program, configuration, state."""
 
 import os
 import stat
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,18 +13,14 @@ from backuppc_register.reconciliation import inconsistencies
 from backuppc_register.state import key_pairs
 from backuppc_register.state.records import Record
 from backuppc_register.state.snapshot_file import HostsSnapshot
-from backuppc_register.system import processes
+from backuppc_register.system import data_files
 
 _ADMIN = "backuppc-register-admin"
 _LATE = timedelta(hours=2)  # since the last reconcile
-_LOW, _LOWEST = 0.05, 0.01  # of a disk's space or inodes
-_LEAST = 1 << 30  # bytes
-_WITHIN = 5.0  # seconds
 _LEDGER = (
     f"Put that file back from a copy; or move it away, and {_ADMIN} reconcile notes the lines of today,"
     " but brings none back that is lost by now."
 )
-_SET_IT = "See systemctl status systemd-timesyncd, chrony or ntpd."
 
 
 @otherwise("See docs/configuration.md; until then every request is refused.")
@@ -156,69 +151,25 @@ def _is_before(moment: str, other: datetime) -> bool:
         return False
 
 
-@otherwise("See [backuppc] data_dir, config_dir and [state] directory: are their disks mounted?")
-def disks(situation: Situation) -> Iterator[Answer]:
-    """Look at space and inodes where BackupPC and we write."""
-    places = situation.config.backuppc
-    for folder in (places.data_dir, places.config_dir, situation.config.state.directory):
-        if folder.exists():
-            yield from _disk(folder)
+@otherwise("See where the program is installed, and who may read it: ls -l")
+def program(situation: Situation) -> Iterator[Answer]:
+    """Look whether anybody but root can change our program, which administrators start as root."""
+    package = data_files.find("__init__.py").parent
+    places = [*reversed(package.parents), package, *sorted(package.rglob("*.py"))]
+    odd = [f"{place} {problem}" for place in places for problem in _changeable(place)]
+    if odd:
+        advice = "chown root: and chmod go-w them: who changes our program is root at its next start."
+        yield red(f"others can change our program: {some(odd)}", advice)
 
 
-def _disk(folder: Path) -> Iterator[Answer]:
-    disk = os.statvfs(folder)
-    space = disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0
-    inodes = disk.f_favail / disk.f_files if disk.f_files else 1.0
-    free = disk.f_bavail * disk.f_frsize
-    # What is small by nature, a tmpfs say, is not full; what is nearly full in parts has gigabytes left.
-    low = space < _LOW and free < 20 * _LEAST
-    advice = f"Make room in {folder} (df -h, df -i): without it backups and requests fail."
-    for what, share, is_low in (("space", space, low), ("inodes", inodes, inodes < _LOW)):
-        if share < _LOWEST and is_low:
-            yield red(f"{folder}: {share:.1%} of the {what} left", advice)
-        elif is_low:
-            yield yellow(f"{folder}: {share:.1%} of the {what} left", advice)
-
-
-@otherwise("See who may read [state] directory and [backuppc] data_dir.")
-def clock(situation: Situation) -> Iterator[Answer]:
-    """Look whether the clock went back: times in the future make BackupPC miss what has changed."""
-    places = situation.config.backuppc
-    watched = (situation.config.state.directory / "ledger", places.config_dir, places.data_dir / "pc")
-    ahead = [path for path in watched if path.exists() and path.stat().st_mtime > time.time() + 3600]
-    if ahead:
-        what = f"the clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, and {ahead[0]} is of later"
-        yield red(what, _SET_IT)
-    if _synchronized() == "no":
-        yield yellow("nothing keeps this machine's clock right", _SET_IT)
-
-
-def _synchronized() -> str:
-    """Return what systemd says about the clock, ``yes`` or ``no``; "" where it says nothing."""
-    command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
-    try:
-        ended = processes.run(command, _WITHIN)
-    except OSError:
-        return ""
-    return ended.output.decode("ascii", "replace").strip()
-
-
-@otherwise("See [syslog] socket; systemctl status rsyslog")
-def syslog(situation: Situation) -> Iterator[Answer]:
-    """Look whether our line comes through syslog to its file."""
-    where = situation.config.syslog
-    if not Path(where.socket).is_socket():
-        advice = "systemctl start rsyslog, or see [syslog] socket: requests leave no trace."
-        yield red(f"nobody listens at {where.socket}", advice)
-        return
-    match situation.arrived():
-        case None:
-            yield green("a line was sent; only root can see whether it arrived")
-        case False:
-            advice = f"See that packaging/rsyslog.conf has {where.facility} and that rsyslog was restarted."
-            yield red("a line that was sent did not arrive in the log's file", advice)
-        case _:
-            yield green("a line that was sent arrived")
+def _changeable(place: Path) -> Iterator[str]:
+    status = place.lstat()
+    if status.st_uid:
+        yield f"is owned by uid {status.st_uid}"
+    group = status.st_gid and status.st_mode & stat.S_IWGRP
+    # In a folder with the sticky bit, /tmp say, nobody renames what is not theirs.
+    if (status.st_mode & stat.S_IWOTH or group) and not status.st_mode & stat.S_ISVTX:
+        yield f"has mode {stat.S_IMODE(status.st_mode):o}"
 
 
 CHECKS = {
@@ -229,7 +180,5 @@ CHECKS = {
     "reconcile": reconciled,
     "undecided": undecided,
     "purges": purges,
-    "disks": disks,
-    "clock": clock,
-    "syslog": syslog,
+    "program": program,
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 from backuppc_register.admin.init.step import Plan, Step
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.settings import SettingsReader
-from backuppc_register.diagnosis import backuppc_checks
+from backuppc_register.diagnosis import web_checks
 from backuppc_register.diagnosis.finding import Level
 from backuppc_register.inventory.server import LOCK_TIMEOUT
 from backuppc_register.protocol.errors import HostsFileError
@@ -74,7 +74,7 @@ def _before_the_end(content: bytes) -> tuple[bytes, bytes]:
 def _harm(plan: Plan) -> str:
     """Return how owners can run programs, "" where they cannot; raises Misconfigured."""
     told = SettingsReader(plan.settings.backuppc).main(_FOR_PERL)
-    return next((what for level, what, _ in backuppc_checks.open_to_owners(told) if level is Level.RED), "")
+    return next((what for level, what, _ in web_checks.open_to_owners(told) if level is Level.RED), "")
 
 
 def snippet() -> bytes:
