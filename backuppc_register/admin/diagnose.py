@@ -11,39 +11,15 @@ from backuppc_register.admin import options as shared
 from backuppc_register.admin import root_facts
 from backuppc_register.admin.as_backuppc import done_as_owner
 from backuppc_register.admin.context import Start
-from backuppc_register.diagnosis import (
-    backuppc_checks,
-    dns_checks,
-    hosts_file_checks,
-    ldap_checks,
-    machine_checks,
-    sshd_checks,
-    syslog_checks,
-    this_program,
-    version_checks,
-    web_checks,
-)
+from backuppc_register.diagnosis.checks import CHECKS
 from backuppc_register.diagnosis.finding import Finding, Level, examine
-from backuppc_register.diagnosis.server_facts import Situation
+from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import atomic_files
 
 SUMMARY = "say what is wrong with this server; 0 where nothing is, 1 where anything is yellow or red"
 EXAMPLE = """backuppc-register-admin diagnose
   backuppc-register-admin diagnose --quiet --prometheus /var/lib/prometheus/node-exporter/backuppc.prom"""
-
-CHECKS = {
-    **this_program.CHECKS,
-    **syslog_checks.CHECKS,
-    **hosts_file_checks.CHECKS,
-    **backuppc_checks.CHECKS,
-    **web_checks.CHECKS,
-    **version_checks.CHECKS,
-    **sshd_checks.CHECKS,
-    **ldap_checks.CHECKS,
-    **dns_checks.CHECKS,
-    **machine_checks.CHECKS,
-}
 
 _COLOURS = {Level.GREEN: "\x1b[32m", Level.YELLOW: "\x1b[33m", Level.RED: "\x1b[31m"}
 _PLAIN = "\x1b[0m"
@@ -78,8 +54,8 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     return 1 if any(one.level for one in found) else 0
 
 
-def _examined(situation: Situation, wanted: Iterable[str]) -> list[tuple[str, int, str, str]]:
-    found = (one for name in wanted for one in examine(name, CHECKS[name], situation))
+def _examined(facts: ServerFacts, wanted: Iterable[str]) -> list[tuple[str, int, str, str]]:
+    found = (one for name in wanted for one in examine(CHECKS[name], facts))
     return [(one.name, int(one.level), one.what, one.advice) for one in found]
 
 

@@ -13,7 +13,7 @@ from backuppc_register import config, syslog_line
 from backuppc_register.admin.as_backuppc import done_as_owner
 from backuppc_register.admin.context import Start
 from backuppc_register.config import Config
-from backuppc_register.diagnosis.server_facts import Situation
+from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.inventory.server import Server
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.state.host_folder import HostFolders
@@ -42,7 +42,7 @@ class Installation:
     problem: str
     folder: Path
 
-    def situation(self, seen: "Seen", logon: str) -> Situation:
+    def situation(self, seen: "Seen", logon: str) -> ServerFacts:
         """Return the server as checks see it, looked at by BackupPC's account, which we are."""
         settings, problem = config.as_far_as_readable(self.document), self.problem
         if not problem:
@@ -51,7 +51,7 @@ class Installation:
             except Misconfigured as error:
                 problem = error.detail
         account = pwd.getpwuid(os.geteuid())
-        return Situation(
+        return ServerFacts(
             server=Server(settings, account.pw_name, HostFolders(settings.state.directory)),
             config_path=self.start.config_path,
             problem=problem,

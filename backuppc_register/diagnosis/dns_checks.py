@@ -7,63 +7,56 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from backuppc_register.diagnosis.finding import Answer, green, otherwise, red, yellow
-from backuppc_register.diagnosis.server_facts import Situation
+from backuppc_register.diagnosis.finding import Answer, green, red, yellow
+from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.protocol.errors import InvalidDnsName, RegisterError
 
-# The check needs dnspython and imports it late: without it, all others still tell.
+# The check imports dnspython late: if it is missing, all other checks still run.
 if TYPE_CHECKING:
     from backuppc_register.network.reverse_dns import ReverseDns
 
-_WITHIN = 5.0  # seconds for one question
-_SLOW = 1.0  # seconds, after which an answer is worth a word
+_TIMEOUT = 5.0  # seconds for one question
+_SLOW = 1.0  # seconds
 
 
-@otherwise("See [dns] nameservers and /etc/resolv.conf.")
-def dns(situation: Situation) -> Iterator[Answer]:
-    """Ask each nameserver for this server's own name, both ways."""
+def dns(facts: ServerFacts) -> Iterator[Answer]:
+    """Ask each nameserver for this server's addresses, and for the names of these addresses."""
     from backuppc_register.network.reverse_dns import ReverseDns
 
-    settings = situation.config.dns
+    settings = facts.config.dns
     name = socket.getfqdn()
     if "." not in name:
-        yield yellow(f"this server is called {name}, without a domain", "See /etc/hosts and /etc/hostname.")
+        yield yellow(f"this server's name {name} has no domain", "See /etc/hosts and /etc/hostname.")
         return
-    # As for a machine, but for a server that may be outside the machines' domains and networks.
+    # The same questions as for a machine, but this server may be outside the machines' domains and networks.
     own = replace(settings, domains=(name.partition(".")[2],), networks=())
     for server in settings.nameservers or ("",):
-        asking = ReverseDns(replace(own, nameservers=(server,) if server else ()))
+        resolver = ReverseDns(replace(own, nameservers=(server,) if server else ()))
         where = server or "the nameserver of /etc/resolv.conf"
         try:
-            yield from _both_ways(asking, name, where, situation)
+            yield from _both_ways(resolver, name, where)
         except RegisterError as error:
-            yield red(f"{where}: {error.detail}", "See [dns] nameservers; machines are told to try again.")
+            advice = "See [dns] nameservers. Until then, registrations fail with the advice to try again."
+            yield red(f"{where}: {error.detail}", advice)
 
 
-def _both_ways(asking: "ReverseDns", name: str, where: str, situation: Situation) -> Iterator[Answer]:
+def _both_ways(resolver: "ReverseDns", name: str, where: str) -> Iterator[Answer]:
     began = time.monotonic()
-    addresses = asking.addresses_of(name, _WITHIN)
+    addresses = resolver.addresses_of(name, _TIMEOUT)
     if not addresses:
-        yield yellow(f"{where} knows no address of {name}", "See /etc/hostname: machines come to it by name.")
+        advice = "See /etc/hostname: machines connect to this server by its name."
+        yield yellow(f"{where} knows no address of {name}", advice)
         return
     for address in addresses:
         try:
-            back = asking.name_of(ip_address(address), _WITHIN)
+            back = resolver.name_of(ip_address(address), _TIMEOUT)
         except InvalidDnsName as error:
-            advice = (
-                f"Give it a PTR (dig -x {address}) that its name confirms: machines may look up who connects."
-            )
-            yield yellow(f"{where}: {address} does not give {name} back: {error.detail}", advice)
+            advice = f"Add a PTR (dig -x {address}) that leads to {name}: machines may check who connects."
+            yield yellow(f"{where}: {address} does not lead back to {name}: {error.detail}", advice)
             continue
         if back != name.lower():
-            yield yellow(f"{where}: {address} is {back}, not {name}", f"Is that meant? dig -x {address}")
-    if time.monotonic() - began > _SLOW:
-        yield yellow(
-            f"{where} took {time.monotonic() - began:.1f} s", "See [dns] nameservers: a request has 28 s."
-        )
+            yield yellow(f"{where}: {address} is {back}, not {name}", f"Is that right? dig -x {address}")
+    took = time.monotonic() - began
+    if took > _SLOW:
+        yield yellow(f"{where} took {took:.1f} s", "See [dns] nameservers: a request has 28 s.")
     yield green(f"{where} knows {name}")
-
-
-CHECKS = {
-    "dns": dns,
-}

@@ -1,16 +1,17 @@
-"""What a check finds."""
+"""What a check is, and the findings that it returns."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import wraps
-from typing import TypeVar
 
+from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.protocol.errors import RegisterError
+
+_SHOWN = 5  # items of a list
 
 
 class Level(IntEnum):
-    """How bad it is; the worst is the greatest."""
+    """How bad a finding is; the worst is the greatest."""
 
     GREEN = 0
     YELLOW = 1
@@ -22,7 +23,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check has looked at: *what* is so, and what to do about it."""
+    """One result of the check *name*: *what* was found, and the advice to the administrator."""
 
     name: str
     level: Level
@@ -30,61 +31,53 @@ class Finding:
     advice: str = ""
 
 
-_SHOWN = 5  # of what there is a list of
-
-SituationT = TypeVar("SituationT")
 Answer = tuple[Level, str, str]
-"""A level, what is so, and advice: a finding but for its name."""
+"""A finding without the name of its check: level, what was found, advice."""
 
-Check = Callable[[SituationT], Iterable[Answer]]
+
+@dataclass(frozen=True)
+class Check:
+    """A check of the server; *advice* is for the case that *look* raises RegisterError or OSError."""
+
+    name: str
+    look: Callable[[ServerFacts], Iterable[Answer]]
+    advice: str
 
 
 def green(what: str) -> Answer:
-    """Return that all is well."""
+    """Return an answer that all is well."""
     return Level.GREEN, what, ""
 
 
 def yellow(what: str, advice: str) -> Answer:
-    """Return that something should be looked at."""
+    """Return an answer that needs attention."""
     return Level.YELLOW, what, advice
 
 
 def red(what: str, advice: str) -> Answer:
-    """Return that something does not work, or that people's data is at risk."""
+    """Return an answer that something does not work, or that people's data is at risk."""
     return Level.RED, what, advice
 
 
-def otherwise(advice: str) -> Callable[[Check[SituationT]], Check[SituationT]]:
-    """Give a check the *advice* for where it cannot look: the errors' own is for people at their machines."""
-
-    def advised(check: Check[SituationT]) -> Check[SituationT]:
-        @wraps(check)
-        def looked(situation: SituationT) -> Iterator[Answer]:
-            try:
-                yield from check(situation)
-            except RegisterError as error:
-                yield red(error.detail or error.message(), advice)
-            except OSError as error:
-                yield red(str(error), advice)
-
-        return looked
-
-    return advised
-
-
 def some(items: Sequence[str], between: str = ", ") -> str:
-    """Return *items* in a row, of many the first ones and how many more there are."""
+    """Join the first *items*, and add how many more there are."""
     more = len(items) - _SHOWN
     return between.join(items[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def examine(name: str, check: Check[SituationT], situation: SituationT) -> list[Finding]:
-    """Return what *check* finds; one that fails is a finding itself, and says nothing about the others."""
-    found: list[Finding] = []
+def examine(check: Check, facts: ServerFacts) -> list[Finding]:
+    """Return what *check* finds; a check that fails is a finding itself."""
+    found = [Finding(check.name, *answer) for answer in _answers(check, facts)]
+    return found or [Finding(check.name, Level.GREEN, "nothing wrong")]
+
+
+def _answers(check: Check, facts: ServerFacts) -> Iterator[Answer]:
     try:
-        found.extend(Finding(name, *answer) for answer in check(situation))
+        yield from check.look(facts)
+    except RegisterError as error:  # its own advice is for people at their machines
+        yield red(error.detail or error.message(), check.advice)
+    except OSError as error:
+        yield red(str(error), check.advice)
     except Exception as error:
         what = f"this check does not work: {type(error).__name__}: {error}"
-        advice = f"backuppc-register-admin diagnose --only {name} tries again; it may be a bug of ours."
-        found.append(Finding(name, Level.RED, what, advice))
-    return found or [Finding(name, Level.GREEN, "nothing wrong")]
+        yield red(what, f"Try backuppc-register-admin diagnose --only {check.name} again; or report a bug.")

@@ -1,111 +1,87 @@
-"""Checks of the hosts file, and of its lock."""
+"""Checks of BackupPC's hosts file and of the lock for it."""
 
 import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from backuppc_register.backuppc import hosts
-from backuppc_register.diagnosis.finding import Answer, green, otherwise, red, some, yellow
-from backuppc_register.diagnosis.server_facts import Situation
+from backuppc_register.backuppc.hosts import HostsFile, Line
+from backuppc_register.diagnosis.finding import Answer, green, red, some, yellow
+from backuppc_register.diagnosis.server_facts import ServerFacts
 
-_HOSTS = "Is [backuppc] hosts right? Else put that file back from a copy; hosts.old beside it may be older."
+ADVICE = "Is [backuppc] hosts right? If so, restore the file from a copy; hosts.old beside it may be older."
+# Names that a machine has today and another machine tomorrow.
 _POOL = re.compile(
     r"(?:^|[.-])(?:dhcp|dyn|dynamic|pool|wifi|wlan|vpn|ppp|guest)s?[0-9]*(?:[.-]|$)"
     r"|(?:[0-9]{1,3}-){2,3}[0-9]{1,3}"
 )
-_HARMFUL = {"config", "localconfig", ".", ".."}
+_SPECIAL = {"config", "localconfig", ".", ".."}
 
 
-@otherwise(_HOSTS)
-def hosts_file(situation: Situation) -> Iterator[Answer]:
-    """Look at the hosts file: readable, of the right owner, with a group that a new one can keep."""
-    path = situation.config.backuppc.hosts
-    found = situation.hosts
-    status = path.stat()
-    if status.st_uid != situation.uid:
-        yield red(f"{path} is owned by uid {status.st_uid}", f"chown {situation.account} {path}")
-    folder = path.parent.stat()
-    kept = folder.st_mode & stat.S_ISGID and folder.st_gid == status.st_gid
-    if not kept and status.st_gid not in (os.getgid(), *os.getgroups()):
+def hosts_file(facts: ServerFacts) -> Iterator[Answer]:
+    """Check the hosts file: its owner and mode, its header, and each line."""
+    file, path = facts.hosts, facts.config.backuppc.hosts
+    yield from _access(facts, path)
+    yield from _ignored(file, path)
+    yield from _harmful(file.lines, path)
+    yield green(f"{len(file.lines)} lines")
+
+
+def _access(facts: ServerFacts, path: Path) -> Iterator[Answer]:
+    """Check owner and mode, and that a new file keeps the group."""
+    status, folder = path.stat(), path.parent.stat()
+    if status.st_uid != facts.uid:
+        yield red(f"{path} is owned by uid {status.st_uid}", f"chown {facts.account} {path}")
+    inherited = folder.st_mode & stat.S_ISGID and folder.st_gid == status.st_gid
+    if not inherited and status.st_gid not in (os.getgid(), *os.getgroups()):
         yield red(f"a new {path} would lose its group, so registrations fail", f"chmod g+s {path.parent}")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         yield yellow(f"{path} can be written by others", f"chmod go-w {path}")
-    yield green(f"{len(found.lines)} lines")
 
 
-@otherwise(_HOSTS)
-def hosts_header(situation: Situation) -> Iterator[Answer]:
-    """Look for the line that names the columns: without it the first host is none."""
-    if not hosts.has_header(situation.hosts.content):
-        advice = f"Make this the first line of {situation.config.backuppc.hosts}: host dhcp user moreUsers"
-        yield red("the hosts file has no header line: BackupPC takes its first host for one", advice)
-
-
-@otherwise(_HOSTS)
-def hosts_skipped(situation: Situation) -> Iterator[Answer]:
-    """Look for lines that BackupPC passes over without a word."""
-    if skipped := hosts.skipped(situation.hosts.content):
+def _ignored(file: HostsFile, path: Path) -> Iterator[Answer]:
+    """Find lines that BackupPC ignores, in whole or in part."""
+    if not hosts.has_header(file.content):
+        advice = f"Make this the first line of {path}: host dhcp user moreUsers"
+        yield red("the hosts file has no header line: BackupPC takes its first host for the header", advice)
+    if skipped := hosts.skipped(file.content):
         advice = (
-            f"Mend {situation.config.backuppc.hosts}: a line begins with a name of letters, digits,"
-            " dots, hyphens, underscores, and a blank after it."
+            f"Correct {path}: a line begins with a name of letters, digits, dots, hyphens and underscores,"
+            " then a blank."
         )
         yield yellow(f"BackupPC ignores: {some(skipped)}", advice)
-
-
-@otherwise(_HOSTS)
-def hosts_doubled(situation: Situation) -> Iterator[Answer]:
-    """Look for hosts with several lines: the daemon takes the last one, the web pages take the first one."""
-    doubled = [host for host, count in Counter(line.host for line in situation.lines).items() if count > 1]
+    # The daemon takes the last line of a host, the web pages take the first one.
+    doubled = [host for host, count in Counter(line.host for line in file.lines).items() if count > 1]
     if doubled:
-        advice = f"Leave one line of each host in {situation.config.backuppc.hosts}."
-        yield red(f"several lines: {some(doubled)}", advice)
+        yield red(f"several lines: {some(doubled)}", f"Leave one line per host in {path}.")
 
 
-@otherwise(_HOSTS)
-def hosts_lines(situation: Situation) -> Iterator[Answer]:
-    """Look for lines that BackupPC takes, to somebody's harm."""
-    lines, path = situation.lines, situation.config.backuppc.hosts
-    if harmful := [line.host for line in lines if line.host in _HARMFUL or line.host.startswith("-")]:
-        advice = f"Give them other names in {path}."
-        yield red(f"mean something else to BackupPC or ssh: {some(harmful)}", advice)
+def _harmful(lines: Sequence[Line], path: Path) -> Iterator[Answer]:
+    """Find lines that BackupPC accepts, but that do harm."""
+    if special := [line.host for line in lines if line.host in _SPECIAL or line.host.startswith("-")]:
+        advice = f"Rename these hosts in {path}."
+        yield red(f"names with another meaning for BackupPC or ssh: {some(special)}", advice)
     if dhcp := [line.host for line in lines if line.dhcp not in ("", "0")]:
-        advice = f"Put 0 there in {path}: BackupPC looks for such hosts by NetBIOS."
+        advice = f"Set the flag to 0 in {path}: else BackupPC looks for these hosts by NetBIOS."
         yield yellow(f"the dhcp flag is not 0: {some(dhcp)}", advice)
-    if nobodys := [line.host for line in lines if not line.user]:
-        advice = f"Add a user in {path}: else nobody gets a mail when their backups stop."
-        yield yellow(f"no user: {some(nobodys)}", advice)
+    if ownerless := [line.host for line in lines if not line.user]:
+        advice = f"Add a user in {path}: else no owner gets a mail when the backups stop."
+        yield yellow(f"no user: {some(ownerless)}", advice)
+    if pool := [line.host for line in lines if _POOL.search(line.host)]:
+        advice = "Another machine may have that name tomorrow: see [dns] refuse."
+        yield yellow(f"names of a DHCP pool: {some(pool)}", advice)
 
 
-@otherwise(_HOSTS)
-def pool_names(situation: Situation) -> Iterator[Answer]:
-    """Look for names that a machine has today and another one tomorrow."""
-    pool = [line.host for line in situation.lines if _POOL.search(line.host)]
-    if pool:
-        advice = "Their backups are of whichever machine has the name that day: see [dns] refuse."
-        yield yellow(f"names of a pool: {some(pool)}", advice)
-
-
-@otherwise("See [backuppc] config_dir, and who may enter it.")
-def lock(situation: Situation) -> Iterator[Answer]:
-    """Look at BackupPC's lock: where it cannot be opened for writing BackupPC works without any."""
-    folder = situation.config.backuppc.config_dir
+def lock(facts: ServerFacts) -> Iterator[Answer]:
+    """Check that BackupPC can open its lock file for writing; else it writes without a lock."""
+    folder = facts.config.backuppc.config_dir
     path = folder / "LOCK"
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        yield red(f"{path} is not a regular file", f"Remove {path}; BackupPC makes it again.")
+        yield red(f"{path} is not a regular file", f"rm {path}; BackupPC creates it again.")
     elif path.exists() and not os.access(path, os.W_OK):
-        yield red(f"{path} is closed to {situation.account}: BackupPC writes without a lock", f"rm {path}")
+        yield red(f"{facts.account} cannot write {path}, so BackupPC works without a lock", f"rm {path}")
     elif not os.access(folder, os.W_OK | os.X_OK):
-        yield red(f"{situation.account} cannot write in {folder}", f"chown {situation.account} {folder}")
-
-
-CHECKS = {
-    "hosts-file": hosts_file,
-    "hosts-header": hosts_header,
-    "hosts-skipped": hosts_skipped,
-    "hosts-doubled": hosts_doubled,
-    "hosts-lines": hosts_lines,
-    "pool-names": pool_names,
-    "lock": lock,
-}
+        yield red(f"{facts.account} cannot write in {folder}", f"chown {facts.account} {folder}")

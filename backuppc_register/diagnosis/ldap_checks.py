@@ -1,144 +1,120 @@
-"""Checks of the directory, and of the persons in it."""
+"""Checks of the LDAP directory and of the persons in it."""
 
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backuppc_register.diagnosis.finding import Answer, green, otherwise, red, some, yellow
-from backuppc_register.diagnosis.server_facts import Situation
+from backuppc_register.diagnosis.finding import Answer, green, red, some, yellow
+from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.person import different_entry, possible_logon, same_logon
-from backuppc_register.protocol.errors import BadUser, RegisterError, StateError
+from backuppc_register.protocol.errors import BadUser, RegisterError
 from backuppc_register.state.records import Record
 
-# The check needs ldap3 and imports it late: without it, all others still tell.
+# The checks import ldap3 late: if it is missing, all other checks still run.
 if TYPE_CHECKING:
     from backuppc_register.network.ldap import Ldap
 
-_WITHIN = 5.0  # seconds for one question
-_SLOW = 1.0  # seconds, after which an answer is worth a word
-_FOR_UIDS = 5.0  # seconds for all persons
-_PERSONS = 5  # of whom one must be there
-_NOBODY = "backuppc-register-test"
+_TIMEOUT = 5.0  # seconds for one question
+_SLOW = 1.0  # seconds
+_PERSONS_TIMEOUT = 5.0  # seconds for all persons
+_PERSONS = 5  # one of them must be in the directory
+_TEST_LOGON = "backuppc-register-test"
 
 
-@otherwise("See [directory] servers.")
-def directory(situation: Situation) -> Iterator[Answer]:
-    """Ask each LDAP server for a person, and look at the time."""
+def directory(facts: ServerFacts) -> Iterator[Answer]:
+    """Ask each LDAP server for a person, and measure the time."""
+    logons = _logons(facts)
+    if not facts.config.directory.servers:
+        yield yellow("skipped: [directory] servers is not set", "See docs/configuration.md.")
+    for url in facts.config.directory.servers:
+        yield _answer_of(url, facts, logons)
+
+
+def _answer_of(url: str, facts: ServerFacts, logons: list[str]) -> Answer:
     from backuppc_register.network.ldap import Ldap
 
-    settings = situation.config.directory
-    logons = _logons(situation)
-    if not settings.servers:
-        yield yellow("not looked at: no [directory] servers are told", "See docs/configuration.md.")
-    for url in settings.servers:
-        began = time.monotonic()
-        try:
-            found = _found(Ldap(replace(settings, servers=(url,))), logons or [_NOBODY])
-        except RegisterError as error:
-            advice = "See [directory] servers; people are told to try again meanwhile."
-            yield red(error.detail or f"{url}: {error.message()}", advice)
-            continue
-        took = time.monotonic() - began
-        if took > _SLOW:
-            advice = "Put faster ones first in [directory] servers: a request has 28 s for everything."
-            yield yellow(f"{url} took {took:.1f} s", advice)
-        elif logons and not found:
-            advice = "Is [directory] base or filter wrong? --logon names somebody else to look for."
-            yield yellow(f"{url} does not know {' nor '.join(logons)}", advice)
-        else:
-            who = f"{found} found" if found else "nobody was looked for: --logon names somebody"
-            yield green(f"{url} answered in {took * 1000:.0f} ms, {who}")
+    began = time.monotonic()
+    try:
+        people = Ldap(replace(facts.config.directory, servers=(url,)))
+        found = _first_known(people, logons or [_TEST_LOGON])
+    except RegisterError as error:
+        advice = "See [directory] servers. Until then, registrations fail with the advice to try again."
+        return red(error.detail or f"{url}: {error.message()}", advice)
+    took = time.monotonic() - began
+    if took > _SLOW:
+        advice = "Put faster servers first in [directory] servers: a request has 28 s for everything."
+        return yellow(f"{url} took {took:.1f} s", advice)
+    if logons and not found:
+        advice = "Is [directory] base or filter wrong? Use --logon to look for another person."
+        return yellow(f"{url} does not know {' or '.join(logons)}", advice)
+    who = f"{found} found" if found else "no person to look for: use --logon"
+    return green(f"{url} answered in {took * 1000:.0f} ms, {who}")
 
 
-def _logons(situation: Situation) -> list[str]:
-    """Return whom to look for; of several persons with hosts, because the first one may have left."""
-    if situation.logon:
-        return [situation.logon]
-    return [person for person in situation.persons if possible_logon(person)][:_PERSONS]
+def _logons(facts: ServerFacts) -> list[str]:
+    """Return the persons to look for; several owners of hosts, because the first one may have left."""
+    if facts.logon:
+        return [facts.logon]
+    return [person for person in facts.persons if possible_logon(person)][:_PERSONS]
 
 
-def _found(people: "Ldap", logons: Iterable[str]) -> str:
-    """Return the first of *logons* whom the directory knows, "" for none of them; raises as `find`."""
+def _first_known(people: "Ldap", logons: Iterable[str]) -> str:
+    """Return the first of *logons* that is in the directory, or ""; raises the errors of `find`."""
     for logon in logons:
         try:
-            people.find(logon, _WITHIN)
+            people.find(logon, _TIMEOUT)
         except BadUser:
             continue
         return logon
     return ""
 
 
-@otherwise("See CgiAdminUsers in config.pl.")
-def namesake(situation: Situation) -> Iterator[Answer]:
-    """Look whether a person is called like BackupPC's account, which BackupPC takes for an administrator."""
-    from backuppc_register.network.ldap import Ldap
+def persons(facts: ServerFacts) -> Iterator[Answer]:
+    """Find owners that left, and uids that were given to another person.
 
-    admins = str(situation.known_settings.get("CgiAdminUsers", "") or "")
-    if not situation.config.directory.servers or situation.account not in admins.split():
-        return
-    try:
-        person = Ldap(situation.config.directory).find(situation.account, _WITHIN)
-    except RegisterError:
-        return  # there is none, or `directory` tells
-    what = f"the directory has a person {person.uid}, whom CgiAdminUsers makes an administrator"
-    yield red(what, f"Take {situation.account} out of CgiAdminUsers and name your administrators there.")
-
-
-@otherwise("See who may read [state] directory, and if its disk is there.")
-def persons(situation: Situation) -> Iterator[Answer]:
-    """Look for uids that were given to somebody else, as far as the time allows; those before next time."""
-    from backuppc_register.network.ldap import Ldap
-
-    # Retired hosts and archives too: whoever gets the uid of somebody who left could read their backups.
-    # The account's are nobody's, and keep the mark of whom they were taken from.
-    records = [
-        record
-        for record in _records(situation)
-        if record.entry and not same_logon(record.person, situation.account)
-    ]
-    if not records or not situation.config.directory.servers:
+    If the time is over before all are checked, the next run begins with others.
+    """
+    # Retired hosts and archives count too: a new person with the uid could read their backups. A host of
+    # BackupPC's account has no owner; it keeps the entry of its last one.
+    records = [one for one in facts.records if one.entry and not same_logon(one.person, facts.account)]
+    if not records or not facts.config.directory.servers:
         return
     start = int(time.time() // 600) % len(records)
-    until = time.monotonic() + _FOR_UIDS
-    people = Ldap(situation.config.directory)
-    again, gone, asked = [], [], 0
-    for record in records[start:] + records[:start]:
+    reused, gone, asked = [], [], 0
+    try:
+        for record, verdict in _verdicts(facts, records[start:] + records[:start]):
+            asked += 1
+            name = f"{record.host} ({record.person})"
+            reused += [name] if verdict == "reused" else []
+            gone += [name] if verdict == "gone" and not record.retired else []
+    except RegisterError:
+        return  # `directory` reports it
+    if reused:
+        advice = (
+            f"backuppc-register-admin transfer HOST {facts.account}, for each host: until then, the"
+            " new person with that logon can read the old backups. If that person has the machine now:"
+            " transfer HOST LOGON."
+        )
+        yield red(f"a uid was given to another person: {some(reused)}", advice)
+    if gone:
+        advice = "backuppc-register-admin retire HOST, or purge HOST."
+        yield yellow(f"owners who are not in the directory any more: {some(gone)}", advice)
+    yield green(f"{asked} of {len(records)} registrations checked")
+
+
+def _verdicts(facts: ServerFacts, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
+    """Yield records and what became of their owners, as the time allows: ``reused``, ``gone`` or ""."""
+    from backuppc_register.network.ldap import Ldap
+
+    people, until = Ldap(facts.config.directory), time.monotonic() + _PERSONS_TIMEOUT
+    for record in records:
         left = until - time.monotonic()
         if left <= 0:
-            break
-        asked += 1
+            return
         try:
             person = people.find(record.person, left)
-            if different_entry(person.entry_id, record.entry):
-                again.append(f"{record.host} ({record.person})")
         except BadUser:
-            gone += [] if record.retired else [f"{record.host} ({record.person})"]
-        except RegisterError:
-            return  # `directory` tells
-    if again:
-        advice = (
-            f"backuppc-register-admin transfer HOST {situation.account}, for each: until then the newcomer of"
-            " that logon reads the old backups. Has the newcomer got the machine: transfer HOST LOGON."
-        )
-        yield red(f"a uid was given out again: {some(again)}", advice)
-    if gone:
-        yield yellow(f"people who are gone: {some(gone)}", "backuppc-register-admin retire or purge.")
-    yield green(f"{asked} of {len(records)} registrations looked at")
-
-
-def _records(situation: Situation) -> Iterator[Record]:
-    for host in situation.folders.names():
-        try:
-            record = situation.folders.record(host)
-        except StateError:
-            continue  # `undecided` tells
-        if record is not None:
-            yield record
-
-
-CHECKS = {
-    "directory": directory,
-    "namesake": namesake,
-    "persons": persons,
-}
+            yield record, "gone"
+        else:
+            yield record, "reused" if different_entry(person.entry_id, record.entry) else ""

@@ -1,4 +1,4 @@
-"""Checks of this machine: disks, clock."""
+"""Checks of this machine: its disks and its clock."""
 
 import os
 import time
@@ -6,21 +6,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backuppc_register.diagnosis.finding import Answer, otherwise, red, yellow
-from backuppc_register.diagnosis.server_facts import Situation
+from backuppc_register.diagnosis.finding import Answer, red, yellow
+from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.system import processes
 
 _LOW, _LOWEST = 0.05, 0.01  # of a disk's space or inodes
-_LEAST = 1 << 30  # bytes
-_WITHIN = 5.0  # seconds
-_SET_IT = "See systemctl status systemd-timesyncd, chrony or ntpd."
+_MUCH = 20 << 30  # bytes; no disk with so much free space is full
+_TIMEOUT = 5.0  # seconds
+_ADVICE = "See systemctl status systemd-timesyncd, chrony or ntpd."
 
 
-@otherwise("See [backuppc] data_dir, config_dir and [state] directory: are their disks mounted?")
-def disks(situation: Situation) -> Iterator[Answer]:
-    """Look at space and inodes where BackupPC and we write."""
-    places = situation.config.backuppc
-    for folder in (places.data_dir, places.config_dir, situation.config.state.directory):
+def disks(facts: ServerFacts) -> Iterator[Answer]:
+    """Check the free space and inodes where BackupPC and we write."""
+    places = facts.config.backuppc
+    for folder in (places.data_dir, places.config_dir, facts.config.state.directory):
         if folder.exists():
             yield from _disk(folder)
 
@@ -29,41 +28,31 @@ def _disk(folder: Path) -> Iterator[Answer]:
     disk = os.statvfs(folder)
     space = disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0
     inodes = disk.f_favail / disk.f_files if disk.f_files else 1.0
-    free = disk.f_bavail * disk.f_frsize
-    # What is small by nature, a tmpfs say, is not full; what is nearly full in parts has gigabytes left.
-    low = space < _LOW and free < 20 * _LEAST
-    advice = f"Make room in {folder} (df -h, df -i): without it backups and requests fail."
+    low = space < _LOW and disk.f_bavail * disk.f_frsize < _MUCH
+    advice = f"Make room in {folder} (df -h, df -i): without it, backups and requests fail."
     for what, share, is_low in (("space", space, low), ("inodes", inodes, inodes < _LOW)):
-        if share < _LOWEST and is_low:
-            yield red(f"{folder}: {share:.1%} of the {what} left", advice)
-        elif is_low:
-            yield yellow(f"{folder}: {share:.1%} of the {what} left", advice)
+        if is_low:
+            answer = red if share < _LOWEST else yellow
+            yield answer(f"{folder}: {share:.1%} of the {what} left", advice)
 
 
-@otherwise("See who may read [state] directory and [backuppc] data_dir.")
-def clock(situation: Situation) -> Iterator[Answer]:
-    """Look whether the clock went back: times in the future make BackupPC miss what has changed."""
-    places = situation.config.backuppc
-    watched = (situation.config.state.directory / "ledger", places.config_dir, places.data_dir / "pc")
+def clock(facts: ServerFacts) -> Iterator[Answer]:
+    """Check that the clock did not go back: BackupPC misses changes of files with times in the future."""
+    places = facts.config.backuppc
+    watched = (facts.config.state.directory / "ledger", places.config_dir, places.data_dir / "pc")
     ahead = [path for path in watched if path.exists() and path.stat().st_mtime > time.time() + 3600]
     if ahead:
-        what = f"the clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, and {ahead[0]} is of later"
-        yield red(what, _SET_IT)
+        what = f"the clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, but {ahead[0]} has a later time"
+        yield red(what, _ADVICE)
     if _synchronized() == "no":
-        yield yellow("nothing keeps this machine's clock right", _SET_IT)
+        yield yellow("this machine's clock is not synchronized", _ADVICE)
 
 
 def _synchronized() -> str:
-    """Return what systemd says about the clock, ``yes`` or ``no``; "" where it says nothing."""
+    """Return systemd's word about the clock, ``yes`` or ``no``, or "" without systemd."""
     command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
     try:
-        ended = processes.run(command, _WITHIN)
+        ended = processes.run(command, _TIMEOUT)
     except OSError:
         return ""
     return ended.output.decode("ascii", "replace").strip()
-
-
-CHECKS = {
-    "disks": disks,
-    "clock": clock,
-}

@@ -1,4 +1,4 @@
-"""The server as checks see it, half of which may be broken."""
+"""The facts about a server that the checks work with; any of them may be broken."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,25 +11,26 @@ from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.config import Config
 from backuppc_register.inventory.server import Server
-from backuppc_register.protocol.errors import HostsFileError, Misconfigured
+from backuppc_register.protocol.errors import HostsFileError, Misconfigured, StateError
 from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.records import Record
 
-_FOR_PERL = 20.0  # seconds
-_LOCK_PATIENCE = 3.0  # seconds; BackupPC stands still while somebody has it
+_PERL_TIMEOUT = 20.0  # seconds
+_LOCK_TIMEOUT = 3.0  # seconds; BackupPC waits while another process holds its lock
 
 
-def _unseen() -> bool | None:
+def _unknown() -> bool | None:
     return None
 
 
 @dataclass(frozen=True)
-class Situation:
+class ServerFacts:
     """A server.
 
-    Its configuration is ours as far as it can be read, *problem* why no further. *uid* is of its account,
-    *home* the home folder. *sshd*: what sshd says of its settings for that account, lower-case words and
-    values, None where only root may ask. *logon*: the person to look for in the directory, "" for one of the
-    hosts file. *arrived* tells whether a line of ours comes to the log's file, None where that is not seen.
+    *server* has the part of our configuration that can be read, *problem* says why the rest cannot, or is "".
+    *uid* and *home* are of BackupPC's account, which we run as. *sshd* maps sshd's lower-case option names to their values for that account, None if we may not ask. *logon* is the
+    person to look for in the directory, "" for any of the hosts file. *arrived* tells whether a line of
+    ours arrived in the log, None if that is unknown.
     """
 
     server: Server
@@ -39,7 +40,7 @@ class Situation:
     home: Path
     sshd: dict[str, str] | None = None
     logon: str = ""
-    arrived: Callable[[], bool | None] = field(default=_unseen, repr=False)
+    arrived: Callable[[], bool | None] = field(default=_unknown, repr=False)
 
     @property
     def config(self) -> Config:
@@ -56,24 +57,36 @@ class Situation:
         """Return our folders of the hosts."""
         return self.server.folders
 
+    @property
+    def records(self) -> list[Record]:
+        """Return the records that can be read; the check `undecided` reports the others."""
+        found = (self._record(host) for host in self.folders.names())
+        return [record for record in found if record is not None]
+
+    def _record(self, host: str) -> Record | None:
+        try:
+            return self.folders.record(host)
+        except StateError:
+            return None
+
     @cached_property
     def hosts(self) -> HostsFile:
         """Return the hosts file; raises HostsFileError."""
         places = self.config.backuppc
-        # LOCK is not to be made by a look: without it there is nobody to wait for.
+        # A check must not create LOCK. Without that file, no process holds the lock.
         if not (places.config_dir / "LOCK").exists():
             return hosts.read(places.hosts)
-        with self.server.locked(_LOCK_PATIENCE):
+        with self.server.locked(_LOCK_TIMEOUT):
             return hosts.read(places.hosts)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Return BackupPC's own settings for all hosts; raises Misconfigured."""
-        return SettingsReader(self.config.backuppc).main(_FOR_PERL)
+        """Return BackupPC's settings for all hosts; raises Misconfigured."""
+        return SettingsReader(self.config.backuppc).main(_PERL_TIMEOUT)
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """Return the hosts lines; none where they cannot be read, which a check of its own tells."""
+        """Return the hosts lines, or none if the check `hosts-file` reports that the file is broken."""
         try:
             return self.hosts.lines
         except HostsFileError:
@@ -81,7 +94,7 @@ class Situation:
 
     @property
     def known_settings(self) -> dict[str, Any]:
-        """Return BackupPC's own settings; none where they cannot be read, which a check of its own tells."""
+        """Return BackupPC's settings, or none if the check `backuppc-config` reports that they are broken."""
         try:
             return self.settings
         except Misconfigured:
@@ -89,5 +102,5 @@ class Situation:
 
     @property
     def persons(self) -> list[str]:
-        """Return who has hosts, sorted, BackupPC's own account left out."""
+        """Return the owners of hosts, sorted, without BackupPC's own account."""
         return sorted({line.user for line in self.lines} - {"", "backuppc", self.account})

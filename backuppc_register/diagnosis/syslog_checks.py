@@ -1,30 +1,24 @@
-"""The check of syslog: a line comes to the log."""
+"""The check that our log lines reach the log."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from backuppc_register.diagnosis.finding import Answer, green, otherwise, red
-from backuppc_register.diagnosis.server_facts import Situation
+from backuppc_register.diagnosis.finding import Answer, green, red
+from backuppc_register.diagnosis.server_facts import ServerFacts
 
 
-@otherwise("See [syslog] socket; systemctl status rsyslog")
-def syslog(situation: Situation) -> Iterator[Answer]:
-    """Look whether our line comes through syslog to its file."""
-    where = situation.config.syslog
+def syslog(facts: ServerFacts) -> Iterator[Answer]:
+    """Check that syslog listens, and that a test line arrives in the log file."""
+    where = facts.config.syslog
     if not Path(where.socket).is_socket():
-        advice = "systemctl start rsyslog, or see [syslog] socket: requests leave no trace."
-        yield red(f"nobody listens at {where.socket}", advice)
+        advice = "systemctl start rsyslog, or see [syslog] socket: requests are not logged."
+        yield red(f"nothing listens at {where.socket}", advice)
         return
-    match situation.arrived():
+    match facts.arrived():
         case None:
-            yield green("a line was sent; only root can see whether it arrived")
+            yield green("a test line was sent; only root can see whether it arrived")
         case False:
-            advice = f"See that packaging/rsyslog.conf has {where.facility} and that rsyslog was restarted."
-            yield red("a line that was sent did not arrive in the log's file", advice)
+            advice = f"See that packaging/rsyslog.conf has {where.facility}; then systemctl restart rsyslog"
+            yield red("a test line did not arrive in the log file", advice)
         case _:
-            yield green("a line that was sent arrived")
-
-
-CHECKS = {
-    "syslog": syslog,
-}
+            yield green("a test line arrived")

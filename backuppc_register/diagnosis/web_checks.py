@@ -1,53 +1,53 @@
-"""Checks of BackupPC's web pages: who gets in, and what they may change there."""
+"""Checks of BackupPC's web pages: the login, the administrators, the editor."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from backuppc_register.diagnosis.finding import Answer, green, otherwise, red, some, yellow
-from backuppc_register.diagnosis.server_facts import Situation
+from backuppc_register.diagnosis.finding import Answer, green, red, some, yellow
+from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.network import banner
+from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.system import data_files
 
-_WITHIN = 5.0  # seconds for one question
+HARDEN = "Append packaging/backuppc-hardening.pl to config.pl: backuppc-register-admin init does it."
+
+_TIMEOUT = 5.0  # seconds
 _PAGES = ("/backuppc/", "/backuppc/index.cgi", "/BackupPC_Admin", "/cgi-bin/BackupPC_Admin")
 _OF_BACKUPPC = ("BackupPC_stnd", "BackupPC_retro", "action=adminOpts", "<title>BackupPC")
-_HARDEN = "Append packaging/backuppc-hardening.pl to config.pl: backuppc-register-admin init does."
 _CLOSED = re.compile(r"^\$Conf\{CgiUserConfigEdit\}\{(\w+)\} = 0;", re.MULTILINE)
 _CLOSED_LIKE = re.compile(r"^\$Conf\{CgiUserConfigEdit\}\{\$_\} = 0 for grep \{ /(\S+)/ \}", re.MULTILINE)
-# What reaches a command line on this server: whoever may edit one of them runs programs as BackupPC.
+# These settings reach a command line on this server: an owner who edits one runs programs as BackupPC.
 _RUNS = {"RsyncSshArgs", "RsyncArgs", "RsyncArgsExtra", "RsyncFullArgsExtra", "RsyncIncrArgsExtra"}
 _RUNS |= {"RsyncRestoreArgs", "RsyncRestoreArgsExtra", "RsyncClientPath", "RsyncBackupPCPath", "XferMethod"}
 
 
-@otherwise("See [server] url.")
-def web(situation: Situation) -> Iterator[Answer]:
-    """Look whether BackupPC's pages ask for a login: whoever has none is an administrator there."""
-    url = situation.config.server.url.replace("{host}", "localhost")
-    parts = urlsplit(url)
+def web(facts: ServerFacts) -> Iterator[Answer]:
+    """Check that BackupPC's pages ask for a login: without one, every visitor is an administrator."""
+    parts = urlsplit(facts.config.server.url.replace("{host}", "localhost"))
     if not parts.hostname:
-        yield yellow("not looked at: no [server] url is told", "See docs/configuration.md.")
+        yield yellow("skipped: [server] url is not set", "See docs/configuration.md.")
         return
     shown, failure = _shown(f"{parts.scheme}://{parts.netloc}", parts.path)
     other = {"http": "https", "https": "http"}[parts.scheme]
-    # The same pages by the other way, which a login may have been forgotten for; mostly there is none.
+    # The login of the other scheme is easily forgotten; often there is no such server.
     shown += _shown(f"{other}://{parts.hostname}", parts.path)[0]
     if shown:
-        advice = "Let it ask for a login (see /etc/backuppc/apache.conf): who has none is an administrator."
+        advice = "Require a login (see /etc/backuppc/apache.conf): without it, all are administrators."
         yield red(f"BackupPC's pages are open to everybody: {some(shown)}", advice)
     elif failure:
-        yield yellow(f"the web pages cannot be looked at: {failure}", "See [server] url.")
+        yield yellow(f"the web pages cannot be checked: {failure}", "See [server] url.")
     else:
-        yield green("they ask for a login, seen from here")
+        yield green("the web pages ask for a login, as seen from this server")
 
 
 def _shown(origin: str, path: str) -> tuple[list[str], str]:
-    """Return which pages of *origin* BackupPC shows without a login, and why no more can be looked at."""
+    """Return the pages of *origin* that BackupPC shows without a login, and the failure that ended it."""
     shown: list[str] = []
     for url in dict.fromkeys(origin + one for one in (path, *_PAGES)):
         try:
-            page = banner.page(url, _WITHIN)
+            page = banner.page(url, _TIMEOUT)
         except (OSError, ValueError) as error:
             return shown, f"{url}: {error}"
         if page.status == 200 and any(word in page.text for word in _OF_BACKUPPC):
@@ -55,51 +55,55 @@ def _shown(origin: str, path: str) -> tuple[list[str], str]:
     return shown, ""
 
 
-@otherwise(_HARDEN)
-def web_editor(situation: Situation) -> Iterator[Answer]:
-    """Look at what owners may edit: some settings run programs on this server, some stop the backups."""
-    yield from open_to_owners(situation.known_settings)
+def web_editor(facts: ServerFacts) -> Iterator[Answer]:
+    """Check which settings owners may edit: some run programs on this server, some stop the backups."""
+    yield from open_to_owners(facts.known_settings)
 
 
-def open_to_owners(told: dict[str, Any]) -> Iterator[Answer]:
-    """Yield what owners may edit to somebody's harm, by what config.pl has set, *told*."""
-    editable = told.get("CgiUserConfigEdit", {})
-    if not told or not told.get("CgiUserConfigEditEnable", True) or not isinstance(editable, dict):
+def open_to_owners(settings: dict[str, Any]) -> Iterator[Answer]:
+    """Yield the harmful settings that owners may edit, according to config.pl's *settings*."""
+    editable = settings.get("CgiUserConfigEdit", {})
+    if not settings or not settings.get("CgiUserConfigEditEnable", True) or not isinstance(editable, dict):
         return
     snippet = data_files.find("packaging/backuppc-hardening.pl").read_text("utf-8")
     closed, like = set(_CLOSED.findall(snippet)), [re.compile(one) for one in _CLOSED_LIKE.findall(snippet)]
-    # What config.pl does not name is closed (CGI/EditConfig.pm).
+    # Owners cannot edit what config.pl does not name (CGI/EditConfig.pm).
     open_ = {name for name, value in editable.items() if value not in (0, "0", "", None)}
     runs = sorted(name for name in open_ if name in _RUNS or name.endswith("Cmd"))
     if runs:
-        yield red(f"every owner of a host can run programs here, by {some(runs)}", _HARDEN)
+        yield red(f"every owner of a host can run programs on this server, by {some(runs)}", HARDEN)
     elif loose := sorted(name for name in open_ if name in closed or any(one.search(name) for one in like)):
-        yield yellow(f"owners can edit {some(loose)}", _HARDEN)
+        yield yellow(f"owners can edit {some(loose)}", HARDEN)
 
 
-@otherwise("See CgiAdminUsers in config.pl.")
-def admin_users(situation: Situation) -> Iterator[Answer]:
-    r"""Look who is an administrator without being meant: BackupPC finds a logon in the list by ``\b``."""
-    admins = str(situation.known_settings.get("CgiAdminUsers", "") or "")
+def admin_users(facts: ServerFacts) -> Iterator[Answer]:
+    r"""Find persons who are administrators by accident: BackupPC finds a logon in the list by ``\b``."""
+    admins = str(facts.known_settings.get("CgiAdminUsers", "") or "")
     if admins.strip() == "*":
-        yield red(
-            "CgiAdminUsers is *: everybody is an administrator", "Name them: CgiAdminUsers in config.pl."
-        )
+        advice = "Set CgiAdminUsers in config.pl to the administrators' logons."
+        yield red("CgiAdminUsers is *: everybody is an administrator", advice)
         return
     meant = set(re.split(r"[\s,]+", admins))
-    by_chance = [
-        one for one in situation.persons if one not in meant and re.search(rf"\b{re.escape(one)}\b", admins)
-    ]
-    if by_chance:
-        what = f"CgiAdminUsers makes administrators of {some(by_chance)}"
-        yield red(what, "Use other names in CgiAdminUsers: jean-admin lets in jean and admin.")
+    others = [person for person in facts.persons if person not in meant]
+    if by_chance := [one for one in others if re.search(rf"\b{re.escape(one)}\b", admins)]:
+        what = f"CgiAdminUsers makes these persons administrators by accident: {some(by_chance)}"
+        yield red(what, "Change the names in CgiAdminUsers: jean-admin lets in jean and admin.")
     elif parts := sorted(name for name in meant if re.search(r"\w\W+\w", name)):
-        what = f"CgiAdminUsers has {some(parts)}: who is called like a part of it is an administrator"
-        yield yellow(what, "Use names of letters and digits alone in CgiAdminUsers.")
+        what = f"CgiAdminUsers has {some(parts)}: a person with a part of it as logon is an administrator"
+        yield yellow(what, "In CgiAdminUsers, use names of letters and digits alone.")
+    if facts.account in meant:
+        yield from _same_name_as_account(facts)
 
 
-CHECKS = {
-    "web": web,
-    "web-editor": web_editor,
-    "admin-users": admin_users,
-}
+def _same_name_as_account(facts: ServerFacts) -> Iterator[Answer]:
+    """Find a person with the name of BackupPC's account, which CgiAdminUsers contains by default."""
+    from backuppc_register.network.ldap import Ldap  # late: without ldap3, all other checks still run
+
+    if not facts.config.directory.servers:
+        return
+    try:
+        person = Ldap(facts.config.directory).find(facts.account, _TIMEOUT)
+    except RegisterError:
+        return  # there is no such person, or `directory` reports the failure
+    what = f"the directory has a person {person.uid}, and CgiAdminUsers makes that person an administrator"
+    yield red(what, f"Replace {facts.account} in CgiAdminUsers by your administrators' logons.")

@@ -82,7 +82,7 @@ def test_one_screen_with_advice_and_metrics_for_monitoring(site):
 
     site.dugong.run(f"chmod 750 {STATE}", check=True)
     assert answer.status == 1
-    assert len(answer.stdout.splitlines()) < 45
+    assert len(answer.stdout.splitlines()) < 40
     red = {line.split()[1] for line in answer.stdout.splitlines() if line.startswith("red")}
     assert red == {"state", "state-files"}
     metrics = site.dugong.read("/srv/prometheus/backuppc.prom").splitlines()
@@ -126,7 +126,7 @@ BROKEN = {
         f"mv {CONFIG} /root/away", f"mv /root/away {CONFIG}", "configuration", "red", "No such file",
     ),
     "our configuration is root's alone": (
-        f"chmod 600 {CONFIG}", f"chmod 640 {CONFIG}", "configuration", "red", "is closed to backuppc",
+        f"chmod 600 {CONFIG}", f"chmod 640 {CONFIG}", "configuration", "red", "cannot be read by backuppc",
     ),
     "BackupPC's folder became root's": (
         f"chown root {ETC}", f"chown backuppc {ETC}; chmod g+s {ETC}", "account", "red", "owned by uid 0",
@@ -187,25 +187,27 @@ BROKEN = {
         f"mv {ETC}/hosts /root/away", f"mv /root/away {ETC}/hosts", "hosts-file", "red", "No such file",
     ),
     "no header": (
-        edit(f"{ETC}/hosts", "/^host /d"), back(f"{ETC}/hosts"), "hosts-header", "red", "no header",
+        edit(f"{ETC}/hosts", "/^host /d"), back(f"{ETC}/hosts"), "hosts-file", "red", "no header",
     ),
     "a line that BackupPC ignores": (
-        add(" indented 0 cmartin"), HOSTS, "hosts-skipped", "yellow", "indented 0 cmartin",
+        add(" indented 0 cmartin"), HOSTS, "hosts-file", "yellow", "indented 0 cmartin",
     ),
     "two lines of one host": (
-        add("DORMEUR 0 cmartin"), HOSTS, "hosts-doubled", "red", "dormeur",
+        add("DORMEUR 0 cmartin"), HOSTS, "hosts-file", "red", "several lines: dormeur",
     ),
-    "a name that is BackupPC's own": (add("config 0 cmartin"), HOSTS, "hosts-lines", "red", "config"),
-    "a host by dhcp": (add("calmar 1 cmartin"), HOSTS, "hosts-lines", "yellow", "calmar"),
-    "a name of a pool": (add("wifi-12.univ-brest.fr 0 cmartin"), HOSTS, "pool-names", "yellow", "wifi-12"),
+    "a name that is BackupPC's own": (add("config 0 cmartin"), HOSTS, "hosts-file", "red", "ssh: config"),
+    "a host by dhcp": (add("calmar 1 cmartin"), HOSTS, "hosts-file", "yellow", "not 0: calmar"),
+    "a name of a pool": (
+        add("wifi-12.univ-brest.fr 0 cmartin"), HOSTS, "hosts-file", "yellow", "pool: wifi-12",
+    ),
     "LOCK is root's": (
         f"chown root:root {ETC}/LOCK; chmod 600 {ETC}/LOCK", f"rm {ETC}/LOCK",
-        "lock", "red", "without a lock",
+        "lock", "red", "works without a lock",
     ),
     "config.pl has a mistake": (perl("$Conf{"), PERL, "backuppc-config", "red", "config.pl"),
     "a host's .pl is closed": (
         f"chown root {ETC}/dormeur.pl; chmod 600 {ETC}/dormeur.pl", f"chown backuppc {ETC}/dormeur.pl",
-        "settings-files", "red", "closed to backuppc: /etc/backuppc/dormeur.pl",
+        "settings-files", "red", "backuppc cannot read /etc/backuppc/dormeur.pl",
     ),
     "a host's .pl has a mistake": (
         f"cp -a {ETC}/dormeur.pl /root/edited; echo '$Conf{{' >> {ETC}/dormeur.pl", back(f"{ETC}/dormeur.pl"),
@@ -226,13 +228,13 @@ BROKEN = {
     "everybody can write the hosts file": (
         f"chmod 666 {ETC}/hosts", f"chmod 644 {ETC}/hosts", "hosts-file", "yellow", "written by others",
     ),
-    "a host without a user": (add("calmar 0"), HOSTS, "hosts-lines", "yellow", "no user: calmar"),
+    "a host without a user": (add("calmar 0"), HOSTS, "hosts-file", "yellow", "no user: calmar"),
     "BackupPC is an older one": (
         edit(LIB, "s/4[.]4[.]0/4.3.2/"), back(LIB),
         "backuppc", "red", "BackupPC is 4.3.2",
     ),
     "others can change our program": (
-        f"chmod o+w {PROGRAM}/errors.py", f"chmod o-w {PROGRAM}/errors.py",
+        f"chmod o+w {PROGRAM}/protocol/errors.py", f"chmod o-w {PROGRAM}/protocol/errors.py",
         "program", "red", "errors.py has mode",
     ),
     "our program is BackupPC's account's": (
@@ -262,7 +264,7 @@ BROKEN = {
         "sshd", "red", "usepam no",
     ),
     "no register-key": (
-        f"mv {KEYS} /root/away", f"mv /root/away {KEYS}", "authorized-keys", "red", "nobody can",
+        f"mv {KEYS} /root/away", f"mv /root/away {KEYS}", "authorized-keys", "red", "no machine can",
     ),
     "the register-key is not restricted": (
         edit(KEYS, "s/^restrict,//"), back(KEYS), "authorized-keys", "red", "not restricted",
@@ -301,7 +303,7 @@ BROKEN = {
         "dns", "red", "127.0.0.9",
     ),
     "this server has no domain": (
-        "hostname nowhere", "hostname dugong", "dns", "yellow", "without a domain",
+        "hostname nowhere", "hostname dugong", "dns", "yellow", "has no domain",
     ),
     "nobody knows this server's name": (
         "hostname elsewhere.univ-brest.fr", "hostname dugong",
@@ -372,7 +374,7 @@ SERVICES = {
     "nsd": ("dns", "red", "127.0.0.1"),
     "daemon": ("daemon", "red", "not running"),
     "sshd": ("sshd", "red", "port 22"),
-    "rsyslog": ("syslog", "red", "nobody listens"),
+    "rsyslog": ("syslog", "red", "nothing listens"),
 }
 
 
@@ -417,12 +419,12 @@ def test_pages_that_are_open_by_http_are_named_where_people_are_told_https(site)
 def test_a_person_called_like_backuppcs_account_and_one_who_is_gone_are_named(site):
     site.dugong.slapd.add(slapd.person("backuppc", "Bertrand Ackup"))
     site.dugong.slapd.remove("cmartin")
-    found = site.findings("--only", "namesake", "--only", "persons")
+    found = site.findings("--only", "admin-users", "--only", "persons")
     site.dugong.slapd.remove("backuppc")
 
-    assert [one[:2] for one in found] == [("namesake", "red"), ("persons", "yellow")]
-    assert "a person backuppc, whom CgiAdminUsers" in found[0][2]
-    assert "gone: dormeur (cmartin)" in found[1][2]
+    assert [one[:2] for one in found] == [("admin-users", "red"), ("persons", "yellow")]
+    assert "a person backuppc, and CgiAdminUsers" in found[0][2]
+    assert "any more: dormeur (cmartin)" in found[1][2]
 
 
 def test_a_log_that_nobody_has_written_to_yet_is_no_reason_to_call_it_well(site):

@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,19 +28,17 @@ from backuppc_register.admin.context import Start
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.diagnosis import (
-    backuppc_checks,
-    dns_checks,
     hosts_file_checks,
     ldap_checks,
     machine_checks,
     sshd_checks,
-    syslog_checks,
     this_program,
     version_checks,
     web_checks,
 )
-from backuppc_register.diagnosis.finding import Answer, Finding, Level, examine, green, otherwise, red, yellow
-from backuppc_register.diagnosis.server_facts import Situation
+from backuppc_register.diagnosis.checks import CHECKS
+from backuppc_register.diagnosis.finding import Answer, Check, Finding, Level, examine, green, red, yellow
+from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.inventory.server import Server
 from backuppc_register.network import banner
 from backuppc_register.protocol.errors import BadUser, Misconfigured, StateError
@@ -51,7 +50,7 @@ HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
 
 
 @pytest.fixture
-def situation(tmp_path: Path) -> Situation:
+def facts(tmp_path: Path) -> ServerFacts:
     for name in ("etc", "top/pc", "state", "home/.ssh"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "config.toml").touch()
@@ -65,7 +64,7 @@ def situation(tmp_path: Path) -> Situation:
         "backuppc": {name: str(tmp_path / place) for name, place in places.items()},
         "state": {"directory": str(tmp_path / "state")},
     }
-    return Situation(
+    return ServerFacts(
         server=Server(config.check(document), "backuppc", HostFolders(tmp_path / "state")),
         config_path=tmp_path / "config.toml",
         problem="",
@@ -74,27 +73,27 @@ def situation(tmp_path: Path) -> Situation:
     )
 
 
-def write_hosts(situation: Situation, content: bytes) -> None:
-    situation.config.backuppc.hosts.write_bytes(content)
+def write_hosts(facts: ServerFacts, content: bytes) -> None:
+    facts.config.backuppc.hosts.write_bytes(content)
 
 
-def set_perl(situation: Situation, text: str) -> None:
-    (situation.config.backuppc.config_dir / "config.pl").write_text(text + "\n1;\n")
+def set_perl(facts: ServerFacts, text: str) -> None:
+    (facts.config.backuppc.config_dir / "config.pl").write_text(text + "\n1;\n")
 
 
-def bad(check: Callable[[Situation], Any], situation: Situation) -> list[tuple[Level, str]]:
-    found = examine("x", check, situation)
+def bad(check: Callable[[ServerFacts], Any], facts: ServerFacts) -> list[tuple[Level, str]]:
+    found = examine(Check("x", check, "chmod it"), facts)
     assert not [one.advice for one in found if one.level and useless(one.advice)]
     return [(one.level, one.what) for one in found if one.level]
 
 
 class TestExamine:
-    def test_a_check_that_breaks_is_a_red_finding_beside_what_it_found(self, situation: Situation) -> None:
-        def check(_: Situation) -> Iterator[Answer]:
+    def test_a_check_that_breaks_is_a_red_finding_beside_what_it_found(self, facts: ServerFacts) -> None:
+        def check(_: ServerFacts) -> Iterator[Answer]:
             yield green("one thing")
             raise KeyError("oops")
 
-        found = examine("shaky", check, situation)
+        found = examine(Check("shaky", check, "chmod it"), facts)
 
         assert [one.level for one in found] == [Level.GREEN, Level.RED]
         assert "KeyError: 'oops'" in found[1].what
@@ -102,38 +101,39 @@ class TestExamine:
 
     @pytest.mark.parametrize("error", [OSError(13, "Permission denied"), StateError(detail="Permission d")])
     def test_what_cannot_be_looked_at_is_red_with_the_checks_own_advice(
-        self, situation: Situation, error: Exception
+        self, facts: ServerFacts, error: Exception
     ) -> None:
-        @otherwise("chmod it")
-        def check(_: Situation) -> Iterator[Answer]:
+        def check(_: ServerFacts) -> Iterator[Answer]:
             yield green("one thing")
             raise error
 
-        good, found = examine("closed", check, situation)
+        good, found = examine(Check("closed", check, "chmod it"), facts)
 
         assert (good.level, found.level) == (Level.GREEN, Level.RED)
         assert "Permission d" in found.what
         assert found.advice == "chmod it"
 
-    def test_a_check_without_a_word_is_green(self, situation: Situation) -> None:
-        assert examine("quiet", lambda _: [], situation) == [Finding("quiet", Level.GREEN, "nothing wrong")]
+    def test_a_check_without_a_word_is_green(self, facts: ServerFacts) -> None:
+        assert examine(Check("quiet", lambda _: [], "x"), facts) == [
+            Finding("quiet", Level.GREEN, "nothing wrong")
+        ]
 
     def test_red_is_worse_than_yellow(self) -> None:
         assert max(yellow("a", "b"), red("a", "b"), green("a"))[0] is Level.RED
 
 
-@pytest.mark.parametrize("name", diagnose.CHECKS)
-def test_no_check_breaks_on_a_server_where_everything_is_gone(situation: Situation, name: str) -> None:
+@pytest.mark.parametrize("name", CHECKS)
+def test_no_check_breaks_on_a_server_where_everything_is_gone(facts: ServerFacts, name: str) -> None:
     nothing = {"backuppc": {"hosts": "/nowhere/hosts", "config_dir": "/nowhere", "data_dir": "/nowhere"}}
     bare = replace(
-        situation,
+        facts,
         server=Server(config.as_far_as_readable(nothing), "backuppc", HostFolders(Path("/nowhere"))),
         config_path=Path("/nowhere/config.toml"),
         problem="no such file",
         home=Path("/nowhere"),
     )
 
-    assert not [one for one in examine(name, diagnose.CHECKS[name], bare) if "does not work" in one.what]
+    assert not [one for one in examine(CHECKS[name], bare) if "does not work" in one.what]
 
 
 class Broken:
@@ -146,9 +146,9 @@ class Broken:
 OF_THE_MACHINE = {"backuppc", "program", "libraries"}  # what they look at is at a fixed place
 
 
-@pytest.mark.parametrize("name", sorted({*diagnose.CHECKS} - OF_THE_MACHINE))
+@pytest.mark.parametrize("name", sorted({*CHECKS} - OF_THE_MACHINE))
 def test_every_check_has_advice_for_where_it_cannot_look(name: str) -> None:
-    found = examine(name, diagnose.CHECKS[name], Broken())  # type: ignore[arg-type]
+    found = examine(CHECKS[name], Broken())  # type: ignore[arg-type]
 
     assert [one.level for one in found if "is broken" in one.what] == [Level.RED]
     assert not [one.advice for one in found if useless(one.advice)]
@@ -177,22 +177,10 @@ def text_of(told: ast.expr) -> str:
     return "/etc/X" if re.search(r"path|folder|hosts|parent|place", ast.unparse(told)) else "X"
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        this_program,
-        syslog_checks,
-        hosts_file_checks,
-        backuppc_checks,
-        web_checks,
-        version_checks,
-        sshd_checks,
-        ldap_checks,
-        dns_checks,
-        machine_checks,
-    ],
-    ids=lambda module: str(module.__name__),
-)
+CHECK_MODULES = sorted({import_module(check.look.__module__) for check in CHECKS.values()}, key=str)
+
+
+@pytest.mark.parametrize("module", CHECK_MODULES, ids=lambda module: str(module.__name__))
 def test_every_advice_is_the_administrators_and_names_a_file_a_command_or_a_setting(
     module: ModuleType,
 ) -> None:
@@ -221,8 +209,8 @@ class TestThroughTheProgram:
         ("users", "level", "words"),
         [
             (["aaa-gone", "bbb-gone", "cmartin"], "green", "cmartin found"),
-            (["aaa-gone", "bbb-gone"], "yellow", "does not know aaa-gone nor bbb-gone"),
-            ([], "green", "nobody was looked for"),
+            (["aaa-gone", "bbb-gone"], "yellow", "does not know aaa-gone or bbb-gone"),
+            ([], "green", "no person to look for"),
         ],
     )
     def test_that_one_person_has_left_is_no_fault_of_the_directory(
@@ -247,7 +235,7 @@ class TestThroughTheProgram:
 
         assert [one["level"] for one in now] == ["green"]
         assert [one["level"] for one in later] == ["yellow"]
-        assert "ran last at 2026-05-28T" in later[0]["what"]
+        assert "last ran at 2026-05-28T" in later[0]["what"]
 
     @pytest.mark.parametrize(("check", "ruin"), RUINS)
     def test_no_advice_sends_the_administrator_to_the_administrator(self, check: str, ruin: Any) -> None:
@@ -270,10 +258,10 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_of_a_pool(situation: Situation, name: str) -> None:
-    write_hosts(situation, HEADER + f"{name} 0 cmartin\n".encode())
+def test_names_of_a_pool(facts: ServerFacts, name: str) -> None:
+    write_hosts(facts, HEADER + f"{name} 0 cmartin\n".encode())
 
-    assert bool(bad(hosts_file_checks.pool_names, situation)) == NAMES[name]
+    assert bool(bad(hosts_file_checks.hosts_file, facts)) == NAMES[name]
 
 
 ADMINS = [
@@ -290,10 +278,10 @@ ADMINS = [
 
 
 @pytest.mark.parametrize(("admins", "levels"), ADMINS)
-def test_who_is_an_administrator_by_chance(situation: Situation, admins: str, levels: list[Level]) -> None:
-    set_perl(situation, f"$Conf{{CgiAdminUsers}} = '{admins}';")
+def test_who_is_an_administrator_by_chance(facts: ServerFacts, admins: str, levels: list[Level]) -> None:
+    set_perl(facts, f"$Conf{{CgiAdminUsers}} = '{admins}';")
 
-    assert [level for level, _ in bad(web_checks.admin_users, situation)] == levels
+    assert [level for level, _ in bad(web_checks.admin_users, facts)] == levels
 
 
 EDITABLE = [
@@ -309,60 +297,60 @@ EDITABLE = [
 
 
 @pytest.mark.parametrize(("setting", "value", "level"), EDITABLE)
-def test_what_owners_may_edit(situation: Situation, setting: str, value: str, level: Level | None) -> None:
-    set_perl(situation, f"$Conf{{CgiUserConfigEdit}}{{{setting}}} = {value};")
+def test_what_owners_may_edit(facts: ServerFacts, setting: str, value: str, level: Level | None) -> None:
+    set_perl(facts, f"$Conf{{CgiUserConfigEdit}}{{{setting}}} = {value};")
 
-    assert [one for one, _ in bad(web_checks.web_editor, situation)] == ([level] if level else [])
+    assert [one for one, _ in bad(web_checks.web_editor, facts)] == ([level] if level else [])
 
 
-def test_an_editor_that_is_closed_to_owners_is_no_danger(situation: Situation) -> None:
+def test_an_editor_that_is_closed_to_owners_is_no_danger(facts: ServerFacts) -> None:
     closed = "$Conf{CgiUserConfigEditEnable} = 0;"
-    set_perl(situation, "$Conf{CgiUserConfigEdit}{RsyncSshArgs} = 1;" + closed)
+    set_perl(facts, "$Conf{CgiUserConfigEdit}{RsyncSshArgs} = 1;" + closed)
 
-    assert bad(web_checks.web_editor, situation) == []
+    assert bad(web_checks.web_editor, facts) == []
 
 
 class TestMainConfig:
-    def read(self, situation: Situation) -> dict[str, Any]:
-        return SettingsReader(situation.config.backuppc).main(20)
+    def read(self, facts: ServerFacts) -> dict[str, Any]:
+        return SettingsReader(facts.config.backuppc).main(20)
 
-    def test_what_config_pl_sets_and_not_what_it_prints(self, situation: Situation) -> None:
+    def test_what_config_pl_sets_and_not_what_it_prints(self, facts: ServerFacts) -> None:
         odd = "$Conf{X} = sub {}; $Conf{L} = [1, {a => undef}];"
-        set_perl(situation, f"print 'x'; $Conf{{TopDir}} = '/srv/é'; {odd}")
+        set_perl(facts, f"print 'x'; $Conf{{TopDir}} = '/srv/é'; {odd}")
 
-        told = self.read(situation)
+        told = self.read(facts)
 
         assert told["TopDir"].encode("latin-1").decode() == "/srv/é"
         assert told["L"] == [1, {"a": None}]
 
     @pytest.mark.parametrize("text", ["$Conf{", "die('no');", "exit(3);"])
-    def test_a_mistake_is_a_fault(self, situation: Situation, text: str) -> None:
-        set_perl(situation, text)
+    def test_a_mistake_is_a_fault(self, facts: ServerFacts, text: str) -> None:
+        set_perl(facts, text)
 
         with pytest.raises(Misconfigured):
-            self.read(situation)
+            self.read(facts)
 
-    def test_one_that_takes_too_long_is_a_fault(self, situation: Situation) -> None:
-        set_perl(situation, "sleep(30);")
+    def test_one_that_takes_too_long_is_a_fault(self, facts: ServerFacts) -> None:
+        set_perl(facts, "sleep(30);")
 
         with pytest.raises(Misconfigured):
-            SettingsReader(situation.config.backuppc).main(0.5)
+            SettingsReader(facts.config.backuppc).main(0.5)
 
-    def test_none_at_all_is_a_fault(self, situation: Situation) -> None:
+    def test_none_at_all_is_a_fault(self, facts: ServerFacts) -> None:
         with pytest.raises(Misconfigured, match=r"config\.pl"):
-            self.read(situation)
+            self.read(facts)
 
 
-def test_a_lock_that_is_a_link_is_red_and_none_at_all_is_not(situation: Situation) -> None:
-    assert bad(hosts_file_checks.lock, situation) == []
-    (situation.config.backuppc.config_dir / "LOCK").symlink_to("/dev/null")
+def test_a_lock_that_is_a_link_is_red_and_none_at_all_is_not(facts: ServerFacts) -> None:
+    assert bad(hosts_file_checks.lock, facts) == []
+    (facts.config.backuppc.config_dir / "LOCK").symlink_to("/dev/null")
 
-    assert [level for level, _ in bad(hosts_file_checks.lock, situation)] == [Level.RED]
+    assert [level for level, _ in bad(hosts_file_checks.lock, facts)] == [Level.RED]
 
 
-def test_looking_at_the_hosts_file_makes_no_lock(situation: Situation) -> None:
-    assert len(situation.hosts.lines) == 1
-    assert not (situation.config.backuppc.config_dir / "LOCK").exists()
+def test_looking_at_the_hosts_file_makes_no_lock(facts: ServerFacts) -> None:
+    assert len(facts.hosts.lines) == 1
+    assert not (facts.config.backuppc.config_dir / "LOCK").exists()
 
 
 def test_lines_that_say_something_and_are_skipped() -> None:
@@ -414,31 +402,31 @@ class TestSshd:
 
     @pytest.mark.parametrize(("told", "words"), SETTINGS)
     def test_settings_that_shut_the_account_out(
-        self, situation: Situation, listening: Any, told: dict[str, str], words: str | None
+        self, facts: ServerFacts, listening: Any, told: dict[str, str], words: str | None
     ) -> None:
         sshd = {"port": str(listening[0]), **told}
 
-        found = bad(sshd_checks.sshd, replace(situation, sshd=sshd))
+        found = bad(sshd_checks.sshd, replace(facts, sshd=sshd))
 
         assert [words in what for _, what in found if words] == ([True] if words else [])
         assert bool(found) == bool(words)
 
-    def test_something_else_on_its_port_is_red(self, situation: Situation, listening: Any) -> None:
+    def test_something_else_on_its_port_is_red(self, facts: ServerFacts, listening: Any) -> None:
         port, said = listening
         said[0] = b"220 mail\r\n"
 
-        assert "no sshd" in bad(sshd_checks.sshd, replace(situation, sshd={"port": str(port)}))[0][1]
+        assert "is no sshd" in bad(sshd_checks.sshd, replace(facts, sshd={"port": str(port)}))[0][1]
 
     @pytest.mark.parametrize("address", ["127.0.0.1:{}", "[::1]:1 0.0.0.0:{}", "[::]:1 127.0.0.1:{}"])
-    def test_it_is_asked_where_it_listens(self, situation: Situation, listening: Any, address: str) -> None:
+    def test_it_is_asked_where_it_listens(self, facts: ServerFacts, listening: Any, address: str) -> None:
         told = {"port": "1", "listenaddress": address.format(listening[0])}
 
-        assert bad(sshd_checks.sshd, replace(situation, sshd=told)) == []
+        assert bad(sshd_checks.sshd, replace(facts, sshd=told)) == []
 
-    def test_where_it_listens_nowhere_is_told(self, situation: Situation) -> None:
+    def test_where_it_listens_nowhere_is_told(self, facts: ServerFacts) -> None:
         told = {"listenaddress": "[::1]:1 127.0.0.1:1"}
 
-        ((level, what),) = bad(sshd_checks.sshd, replace(situation, sshd=told))
+        ((level, what),) = bad(sshd_checks.sshd, replace(facts, sshd=told))
 
         assert level is Level.RED
         assert "does not answer on 127.0.0.1, port 1" in what
@@ -460,32 +448,32 @@ class TestSshd:
     ],
 )
 def test_pages_that_ask_for_a_login_and_pages_that_do_not(
-    situation: Situation, mocker: MockerFixture, status: int, text: str, levels: list[Level]
+    facts: ServerFacts, mocker: MockerFixture, status: int, text: str, levels: list[Level]
 ) -> None:
     mocker.patch.object(banner, "page", return_value=banner.Page(status, text))
 
-    assert [level for level, _ in bad(web_checks.web, situation)] == levels
+    assert [level for level, _ in bad(web_checks.web, facts)] == levels
 
 
 ANSWERS = {
     (0.02, True, "cmartin"): (Level.GREEN, "answered in 20 ms, cmartin found"),
     (1.5, True, "cmartin"): (Level.YELLOW, "took 1.5 s"),
     (0.02, False, "cmartin"): (Level.YELLOW, "does not know cmartin"),
-    (0.02, False, ""): (Level.GREEN, "nobody was looked for"),
+    (0.02, False, ""): (Level.GREEN, "no person to look for"),
 }
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_how_fast_a_directory_finds_a_test_entry(
-    situation: Situation, mocker: MockerFixture, answer: tuple[float, bool, str]
+    facts: ServerFacts, mocker: MockerFixture, answer: tuple[float, bool, str]
 ) -> None:
     (took, found, logon), (level, words) = answer, ANSWERS[answer]
     outcome = {"return_value": None} if found else {"side_effect": BadUser(logon="x")}
     mocker.patch("backuppc_register.network.ldap.Ldap.find", **outcome)
     mocker.patch.object(ldap_checks.time, "monotonic", side_effect=[100.0, 100.0 + took])
-    write_hosts(situation, HEADER)
+    write_hosts(facts, HEADER)
 
-    ((how, what, _),) = ldap_checks.directory(replace(situation, logon=logon))
+    ((how, what, _),) = ldap_checks.directory(replace(facts, logon=logon))
 
     assert (how, words in what) == (level, True), what
 
@@ -500,17 +488,17 @@ class TestClients:
             ("openrsync 29", Level.GREEN),
         ],
     )
-    def test_an_old_rsync_of_a_machine_is_told(self, situation: Situation, rsync: str, level: Level) -> None:
+    def test_an_old_rsync_of_a_machine_is_told(self, facts: ServerFacts, rsync: str, level: Level) -> None:
         person = ("cmartin", "", "linux", "10.0.0.9", "2026-11-22T12:00:00+00:00", "")
         record = Record("dormeur", "dormeur.univ-brest.fr", *person, rsync=rsync)
-        HostFolders(situation.config.state.directory).create(record)
+        HostFolders(facts.config.state.directory).create(record)
 
-        (answer,) = version_checks.clients(situation)
+        (answer,) = version_checks.clients(facts)
 
         assert answer[0] is level
 
-    def test_machines_that_were_never_verified_tell_nothing(self, situation: Situation) -> None:
-        assert list(version_checks.clients(situation)) == []
+    def test_machines_that_were_never_verified_tell_nothing(self, facts: ServerFacts) -> None:
+        assert list(version_checks.clients(facts)) == []
 
 
 class TestMetrics:
@@ -589,11 +577,11 @@ def test_where_no_folder_tells_the_account_that_is_said(tmp_path: Path, mocker: 
 
 @pytest.mark.parametrize(("said", "levels"), [("no", [Level.YELLOW]), ("yes", []), ("", [])])
 def test_a_clock_that_nothing_keeps_right(
-    situation: Situation, mocker: MockerFixture, said: str, levels: list[Level]
+    facts: ServerFacts, mocker: MockerFixture, said: str, levels: list[Level]
 ) -> None:
     mocker.patch.object(machine_checks, "_synchronized", return_value=said)
 
-    assert [level for level, _ in bad(machine_checks.clock, situation)] == levels
+    assert [level for level, _ in bad(machine_checks.clock, facts)] == levels
 
 
 def test_a_systemd_that_is_not_there_says_nothing_about_the_clock(mocker: MockerFixture) -> None:
@@ -602,13 +590,13 @@ def test_a_systemd_that_is_not_there_says_nothing_about_the_clock(mocker: Mocker
     assert machine_checks._synchronized() == ""
 
 
-def test_the_ledger_of_hosts_without_lines_is_an_alarm(situation: Situation) -> None:
+def test_the_ledger_of_hosts_without_lines_is_an_alarm(facts: ServerFacts) -> None:
     lines = [["calmar 0 a", "0", "a"]]
     row = {"host": "calmar", "data": True, "seen": "2026-01-01T00:00:00+00:00", "lines": lines}
-    ledger = situation.config.state.directory / "ledger"
+    ledger = facts.config.state.directory / "ledger"
     ledger.write_text(f'{{"format": 1}}\n{json.dumps(row)}\n')
 
-    found = bad(this_program.reconciled, situation)
+    found = bad(this_program.reconcile, facts)
 
     assert [level for level, _ in found] == [Level.YELLOW, Level.RED]
     assert "calmar" in found[1][1]

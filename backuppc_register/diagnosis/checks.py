@@ -1,0 +1,57 @@
+"""The table of all checks: name, function, and the advice if the check itself cannot look."""
+
+from backuppc_register.diagnosis import (
+    backuppc_checks,
+    dns_checks,
+    hosts_file_checks,
+    ldap_checks,
+    machine_checks,
+    sshd_checks,
+    syslog_checks,
+    this_program,
+    version_checks,
+    web_checks,
+)
+from backuppc_register.diagnosis.finding import Check
+
+_STATE = "See who may read [state] directory, and whether its disk is mounted."
+_CONFIG_DIR = "See [backuppc] config_dir, and who may enter it."
+
+_TABLE = (
+    Check("configuration", this_program.configuration, "See docs/configuration.md."),
+    Check("account", this_program.account, "See [backuppc] config_dir, and who may enter it."),
+    Check("state", this_program.state, this_program.STATE_ADVICE),
+    Check("state-files", this_program.state_files, _STATE),
+    Check("program", this_program.program, "See who may read the installed program: ls -l"),
+    Check("reconcile", this_program.reconcile, this_program.SNAPSHOT_ADVICE),
+    Check("undecided", this_program.undecided, this_program.UNDECIDED_ADVICE),
+    Check("purges", this_program.purges, _STATE),
+    Check("disks", machine_checks.disks, "See [backuppc] data_dir and [state] directory: are they mounted?"),
+    Check("clock", machine_checks.clock, "See who may read [state] directory and [backuppc] data_dir."),
+    Check("syslog", syslog_checks.syslog, "See [syslog] socket; systemctl status rsyslog"),
+    Check("hosts-file", hosts_file_checks.hosts_file, hosts_file_checks.ADVICE),
+    Check("lock", hosts_file_checks.lock, _CONFIG_DIR),
+    Check("backuppc-config", backuppc_checks.settings, backuppc_checks.SETTINGS_ADVICE),
+    Check("settings-files", backuppc_checks.settings_files, _CONFIG_DIR),
+    Check("host-settings", backuppc_checks.host_settings, _CONFIG_DIR),
+    Check("top-dir", backuppc_checks.top_dir, "See [backuppc] data_dir: is its disk mounted?"),
+    Check("daemon", backuppc_checks.daemon, "systemctl status backuppc; see also [backuppc] socket."),
+    Check("web", web_checks.web, "See [server] url."),
+    Check("web-editor", web_checks.web_editor, web_checks.HARDEN),
+    Check("admin-users", web_checks.admin_users, "See CgiAdminUsers in config.pl."),
+    Check("sshd", sshd_checks.sshd, "systemctl status ssh"),
+    Check(
+        "authorized-keys",
+        sshd_checks.authorized_keys,
+        "See who may read authorized_keys: ls -l",
+    ),
+    Check("directory", ldap_checks.directory, "See [directory] servers."),
+    Check("persons", ldap_checks.persons, _STATE),
+    Check("dns", dns_checks.dns, "See [dns] nameservers and /etc/resolv.conf."),
+    Check("backuppc", version_checks.backuppc, "Is BackupPC installed? apt-get install backuppc"),
+    Check("backuppc-rsync", version_checks.backuppc_rsync, version_checks.RSYNC_ADVICE),
+    Check("libraries", version_checks.libraries, "See dpkg -s python3-ldap3 python3-dnspython"),
+    Check("clients", version_checks.clients, _STATE),
+)
+
+CHECKS = {check.name: check for check in _TABLE}
