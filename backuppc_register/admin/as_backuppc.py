@@ -13,7 +13,7 @@ from backuppc_register.protocol.errors import Internal, RegisterError
 from backuppc_register.system.account import WrongAccount, become_owner
 
 
-def done_as_owner(folder: Path, work: Callable[[], Any]) -> Any:
+def run_as_owner(folder: Path, work: Callable[[], Any]) -> Any:
     """Do *work* in a child that has become the owner of *folder*; return what it returns, through JSON.
 
     Raises what the work raises of ours; JSON, because what that account says must not run here.

@@ -10,7 +10,7 @@ from typing import Any
 
 from backuppc_register import config, host_key, syslog_line
 from backuppc_register.admin import options as common
-from backuppc_register.admin.as_backuppc import done_as_owner
+from backuppc_register.admin.as_backuppc import run_as_owner
 from backuppc_register.admin.context import Start, read_config, settle, write_log
 from backuppc_register.admin.register_key import FILE_HELP, default_path, label
 from backuppc_register.protocol.errors import Misconfigured, StateError
@@ -56,7 +56,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     What is in BackupPC's folders is read by a child that has become that account.
     """
     document = read_config(start)
-    chosen = done_as_owner(config.config_dir(document), lambda: _register_key(start, options))
+    chosen = run_as_owner(config.config_dir(document), lambda: _register_key(start, options))
     for problem in chosen.get("problems", ()):
         start.say(problem)
     if "private" not in chosen:

@@ -1,23 +1,28 @@
-"""The verb `diagnose`: what is wrong with this server, on one screen."""
+"""The verb `diagnose`: report what is wrong with this server."""
 
 import argparse
 import os
+import pwd
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from backuppc_register.admin import options as shared
-from backuppc_register.admin import root_facts
-from backuppc_register.admin.as_backuppc import done_as_owner
+from backuppc_register.admin import partial_config, root_facts
+from backuppc_register.admin.as_backuppc import run_as_owner
 from backuppc_register.admin.context import Start
+from backuppc_register.admin.partial_config import PartialConfig
+from backuppc_register.admin.root_facts import RootFacts
 from backuppc_register.diagnosis.checks import CHECKS
 from backuppc_register.diagnosis.finding import Finding, Level, examine
 from backuppc_register.diagnosis.server_facts import ServerFacts
+from backuppc_register.inventory.server import Server
 from backuppc_register.protocol.errors import Misconfigured
+from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.system import atomic_files
 
-SUMMARY = "say what is wrong with this server; 0 where nothing is, 1 where anything is yellow or red"
+SUMMARY = "report what is wrong with this server; exit 1 if anything is yellow or red"
 EXAMPLE = """backuppc-register-admin diagnose
   backuppc-register-admin diagnose --quiet --prometheus /var/lib/prometheus/node-exporter/backuppc.prom"""
 
@@ -27,23 +32,22 @@ _PLAIN = "\x1b[0m"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    parser.add_argument("--logon", metavar="LOGON", default="", help="whom to look for in the directory")
-    one = f"this check alone, may be repeated: {', '.join(CHECKS)}"
-    parser.add_argument("--only", metavar="CHECK", action="append", choices=CHECKS, help=one)
-    parser.add_argument("--quiet", action="store_true", help="say nothing of what is green")
-    parser.add_argument(
-        "--prometheus", metavar="FILE", type=Path, help="write it for node_exporter's textfile collector too"
-    )
+    parser.add_argument("--logon", metavar="LOGON", default="", help="a person to look for in the directory")
+    only = f"only this check, may be repeated: {', '.join(CHECKS)}"
+    parser.add_argument("--only", metavar="CHECK", action="append", choices=CHECKS, help=only)
+    parser.add_argument("--quiet", action="store_true", help="print nothing that is green")
+    metrics = "also write a file for node_exporter's textfile collector"
+    parser.add_argument("--prometheus", metavar="FILE", type=Path, help=metrics)
     shared.add_json(parser)
 
 
 def run_alone(start: Start, options: argparse.Namespace) -> int:
-    """Look at everything, as far as each thing can be looked at; 1 where anything is not green."""
-    there = root_facts.found(start)
+    """Run the checks; return 1 if anything is not green."""
+    partial = partial_config.read(start.config_path)
     wanted = [name for name in CHECKS if name in (options.only or CHECKS)]
-    seen = root_facts.seen(there, log="syslog" in wanted)
-    # In a child: what is written and printed afterwards is who started us.
-    answers = done_as_owner(there.folder, lambda: _examined(there.situation(seen, options.logon), wanted))
+    seen = root_facts.gather(partial, start.administrator, log="syslog" in wanted)
+    # In a child: this process stays who started it, to write the file of --prometheus.
+    answers = run_as_owner(partial.folder, lambda: _examined(_facts(partial, seen, options.logon), wanted))
     found = [Finding(name, Level(level), what, advice) for name, level, what, advice in answers]
     if options.json:
         start.json([{**vars(one), "level": str(one.level)} for one in found])
@@ -54,13 +58,29 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     return 1 if any(one.level for one in found) else 0
 
 
+def _facts(partial: PartialConfig, seen: RootFacts, logon: str) -> ServerFacts:
+    """Return what the checks work with, as BackupPC's account."""
+    settings, problem = partial.checked()
+    account = pwd.getpwuid(os.geteuid())
+    return ServerFacts(
+        server=Server(settings, account.pw_name, HostFolders(settings.state.directory)),
+        config_path=partial.path,
+        problem=problem,
+        uid=account.pw_uid,
+        home=Path(account.pw_dir),
+        sshd=seen.sshd,
+        logon=logon,
+        arrived=seen.arrived,
+    )
+
+
 def _examined(facts: ServerFacts, wanted: Iterable[str]) -> list[tuple[str, int, str, str]]:
     found = (one for name in wanted for one in examine(CHECKS[name], facts))
     return [(one.name, int(one.level), one.what, one.advice) for one in found]
 
 
 def _print(start: Start, found: Iterable[Finding], *, quiet: bool) -> None:
-    """Print what was found, the worst first, with its advice."""
+    """Print the findings, the worst first, each with its advice."""
     colours: Mapping[Level, str] = {}
     if start.out.isatty() and "NO_COLOR" not in os.environ:
         colours = _COLOURS
@@ -69,7 +89,7 @@ def _print(start: Start, found: Iterable[Finding], *, quiet: bool) -> None:
         counts[one.level] += 1
         if quiet and not one.level:
             continue
-        # The colour is put around after what a terminal might obey is made harmless.
+        # say() escapes control characters, so the colour is printed before.
         mark = f"{one.level!s:6}"
         print(f"{colours[one.level]}{mark}{_PLAIN}" if colours else mark, end="  ", file=start.out)
         start.say(f"{one.name:17} {one.what}")
@@ -82,7 +102,7 @@ def _print(start: Start, found: Iterable[Finding], *, quiet: bool) -> None:
 def _write_metrics(path: Path, found: Iterable[Finding]) -> None:
     """Write the worst level of each check in Prometheus' text format, complete or not at all.
 
-    Raises Misconfigured where who started us cannot write there.
+    Raises Misconfigured if the file cannot be written.
     """
     worst: dict[str, int] = {}
     for one in found:
@@ -91,9 +111,11 @@ def _write_metrics(path: Path, found: Iterable[Finding]) -> None:
     lines = [f"# HELP {metric} 0 green, 1 yellow, 2 red.", f"# TYPE {metric} gauge"]
     lines += [f'{metric}{{check="{name}"}} {level}' for name, level in worst.items()]
     metric = "backuppc_register_diagnosed_timestamp_seconds"
-    lines += [f"# HELP {metric} When this was looked at.", f"# TYPE {metric} gauge"]
+    lines += [f"# HELP {metric} Time of this diagnosis.", f"# TYPE {metric} gauge"]
     lines += [f"{metric} {int(time.time())}", ""]
     try:
         atomic_files.write(path, "\n".join(lines).encode("ascii"), 0o644)
     except OSError as error:
-        raise Misconfigured(detail=f"--prometheus: {error}; start it as who may write there") from error
+        raise Misconfigured(
+            detail=f"--prometheus: {error}; start diagnose as an account that may write there"
+        ) from error

@@ -1,7 +1,6 @@
 """The facts about a server that the checks work with; any of them may be broken."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,15 @@ _PERL_TIMEOUT = 20.0  # seconds
 _LOCK_TIMEOUT = 3.0  # seconds; BackupPC waits while another process holds its lock
 
 
-def _unknown() -> bool | None:
-    return None
-
-
 @dataclass(frozen=True)
 class ServerFacts:
     """A server.
 
-    *server* has the part of our configuration that can be read, *problem* says why the rest cannot, or is "".
-    *uid* and *home* are of BackupPC's account, which we run as. *sshd* maps sshd's lower-case option names to their values for that account, None if we may not ask. *logon* is the
-    person to look for in the directory, "" for any of the hosts file. *arrived* tells whether a line of
-    ours arrived in the log, None if that is unknown.
+    *server* has the part of our configuration that can be read, *problem* says why the rest cannot, or is
+    "". *uid* and *home* are those of BackupPC's account, which we run as. *sshd* maps sshd's lower-case
+    option names to their values for that account, None if we may not ask. *logon* is the person to look for
+    in the directory, "" for any of the hosts file. *arrived* tells whether a test line arrived in the log,
+    None if that is unknown.
     """
 
     server: Server
@@ -40,7 +36,7 @@ class ServerFacts:
     home: Path
     sshd: dict[str, str] | None = None
     logon: str = ""
-    arrived: Callable[[], bool | None] = field(default=_unknown, repr=False)
+    arrived: bool | None = None
 
     @property
     def config(self) -> Config:

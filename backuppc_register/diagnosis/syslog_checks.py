@@ -14,7 +14,7 @@ def syslog(facts: ServerFacts) -> Iterator[Answer]:
         advice = "systemctl start rsyslog, or see [syslog] socket: requests are not logged."
         yield red(f"nothing listens at {where.socket}", advice)
         return
-    match facts.arrived():
+    match facts.arrived:
         case None:
             yield green("a test line was sent; only root can see whether it arrived")
         case False:

@@ -20,7 +20,8 @@ from checkout import CHECKOUT
 from services.nsd import Nsd
 from services.slapd import Slapd
 
-from backuppc_register import forced_command, syslog_line
+from backuppc_register import forced_command
+from backuppc_register.admin import log_rows
 from backuppc_register.inventory.services import Services
 from backuppc_register.protocol.errors import Internal
 from backuppc_register.system.deadline import Deadline
@@ -415,7 +416,7 @@ def test_half_an_installation_leaves_a_line_with_every_field(lab):
     match = re.fullmatch(
         r"<155>[A-Z][a-z]{2} [ 0-9]{2} [0-9:]{8} backuppc-register\[[0-9]+\]: (.*)\n", listener.wait().stdout
     )
-    entry = syslog_line.parse(match[1])
+    entry = log_rows.parse(match[1])
     assert (entry.connection, entry.outcome, entry.request) == (CONNECTION, "internal error", number)
     assert (entry.code, entry.host, entry.user, entry.status) == ("internal", "", "", "")
     assert entry.detail.startswith("ModuleNotFoundError(")
@@ -435,7 +436,7 @@ def test_half_an_installation_waits_for_no_syslog_and_lets_nobody_forge_a_field(
         assert time.monotonic() - started < 3
     door["log"]("x", str(tmp_path / "nowhere"))
     door["broken"](CONNECTION, "a\nsuccess host=sirene \\ \u20ac" + "x" * 5000)
-    assert syslog_line.parse(lines[0]).host == ""
+    assert log_rows.parse(lines[0]).host == ""
     assert len(lines[0]) < 2000
 
 
@@ -458,7 +459,7 @@ def test_a_link_local_peer_behind_an_odd_interface_has_no_name_of_ours(door):
 
     assert answer.stdout.decode().startswith(f"{connection} invalid DNS name for this IP\nerror:dns-name\n")
     assert answer.returncode == 77
-    assert syslog_line.parse(door.logged().partition("]: ")[2]).connection == connection
+    assert log_rows.parse(door.logged().partition("]: ")[2]).connection == connection
 
 
 # How long it takes
@@ -585,7 +586,7 @@ def test_a_directory_server_that_was_passed_over_is_told_to_the_administrator_al
 
         answers = [door.ask(command).stdout.decode() for command in (b"mac:cmartin", b"mac:stranger")]
 
-        entries = [syslog_line.parse(door.syslog.recv(65536).decode().partition("]: ")[2]) for _ in answers]
+        entries = [log_rows.parse(door.syslog.recv(65536).decode().partition("]: ")[2]) for _ in answers]
         first, second = (answer.split("\n")[0] for answer in answers)
         assert (first, second) == ("success", f"{CONNECTION} bad user request : stranger")
         for answer, entry in zip(answers, entries, strict=True):

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backuppc_register import syslog_line
+from backuppc_register.admin import log_rows
 from backuppc_register.config import FACILITIES, Syslog
 from backuppc_register.protocol import reply
 from backuppc_register.protocol.errors import BadUser, OtherOwner, table
@@ -315,13 +316,13 @@ a_value = any_bytes.filter(lambda value: value != "-" and len(value) < 60)
     )
 )
 def test_a_line_is_read_back_as_it_was_written(entry):
-    assert syslog_line.parse(syslog_line.line(entry)) == entry
+    assert log_rows.parse(syslog_line.line(entry)) == entry
 
 
 @given(any_bytes | st.text())
 def test_what_is_no_line_is_none_and_never_an_error(text):
-    assert syslog_line.parse(text) is None
-    assert syslog_line.parse_row(text, datetime.now(UTC)) is None
+    assert log_rows.parse(text) is None
+    assert log_rows.parse_row(text, datetime.now(UTC)) is None
 
 
 @pytest.mark.parametrize(
@@ -336,7 +337,7 @@ def test_what_is_no_line_is_none_and_never_an_error(text):
     ],
 )
 def test_a_line_that_is_not_whole_is_none(text):
-    assert syslog_line.parse(text) is None
+    assert log_rows.parse(text) is None
 
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -353,7 +354,7 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 def test_a_row_has_the_time_of_syslog_or_of_the_journal(stamp, when):
     row = f"{stamp} dugong backuppc-register[42]: {syslog_line.line(REFUSED)}"
 
-    assert syslog_line.parse_row(row, NOW) == syslog_line.Logged(when, replace(REFUSED, level=""))
+    assert log_rows.parse_row(row, NOW) == log_rows.Logged(when, replace(REFUSED, level=""))
 
 
 @pytest.mark.parametrize(
@@ -366,7 +367,7 @@ def test_a_row_has_the_time_of_syslog_or_of_the_journal(stamp, when):
     ],
 )
 def test_a_time_without_a_year_is_the_last_such_time(stamp, date):
-    logged = syslog_line.parse_row(f"{stamp} dugong backuppc-register[42]: {syslog_line.line(REFUSED)}", NOW)
+    logged = log_rows.parse_row(f"{stamp} dugong backuppc-register[42]: {syslog_line.line(REFUSED)}", NOW)
 
     assert logged
     assert (logged.when.year, logged.when.month, logged.when.day) == date
@@ -383,4 +384,4 @@ def test_a_time_without_a_year_is_the_last_such_time(stamp, date):
     ],
 )
 def test_a_row_of_another_program_or_time_is_none(row):
-    assert syslog_line.parse_row(row, NOW) is None
+    assert log_rows.parse_row(row, NOW) is None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backuppc_register.admin.as_backuppc import done_as_owner
+from backuppc_register.admin.as_backuppc import run_as_owner
 from backuppc_register.config import Config
 from backuppc_register.protocol.errors import Misconfigured
 
@@ -33,7 +33,7 @@ class Plan:
 
     def as_owner(self, work: Callable[[], Any]) -> Any:
         """Do *work* as BackupPC's account: root follows no path that this account can bend."""
-        return done_as_owner(self.settings.backuppc.config_dir, work)
+        return run_as_owner(self.settings.backuppc.config_dir, work)
 
 
 def owner_of(folder: Path) -> pwd.struct_passwd:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backuppc_register.admin.as_backuppc import done_as_owner
+from backuppc_register.admin.as_backuppc import run_as_owner
 from backuppc_register.protocol.errors import Internal, OtherOwner, StateError
 from backuppc_register.system.account import WrongAccount
 
@@ -25,7 +25,7 @@ def folder():
 def test_the_work_is_done_as_the_owner_and_we_stay_who_we_are(folder):
     before = os.getresuid(), os.getresgid(), os.getgroups()
 
-    uids, gids = done_as_owner(folder, lambda: (os.getresuid(), os.getresgid()))
+    uids, gids = run_as_owner(folder, lambda: (os.getresuid(), os.getresgid()))
 
     owner = folder.stat()
     assert (uids, gids) == ([owner.st_uid] * 3, [owner.st_gid] * 3)
@@ -33,7 +33,7 @@ def test_the_work_is_done_as_the_owner_and_we_stay_who_we_are(folder):
 
 
 def test_a_long_answer_arrives_whole(folder):
-    assert done_as_owner(folder, lambda: "x" * 1_000_000) == "x" * 1_000_000
+    assert run_as_owner(folder, lambda: "x" * 1_000_000) == "x" * 1_000_000
 
 
 def test_an_error_of_ours_comes_out_as_it_was(folder):
@@ -41,7 +41,7 @@ def test_an_error_of_ours_comes_out_as_it_was(folder):
         raise OtherOwner(host="dormeur", logon="adupont", detail="the hosts file says cmartin")
 
     with pytest.raises(OtherOwner) as error:
-        done_as_owner(folder, work)
+        run_as_owner(folder, work)
 
     assert error.value.values == {"host": "dormeur", "logon": "adupont"}
     assert error.value.detail == "the hosts file says cmartin"
@@ -49,13 +49,13 @@ def test_an_error_of_ours_comes_out_as_it_was(folder):
 
 def test_a_bug_is_told_with_its_traceback(folder):
     with pytest.raises(Internal, match="ZeroDivisionError"):
-        done_as_owner(folder, lambda: 1 / 0)
+        run_as_owner(folder, lambda: 1 / 0)
 
 
 @pytest.mark.parametrize("end", [lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: os._exit(0)])
 def test_a_child_that_dies_is_a_fault_and_no_answer(folder, end):
     with pytest.raises(Internal, match="died"):
-        done_as_owner(folder, end)
+        run_as_owner(folder, end)
 
 
 def test_a_child_that_leaves_like_a_program_is_a_fault(folder):
@@ -63,7 +63,7 @@ def test_a_child_that_leaves_like_a_program_is_a_fault(folder):
         raise SystemExit(0)
 
     with pytest.raises(Internal):
-        done_as_owner(folder, leave)
+        run_as_owner(folder, leave)
 
 
 @pytest.mark.lab
@@ -75,7 +75,7 @@ def test_the_owner_cannot_do_what_root_could(folder):
             raise StateError(detail="closed") from error
 
     with pytest.raises(StateError, match="closed"):
-        done_as_owner(folder, work)
+        run_as_owner(folder, work)
 
 
 @pytest.mark.lab
@@ -83,4 +83,4 @@ def test_a_third_account_is_refused_in_the_child_too(folder, mocker):
     mocker.patch("os.geteuid", return_value=12345)
 
     with pytest.raises(WrongAccount):
-        done_as_owner(folder, lambda: "done")
+        run_as_owner(folder, lambda: "done")

@@ -23,7 +23,7 @@ from pytest_mock import MockerFixture
 from services.slapd import Slapd
 
 from backuppc_register import config
-from backuppc_register.admin import diagnose, root_facts
+from backuppc_register.admin import diagnose, partial_config, root_facts
 from backuppc_register.admin.context import Start
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.settings import SettingsReader
@@ -434,7 +434,7 @@ class TestSshd:
     def test_its_settings_as_it_tells_them(self) -> None:
         told = "port 22\nport 2222\nallowusers root\nallowusers backuppc\nusepam yes\n"
 
-        assert root_facts._words(told) == {"port": "22", "allowusers": "root backuppc", "usepam": "yes"}
+        assert root_facts._options(told) == {"port": "22", "allowusers": "root backuppc", "usepam": "yes"}
 
 
 @pytest.mark.parametrize(
@@ -566,12 +566,12 @@ def test_a_key_with_a_mistake_leaves_the_rest_of_the_configuration_readable() ->
 
 
 def test_where_no_folder_tells_the_account_that_is_said(tmp_path: Path, mocker: MockerFixture) -> None:
-    mocker.patch.object(root_facts, "_DEBIANS", {"hosts": "/nowhere/hosts", "config_dir": "/nowhere"})
-    mocker.patch.object(root_facts, "_STATE", "/nowhere")
+    mocker.patch.object(partial_config, "_DEBIAN", {"hosts": "/nowhere/hosts", "config_dir": "/nowhere"})
+    mocker.patch.object(partial_config, "_STATE", "/nowhere")
     start = Start(tmp_path / "config.toml", "chef", io.StringIO(), io.StringIO())
     (tmp_path / "config.toml").write_text("[backuppc]\ndata_dir = '/nowhere'\n")
 
-    with pytest.raises(Misconfigured, match="is it installed"):
+    with pytest.raises(Misconfigured, match="Is BackupPC installed"):
         diagnose.run_alone(start, Namespace(logon="", only=None, json=True, quiet=False, prometheus=None))
 
 
