@@ -1,4 +1,4 @@
-"""The administrators' door: arguments in, a verb's work, what it says, one exit status."""
+"""Run a verb of the administrators' program."""
 
 import argparse
 import sys
@@ -33,27 +33,28 @@ VERBS: dict[str, str] = {
     "reconcile": "reconcile",
     "diagnose": "diagnose",
 }
-"""Each verb and its module in this package, imported when it is chosen.
+"""Each verb and its module in this package, which is imported when the verb is used.
 
-A module has SUMMARY, EXAMPLE and ``arguments(parser)``; then ``run(context, options)``, called as BackupPC's
-account, or ``run_alone(start, options)`` where the verb has to do something as who started us before that.
+A module has SUMMARY, EXAMPLE, ``arguments(parser)`` and ``run(context, options)``, which is called as
+BackupPC's account. If the verb needs the account that started the program, it has
+``run_alone(start, options)`` instead.
 """
 
-_DESCRIPTION = "Look after the hosts that registered themselves for BackupPC."
-_CONFIG_HELP = f"our configuration, wherever this stands (default: {config.DEFAULT_PATH})"
-_EPILOG = f"{PROGRAM} VERB --help tells more. Exit status: 0 done, 1 no or findings, 2 usage."
+_DESCRIPTION = "Manage the hosts that registered themselves for BackupPC."
+_CONFIG_HELP = f"our configuration (default: {config.DEFAULT_PATH}); the option can be anywhere"
+_EPILOG = f"{PROGRAM} VERB --help shows more. Exit status: 0 done, 1 no or findings, 2 usage."
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Do what an administrator asks; return the exit status: 0 done, 1 no or findings, 2 usage."""
+    """Run a verb; return the exit status: 0 done, 1 no or findings, 2 usage."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 is no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # the terminal may not be UTF-8
     try:
         status = _done(arguments, environment)
         sys.stdout.flush()
     except BrokenPipeError:
-        return 1  # who reads us has seen enough
+        return 1  # the reader of a pipe has ended
     except OSError as error:
         return _failed(str(error))
     except KeyboardInterrupt:
@@ -73,7 +74,7 @@ def _done(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _failed(why: str, status: int = 1) -> int:
-    with suppress(OSError):  # nobody reads it: the status tells
+    with suppress(OSError):  # the exit status still tells
         print(f"{PROGRAM}: {context.printable(why)}", file=sys.stderr)
     return status
 
@@ -97,7 +98,7 @@ def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _config_path(arguments: Sequence[str]) -> tuple[Path, list[str]]:
-    """Take ``--config FILE`` out of *arguments*, wherever it stands."""
+    """Take ``--config FILE`` out of *arguments*, at any place."""
     taker = argparse.ArgumentParser(prog=PROGRAM, add_help=False, allow_abbrev=False)
     taker.add_argument("--config", type=Path, default=config.DEFAULT_PATH)
     taken, rest = taker.parse_known_args(arguments)
@@ -105,7 +106,7 @@ def _config_path(arguments: Sequence[str]) -> tuple[Path, list[str]]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose help lists the verbs, which only then are all imported."""
+    """A parser with the verbs in its help; only the help imports them all."""
 
     def format_help(self) -> str:
         """Return argparse's help, then a line per verb."""
@@ -119,7 +120,7 @@ def load(verb: str) -> ModuleType:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of what stands before and up to the verb; the rest is the verb's own."""
+    """Return the parser for the arguments up to the verb."""
     made = _Parser(
         prog=PROGRAM,
         description=_DESCRIPTION,
@@ -129,14 +130,14 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--config", metavar="FILE", help=_CONFIG_HELP)
     made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    made.add_argument("verb", metavar="VERB", choices=VERBS, help="what to do, see below")
+    made.add_argument("verb", metavar="VERB", choices=VERBS, help="one of the verbs below")
     rest = made.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    rest.required = False  # or a usage error would ask for it
+    rest.required = False  # else a usage error names it
     return made
 
 
 def verb_parser(verb: str, module: ModuleType) -> argparse.ArgumentParser:
-    """Return the parser of what stands behind *verb*."""
+    """Return the parser for the arguments after *verb*."""
     made = argparse.ArgumentParser(
         prog=f"{PROGRAM} {verb}",
         description=module.SUMMARY,

@@ -1,4 +1,4 @@
-"""The verb `accept-key`: a machine that was installed anew is known by its new ssh host key."""
+"""The verb `accept-key`: accept the new ssh host key of a reinstalled machine."""
 
 import argparse
 
@@ -8,7 +8,7 @@ from backuppc_register.lifecycle.operation import examined, host_named
 from backuppc_register.protocol.errors import NotRegistered
 from backuppc_register.verification import accept_key
 
-SUMMARY = "accept the new ssh host key of a machine, as its refused verify showed it"
+SUMMARY = "accept the new ssh host key of a reinstalled machine, as its refused verify met it"
 EXAMPLE = "backuppc-register-admin accept-key dormeur SHA256:LFlyTI/7wXCMQAv7DhTR9ZJN0sEqpfn/ajbxqZPk6CI"
 
 
@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
-    """Pin the key that a refused verify met."""
+    """Pin the ssh host key that a refused verify met."""
     host = host_named(options.host)
     with examined(host, host_change.work(context, dry_run=options.dry_run)) as subject:
         if subject.line is None or subject.record is None:
@@ -30,7 +30,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
             return _compare(context, host, options.fingerprint)
         key = accept_key.accept_key(context.folders, host, options.fingerprint)
     context.log("accept-key", host=host, person=person, detail=key.fingerprint)
-    context.say(f"{host} is known by {key.fingerprint} from now on.")
+    context.say(f"Accepted {key.fingerprint} as the ssh host key of {host}.")
     return 0
 
 
@@ -41,7 +41,7 @@ def _compare(context: Context, host: str, fingerprint: str) -> int:
         return 1
     context.say(f"The last refused verify of {host} met {offered.fingerprint}.")
     if fingerprint.removeprefix("SHA256:") != offered.fingerprint.removeprefix("SHA256:"):
-        context.say("That is another one: it would not be accepted.")
+        context.say("That is another key: it would not be accepted.")
         return 1
-    context.say(f"would: know {host} by it from now on")
+    context.say(f"would: accept that key as the ssh host key of {host}")
     return 0

@@ -1,4 +1,4 @@
-"""Work done as BackupPC's account by a program that stays root itself."""
+"""Run a function as BackupPC's account, in a child of a program that stays root."""
 
 import json
 import os
@@ -14,9 +14,10 @@ from backuppc_register.system.account import WrongAccount, become_owner
 
 
 def run_as_owner(folder: Path, work: Callable[[], Any]) -> Any:
-    """Do *work* in a child that has become the owner of *folder*; return what it returns, through JSON.
+    """Run *work* in a child that has become the owner of *folder*; return its result.
 
-    Raises what the work raises of ours; JSON, because what that account says must not run here.
+    The result comes as JSON, because nothing from that account may run as root. Raises the RegisterError that
+    *work* raises.
     """
     sys.stdout.flush()
     reading, writing = os.pipe()
@@ -25,33 +26,35 @@ def run_as_owner(folder: Path, work: Callable[[], Any]) -> Any:
         _child(folder, work, writing)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
+        output = pipe.read()
     os.waitpid(child, 0)
-    return _result(said)
+    return _result(output)
 
 
 def _child(folder: Path, work: Callable[[], Any], writing: int) -> None:
     try:
         become_owner(folder)
-        told: dict[str, Any] = {"result": work()}
+        answer: dict[str, Any] = {"result": work()}
     except RegisterError as error:
-        told = {"error": type(error).__name__, "detail": error.detail, "values": error.values}
+        answer = {"error": type(error).__name__, "detail": error.detail, "values": error.values}
     except BaseException:
-        told = {"error": "Internal", "detail": traceback.format_exc(), "values": {}}
-    said = json.dumps(told).encode("ascii")
+        answer = {"error": "Internal", "detail": traceback.format_exc(), "values": {}}
+    output = json.dumps(answer).encode("ascii")
     try:
-        while said:
-            said = said[os.write(writing, said) :]
+        while output:
+            output = output[os.write(writing, output) :]
     finally:
         os._exit(0)
 
 
-def _result(said: bytes) -> Any:
+def _result(output: bytes) -> Any:
     try:
-        told = json.loads(said)
+        answer = json.loads(output)
     except ValueError as error:
-        raise Internal(detail="the child that works as BackupPC's account died") from error
-    if "error" in told:
-        kind = WrongAccount if told["error"] == "WrongAccount" else getattr(errors, told["error"], Internal)
-        raise kind(detail=told["detail"], **told["values"])
-    return told["result"]
+        raise Internal(detail="the child process with BackupPC's account died") from error
+    if "error" in answer:
+        kind = (
+            WrongAccount if answer["error"] == "WrongAccount" else getattr(errors, answer["error"], Internal)
+        )
+        raise kind(detail=answer["detail"], **answer["values"])
+    return answer["result"]

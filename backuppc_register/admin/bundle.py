@@ -1,4 +1,4 @@
-"""The verb `bundle`: one self-contained client file."""
+"""The verb `bundle`: make the one file that people download."""
 
 import argparse
 import re
@@ -26,34 +26,39 @@ SSH_FOLDER = Path("/etc/ssh")
 _SETUPS = {"linux": "clients/setup.sh", "mac": "clients/setup.sh", "windows": "clients/setup.ps1"}
 _WRAPPER = "clients/rsyncsend.sh"
 _WINDOWS = (
-    "It is experimental, and takes no Cygwin on trust: whoever starts it needs setup-x86_64.exe from "
-    "cygwin.com as well, and gives its SHA256 (-CygwinSha256)."
+    "It is experimental. People also need setup-x86_64.exe from cygwin.com, and must give its SHA256 "
+    "(-CygwinSha256)."
 )
-# It is made to be handed out: the register-key in it is as good as public, and 0600 would only be undone.
+# The file is for download: the register-key in it is as good as public.
 _MODE = 0o644
-# How each of our setups begins, of whatever version.
+# The beginning of each of our setups, in every version.
 _SETUP = re.compile(rb"(?:#!/bin/sh\n|\xef\xbb\xbf)# setup\.(?:sh|ps1) - ")
 _SERVER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    parser.add_argument("--os", required=True, choices=["linux", "mac", "windows"], help="for which machines")
-    parser.add_argument("-o", dest="output", metavar="FILE", type=Path, required=True, help="what to make")
     parser.add_argument(
-        "--key", metavar="LABEL", type=label, help="the register-key (default: the only one that is good)"
+        "--os", required=True, choices=["linux", "mac", "windows"], help="the machines' system"
+    )
+    parser.add_argument("-o", dest="output", metavar="FILE", type=Path, required=True, help="the new file")
+    parser.add_argument(
+        "--key", metavar="LABEL", type=label, help="the register-key (default: the only valid one)"
     )
     parser.add_argument(
-        "--server", metavar="NAME", type=server, help="this server, as clients call it (default: by its name)"
+        "--server",
+        metavar="NAME",
+        type=server,
+        help="this server's name for clients (default: its full name)",
     )
     parser.add_argument("--authorized-keys", metavar="FILE", type=Path, help=FILE_HELP)
     common.add_dry_run(parser)
 
 
 def run_alone(start: Start, options: argparse.Namespace) -> int:
-    """Make the file, as who started us: BackupPC's account seldom may write where people download from.
+    """Make the file as the account that started us, because BackupPC's account cannot write everywhere.
 
-    What is in BackupPC's folders is read by a child that has become that account.
+    A child with BackupPC's account reads the files in BackupPC's folders.
     """
     document = read_config(start)
     chosen = run_as_owner(config.config_dir(document), lambda: _register_key(start, options))
@@ -82,7 +87,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
 
 
 def _refuse_others(path: Path) -> None:
-    """Refuse to replace what is no setup of ours: root may have mistyped the name of a file that matters.
+    """Refuse to replace a file that is not one of our setups, because its name may be mistyped.
 
     Raises Misconfigured.
     """
@@ -91,13 +96,13 @@ def _refuse_others(path: Path) -> None:
     except StateError as error:
         raise Misconfigured(detail=f"{path} cannot be made: {error.detail}") from error
     if there and not _SETUP.match(there):
-        raise Misconfigured(detail=f"{path} is there and is no setup of ours: choose another name")
+        raise Misconfigured(detail=f"{path} exists and is no setup of ours: choose another name")
 
 
 def filled(os: str, server: str, private: str, host_keys: list[str]) -> bytes:
-    """Return the setup for *os* with all that it would otherwise have to be given.
+    """Return the setup for *os*, filled with the server, the register-key, the host keys and the wrapper.
 
-    Raises Misconfigured where the setup has no place for it.
+    Raises Misconfigured if the setup has no place for one of them.
     """
     setup = _text(_SETUPS[os])
     names = ",".join(dict.fromkeys((server, f"[{server}]:*", server.partition(".")[0])))
@@ -118,7 +123,7 @@ def _with_here_documents(setup: str, server: str, parts: dict[str, str]) -> str:
 
 
 def _with_here_strings(setup: str, server: str, parts: dict[str, str]) -> str:
-    """Fill PowerShell's: they end where a line begins with '@, for which it takes typographic quotes too."""
+    """Fill PowerShell's here-strings, which end at a line that begins with '@, even with curly quotes."""
     setup = _replaced(setup, "$Server = '',\n", f"$Server = '{server}',\n")
     for part, text in parts.items():
         name = "$Bundled" + part.title().replace("-", "")
@@ -129,14 +134,14 @@ def _with_here_strings(setup: str, server: str, parts: dict[str, str]) -> str:
 
 
 def server(text: str) -> str:
-    """Take the name or address of a server; raises ValueError."""
+    """Read the name or address of a server; raises ValueError."""
     if not _SERVER.fullmatch(text):
         raise ValueError
     return text
 
 
 def _register_key(start: Start, options: argparse.Namespace) -> dict[str, Any]:
-    """Choose the register-key, as BackupPC's account: its label, private half and bounds, or the problems."""
+    """Choose the register-key, as BackupPC's account; return its parts, or the problems."""
     context = settle(start)
     path = options.authorized_keys or default_path(context.account)
     keys = RegisterKeys(context.config.state.directory, path)
@@ -158,24 +163,24 @@ def _flaws(keys: Sequence[RegisterKey], now: datetime) -> list[str]:
 
 def _none_good(label: str | None) -> str:
     what = f"register-key {label}" if label else "register-key"
-    return f"No bundle was made: this server has no good {what}. See register-key list, register-key add."
+    return f"No bundle was made: this server has no valid {what}. See register-key list, register-key add."
 
 
 def _bounds(key: RegisterKey) -> str:
     words = [f"from {key.sources}"] if key.sources else []
     words += [f"until {key.expires}"] if key.expires else []
-    return f", good {' '.join(words)}" if words else ""
+    return f", valid {' '.join(words)}" if words else ""
 
 
 def _own_name() -> str:
     name = socket.getfqdn()
     if not _SERVER.fullmatch(name) or name.startswith("localhost"):
-        raise Misconfigured(detail=f"this server calls itself {name}: --server NAME")
+        raise Misconfigured(detail=f"this server's own name is {name}: use --server NAME")
     return name
 
 
 def _host_keys() -> list[str]:
-    """Return the public ssh host keys of this machine, TYPE BASE64 each; raises Misconfigured without any."""
+    """Return this machine's ssh host keys, as TYPE BASE64; raises Misconfigured if there is none."""
     found = []
     for path in sorted(SSH_FOLDER.glob("ssh_host_*_key.pub")):
         key = host_key.read(path.read_text("ascii", "replace").strip())

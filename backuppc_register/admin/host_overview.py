@@ -1,4 +1,4 @@
-"""What is known of each host, from the hosts file, the records, the keys and BackupPC's backups."""
+"""Read what is known about each host: hosts line, record, keys, backups."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -21,9 +21,9 @@ T = TypeVar("T")
 class View:
     """One host.
 
-    *lines* of the hosts file, mostly one; none where the host has only a folder in our state. *key* and
-    *host_keys* are fingerprints, of the key pair that we log in with and of the machine's own ssh host keys.
-    *problems*: what could not be read.
+    *lines* has its lines in the hosts file: mostly one, none if the host has only a folder in our state.
+    *key* is the fingerprint of the host's key pair, *host_keys* has those of the machine's ssh host keys.
+    *problems* says what could not be read.
     """
 
     host: str
@@ -38,35 +38,35 @@ class View:
 
     @property
     def person(self) -> str:
-        """Whose the host is: the hosts line beats the record."""
+        """Return the owners, joined."""
         return ", ".join(self.persons)
 
     @property
     def persons(self) -> tuple[str, ...]:
-        """Each of them, where the host has several lines; "" is a line's without a user."""
+        """Return the owner in each hosts line, "" without a user; without a line, the record's."""
         recorded = [self.record.person] if self.record else []
         return tuple(dict.fromkeys([line.user for line in self.lines] if self.lines else recorded))
 
     @property
     def retired(self) -> bool:
-        """Tell whether no backups are wanted of it any more: retired by an administrator, or an archive."""
+        """Tell whether the host is not backed up any more: it is retired, or an archive."""
         return self.record is not None and self.record.is_closed
 
     @property
     def kind(self) -> str:
-        """What it is, where it is no machine that has registered; "" for one that has."""
+        """Return what the host is if no machine registered it, or ""."""
         if self.record and self.record.archive_of:
             return f"earlier backups of {self.record.archive_of}"
-        by_hand = self.record.by_hand if self.record else not self.folder
-        return "made by hand" if self.lines and by_hand else ""
+        manual = self.record.by_hand if self.record else not self.folder
+        return "manually added" if self.lines and manual else ""
 
     @property
     def last(self) -> Backup | None:
-        """The last backup that is complete."""
+        """Return the last complete backup."""
         return next((one for one in reversed(self.backups) if one.kind in {"full", "incr"}), None)
 
     def json(self) -> dict[str, Any]:
-        """Return all of it as JSON has it."""
+        """Return everything for JSON."""
         record = asdict(self.record) if self.record else None
         return {
             "host": self.host,
@@ -83,7 +83,7 @@ class View:
 
 
 def names(context: Context) -> dict[str, tuple[Line, ...]]:
-    """Return every host that the hosts file has or we have a folder of, sorted, and its lines there."""
+    """Return each host of the hosts file or of our state, sorted, with its hosts lines."""
     with context.server.locked():
         file = hosts.read(context.config.backuppc.hosts)
     known = {line.host for line in file.lines} | set(context.folders.names())
@@ -94,32 +94,32 @@ def names(context: Context) -> dict[str, tuple[Line, ...]]:
 
 
 def view(context: Context, host: str, lines: tuple[Line, ...]) -> View:
-    """Return what is known of *host*; what cannot be read is a problem of this host alone."""
+    """Return what is known about *host*; what cannot be read is listed in its problems."""
     problems: list[str] = []
 
-    def told(question: Callable[[], T], otherwise: T) -> T:
+    def read(question: Callable[[], T], otherwise: T) -> T:
         try:
             return question()
         except RegisterError as error:
             problems.append(str(error.detail or error))
-        except ValueError:  # a name in the hosts file that no host of ours could have
+        except ValueError:  # a name in the hosts file that our hosts cannot have
             pass
         return otherwise
 
     folders = context.folders
-    public = told(lambda: folders.public_key(host), None)
-    known: tuple[HostKey, ...] = told(lambda: _known_keys(context, host), ())
-    offered = told(lambda: folders.offered_key(host), None)
+    public = read(lambda: folders.public_key(host), None)
+    known: tuple[HostKey, ...] = read(lambda: _known_keys(context, host), ())
+    offered = read(lambda: folders.offered_key(host), None)
     return View(
         host=host,
         lines=lines,
-        folder=told(lambda: folders.exists(host), False),
-        record=told(lambda: folders.record(host), None),
+        folder=read(lambda: folders.exists(host), False),
+        record=read(lambda: folders.record(host), None),
         key=fingerprint(public or ""),
         host_keys=tuple(key.fingerprint for key in known),
         offered=offered.fingerprint if offered else "",
-        backups=told(lambda: backups.backups(context.config.backuppc.data_dir, host), ()),
-        problems=tuple(dict.fromkeys(problems)),  # what one question stumbles over, others do too
+        backups=read(lambda: backups.backups(context.config.backuppc.data_dir, host), ()),
+        problems=tuple(dict.fromkeys(problems)),  # several questions meet the same problem
     )
 
 
@@ -128,18 +128,18 @@ def _known_keys(context: Context, host: str) -> tuple[HostKey, ...]:
 
 
 def views(context: Context) -> Iterable[View]:
-    """Return what is known of every host."""
+    """Return what is known about every host."""
     return (view(context, host, lines) for host, lines in names(context).items())
 
 
 def fingerprint(public: str) -> str:
-    """Return the fingerprint of a public key's line, "" where it is none."""
+    """Return the fingerprint of a public key's line, or ""."""
     key = host_key.read(public.strip())
     return key.fingerprint if key else ""
 
 
 def moment(when: datetime | str | None) -> str:
-    """Return a moment as administrators read it, in the server's own time; "-" for none."""
+    """Return a moment for people, in the server's time zone; "-" for none."""
     if not when:
         return "-"
     try:

@@ -1,4 +1,4 @@
-"""The verb `list`: the hosts, filtered."""
+"""The verb `list`: list the hosts that match all filters."""
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator
@@ -25,10 +25,18 @@ _WIDE = Columns(
     cut={**_CUT, "NEXT": 16},
 )
 
+_SWITCHES = {
+    "--never-verified": "only hosts that were never verified",
+    "--person-gone": "only hosts with an owner who is not in the directory any more",
+    "--key-without-host": "only folders of our state without a hosts line",
+    "--host-without-key": "only hosts lines without a key pair of ours",
+    "--wide": "more columns, as many as fit: next backup, names, addresses, fingerprints",
+}
+
 
 @dataclass(frozen=True)
 class _Row:
-    """A host; if asked, what the directory says of its person, and when its next backup is *due*."""
+    """A host; *gone* says what happened to its owner, *due* when its next backup is, "" if not asked for."""
 
     view: View
     gone: str = ""
@@ -37,28 +45,17 @@ class _Row:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    parser.add_argument("--person", metavar="LOGON", help="only this person's")
-    parser.add_argument("--os", help="only those that registered with this OS word")
-    parser.add_argument("--never-verified", action="store_true", help="only those never verified")
-    parser.add_argument(
-        "--not-backed-up", metavar="DAYS", type=days, help="only those without a backup since so many days"
-    )
-    parser.add_argument(
-        "--person-gone", action="store_true", help="only those whose person the directory has no more"
-    )
-    parser.add_argument(
-        "--key-without-host", action="store_true", help="only folders of our state without a hosts line"
-    )
-    parser.add_argument(
-        "--host-without-key", action="store_true", help="only hosts lines without a key pair of ours"
-    )
-    more = "more columns, as many as fit: next backup, names, addresses, fingerprints"
-    parser.add_argument("--wide", action="store_true", help=more)
+    parser.add_argument("--person", metavar="LOGON", help="only hosts of this person")
+    parser.add_argument("--os", help="only hosts that registered with this OS word")
+    old = "only hosts without a backup for so many days"
+    parser.add_argument("--not-backed-up", metavar="DAYS", type=days, help=old)
+    for option, what in _SWITCHES.items():
+        parser.add_argument(option, action="store_true", help=what)
     options.add_json(parser)
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
-    """List the hosts that fit all that was asked."""
+    """List the hosts that match all filters."""
     wanted = list(_filters(options))
     fitting = (view for view in host_overview.views(context) if all(fits(view) for fits in wanted))
     rows = list(_gone(context, fitting) if options.person_gone else map(_Row, fitting))
@@ -66,7 +63,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
         due = next_backup.of(context, [row.view for row in rows])
         rows = [replace(row, due=due[row.view.host]) for row in rows]
     if options.json:
-        context.json([row.view.json() | _said_besides(row, options) for row in rows])
+        context.json([row.view.json() | _extra(row, options) for row in rows])
         return 0
     columns = _WIDE if options.wide else _COLUMNS
     context.table(columns, (_cells(row)[: len(columns.names)] for row in rows))
@@ -74,11 +71,11 @@ def run(context: Context, options: argparse.Namespace) -> int:
 
 
 def note(view: View) -> str:
-    """Return in a few words what is unusual about a host, "" for nothing."""
+    """Return in a few words what is unusual about a host, or ""."""
     notes = ["no hosts line"] if not view.lines else []
     notes += ["several hosts lines"] if len(view.lines) > 1 else []
-    put_away = view.record is not None and bool(view.record.retired)
-    missing = view.kind or ("" if put_away else "no key pair")
+    retired = view.record is not None and bool(view.record.retired)
+    missing = view.kind or ("" if retired else "no key pair")
     notes += [missing] if missing and not view.key else []
     if view.record:
         notes += ["retired"] if view.record.retired else []
@@ -119,14 +116,14 @@ def _not_backed_up(view: View, days: float) -> bool:
 
 
 def _gone(context: Context, views: Iterable[View]) -> Iterator[_Row]:
-    """Yield the hosts whose person the directory has no more; each person is asked for once."""
+    """Yield the hosts with an owner who is gone; the directory is asked once for each person."""
     people = People(context)
     for view in views:
         if said := people.gone(view):
             yield _Row(view, said)
 
 
-def _said_besides(row: _Row, options: argparse.Namespace) -> dict[str, str]:
+def _extra(row: _Row, options: argparse.Namespace) -> dict[str, str]:
     return {"next": row.due} | ({"person_gone": row.gone} if options.person_gone else {})
 
 

@@ -1,4 +1,4 @@
-"""When BackupPC will make the next backup of a host by itself."""
+"""Predict when BackupPC makes the next backup of a host."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,28 +9,29 @@ from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.settings import Settings, SettingsReader
 from backuppc_register.protocol.errors import RegisterError
 
-_WITHIN = 5.0, 60.0  # seconds for BackupPC's Perl: for one host, for all
+_TIMEOUTS = 5.0, 60.0  # seconds for BackupPC's Perl: for one host, for several
 
 
 def of(context: Context, views: Sequence[View]) -> dict[str, str]:
-    """Return for the host of each of *views* in words when its next backup is due (BackupPC_dump's rule)."""
-    asked = [view.host for view in views if view.lines]
-    told: dict[str, Settings | str] = {}
-    if asked:
+    """Return for each host in words when its next backup is due, by BackupPC_dump's rule."""
+    registered = [view.host for view in views if view.lines]
+    settings: dict[str, Settings | str] = {}
+    if registered:
         try:
-            told = SettingsReader(context.config.backuppc).each(asked, _WITHIN[len(asked) > 1])
+            timeout = _TIMEOUTS[len(registered) > 1]
+            settings = SettingsReader(context.config.backuppc).each(registered, timeout)
         except RegisterError as error:
-            told = dict.fromkeys(asked, error.detail or error.message())
-    return {view.host: _words(view, told.get(view.host, "it took too long")) for view in views}
+            settings = dict.fromkeys(registered, error.detail or error.message())
+    return {view.host: _words(view, settings.get(view.host, "it took too long")) for view in views}
 
 
 def _words(view: View, settings: Settings | str) -> str:
     if not view.lines:
         return "never: no hosts line"
     if isinstance(settings, str):
-        return f"BackupPC does not tell its settings: {settings}"
+        return f"BackupPC cannot read its settings: {settings}"
     if settings.disabled:
-        return "never: its backups are switched off"
+        return "never: its backups are disabled"
     due = due_at(view.backups, settings)
     if due is None or due <= datetime.now(due.tzinfo):
         return "due: when BackupPC wakes up and the host answers"
@@ -38,7 +39,7 @@ def _words(view: View, settings: Settings | str) -> str:
 
 
 def due_at(known: tuple[Backup, ...], settings: Settings) -> datetime | None:
-    """Return from when on the next backup is due, None for at once."""
+    """Return when the next backup is due, or None for at once."""
     full = [one.started for one in known if one.kind == "full"]
     any_kind = [one.started for one in known if one.kind in {"full", "incr"}]
     if not full:

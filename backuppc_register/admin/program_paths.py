@@ -1,4 +1,4 @@
-"""Where our programs are, as a line of authorized_keys or a timer names them."""
+"""Find our programs, for a line of authorized_keys or a timer."""
 
 import os
 import shlex
@@ -12,18 +12,18 @@ from backuppc_register.system import data_files
 
 
 def path(name: str = PROGRAM) -> Path:
-    """Return where the program *name* is: beside the one that runs, or in the checkout that it is of."""
+    """Return the path of the program *name*: beside the running one, or in the same checkout."""
     beside = Path(sys.argv[0]).absolute().parent / name
     return beside if beside.is_file() else data_files.find("__init__.py").parents[1] / "bin" / name
 
 
 def command(config_path: Path) -> str:
-    """Return the forced command's line for sshd, without the register-key's label.
+    """Return the forced command for sshd, without the register-key's label.
 
-    Raises Misconfigured where this account, as which sshd will start it, cannot read the program.
+    Raises Misconfigured if this account cannot read the program, because sshd starts it as this account.
     """
     if not os.access(path(), os.R_OK):
-        raise Misconfigured(detail=f"BackupPC's account cannot read {path()}, which sshd would start as it")
+        raise Misconfigured(detail=f"BackupPC's account cannot read {path()}, which sshd starts")
     return shlex.join(_words(PROGRAM, config_path))
 
 
@@ -33,6 +33,6 @@ def admin_words(config_path: Path) -> list[str]:
 
 
 def _words(name: str, config_path: Path) -> list[str]:
-    # -I: neither the account's environment nor its files have a say in what Python loads.
+    # -I: Python loads no code from the account's environment or home folder.
     words = [sys.executable, "-I", str(path(name))]
     return words if config_path == config.DEFAULT_PATH else [*words, "--config", str(config_path.absolute())]

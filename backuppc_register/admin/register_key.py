@@ -1,4 +1,4 @@
-"""The verb `register-key`: the keys that client setups carry."""
+"""The verb `register-key`: list, add and revoke the keys of client setups."""
 
 import argparse
 import pwd
@@ -15,7 +15,7 @@ from backuppc_register.config import value_checks
 from backuppc_register.state.authorized_keys import Binding
 from backuppc_register.state.register_keys import RegisterKeys, possible_label
 
-SUMMARY = "list, add and revoke the keys that client setups carry"
+SUMMARY = "list, add and revoke the keys of client setups"
 EXAMPLE = "backuppc-register-admin register-key add autumn-2027 --expires 2028-10-01"
 
 _LIST = "backuppc-register-admin register-key list"
@@ -35,11 +35,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="list|add|revoke", required=True)
     listed = _action(actions, "list", "list them", _LIST)
     common.add_json(listed)
-    added = _action(actions, "add", "make a new one", EXAMPLE)
-    added.add_argument("label", metavar="LABEL", type=label, help="its name, which every log line will have")
+    added = _action(actions, "add", "make a new key", EXAMPLE)
+    added.add_argument("label", metavar="LABEL", type=label, help="its name, which is in every log line")
     add_binding(added)
     common.add_dry_run(added)
-    revoked = _action(actions, "revoke", "make one useless, and no other", _REVOKE)
+    revoked = _action(actions, "revoke", "revoke one key, and no other", _REVOKE)
     revoked.add_argument("label", metavar="LABEL", type=label)
     common.add_dry_run(revoked)
     for action in (listed, added, revoked):
@@ -60,7 +60,7 @@ def _action(
 
 
 def add_binding(parser: argparse._ActionsContainer) -> None:
-    """Add what limits a register-key: options.key_from, options.expires."""
+    """Add the options that limit a register-key: options.key_from, options.expires."""
     parser.add_argument(
         "--from",
         dest="key_from",
@@ -68,15 +68,13 @@ def add_binding(parser: argparse._ActionsContainer) -> None:
         type=network,
         action="append",
         default=[],
-        help="good from this address or network only; may be repeated",
+        help="valid from this address or network only; may be repeated",
     )
-    parser.add_argument(
-        "--expires", metavar="DATE", type=day, help="no longer good from this day on, YYYY-MM-DD"
-    )
+    parser.add_argument("--expires", metavar="DATE", type=day, help="invalid from this day on, YYYY-MM-DD")
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
-    """List, add or revoke."""
+    """List, add or revoke register-keys."""
     path = options.authorized_keys or default_path(context.account)
     keys = RegisterKeys(context.config.state.directory, path)
     if options.action == "list":
@@ -87,37 +85,38 @@ def run(context: Context, options: argparse.Namespace) -> int:
 
 
 def default_path(account: str) -> Path:
-    """Return the authorized_keys of *account*, where sshd looks for it by default."""
+    """Return the file of *account* that sshd reads by default."""
     return Path(pwd.getpwnam(account).pw_dir) / ".ssh" / "authorized_keys"
 
 
 def label(text: str) -> str:
-    """Take a label; raises ValueError."""
+    """Read a label; raises ValueError."""
     if not possible_label(text):
         raise ValueError
     return text
 
 
 def network(text: str) -> str:
-    """Take an address or a network; raises ValueError."""
+    """Read an address or a network; raises ValueError."""
     if value_checks.network(text):
         raise ValueError
     return text
 
 
 def day(text: str) -> str:
-    """Take YYYY-MM-DD, a day to come, and give it as sshd has it, YYYYMMDD; raises argparse's error.
+    """Read YYYY-MM-DD, a day after today, and return sshd's YYYYMMDD; raises argparse's error.
 
-    sshd refuses the key from the first moment of that day on, by the server's own time zone, which is ours
-    too: the program forgets the administrator's.
+    sshd refuses the key from the first moment of that day on, in the server's time zone. Ours is the same,
+    because the program ignores the administrator's time zone.
     """
     try:
-        told = date.fromisoformat(text if _DAY.fullmatch(text) else "")
+        parsed = date.fromisoformat(text if _DAY.fullmatch(text) else "")
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text} is no day, YYYY-MM-DD") from error
-    if told <= date.today():
-        raise argparse.ArgumentTypeError(f"{text} is not to come: the key would be good for nothing")
-    return told.strftime("%Y%m%d")
+        raise argparse.ArgumentTypeError(f"{text} is not a date, YYYY-MM-DD") from error
+    if parsed <= date.today():
+        today = parsed == date.today()
+        raise argparse.ArgumentTypeError(f"{text} is today" if today else f"{text} is in the past")
+    return parsed.strftime("%Y%m%d")
 
 
 def _list(context: Context, keys: RegisterKeys, *, as_json: bool) -> int:
@@ -143,7 +142,7 @@ def _list(context: Context, keys: RegisterKeys, *, as_json: bool) -> int:
 
 def _add(context: Context, keys: RegisterKeys, options: argparse.Namespace) -> int:
     if any(key.label == options.label and key.line for key in keys.all()):
-        context.say(f"There is a register-key {options.label} already. Take another label, or revoke it.")
+        context.say(f"There is a register-key {options.label} already. Choose another label, or revoke it.")
         return 1
     if options.dry_run:
         context.say(f"Would make the register-key {options.label}.")
@@ -153,7 +152,7 @@ def _add(context: Context, keys: RegisterKeys, options: argparse.Namespace) -> i
     )
     keys.add(options.label, binding)
     context.log("register-key add", detail=f"label {options.label}")
-    context.say(f"The register-key {options.label} is good now. Next: backuppc-register-admin bundle")
+    context.say(f"The register-key {options.label} is valid now. Next: backuppc-register-admin bundle")
     return 0
 
 
@@ -168,10 +167,10 @@ def _revoke(context: Context, keys: RegisterKeys, options: argparse.Namespace) -
     keys.revoke(options.label)
     context.log("register-key revoke", detail=f"label {options.label}")
     if not any(key.line for key in found):
-        context.say(f"{options.label} had no line in {keys.file}; its private half is removed.")
-        context.say("If sshd reads another file the key is still good: --authorized-keys FILE.")
+        context.say(f"{options.label} had no line in {keys.file}. Its private half is removed.")
+        context.say("If sshd reads another file, the key is still valid: --authorized-keys FILE.")
         return 1
-    context.say(f"The register-key {options.label} is good for nothing now; registered machines stay so.")
+    context.say(f"The register-key {options.label} is revoked. Registered machines are not affected.")
     if not any(key.line for key in keys.all()):
-        context.say("That was the last one: nobody can register until there is another (register-key add).")
+        context.say("That was the last one: no machine can register until there is another.")
     return 0

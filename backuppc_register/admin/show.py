@@ -1,4 +1,4 @@
-"""The verb `show`: all that is known of one host."""
+"""The verb `show`: show everything about one host."""
 
 import argparse
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.state.records import Record
 
-SUMMARY = "show all that is known of one host"
+SUMMARY = "show everything about one host"
 EXAMPLE = "backuppc-register-admin show dormeur"
 
-_WITHIN = 5.0  # seconds for BackupPC's daemon
-_BACKUPS = 10  # of the last ones, shown in a table
+_TIMEOUT = 5.0  # seconds for BackupPC's daemon
+_BACKUPS = 10  # rows of the table
 _COLUMNS = Columns(
     ("BACKUP", "KIND", "STARTED", "MINUTES", "FILES", "MB", "ERRORS"),
     leave=("MINUTES", "MB", "FILES", "KIND", "ERRORS", "STARTED"),
@@ -31,15 +31,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
-    """Show a host; 1 where nobody knows it."""
+    """Show a host; return 1 if it is not known."""
     host = options.host.lower()
     known = host_overview.names(context)
     if host not in known:
-        nobody = f"{host} has neither a hosts line nor a folder in our state."
-        context.json({"host": host, "error": nobody}) if options.json else context.say(nobody)
+        unknown = f"{host} has neither a hosts line nor a folder in our state."
+        context.json({"host": host, "error": unknown}) if options.json else context.say(unknown)
         return 1
     view = host_overview.view(context, host, known[host])
-    status = Daemon(context.config.backuppc.socket).status(host, _WITHIN)
+    status = Daemon(context.config.backuppc.socket).status(host, _TIMEOUT)
     due = next_backup.of(context, [view])[host]
     if options.json:
         context.json(view.json() | {"note": note(view), "backuppc": status, "next": due})
@@ -72,13 +72,13 @@ def _registration(view: View) -> Iterator[tuple[str, str]]:
         yield "record", f"none: {view.kind}" if view.kind else "none"
         return
     entry = f", entry {record.entry}" if record.entry else ""
-    yield "record", f"of {record.person or 'nobody'}{entry}" + (f": {view.kind}" if view.kind else "")
+    yield "record", f"of {record.person or 'no person'}{entry}" + (f": {view.kind}" if view.kind else "")
     if not record.by_hand:
         yield from _machine(record)
     if record.retired:
         yield "retired", moment(record.retired)
     if record.purge:
-        yield "purge", f"data may be deleted from {moment(record.purge)} on"
+        yield "purge", f"data will be deleted after {moment(record.purge)}"
 
 
 def _machine(record: Record) -> Iterator[tuple[str, str]]:
@@ -110,7 +110,7 @@ def _backuppc(view: View, status: dict[str, str], due: str) -> Iterator[tuple[st
         words = (status.get(name, "") for name in ("state", "reason", "error"))
         yield "BackupPC", " ".join(word for word in words if word)
     else:
-        yield "BackupPC", "does not know it, or does not run"
+        yield "BackupPC", "does not know this host, or does not run"
 
 
 def _cells(one: Backup) -> tuple[object, ...]:

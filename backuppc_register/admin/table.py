@@ -1,4 +1,4 @@
-"""Tables that fit a terminal: what may be cut is cut, and then whole columns are left out."""
+"""Tables that fit a terminal: long cells are cut, then whole columns are left out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ _CUT = "~"
 class Columns:
     """The columns of a table, in their order.
 
-    *cut*: those that may end in ``~``, and to how many characters at the least; a time or a number would say
-    something else then. *leave*: those that may be left out, the first one first. What is in neither, the
-    host say, is whole at any width.
+    *cut* has the columns that may be cut and end in ``~``, with their least number of characters; times and
+    numbers must not be cut. *leave* has the columns that may be left out, in that order. A column in neither,
+    such as the host, is always whole.
     """
 
     names: tuple[str, ...]
@@ -22,9 +22,9 @@ class Columns:
 
 
 def lines(columns: Columns, rows: Iterable[Sequence[str]], width: int | None) -> list[str]:
-    """Return the lines of a table of at most *width* characters, None for as many as it takes.
+    """Return the lines of a table of at most *width* characters; None means no limit.
 
-    They are longer only where what is never cut is.
+    A line is longer only if a column that is never cut needs it.
     """
     cells = [columns.names, *rows]
     widths = {name: max(len(row[n]) for row in cells) for n, name in enumerate(columns.names)}
@@ -36,7 +36,7 @@ def lines(columns: Columns, rows: Iterable[Sequence[str]], width: int | None) ->
 
 
 def _leave_out(columns: Columns, widths: dict[str, int], width: int) -> None:
-    """Take columns out of *widths* until all others fit, each cut as far as it may be."""
+    """Remove columns from *widths* until the others fit, each cut as far as allowed."""
     for name in columns.leave:
         least = {one: min(wide, columns.cut.get(one, wide)) for one, wide in widths.items()}
         if _total(least) <= width:
@@ -45,7 +45,7 @@ def _leave_out(columns: Columns, widths: dict[str, int], width: int) -> None:
 
 
 def _narrow(columns: Columns, widths: dict[str, int], width: int) -> None:
-    """Make the widest columns that may be cut narrower until all fit."""
+    """Narrow the widest columns that may be cut until all fit."""
     while _total(widths) > width:
         left = {name: widths[name] for name, least in columns.cut.items() if widths.get(name, 0) > least}
         if not left:

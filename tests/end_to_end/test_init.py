@@ -143,7 +143,7 @@ def test_the_web_editor_is_left_alone_if_asked_and_the_first_key_is_bound_as_ask
     assert 'from = ["10.77.0.1"]' in config
     assert ' --register-key spring",from="10.77.0.0/16",expiry-time="20990101" ssh-ed25519 ' in keys
     assert [line for line in closed.stdout.splitlines() if line.startswith("  done ")] == [
-        f"  done             {CONFIG_PL} closes the web editor's dangerous settings to owners"
+        f"  done             {CONFIG_PL} takes the web editor's dangerous settings away from owners"
         " (owners could do harm)"
     ]
     assert "config.toml is there: --url" in closed.stdout
@@ -182,9 +182,9 @@ def test_the_web_editor_is_closed_by_what_backuppc_reads_and_not_by_what_stands_
     pristine.run(f"cat > {CONFIG_PL}", input=editor, check=True)
     pristine.run(PRISTINE, check=True)
 
-    step = f"{CONFIG_PL} closes the web editor's dangerous settings to owners"
+    step = f"{CONFIG_PL} takes the web editor's dangerous settings away from owners"
     assert f"  done             {step}" in first
-    assert f"  as it should be  {step}" in second
+    assert f"  already done     {step}" in second
     assert [one["level"] for one in found] == ["green"]
     assert left.count("# BEGIN backuppc-register") == 1
     assert more in left
@@ -344,4 +344,4 @@ def test_whose_person_has_left_the_directory_is_listed(dugong, dormeur):
         assert gone()["dormeur"] == "not in the directory"
     finally:
         dugong.slapd.add(slapd.person("cmartin", "Christophe Martin"))
-    assert gone()["dormeur"] == "the logon is another person's now"
+    assert gone()["dormeur"] == "another person has the logon now"

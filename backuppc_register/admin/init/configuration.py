@@ -1,4 +1,4 @@
-"""Our configuration file, from options and answers."""
+"""The step for our configuration file, from options and answers."""
 
 import argparse
 import json
@@ -9,85 +9,91 @@ from typing import Any
 
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.init.root_files import own_folder
-from backuppc_register.admin.init.step import Plan, Step
+from backuppc_register.admin.init.step import NONE, Plan, Step
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import atomic_files
 
-_ANSWERS = ("url", "ldap", "base", "domain", "backups_from")
 _CONFIG_DIR = "/etc/backuppc"
 _DATA_DIR = "/var/lib/backuppc"
 _STATE = "/var/lib/backuppc-register"
+_LISTS = {
+    "ldap": ("URL", "a directory server; may be repeated"),
+    "domain": ("DOMAIN", "a domain of the machines; may be repeated"),
+    "backups_from": ("ADDRESS", "an address that backups come from; may be repeated"),
+}
+_TEXTS = {
+    "url": ("URL", "the address of a host's web page, with {host} in it"),
+    "base": ("DN", "the entry that has all persons below it"),
+    "config_dir": ("DIR", f"BackupPC's settings (default: {_CONFIG_DIR})"),
+    "data_dir": ("DIR", f"BackupPC's data (default: {_DATA_DIR})"),
+    "state": ("DIR", f"our own files (default: {_STATE})"),
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    group = parser.add_argument_group("the configuration, asked for where neither told here nor there yet")
-    group.add_argument("--url", help="what people are told to visit, with {host} in it")
-    group.add_argument("--ldap", metavar="URL", action="append", help="a directory server; may be repeated")
-    group.add_argument("--base", metavar="DN", help="the entry below which all persons are")
-    group.add_argument("--domain", action="append", help="a domain of the machines; may be repeated")
-    group.add_argument(
-        "--backups-from", metavar="ADDRESS", action="append", help="where backups come from; may be repeated"
-    )
-    group.add_argument("--config-dir", metavar="DIR", help=f"BackupPC's settings (default: {_CONFIG_DIR})")
-    group.add_argument("--data-dir", metavar="DIR", help=f"BackupPC's data (default: {_DATA_DIR})")
-    group.add_argument("--state", metavar="DIR", help=f"our own files (default: {_STATE})")
+    group = parser.add_argument_group("a new configuration; init asks for what is not given")
+    for name, (value, what) in _TEXTS.items():
+        group.add_argument(_option(name), metavar=value, help=what)
+    for name, (value, what) in _LISTS.items():
+        group.add_argument(_option(name), metavar=value, action="append", help=what)
+
+
+def options_given(options: argparse.Namespace) -> list[str]:
+    """Return the given options for a configuration, as they are typed."""
+    return [_option(name) for name in (*_TEXTS, *_LISTS) if getattr(options, name)]
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def step(plan: Plan) -> Step:
-    """Return the step that writes the configuration, for root and BackupPC's account to read."""
+    """Return the step that writes the configuration, which root and BackupPC's account can read."""
 
     def make() -> None:
         own_folder(plan.path.parent)
         atomic_files.write(plan.path, plan.text.encode(), atomic_files.Ownership(0, plan.owner.pw_gid, 0o640))
 
-    return Step(f"configuration {plan.path}", lambda: "there is none" if plan.text else "", make)
-
-
-def not_taken(options: argparse.Namespace) -> list[str]:
-    """Return the options that say something about a configuration, as they are typed."""
-    names = (*_ANSWERS, "config_dir", "data_dir", "state")
-    return [f"--{name.replace('_', '-')}" for name in names if getattr(options, name)]
+    return Step(f"configuration {plan.path}", lambda: NONE if plan.text else "", make)
 
 
 def composed(start: Start, options: argparse.Namespace) -> str:
-    """Return the text of a new configuration from options and answers; "" where something is not told."""
+    """Return the text of a new configuration from options and answers, or "" if an answer is missing."""
     own = socket.getfqdn()
     domain = own.partition(".")[2]
     guess = f"https://{own}/backuppc/index.cgi?host={{host}}"
-    url = options.url or _answer(start, "What people are told to visit", guess)
+    url = options.url or _answer(start, "Address of a host's web page", guess)
     ldap = options.ldap or _answer(start, "Directory servers, ldaps://...", "").split()
-    base = options.base or _answer(start, "The entry below which all persons are", _base_of(domain))
+    base = options.base or _answer(start, "Entry that has all persons below it", _base_of(domain))
     domains = options.domain or _answer(start, "Domains of the machines", domain).split()
     if not all((url, ldap, base, domains)):
-        start.say("Not told: --url, --ldap, --base and --domain are needed where nobody answers.")
+        start.say("Missing: --url, --ldap, --base and --domain are needed if the questions are not answered.")
         return ""
-    told: dict[str, dict[str, Any]] = {
-        "server": {"url": url} | ({"from": options.backups_from} if options.backups_from else {}),
-        "directory": {"servers": ldap, "base": base},
-        "dns": {"domains": domains},
-        "backuppc": _places(options),
-        "state": {"directory": options.state or _STATE},
-    }
-    return _toml(told)
+    folder = options.config_dir or _CONFIG_DIR
+    return _toml(
+        {
+            "server": {"url": url, "from": options.backups_from},
+            "directory": {"servers": ldap, "base": base},
+            "dns": {"domains": domains},
+            "backuppc": {
+                "hosts": str(Path(folder) / "hosts"), "config_dir": folder, "data_dir": options.data_dir
+            },
+            "state": {"directory": options.state or _STATE},
+        }
+    )  # fmt: skip
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """Return the document that a new configuration's *text* is; raises Misconfigured."""
+    """Return the document of a new configuration's *text*; raises Misconfigured."""
     try:
         return tomllib.loads(text)
     except ValueError as error:
-        raise Misconfigured(detail=f"the answers cannot be written down: {error}") from error
-
-
-def _places(options: argparse.Namespace) -> dict[str, str]:
-    folder = options.config_dir or _CONFIG_DIR
-    places = {"hosts": str(Path(folder) / "hosts"), "config_dir": folder}
-    return places | ({"data_dir": options.data_dir} if options.data_dir else {})
+        raise Misconfigured(detail=f"the answers cannot be written as TOML: {error}") from error
 
 
 def _answer(start: Start, question: str, default: str) -> str:
-    """Ask; "" where nobody answers, *default* for an empty answer."""
+    """Ask; return *default* for an empty answer, "" at the end of the input."""
     start.out.write(f"{question}{f' [{default}]' if default else ''}: ")
     start.out.flush()
     line = start.keyboard.readline()
@@ -98,10 +104,11 @@ def _base_of(domain: str) -> str:
     return ",".join(["ou=people", *(f"dc={label}" for label in domain.split("."))]) if domain else ""
 
 
-def _toml(told: dict[str, dict[str, Any]]) -> str:
-    lines = ["# Every key is described in docs/configuration.md; made by backuppc-register-admin init."]
-    for section, values in told.items():
+def _toml(sections: dict[str, dict[str, Any]]) -> str:
+    lines = ["# docs/configuration.md describes every key; made by backuppc-register-admin init."]
+    for section, values in sections.items():
         lines += ["", f"[{section}]"]
-        # A text of JSON is one of TOML, and so is a list of them.
-        lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+        # A text in JSON is also one in TOML, and so is a list of them.
+        given = {name: value for name, value in values.items() if value}
+        lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in given.items()]
     return "\n".join(lines) + "\n"

@@ -1,10 +1,10 @@
-"""The first register-key."""
+"""The step for the first register-key."""
 
 import argparse
 from pathlib import Path
 
 from backuppc_register.admin import program_paths, register_key
-from backuppc_register.admin.init.step import Plan, Step
+from backuppc_register.admin.init.step import NONE, Plan, Step
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.inventory.server import LOCK_TIMEOUT
 from backuppc_register.state.authorized_keys import Binding
@@ -16,32 +16,28 @@ _LABEL = "main"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     group = parser.add_argument_group("the first register-key")
-    group.add_argument(
-        "--label", type=register_key.label, help=f"its name, in every log line (default: {_LABEL})"
-    )
+    label = f"its label, in every log line (default: {_LABEL})"
+    group.add_argument("--label", type=register_key.label, help=label)
     register_key.add_binding(group)
     group.add_argument("--authorized-keys", metavar="FILE", type=Path, help=register_key.FILE_HELP)
 
 
+def options_given(options: argparse.Namespace) -> list[str]:
+    """Return the given options that limit a new register-key, as they are typed."""
+    return ["--from"] * bool(options.key_from) + ["--expires"] * bool(options.expires)
+
+
 def step(plan: Plan) -> Step:
-    """Return the step that makes a register-key: one of that label, or where none is asked for, any."""
+    """Return the step that makes a register-key with the given label, or without a label if there is none."""
     options = plan.options
     path = options.authorized_keys or Path(plan.owner.pw_dir) / ".ssh" / "authorized_keys"
     keys = RegisterKeys(plan.settings.state.directory, path)
 
     def missing() -> str:
         there = plan.as_owner(lambda: [key.label for key in keys.all() if key.line])
-        return "" if options.label in there or (there and not options.label) else "there is none"
+        return "" if options.label in there or (there and not options.label) else NONE
 
-    def make() -> None:
-        plan.as_owner(lambda: _add(plan, keys))
-
-    return Step(f"a register-key in {path}", missing, make)
-
-
-def not_taken(options: argparse.Namespace) -> list[str]:
-    """Return the options that bind a new register-key, as they are typed."""
-    return ["--from"] * bool(options.key_from) + ["--expires"] * bool(options.expires)
+    return Step(f"a register-key in {path}", missing, lambda: plan.as_owner(lambda: _add(plan, keys)))
 
 
 def _add(plan: Plan, keys: RegisterKeys) -> None:

@@ -1,43 +1,43 @@
-"""The folders that init makes ready: our state, and BackupPC's settings."""
+"""The steps for our state folder and for BackupPC's configuration folder."""
 
 import os
 import stat
 
 from backuppc_register.admin.init.root_files import own_folder, trusted
-from backuppc_register.admin.init.step import Plan, Step
+from backuppc_register.admin.init.step import NONE, Plan, Step
 from backuppc_register.protocol.errors import Misconfigured
 
 
 def state(plan: Plan) -> Step:
-    """Return the step that makes our state folder, BackupPC's account's alone."""
-    folder = plan.settings.state.directory
+    """Return the step that makes our state folder, which only BackupPC's account can read."""
+    folder, owner = plan.settings.state.directory, plan.owner
 
     def missing() -> str:
         try:
             status = folder.lstat()
         except FileNotFoundError:
-            return "there is none"
+            return NONE
         if not stat.S_ISDIR(status.st_mode):
             raise Misconfigured(detail=f"[state] directory: {folder} is not a folder")
-        if status.st_uid != plan.owner.pw_uid:
-            raise Misconfigured(detail=f"[state] directory: {folder} is not {plan.owner.pw_name}'s")
-        return "open to others" if status.st_mode & stat.S_IRWXO else ""
+        if status.st_uid != owner.pw_uid:
+            raise Misconfigured(detail=f"[state] directory: {folder} is not owned by {owner.pw_name}")
+        return "it is open to others" if status.st_mode & stat.S_IRWXO else ""
 
     def make() -> None:
         if not folder.exists():
             own_folder(folder.parent)
             folder.mkdir(0o700)
-            os.chown(folder, plan.owner.pw_uid, plan.owner.pw_gid, follow_symlinks=False)
+            os.chown(folder, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
         plan.as_owner(lambda: folder.chmod(0o750))
 
-    return Step(f"state folder {folder}, {plan.owner.pw_name}'s alone", missing, make)
+    return Step(f"state folder {folder}, only for {owner.pw_name}", missing, make)
 
 
 def group(plan: Plan) -> Step:
-    """Return the step that lets new files in BackupPC's folder keep its group.
+    """Return the step that lets new files in BackupPC's folder keep the folder's group.
 
-    On Debian BackupPC's account is no member of it, and cannot set this bit itself then (chmod(2)), so root
-    does, on the open folder.
+    On Debian, BackupPC's account is not a member of that group and so cannot set this bit (chmod(2)). Root
+    sets it on the open folder.
     """
     folder = plan.settings.backuppc.config_dir
 

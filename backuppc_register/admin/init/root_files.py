@@ -1,26 +1,26 @@
-"""Root's own folders and files, made where nobody else can bend the way."""
+"""Folders and files that root writes, where no other account can redirect the write."""
 
 import os
 import stat
 from pathlib import Path
 
-from backuppc_register.admin.init.step import Step
+from backuppc_register.admin.init.step import NONE, Step
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import atomic_files
 
 
 def file_step(path: Path, text: str) -> Step:
-    """Return the step that makes root's file *path* with *text*; one that is there may be the site's own."""
+    """Return the step that writes root's file *path*; an existing file is the site's own and stays."""
 
     def make() -> None:
         trusted(path.parent)
         atomic_files.write(path, text.encode(), 0o644)
 
-    return Step(f"{path}", lambda: "" if os.path.lexists(path) else "there is none", make)
+    return Step(f"{path}", lambda: "" if os.path.lexists(path) else NONE, make)
 
 
 def own_folder(folder: Path) -> None:
-    """Make *folder*, root's, where there is none; raises Misconfigured for one that others could bend."""
+    """Make root's *folder* if there is none; raises Misconfigured if others can change the folder."""
     if not folder.exists():
         trusted(folder.parent)
         folder.mkdir(0o755)
@@ -29,12 +29,12 @@ def own_folder(folder: Path) -> None:
 
 
 def trusted(folder: Path) -> None:
-    """Refuse to work as root in a *folder* that anybody but root can change, itself or on the way there.
+    """Refuse to write in a *folder* if an account other than root can change it or one of its parents.
 
     Raises Misconfigured.
     """
     for place in (folder, *folder.parents):
         status = place.lstat()
-        theirs = status.st_mode & stat.S_IWOTH or (status.st_gid and status.st_mode & stat.S_IWGRP)
-        if theirs or status.st_uid or stat.S_ISLNK(status.st_mode):
-            raise Misconfigured(detail=f"{place} is not root's alone: root does not write below it")
+        loose = status.st_mode & stat.S_IWOTH or (status.st_gid and status.st_mode & stat.S_IWGRP)
+        if loose or status.st_uid or stat.S_ISLNK(status.st_mode):
+            raise Misconfigured(detail=f"others can change {place}: root does not write below it")

@@ -1,4 +1,4 @@
-"""What init works with, and what a step of it is."""
+"""The plan of `init`, and a step of it."""
 
 import argparse
 import pwd
@@ -10,20 +10,23 @@ from typing import Any
 from backuppc_register.admin.as_backuppc import run_as_owner
 from backuppc_register.config import Config
 from backuppc_register.protocol.errors import Misconfigured
+from backuppc_register.system import data_files
+
+NONE = "there is none"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that a ready server has: *missing* tells what it lacks, "" for nothing; *make* mends that."""
+    """One thing that a ready server has: *missing* returns what it lacks, or ""; *make* adds it."""
 
     what: str
     missing: Callable[[], str]
-    make: Callable[[], None]
+    make: Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What init works with; *text* is the configuration to write, "" where there is one."""
+    """What the steps work with; *text* is the configuration to write, or "" if there is one."""
 
     path: Path
     settings: Config
@@ -32,7 +35,7 @@ class Plan:
     options: argparse.Namespace
 
     def as_owner(self, work: Callable[[], Any]) -> Any:
-        """Do *work* as BackupPC's account: root follows no path that this account can bend."""
+        """Do *work* as BackupPC's account: root follows no path that this account can change."""
         return run_as_owner(self.settings.backuppc.config_dir, work)
 
 
@@ -41,7 +44,12 @@ def owner_of(folder: Path) -> pwd.struct_passwd:
     try:
         owner = pwd.getpwuid(folder.lstat().st_uid)
     except (OSError, KeyError) as error:
-        raise Misconfigured(detail=f"[backuppc] config_dir: whose is {folder}? {error}") from error
+        raise Misconfigured(detail=f"[backuppc] config_dir: {folder} has no owner: {error}") from error
     if owner.pw_uid == 0:
-        raise Misconfigured(detail=f"[backuppc] config_dir: {folder} belongs to root, not to BackupPC")
+        raise Misconfigured(detail=f"[backuppc] config_dir: {folder} is owned by root, not by BackupPC")
     return owner
+
+
+def packaged(name: str) -> str:
+    """Return the text of the file *name* in packaging/."""
+    return data_files.find(f"packaging/{name}").read_text("utf-8")

@@ -118,7 +118,7 @@ def line_of(site, label):
 
 def revoked(site):
     site.run("register-key", "revoke", "main", "--authorized-keys", site.authorized_keys)
-    return "no good register-key main"
+    return "no valid register-key main"
 
 
 def unlined(site):
@@ -197,7 +197,7 @@ def test_from_where_and_until_when_a_bundle_is_good_is_told(site):
 
     _, done = bundled(site)
 
-    assert "register-key main, good from 10.0.0.0/8 until 20990101" in done.stdout
+    assert "register-key main, valid from 10.0.0.0/8 until 20990101" in done.stdout
 
 
 def test_a_dry_run_makes_nothing_and_a_bundle_leaves_a_line_in_the_log(with_key):

@@ -50,12 +50,12 @@ def test_a_host_that_was_made_by_hand_is_retired_shown_resumed_and_purged(site):
     site.add_line("labpc 0 jdoe friend")
     site.add_backups("labpc", ("full", 1, 5, 0))
 
-    assert "record: none: made by hand" in re.sub(" +", " ", site.run("show", "labpc").stdout)
+    assert "record: none: manually added" in re.sub(" +", " ", site.run("show", "labpc").stdout)
     done = site.run("retire", "LABPC")
     assert (done.returncode, done.stderr) == (0, "")
     assert "BackupsDisable" in (site.folder / "etc/labpc.pl").read_text()
-    assert re.search("labpc +jdoe .*made by hand, retired", site.run("list").stdout)
-    assert "record: of jdoe: made by hand" in re.sub(" +", " ", site.run("show", "labpc").stdout)
+    assert re.search("labpc +jdoe .*manually added, retired", site.run("list").stdout)
+    assert "record: of jdoe: manually added" in re.sub(" +", " ", site.run("show", "labpc").stdout)
     assert site.run("retire", "labpc").stdout == "labpc is retired already.\n"
     assert site.run("reconcile").returncode == 0
 

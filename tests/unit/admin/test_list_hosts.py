@@ -57,7 +57,7 @@ def test_the_table_has_a_line_for_each_host_and_says_what_is_unusual(site):
     assert " 510 " in by_host["dormeur"]  # the partial one is no backup to rely on
     assert by_host["mimosa"].endswith("retired")
     assert by_host["orphan"].endswith("no hosts line")
-    assert by_host["handmade"].endswith("made by hand")
+    assert by_host["handmade"].endswith("manually added")
 
 
 def test_a_wide_table_has_names_addresses_and_fingerprints(site):
@@ -90,12 +90,12 @@ def test_when_the_next_backup_is_due_is_told_in_json_and_in_a_wide_table():
         wide = site.run("list", "--wide").stdout.splitlines()
 
     assert told["dormeur"].endswith(", or BackupPC's first wakeup after that")
-    assert told["mimosa"] == "never: its backups are switched off"
+    assert told["mimosa"] == "never: its backups are disabled"
     assert told["orphan"] == "never: no hosts line"
     assert "syntax error" in told["sirene"]
     assert "end the program that reads them" in told["calmar"]
     assert " NEXT " in wide[0]
-    assert "switched off" in next(row for row in wide if row.startswith("mimosa"))
+    assert "disabled" in next(row for row in wide if row.startswith("mimosa"))
 
 
 def test_nothing_is_changed(site):
@@ -160,8 +160,8 @@ def test_each_person_of_a_host_is_looked_for_but_not_backuppcs_account_or_who_le
         "half": "gone: not in the directory",
         "nobody": "not in the directory",
         "left": "not in the directory",
-        "again": "the logon is another person's now",
-        "readable": "the logon is another person's now",
+        "again": "another person has the logon now",
+        "readable": "another person has the logon now",
     }
 
 

@@ -98,7 +98,7 @@ def test_a_day_that_is_not_to_come_is_refused_in_words(site):
     done = register_key(site, "add", "x", "--expires", "2020-01-01")
 
     assert done.returncode == 2
-    assert "--expires: 2020-01-01 is not to come" in done.stderr
+    assert "--expires: 2020-01-01 is in the past" in done.stderr
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
@@ -142,7 +142,7 @@ def test_a_key_whose_line_is_not_where_it_was_looked_for_is_not_called_revoked(s
 
     assert (missed.returncode, found.returncode) == (1, 0)
     assert f"had no line in {other}" in missed.stdout
-    assert "If sshd reads another file the key is still good" in missed.stdout
+    assert "If sshd reads another file, the key is still valid" in missed.stdout
     assert "autumn" in line
     assert site.authorized_keys.read_text() == ""
 
