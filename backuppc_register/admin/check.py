@@ -1,39 +1,37 @@
-"""The verb `check`: a person's request replayed, step by step, changing nothing."""
+"""The verb `check`: repeat a person's request step by step, and change nothing."""
 
 import argparse
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from backuppc_register.admin import options
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import moment
-from backuppc_register.backuppc import backups, host_config, hosts
+from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.daemon.status import Daemon
-from backuppc_register.config import Config
+from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.inventory.services import Services
 from backuppc_register.person import Person
 from backuppc_register.protocol import request
 from backuppc_register.protocol.errors import OsTypeUnknown, RegisterError
 from backuppc_register.protocol.reply import Success
-from backuppc_register.protocol.request import Address
-from backuppc_register.registration import host_name, register
-from backuppc_register.state.records import Record
+from backuppc_register.protocol.request import Address, Request
+from backuppc_register.registration import register
 from backuppc_register.system.deadline import Deadline
 
-SUMMARY = "replay a person's request step by step, changing nothing"
+SUMMARY = "repeat a person's request step by step, and change nothing"
 EXAMPLE = "backuppc-register-admin check linux:cmartin --from 134.158.240.17"
 
-_WITHIN = 28.0  # seconds, as for a request that sshd brings
+_TIMEOUT = 28.0  # seconds, as for a request from sshd
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One check: what was asked, of whom, the answer, and how long it took, in milliseconds."""
+    """One step: what was asked, of whom, the answer, and how long it took, in milliseconds."""
 
     step: str
     asked: str
@@ -44,209 +42,160 @@ class Step:
 
 
 @dataclass
-class Steps:
-    """The steps so far, in their order."""
+class Replay:
+    """A request of *command* and *peer*, and its steps so far; a `Trace`."""
 
-    done: list[Step] = field(default_factory=list)
+    context: Context
+    command: str
+    peer: Address
+    steps: list[Step] = field(default_factory=list)
 
-    def take(self, question: tuple[str, str, str], do: Callable[[], T], told: Callable[[T], str] = str) -> T:
-        """Do one step, *question* being its name, what is asked and of whom; note how it went.
-
-        Raises what *do* raises.
-        """
+    def __call__(self, step: str, take: Callable[[], T], /) -> T:
+        """Take a step, and note how it went; raises its errors."""
         began = time.monotonic()
-        answer, ok = "", False
         try:
-            result = do()
-            answer, ok = told(result), True
+            result = take()
         except RegisterError as error:
-            answer = str(error)
+            self.steps.append(Step(step, *self._question(step), str(error), ok=False, ms=_ms_since(began)))
             raise
-        finally:
-            ms = round((time.monotonic() - began) * 1000, 1)
-            self.done.append(Step(*question, answer, ok, ms))
+        ms = _ms_since(began)
+        if isinstance(result, HostStatus):
+            self.steps += _parts(result, ms)
+        else:
+            self.steps.append(Step(step, *self._question(step), _words(result), ok=True, ms=ms))
         return result
 
-
-@dataclass(frozen=True)
-class _Resolver:
-    """The DNS, watched; and the rules for names, which come right after it."""
-
-    steps: Steps
-    config: Config
-
-    def name_of(self, peer: Address, timeout: float) -> str:
-        """Return the confirmed name, as the real one does."""
-        from backuppc_register.network.reverse_dns import ReverseDns
-
-        settings = self.config.dns
-        of = f"DNS, {' '.join(settings.nameservers) or 'those of /etc/resolv.conf'}"
-        asked = f"the name of {peer}, and its addresses"
-        name = self.steps.take(("name", asked, of), lambda: ReverseDns(settings).name_of(peer, timeout))
-        question = ("host", f"may {name} register?", "[dns]")
-        with suppress(RegisterError):  # the rules raise it themselves right away
-            self.steps.take(question, lambda: host_name.host_of(name, settings))
-        return name
-
-
-@dataclass(frozen=True)
-class _Directory:
-    """The directory, watched."""
-
-    steps: Steps
-    config: Config
-
-    def find(self, logon: str, timeout: float) -> Person:
-        """Return the person, as the real one does."""
-        from backuppc_register.network.ldap import Ldap
-
-        settings = self.config.directory
-        asked = f"{settings.filter.replace('{logon}', logon)} below {settings.base}"
-        question = ("person", asked, f"LDAP, {' '.join(settings.servers)}")
-        return self.steps.take(question, lambda: Ldap(settings).find(logon, timeout), _person)
+    def _question(self, step: str) -> tuple[str, str]:
+        """Return what *step* asks, and of whom."""
+        config = self.context.config
+        nameservers = " ".join(config.dns.nameservers) or "those of /etc/resolv.conf"
+        logon = self.command.rpartition(":")[2]
+        wanted = f"{config.directory.filter.replace('{logon}', logon)} below {config.directory.base}"
+        return {
+            "form": (self.command, "[server] os"),
+            "state": ("is it ready?", str(config.state.directory)),
+            "name": (f"the name of {self.peer}, and its addresses", f"DNS, {nameservers}"),
+            "host": ("may a machine with that name register?", "[dns]"),
+            "person": (wanted, f"LDAP, {' '.join(config.directory.servers)}"),
+            "status": ("hosts line, record, backups, settings", str(config.backuppc.config_dir)),
+        }[step]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
-    parser.add_argument("request", metavar="OS:LOGON", help="what was asked for")
-    told = "the machine's address, see the log"
-    parser.add_argument("--from", dest="peer", metavar="ADDRESS", type=address, required=True, help=told)
+    parser.add_argument("request", metavar="OS:LOGON", help="the request")
+    peer = "the machine's address, see the log"
+    parser.add_argument("--from", dest="peer", metavar="ADDRESS", type=address, required=True, help=peer)
     options.add_json(parser)
 
 
-def run(context: Context, options: argparse.Namespace) -> int:
-    """Replay a request; 1 where it would be refused."""
-    steps = Steps()
-    verdict, error = _replay(context, options.request, options.peer, steps)
-    if options.json:
-        done = [asdict(step) for step in steps.done]
-        context.json({"accepted": error is None, "verdict": verdict, "steps": done})
-    else:
-        _print(context, steps, verdict)
-    return 0 if error is None else 1
-
-
 def address(text: str) -> Address:
-    """Read the address of a machine, as sshd tells it; raises argparse's error."""
+    """Read the address of a machine, in sshd's form; raises argparse's error."""
     connection = request.connection(f"{text} 0 ::1 22")
     if connection is None:
-        raise argparse.ArgumentTypeError(f"{text} is no address")
+        raise argparse.ArgumentTypeError(f"{text} is not an address")
     return connection.peer
 
 
-def _replay(
-    context: Context, command: str, peer: Address, steps: Steps
-) -> tuple[dict[str, str], RegisterError | None]:
-    """Return what the client would be told, and the error that it would be."""
+def run(context: Context, options: argparse.Namespace) -> int:
+    """Repeat a request; return 1 if it would be refused."""
+    replay = Replay(context, options.request, options.peer)
     began = time.monotonic()
-    services = Services(
-        resolver=lambda: _Resolver(steps, context.config),
-        directory=lambda: _Directory(steps, context.config),
-        daemon=Daemon(""),
-        deadline=Deadline(_WITHIN),
-    )
     try:
-        asked = steps.take(("form", command, "[server] os"), lambda: _parse(command, context), _asked)
-        place = str(context.config.state.directory)
-        steps.take(("state", "is it ready?", place), context.folders.ready, _fine)
-        answer = register.serve(asked, peer, context.server, services)
+        verdict, accepted = _accepted(_answer(replay), round(_ms_since(began))), True
     except RegisterError as error:
-        _facts(context, error.values.get("host", ""), steps)
-        return _refused(error), error
-    _facts(context, answer.host, steps)
-    return _accepted(answer, round((time.monotonic() - began) * 1000)), None
+        verdict, accepted = _refused(error), False
+    if options.json:
+        steps = [asdict(step) for step in replay.steps]
+        context.json({"accepted": accepted, "verdict": verdict, "steps": steps})
+    else:
+        _print(context, replay.steps, verdict)
+    return 0 if accepted else 1
 
 
-def _parse(command: str, context: Context) -> request.Request:
-    asked = request.parse(command, context.config.server.os)
+def _answer(replay: Replay) -> Success:
+    """Answer the request as for the verb `check` of the wire protocol; raises RegisterError."""
+    from backuppc_register.network.ldap import Ldap
+    from backuppc_register.network.reverse_dns import ReverseDns
+
+    config, server = replay.context.config, replay.context.server
+    services = Services(
+        resolver=lambda: ReverseDns(config.dns),
+        directory=lambda: Ldap(config.directory),
+        daemon=Daemon(""),
+        deadline=Deadline(_TIMEOUT),
+        trace=replay,
+    )
+    asked = replay("form", lambda: _parse(replay.command, config.server.os))
+    replay("state", server.folders.ready)
+    return register.serve(asked, replay.peer, server, services)
+
+
+def _parse(command: str, ostypes: tuple[str, ...]) -> Request:
+    asked = request.parse(command, ostypes)
     if asked.verb == "verify":
-        raise OsTypeUnknown(detail=f"verify asks the machine itself: replay {asked.os}:{asked.logon}")
+        raise OsTypeUnknown(detail=f"verify needs the machine itself: check {asked.os}:{asked.logon}")
     return replace(asked, verb="check")
 
 
-def _facts(context: Context, host: str, steps: Steps) -> None:
-    """Note what the last rules judge by: the hosts line, the record, the data."""
-    if not host or not all(step.ok for step in steps.done):
-        return
-    places, folders = context.config.backuppc, context.folders
-
-    def lines() -> tuple[hosts.Line, ...]:
-        with context.server.locked():
-            return hosts.read(places.hosts).lines_for(host)
-
-    with suppress(RegisterError):
-        steps.take(("line", f"the line of {host}", str(places.hosts)), lines, _lines)
-        place = str(folders.path(host))
-        steps.take(("record", f"who registered {host}?", place), lambda: folders.record(host), _record)
-        question = ("data", f"are there backups of {host}?", f"{places.data_dir}/pc")
-        steps.take(question, lambda: _has_data(context, host), _yes_or_no)
-        config = str(host_config.path(places.config_dir, host))
-        question = ("config", f"are there settings of {host}?", config)
-        steps.take(question, lambda: host_config.exists(places, host), _yes_or_no)
+def _ms_since(began: float) -> float:
+    return round((time.monotonic() - began) * 1000, 1)
 
 
-def _has_data(context: Context, host: str) -> bool:
-    return backups.has_backups(context.config.backuppc.data_dir, host)
+def _parts(status: HostStatus, ms: float) -> Iterator[Step]:
+    """Yield what a host's status consists of; all was read together, in *ms* milliseconds."""
+    host, places = status.host, status.server.backuppc
+    lines = "; ".join(f"{line.host} {line.dhcp} {line.user}" for line in status.lines) or "none"
+    yield Step("line", f"the line of {host}", str(places.hosts), lines, ok=True, ms=ms)
+    folder = str(status.server.folders.path(host))
+    yield Step("record", f"who registered {host}?", folder, _registered(status), ok=True, ms=0.0)
+    backups = f"{places.data_dir}/pc"
+    yield Step("data", f"are there backups of {host}?", backups, _words(status.backups), ok=True, ms=0.0)
+    config = str(host_config.path(places.config_dir, host))
+    yield Step("config", f"are there settings of {host}?", config, _words(status.reserved), ok=True, ms=0.0)
 
 
-def _print(context: Context, steps: Steps, verdict: dict[str, str]) -> None:
-    for step in steps.done:
+def _registered(status: HostStatus) -> str:
+    record = status.record
+    if record is None or record.by_hand:
+        return "no person"
+    parts = (record.person, record.entry, "from", record.full_name, "on", moment(record.registered))
+    return " ".join(part for part in parts if part)
+
+
+def _words(result: object) -> str:
+    """Return the result of a step in words."""
+    match result:
+        case Request():
+            return f"{result.logon} with {result.os}"
+        case Person():
+            name, note = result.name and f"({result.name})", result.note and f"[{result.note}]"
+            return " ".join(part for part in (result.uid, name, result.entry_id, note) if part)
+        case None | bool():
+            return "no" if result is False else "yes"
+    return str(result)
+
+
+def _accepted(answer: Success, ms: int) -> dict[str, str]:
+    verdict = {"verdict": "would be accepted", "host": answer.host, "person": answer.person}
+    return _filled(verdict | {"status": answer.status, "advice": answer.advice, "ms": str(ms)})
+
+
+def _refused(error: RegisterError) -> dict[str, str]:
+    verdict = {"verdict": f"would be refused: {error.message()}", "code": error.code}
+    return _filled(verdict | {"exit": str(error.exit_status), "detail": error.detail, "advice": error.advice})
+
+
+def _filled(values: dict[str, Any]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}
+
+
+def _print(context: Context, steps: list[Step], verdict: dict[str, str]) -> None:
+    for step in steps:
         mark = "ok" if step.ok else "NO"
         context.say(f"{mark}  {step.step:8}{step.ms:8.1f} ms  {step.asked}")
         context.say(f"{'':23}{step.of}: {step.answer}")
     context.say()
     for name, value in verdict.items():
         context.say(f"{name + ':':9} {value}")
-    context.say("Nothing was changed, and the limits were not tried: this counts nothing.")
-
-
-def _accepted(answer: Success, ms: int) -> dict[str, str]:
-    told = {
-        "verdict": "would be accepted",
-        "host": answer.host,
-        "person": answer.person,
-        "status": answer.status,
-        "advice": answer.advice,
-        "ms": str(ms),
-    }
-    return {name: value for name, value in told.items() if value}
-
-
-def _refused(error: RegisterError) -> dict[str, str]:
-    told = {
-        "verdict": f"would be refused: {error.message()}",
-        "code": error.code,
-        "exit": str(error.exit_status),
-        "detail": error.detail,
-        "advice": error.advice,
-    }
-    return {name: value for name, value in told.items() if value}
-
-
-def _asked(asked: request.Request) -> str:
-    return f"{asked.logon} with {asked.os}"
-
-
-def _person(person: Person) -> str:
-    name, found = person.name and f"({person.name})", person.note and f"[{person.note}]"
-    told = (person.uid, name, person.entry_id, found)
-    return " ".join(part for part in told if part)
-
-
-def _lines(lines: tuple[hosts.Line, ...]) -> str:
-    return "; ".join(f"{line.host} {line.dhcp} {line.user}" for line in lines) or "none"
-
-
-def _record(record: Record | None) -> str:
-    if record is None or record.by_hand:
-        return "nobody"
-    parts = (record.person, record.entry, "from", record.full_name, "on", moment(record.registered))
-    return " ".join(part for part in parts if part)
-
-
-def _yes_or_no(answer: bool) -> str:
-    return "yes" if answer else "no"
-
-
-def _fine(_: None) -> str:
-    return "yes"
+    context.say("Nothing was changed, and the request does not count in the limits.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from backuppc_register.inventory.server import LOCK_TIMEOUT
 from backuppc_register.person import Person
@@ -11,6 +11,20 @@ from backuppc_register.system.deadline import Deadline
 
 _FOR_BACKUPPC = 2.0  # seconds at least for telling BackupPC
 _FOR_THE_LOCK_AND_AFTER = 12.5  # seconds kept back from the questions to the DNS and the directory
+
+T = TypeVar("T")
+
+
+class Trace(Protocol):
+    """An observer of a request's steps, which takes each of them."""
+
+    def __call__(self, step: str, take: Callable[[], T], /) -> T:
+        """Return the result of *take*; raises its errors."""
+
+
+def untraced(_: str, take: Callable[[], T]) -> T:
+    """Take a step that is not observed."""
+    return take()
 
 
 class Resolver(Protocol):
@@ -45,6 +59,7 @@ class Services:
     directory: Callable[[], Directory]
     daemon: Daemon
     deadline: Deadline
+    trace: Trace = untraced
 
     def for_questions(self) -> float:
         """Return the seconds that questions to others may take."""

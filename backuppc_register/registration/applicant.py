@@ -21,10 +21,11 @@ def identified(request: Request, peer: Address, server: Server, services: Servic
 
     Raises what the error table has.
     """
-    full_name = services.resolver().name_of(peer, services.for_questions())
-    host, found = host_name.host_of(full_name, server.config.dns), ""
+    trace = services.trace
+    full_name = trace("name", lambda: services.resolver().name_of(peer, services.for_questions()))
+    host, found = trace("host", lambda: host_name.host_of(full_name, server.config.dns)), ""
     try:
-        person = _person(request.logon, server, services)
+        person = trace("person", lambda: _person(request.logon, server, services))
         found = person.note
         yield Applicant(host, full_name, person, request.logon, request.os, str(peer))
     except RegisterError as error:

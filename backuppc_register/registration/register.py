@@ -29,7 +29,8 @@ def serve(request: Request, peer: Address, server: Server, services: Services) -
 
 def _check(applicant: Applicant, server: Server, services: Services) -> Success:
     with server.locked(services.for_the_lock()):
-        plan = plan_for(applicant, host_status.read(applicant.host, server))
+        status = services.trace("status", lambda: host_status.read(applicant.host, server))
+        plan = plan_for(applicant, status)
     return Success(
         host=applicant.host,
         person=applicant.person.name,

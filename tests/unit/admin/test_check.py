@@ -43,7 +43,7 @@ def test_a_request_that_would_be_refused_is_told_step_by_step(site, asked, code,
         ("check:cmartin", "not an OS of this site: check"),
         ("a:b:c:d", "neither OS:LOGON nor VERB:OS:LOGON: a:b:c:d"),
         ("beos:cmartin", "not an OS of this site: beos"),
-        ("verify:linux:cmartin", "verify asks the machine itself: replay linux:cmartin"),
+        ("verify:linux:cmartin", "verify needs the machine itself: check linux:cmartin"),
     ],
 )
 def test_what_is_wrong_with_the_form_is_told_as_it_was_typed(site, asked, detail):
