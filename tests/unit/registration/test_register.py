@@ -12,7 +12,7 @@ import pytest
 
 from backuppc_register import config
 from backuppc_register.inventory import server as inventory
-from backuppc_register.inventory.services import Services
+from backuppc_register.inventory.services import Services, untraced
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
@@ -88,12 +88,15 @@ class Server:
     def state(self) -> Path:
         return self.folder / "state/hosts/dormeur"
 
-    def ask(self, logon="cmartin", *, verb="register", os="mac", name="dormeur.univ-brest.fr"):
+    def ask(
+        self, logon="cmartin", *, verb="register", os="mac", name="dormeur.univ-brest.fr", trace=untraced
+    ):
         services = Services(
             resolver=lambda: Dns(name),
             directory=lambda: self.people,
             daemon=self.backuppc,
             deadline=Deadline(28),
+            trace=trace,
         )
         site = self.server()
         site.folders.ready()
@@ -262,6 +265,18 @@ def test_a_check_changes_no_byte_and_gives_no_key(server):
     assert server.backuppc.told == []
     server.ask()
     assert server.ask(verb="check").status == "unchanged"
+
+
+def test_each_step_of_a_check_is_traced_in_its_order(server):
+    steps = []
+
+    def trace(step, take, /):
+        steps.append(step)
+        return take()
+
+    server.ask(verb="check", trace=trace)
+
+    assert steps == ["name", "host", "person", "status"]
 
 
 def test_another_person_is_refused_and_nothing_changes(server):
