@@ -535,7 +535,7 @@ as_owner() {
 # The person's own group: the group of the folder may be any group, depending on the mode of the folder above.
 owner_ids() {
     AS_UID=$ROOM_OWNER
-    AS_GID=$(id -g "$AS_UID" 2>/dev/null) || unavailable "$(shown "$ROOM") belongs to nobody of this computer"
+    AS_GID=$(id -g "$AS_UID" 2>/dev/null) || unavailable "$(shown "$ROOM") belongs to no account of this computer"
     [ "$AS_GID" -ne 0 ] || misconfigured "$(shown "$ROOM") belongs to one of the group of root"
 }
 

@@ -31,7 +31,7 @@ install_packages() {
     }
 }
 
-# Nobody asked for an sshd on this computer, so it must not accept people's passwords. The file is there before the
+# No person asked for an sshd on this computer, so it must not accept people's passwords. The file is there before the
 # package, because Debian starts sshd at once.
 forbid_passwords() {
     if [ -e "$SSHD_DROP_IN" ] && ! has_our_mark "$SSHD_DROP_IN"; then
