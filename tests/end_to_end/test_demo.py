@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from checkout import CHECKOUT
@@ -25,7 +26,7 @@ $entry hostname || echo gone
 
 def in_the_foreground():
     """Start the demo in a session of its own, with signals as on a terminal: our parent may ignore Ctrl-C."""
-    command = ["env", "--default-signal", DEMO]
+    command: list[str | Path] = ["env", "--default-signal", DEMO]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

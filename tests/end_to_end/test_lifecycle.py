@@ -2,88 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
+from backed_up_laptops import SECRET, SHARE, Site
 from lab import Lab, LabError
 
 pytestmark = pytest.mark.lab
 
-ADMIN = "python3 -I /opt/backuppc-register/bin/backuppc-register-admin"
-SHARE = "/home"
-SECRET = "Le rapport annuel."
 EDIT = {
     "action": "editConfig", "menu": "schedule", "saveAction": "Save", "modified": "1",
     "v_zZ_BackupsDisable": "0", "orig_zZ_BackupsDisable": "2", "override_BackupsDisable": "1",
 }  # fmt: skip
-
-
-class Site:
-    """A server and two registered laptops that have been backed up; the first holds files nobody else has."""
-
-    def __init__(self, lab):
-        self.lab = lab
-        self.dugong = lab.server("dugong.univ-brest.fr")
-        # As on a server without our hardening: an owner may switch backups on and off.
-        open_editor = "echo '$Conf{CgiUserConfigEdit}{BackupsDisable} = 1;' >> /etc/backuppc/config.pl"
-        self.dugong.run(open_editor, check=True)
-        self.laptops = {}
-
-    def laptop(self, name, address, logon="cmartin"):
-        laptop = self.lab.laptop(f"{name}.univ-brest.fr", address)
-        laptop.write("/root/register-key", self.dugong.register_key, mode=0o600)
-        laptop.write("/root/.ssh/known_hosts", self.dugong.known_hosts, mode=0o600)
-        laptop.run("useradd -m -s /bin/sh -p '*' bckpciuem", check=True)
-        laptop.write("/home/cmartin/Documents/own.txt", f"only {name} has this\n", owner="cmartin")
-        self.laptops[name] = laptop
-        self.register(name, logon)
-        return laptop
-
-    def register(self, name, logon):
-        """Register, and install the key as the setup does, with rsync itself for a wrapper."""
-        laptop = self.laptops[name]
-        command = ["ssh", "-x", "-a", "-i", "/root/register-key", "-l", "backuppc", "10.77.0.1"]
-        answer = laptop.run([*command, f"linux:{logon}"], timeout=40).stdout
-        if answer.startswith("success"):
-            key = re.search("^key: (.*)", answer, re.M).group(1)
-            line = f'restrict,command="$SSH_ORIGINAL_COMMAND" {key}\n'
-            laptop.run("rm -rf /home/bckpciuem/.ssh", check=True)
-            laptop.write("/home/bckpciuem/.ssh/authorized_keys", line, mode=0o600, owner="bckpciuem")
-            laptop.run("chown -R bckpciuem: /home/bckpciuem/.ssh; chmod 755 /home/cmartin", check=True)
-        return answer
-
-    def admin(self, *words, **settings):
-        return self.dugong.run([*ADMIN.split(), *words], env={"SUDO_USER": "chef"}, **settings)
-
-    def record(self, host):
-        return json.loads(self.dugong.read(f"/var/lib/backuppc-register/hosts/{host}/record.json"))
-
-    def change_record(self, host, **fields):
-        path = f"/var/lib/backuppc-register/hosts/{host}/record.json"
-        text = json.dumps(self.record(host) | fields)
-        self.dugong.write(path, text, mode=0o640, owner="backuppc:backuppc")
-
-    def read(self, user, host, file="/cmartin/Documents/rapport 2024.txt"):
-        """What BackupPC's web interface gives `user` for a file of the last backup of `host`."""
-        number = self.dugong.backups(host)[-1].number
-        quoted = file.replace("/", "%2f").replace(" ", "%20")
-        query = f"action=RestoreFile&host={host}&num={number}&share=%2Fhome&dir={quoted}"
-        return self.dugong.cgi(query, user)
-
-    def pool(self):
-        """The digests of the pool's files."""
-        found = self.dugong.run("find /var/lib/backuppc/cpool /var/lib/backuppc/pool -type f -size +0")
-        return {line.rsplit("/", 1)[1] for line in found.lines if re.search("/[0-9a-f]{32}$", line)}
-
-    def nightly(self):
-        """A week goes by for the pool, and the nightly run comes."""
-        self.dugong.run("find /var/lib/backuppc/cpool -type f -exec touch -d '10 days ago' {} +", check=True)
-        self.dugong.message("BackupPC_nightly run")
-        self.dugong.wait_for(self._nightly_done, "the nightly run", 60)
-
-    def _nightly_done(self):
-        return "admin" not in self.dugong.message("status jobs queues")
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from backed_up_laptops import Site
 from lab import Lab
-
-from tests.end_to_end.test_lifecycle import Site
 
 pytestmark = pytest.mark.lab
 

@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
+from backed_up_laptops import Page
 from lab import Lab
 
 pytestmark = pytest.mark.lab
 
 ADMIN = "python3 -I /opt/backuppc-register/bin/backuppc-register-admin"
 SSH = "ssh -x -a -i /root/register-key -l backuppc 10.77.0.1"
-
-
-class Page(HTMLParser):
-    """The form of BackupPC's web editor as a browser keeps it: every field with its value."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.fields: dict[str, str] = {}
-        self._open = ""
-        self.feed(page.partition('name="editForm"')[2])
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        name, kind = values.get("name", ""), values.get("type", "text")
-        self._open = name if tag in ("select", "textarea") else self._open
-        if tag == "input" and (kind in ("text", "hidden") or "checked" in values):
-            self.fields[name] = values.get("value", "")
-        elif tag == "textarea" or (tag == "option" and "selected" in values):
-            self.fields[self._open] = values.get("value", "")
-
-    def handle_data(self, data: str) -> None:
-        if self.lasttag == "textarea" and self._open:
-            self.fields[self._open] += data
 
 
 class Site:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from backed_up_laptops import SECRET, SHARE, Site
 from lab import Lab, LabError
-
-from tests.end_to_end.test_lifecycle import SECRET, SHARE, Site
-from tests.end_to_end.test_reconcile import Page
 
 pytestmark = pytest.mark.lab
 
@@ -24,30 +22,10 @@ $Conf{RsyncSshArgs} = ['-e', '$sshPath -F none -x -o BatchMode=yes -o StrictHost
 """
 
 
-class Desk(Site):
-    """A site whose administrator keeps pages of BackupPC's editor open."""
-
-    def page(self):
-        return Page(self.dugong.cgi("action=editConfig&newMenu=hosts", "backuppc")).fields
-
-    def save(self, page):
-        self.dugong.cgi("action=editConfig", "backuppc", page | {"saveAction": "Save"})
-
-    def can_read(self, host, text, file):
-        """Who of the two gets that text of the last backup of `host` from BackupPC's web interface."""
-        people = ("cmartin", "adupont")
-        return {user for user in people if text in self.read(user, host, file)}
-
-    def archive(self):
-        return next(
-            line.split()[0] for line in self.dugong.hosts().splitlines() if line.startswith("dormeur_")
-        )
-
-
 @pytest.fixture(scope="module")
 def site():
     with Lab() as lab:
-        site = Desk(lab)
+        site = Site(lab)
         dugong, dormeur = site.dugong, site.laptop("dormeur", "10.77.0.11")
         dugong.full_backup("dormeur")
         assert site.admin("reconcile").status == 0

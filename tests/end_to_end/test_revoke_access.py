@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from backed_up_laptops import SECRET, Site
 from lab import Lab
 from services import slapd
-
-from tests.end_to_end.test_lifecycle import SECRET
-from tests.end_to_end.test_reverted_lines import Desk
 
 pytestmark = pytest.mark.lab
 
@@ -24,7 +22,7 @@ WRITABLE = "cd /var/lib/backuppc && umount pc && rmdir pc && mv pc.moved pc"
 @pytest.fixture(scope="module")
 def site():
     with Lab() as lab:
-        site = Desk(lab)
+        site = Site(lab)
         for name, address in (("dormeur", "10.77.0.11"), ("sirene", "10.77.0.12")):
             site.laptop(name, address)
             site.dugong.full_backup(name)

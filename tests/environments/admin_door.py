@@ -1,14 +1,16 @@
 """A small server of its own for tests of the administrators' program: folders, a configuration, a syslog."""
 
+import argparse
 import json
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from checkout import CHECKOUT
 
@@ -17,6 +19,7 @@ from backuppc_register.state.records import Record
 
 PYTHON = "/usr/bin/python3"  # every account may run it
 NOBODY = 65534
+Done = subprocess.CompletedProcess[str]
 
 
 class AdminSite:
@@ -62,15 +65,22 @@ class AdminSite:
             socket = "{folder}/log"
         """)
 
-    def run(self, *arguments, **settings):
+    def run(self, *arguments: object, **settings: Any) -> Done:
         """Run the program as who runs the tests; what it works in is its account's."""
         self.as_the_owner()
         return self.start([PYTHON, "-I", str(self.program), *map(str, arguments)], **settings)
 
-    def start(self, command, *, typed="", user=None, env=None):
+    def start(
+        self,
+        command: Sequence[object],
+        *,
+        typed: str = "",
+        user: int | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Done:
         return subprocess.run(
             [*map(str, command), "--config", str(self.config)],
-            env={"PATH": os.environ["PATH"], "HOME": "/"} | (env or {}),
+            env={"PATH": os.environ["PATH"], "HOME": "/"} | dict(env or {}),
             input=typed,
             capture_output=True,
             text=True,
@@ -79,7 +89,7 @@ class AdminSite:
             user=user,
         )
 
-    def told(self, *arguments):
+    def told(self, *arguments: object) -> Any:
         """Give what the program says in JSON."""
         done = self.run(*arguments, "--json")
         assert done.stderr == ""
@@ -104,7 +114,7 @@ class AdminSite:
         except BlockingIOError:
             return lines
 
-    def add_host(self, host, person="cmartin", *, line=True, **facts) -> Record:
+    def add_host(self, host: str, person: str = "cmartin", *, line: bool = True, **facts: Any) -> Record:
         """Register a host, as the forced command would."""
         told = {
             "full_name": f"{host}.univ-brest.fr",
@@ -120,10 +130,10 @@ class AdminSite:
             self.add_line(f"{host}\t0\t{person}")
         return record
 
-    def add_line(self, line) -> None:
+    def add_line(self, line: str) -> None:
         self.hosts.write_text(f"{self.hosts.read_text()}{line}\n")
 
-    def add_backups(self, host, *rows) -> None:
+    def add_backups(self, host: str, *rows: tuple[str, int, int, int]) -> None:
         """Give *host* backups, each its kind, its start in seconds since the epoch, files and errors."""
         folder = self.folder / "data/pc" / host
         folder.mkdir()
@@ -150,3 +160,15 @@ def admin_site() -> Iterator[AdminSite]:
         site = AdminSite(Path(folder))
         yield site
         site.close()
+
+
+def options_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Give every long option, those of its sub-commands too; what all have is told once."""
+    for action in parser._actions:
+        if action.help == argparse.SUPPRESS:
+            continue
+        yield from (o for o in action.option_strings if o not in ("-h", "--help", "--config"))
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                yield name
+                yield from options_of(inner)

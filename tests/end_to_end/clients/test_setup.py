@@ -3,10 +3,10 @@
 import re
 
 import pytest
+from checkout import CHECKOUT
 from lab import Laptop
 from lab.backuppc import Backup
 from laptops import (
-    CHECKOUT,
     GIVEN,
     OK,
     OURS,

@@ -3,9 +3,9 @@
 import time
 
 import pytest
+from checkout import CHECKOUT
 from lab import Laptop
 from laptops import (
-    CHECKOUT,
     ERROR,
     GIVEN,
     IMPOSTOR,

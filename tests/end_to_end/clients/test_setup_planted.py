@@ -3,8 +3,8 @@
 import re
 
 import pytest
+from checkout import CHECKOUT
 from laptops import (
-    CHECKOUT,
     ERROR,
     GIVEN,
     LEFT_TO_DO,

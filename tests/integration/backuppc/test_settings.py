@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from slowness import within
 
 from backuppc_register import config
 from backuppc_register.backuppc.host_config import Values, render
@@ -212,7 +213,7 @@ def test_settings_that_never_end_are_left_in_time_with_all_that_they_started(sit
         site.effective.read("dormeur", 1)
 
     assert refusal.value.values["step"] == "settings"
-    assert time.monotonic() - started < 3
+    assert within(time.monotonic() - started, 3)
     assert ends(pid)
 
 
@@ -349,7 +350,7 @@ def test_a_rsync_that_never_begins_is_left_in_time_with_all_that_it_started(site
     with pytest.raises(NotReachable):
         site.effective.plan("dormeur", "d.fr", 1.5)
 
-    assert time.monotonic() - started < 4
+    assert within(time.monotonic() - started, 4)
     assert ends(site.folder / "pid")
 
 
@@ -411,7 +412,7 @@ def test_a_ping_that_never_ends_is_ended_in_time(site):
     started = time.monotonic()
 
     assert site.refused(within=1.5).values["step"] == "ping"
-    assert time.monotonic() - started < 4
+    assert within(time.monotonic() - started, 4)
     assert ends(site.folder / "pid")
 
 
@@ -475,7 +476,7 @@ def test_an_ssh_that_never_answers_is_left_in_time(tmp_path):
 
     with pytest.raises(ValueError, match="ssh does not report"):
         route(os.fspath(slow), (), "dormeur", 0.5)
-    assert time.monotonic() - started < 2
+    assert within(time.monotonic() - started, 2)
 
 
 def test_an_ssh_that_is_not_there_is_misconfigured():

@@ -113,7 +113,7 @@ class Sent:
     """What rsync_bpc has sent: the command, then the list behind it."""
 
     command: str
-    list: bytes
+    listed: bytes
 
     @property
     def letters(self) -> str:
@@ -124,8 +124,8 @@ class Sent:
     def words(self) -> list[str]:
         """The long options, each with the word that belongs to it; of the command line and of the list."""
         command = self.command.split()
-        listed = [os.fsdecode(item) for item in self.list.split(b"\0")[1:]]
-        words = command[4 if "--sender" in command else 3 :] + listed
+        more = [os.fsdecode(item) for item in self.listed.split(b"\0")[1:]]
+        words = command[4 if "--sender" in command else 3 :] + more
         found: list[str] = []
         for word in words[: words.index(".")]:
             if word.startswith("-"):
@@ -218,7 +218,7 @@ def test_the_wrapper_does_with_it_what_was_decided(room: Room, direction: str) -
         assert what
         letters = set(what.letters) <= {*LETTERS[direction]["allowed"]}
         allowed = letters and all(WORDS[direction][word] for word in what.words)
-        outcome = room.helper(what.command, what.list + b"protocol")
+        outcome = room.helper(what.command, what.listed + b"protocol")
         if (outcome.executed is not None, outcome.rest) != (allowed, b"protocol" if allowed else b""):
             wrong.append((what, outcome))
 

@@ -1,6 +1,7 @@
 """The other Debian of the lab: never a stale one, never half of one, and a clear word where there is none."""
 
 import os
+import platform
 import subprocess
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(debian, "APT_HELPER", str(tmp_path / "apt-helper"))
     monkeypatch.setattr(debian, "KEPT", tmp_path / "kept")
     monkeypatch.setattr(debian, "PAUSE", 0.01)
-    monkeypatch.setattr(debian.platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": "bookworm"})
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": "bookworm"})
     return tmp_path
 
 
@@ -107,7 +108,7 @@ def test_a_mirror_that_does_not_answer_is_asked_three_times_and_gives_none(mirro
 
 
 def test_another_family_than_debian_is_told(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debian.platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": "noble"})
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": "noble"})
 
     with pytest.raises(NotGiven, match="apt has no source of noble"):
         unpack(TRIXIE, mirror / "root")

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
 from checkout import CHECKOUT
 from services.sshd import Sshd, free_port, make_key
+from slowness import within
 
 from backuppc_register.network.ssh import LARGEST_ANSWER, Place, connect
 from backuppc_register.protocol.errors import Internal, NotReachable
@@ -35,7 +37,7 @@ def forced(key: Path, command: str) -> str:
     return f'restrict,command="{command}" {key.with_name("key.pub").read_text()}'
 
 
-def place(peer: object) -> Place:
+def place(peer: Any) -> Place:
     return Place("dormeur", peer.address, peer.port)
 
 
@@ -175,7 +177,7 @@ def test_a_command_that_never_ends_is_left_in_time(sshd, key, command):
     started = time.monotonic()
 
     assert step(sshd, key, within=1) == "silent"
-    assert time.monotonic() - started < 4
+    assert within(time.monotonic() - started, 4)
 
 
 def test_all_addresses_of_a_name_are_tried(key, mocker):
@@ -239,7 +241,7 @@ def test_a_resolver_that_never_answers_is_left_in_time(mocker):
         pass
 
     assert refusal.value.values["step"] == "name"
-    assert time.monotonic() - started < 2
+    assert within(time.monotonic() - started, 2)
 
 
 def test_without_time_nobody_is_waited_for(sshd, key):
@@ -364,7 +366,7 @@ def test_a_peer_that_is_no_ssh_server_is_told_as_such_and_in_time(conduct, word,
     with peer(conduct) as broken:
         assert step(broken, key, within=1) == word
 
-    assert time.monotonic() - started < 4
+    assert within(time.monotonic() - started, 4)
 
 
 class Odd(paramiko.ServerInterface):
@@ -379,12 +381,12 @@ class Odd(paramiko.ServerInterface):
     def check_auth_publickey(self, username, key):
         if self.mute == "login":
             time.sleep(6)
-        return paramiko.AUTH_SUCCESSFUL
+        return paramiko.common.AUTH_SUCCESSFUL
 
     def check_channel_request(self, kind, chanid):
         if self.mute == "session":
             time.sleep(6)
-        return paramiko.OPEN_SUCCEEDED
+        return paramiko.common.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel, command):
         time.sleep(6)
@@ -405,7 +407,7 @@ def test_a_server_that_falls_silent_is_left_in_time(mute, key):
     with peer(conduct) as odd:
         assert step(odd, key, within=1.5) == "silent"
 
-    assert time.monotonic() - started < 5
+    assert within(time.monotonic() - started, 5)
 
 
 def test_nothing_is_ever_written_to_standard_error(key):

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from admin_door import NOBODY, PYTHON, admin_site
+from admin_door import NOBODY, PYTHON, admin_site, options_of
 from checkout import CHECKOUT
 
 from backuppc_register import admin
@@ -222,15 +222,3 @@ def test_the_manual_page_has_every_verb_and_option():
         section = re.split(r"^\.S[SH] ", manual.split(f"\n.SS {verb}", 1)[1], flags=re.M)[0]
         for option in options_of(admin.verb_parser(verb, admin.load(verb))):
             assert option in section, f"{verb} {option}"
-
-
-def options_of(parser):
-    """Give every long option, those of its sub-commands too; what all have is told once."""
-    for action in parser._actions:
-        if action.help == "==SUPPRESS==":
-            continue
-        yield from (o for o in action.option_strings if o not in ("-h", "--help", "--config"))
-        if isinstance(action, argparse._SubParsersAction):
-            for name, inner in action.choices.items():
-                yield name
-                yield from options_of(inner)

@@ -5,7 +5,8 @@ import re
 import subprocess
 
 import pytest
-from admin_door import CHECKOUT, PYTHON, admin_site
+from admin_door import PYTHON, admin_site
+from checkout import CHECKOUT
 
 from backuppc_register.admin import bundle
 from backuppc_register.protocol.errors import Misconfigured

@@ -4,13 +4,12 @@ import re
 import time
 
 import pytest
-from admin_door import admin_site
+from admin_door import admin_site, options_of
 from services.slapd import BASE, Slapd
 
 from backuppc_register import admin
 from backuppc_register.host_key import HostKey
 from backuppc_register.state.host_folder import HostFolders
-from tests.unit.admin.test_admin import options_of
 
 NEW_KEY = HostKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIGPeQOQtU0S7VCm9x3cQoW3sX2lU1TSC3cO4kqFhRvA1")
 KEYS = "AUTHORIZED_KEYS"

@@ -5,6 +5,7 @@ import tomllib
 import traceback
 from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from checkout import CHECKOUT
@@ -705,9 +706,15 @@ def described():
 
 def test_the_reference_describes_every_key_with_its_type_and_default():
     known = {}
-    types = {str: "text", Path: "text", int: "number", bool: "switch", tuple[str, ...]: "list of texts"}
+    types: dict[Any, str] = {
+        str: "text",
+        Path: "text",
+        int: "number",
+        bool: "switch",
+        tuple[str, ...]: "list of texts",
+    }
     for section in fields(config.Config):
-        for field in fields(section.type):
+        for field in fields(cast(Any, section.type)):
             if field.metadata.get("internal"):
                 continue
             default = None if field.default is MISSING else field.default

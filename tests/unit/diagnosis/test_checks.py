@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import threading
+import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -388,7 +389,7 @@ class TestSshd:
             server.shutdown(socket.SHUT_RDWR)
             thread.join()
 
-    SETTINGS = (
+    SETTINGS: tuple[tuple[dict[str, str], str | None], ...] = (
         ({}, None),
         ({"usepam": "no"}, "usepam no"),
         ({"forcecommand": "/bin/false"}, "forcecommand"),
@@ -470,7 +471,7 @@ def test_how_fast_a_directory_finds_a_test_entry(
     (took, found, logon), (level, words) = answer, ANSWERS[answer]
     outcome = {"return_value": None} if found else {"side_effect": BadUser(logon="x")}
     mocker.patch("backuppc_register.network.ldap.Ldap.find", **outcome)
-    mocker.patch.object(ldap_checks.time, "monotonic", side_effect=[100.0, 100.0 + took])
+    mocker.patch.object(time, "monotonic", side_effect=[100.0, 100.0 + took])
     write_hosts(facts, HEADER)
 
     ((how, what, _),) = ldap_checks.directory(replace(facts, logon=logon))

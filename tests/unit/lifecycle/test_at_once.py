@@ -2,17 +2,17 @@
 
 import os
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from interrupted import STEPS, counted, run_and_kill
+from server_folder import ADUPONT, NOW, ByHand, Site
 
 from backuppc_register.backuppc import lock
 from backuppc_register.lifecycle import purge, resume, retire, transfer
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import HostsFileError, RegisterError
 from backuppc_register.system.deadline import Deadline
-from tests.unit.lifecycle.test_manually_added import ByHand
-from tests.unit.lifecycle.test_operation import ADUPONT, NOW, Site
-from tests.unit.registration.test_register import STEPS, counted, run_and_kill
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,7 @@ def met(site, first, second, *, at):
 
         for name in STEPS:
             setattr(os, name, counted(getattr(os, name), step))
-        lock.Deadline = lambda patience: Deadline(0)
+        vars(lock)["Deadline"] = lambda patience: Deadline(0)
         try:
             first(site)
         except RegisterError as error:
@@ -125,7 +125,7 @@ def test_who_comes_in_between_waits_and_both_end_in_a_state_without_contradictio
     for one, other in dict.fromkeys((pair, pair[::-1])):
         first, second = WORK[one], WORK[other]
         reference = prepared(tmp_path / one / "reference", pair, by_hand=by_hand)
-        steps = run_and_kill(reference, lambda site=reference, work=first: work(site), at=None)
+        steps = run_and_kill(partial(first, reference), at=None)
         told = []
         for at in range(0, steps, 3):
             site = prepared(tmp_path / one / str(at), pair, by_hand=by_hand)

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from interrupted import kill_everywhere
+from server_folder import ADUPONT, ARCHIVE, HEADER, LINE, MADE, NOW, ROW, ByHand
 
 from backuppc_register.backuppc import retired_config
 from backuppc_register.lifecycle import purge, resume, retire, transfer
@@ -12,29 +14,6 @@ from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.protocol.errors import OtherOwner
 from backuppc_register.state.snapshot_file import HostsSnapshot
 from backuppc_register.system import atomic_files
-from tests.unit.lifecycle.test_operation import ADUPONT, ARCHIVE, NOW, ROW, Jobs, Site, kill_everywhere
-from tests.unit.registration.test_register import HEADER, Server
-
-MADE = b"# by hand\n$Conf{XferMethod} = 'smb'; $Conf{SmbSharePasswd} = 'cmartin's';\n1;\n"
-LINE = "dormeur 0 cmartin friend  # room 12"
-
-
-class ByHand(Site):
-    """A server with a host that an administrator added: line, settings, backups, and nothing of ours."""
-
-    def __init__(self, folder, *, line=LINE, made=MADE, data=True):
-        Server.__init__(self, folder)
-        self.jobs, self.line = Jobs(), line
-        self.hosts.write_text(f"{HEADER}localhost\t0\tbackuppc\n{line}\n")
-        if made is not None:
-            self.pl.write_bytes(made)
-        if data:
-            self.add_data()
-
-    def aside(self):
-        """What was set aside: each file's name and content."""
-        found = sorted((self.folder / "state/aside").rglob("*"))
-        return [(path.name, path.read_bytes()) for path in found if path.is_file()]
 
 
 @pytest.fixture

@@ -2,15 +2,18 @@
 
 import subprocess
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from subprocess import PIPE
 
 import pytest
+from fakes import People
+from interrupted import kill_everywhere
+from server_folder import ADUPONT, ARCHIVE, CMARTIN, HEADER, NOW, Site
 
-from backuppc_register.backuppc import hosts, retired_config
+from backuppc_register.backuppc import retired_config
 from backuppc_register.lifecycle import purge, resume, retire, transfer
-from backuppc_register.lifecycle.operation import Operation, Refused, host_named
+from backuppc_register.lifecycle.operation import Refused, host_named
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
@@ -20,107 +23,7 @@ from backuppc_register.protocol.errors import (
     OtherOwner,
     StateError,
 )
-from backuppc_register.reconciliation import reconcile
-from backuppc_register.reconciliation.inconsistencies import contradictions
-from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import HostsSnapshot
-from tests.unit.registration.test_register import ADUPONT, CMARTIN, HEADER, People, Server, run_and_kill
-
-NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
-ARCHIVE = "dormeur_20261122"
-ROW = "0\tfull\t1\t2\t3\t4096\t0\t0\t0\t0\t0\n"
-
-
-@dataclass
-class Kept:
-    told: list = field(default_factory=list)
-
-    def tell(self, *, known=(), gone=()):
-        self.told.append((known, gone))
-        return ""
-
-
-class Daemon:
-    def reread(self, hosts, within):
-        return ""
-
-
-@dataclass
-class Jobs:
-    busy: bool = False
-    stopped: list = field(default_factory=list)
-    kept: Kept = field(default_factory=Kept)
-
-    @contextmanager
-    def kept_away(self, host):
-        if self.busy:
-            raise Busy(host=host)
-        yield self.kept
-
-    def stop(self, host, administrator):
-        self.stopped.append((host, administrator))
-        return "no backup was pending or running"
-
-
-class Site(Server):
-    """A server on which cmartin has registered dormeur."""
-
-    def __init__(self, folder, *, data=True):
-        super().__init__(folder)
-        self.jobs = Jobs()
-        self.key = self.ask().key
-        if data:
-            self.add_data()
-
-    def add_data(self, host="dormeur"):
-        pc = self.folder / "data/pc" / host
-        (pc / "0").mkdir(parents=True)
-        (pc / "0/secret").write_text("cmartin's")
-        (pc / "backups").write_text(ROW)
-
-    def custody(self, *, now=NOW, dry_run=False):
-        return Operation(
-            server=self.server(),
-            administrator="chef",
-            jobs=self.jobs,
-            now=now,
-            dry_run=dry_run,
-        )
-
-    def record(self, host="dormeur"):
-        return HostFolders(self.folder / "state").record(host)
-
-    def users(self):
-        """Whose each host is, as the hosts file has it."""
-        return {line.split()[0]: line.split()[2] for line in self.lines()}
-
-    def readers(self):
-        """Who can read cmartin's data: the users of the lines of hosts that have it."""
-        return {
-            user
-            for host, user in self.users().items()
-            if (self.folder / "data/pc" / host / "0/secret").exists()
-        }
-
-    def reconcile(self):
-        """Let reconcile look, and act; return what it had to tell."""
-        outcome = reconcile.reconcile(self.server(), Daemon(), NOW, change=True)
-        return [(news.kind.value, news.host) for news in outcome.news]
-
-    def contradictions(self):
-        """What reconcile would have to leave undecided."""
-        found = contradictions(hosts.read(self.hosts), self.server(), NOW)
-        return [(one.host, one.what) for one in found]
-
-    def texts(self):
-        """Every file's content, without the locks."""
-        return {p: p.read_bytes() for p in self.folder.rglob("*") if p.is_file() and p.name != "LOCK"}
-
-    def noted(self, **changes):
-        """Note as `reconcile` does that there are backups of dormeur."""
-        ledger = HostsSnapshot(self.folder / "state")
-        ledger.note(replace(ledger.read()["dormeur"], data=True, **changes))
-        return self
 
 
 @pytest.fixture
@@ -143,17 +46,6 @@ def away(site, request):
 def mount(site):
     (site.folder / "data").rename(site.folder / "bare")
     (site.folder / "disk").rename(site.folder / "data")
-
-
-def kill_everywhere(tmp_path, prepare, work):
-    """Yield a site for each step of `work` on `prepare(folder)`, killed right before it."""
-    reference = prepare(tmp_path / "reference")
-    steps = run_and_kill(reference, lambda: work(reference), at=None)
-    assert steps > 5
-    for at in range(steps):
-        site = prepare(tmp_path / str(at))
-        run_and_kill(site, lambda site=site: work(site), at=at)
-        yield site
 
 
 def purged(record, days=1):
@@ -786,17 +678,6 @@ def gone_back_in(folder, *, closed):
     return site
 
 
-def readers_of(site, owner):
-    """Who can read what is `owner`'s."""
-    pc = site.folder / "data/pc"
-    secrets = {host: pc / host / "0/secret" for host in site.users()}
-    return {
-        user
-        for host, user in site.users().items()
-        if secrets[host].exists() and secrets[host].read_text() == f"{owner}'s"
-    }
-
-
 def test_a_host_that_went_back_is_given_to_whose_it_was_again_with_key_backups_and_settings(gone_back):
     before = gone_back.pl.read_bytes()
 
@@ -805,7 +686,7 @@ def test_a_host_that_went_back_is_given_to_whose_it_was_again_with_key_backups_a
     assert done.steps[0] == "dormeur is adupont's again, with its backups, key and settings"
     assert gone_back.users() == {"dormeur": "adupont", "calmar": "bdurand", ARCHIVE: "cmartin"}
     assert "friend" not in gone_back.hosts.read_text()
-    assert (readers_of(gone_back, "adupont"), readers_of(gone_back, "cmartin")) == ({"adupont"}, {"cmartin"})
+    assert (gone_back.readers_of("adupont"), gone_back.readers_of("cmartin")) == ({"adupont"}, {"cmartin"})
     assert gone_back.pl.read_bytes() == before
     answer = gone_back.ask("adupont")
     assert (answer.status, answer.key) == ("unchanged", gone_back.key)
@@ -822,7 +703,7 @@ def test_a_host_that_went_back_on_purpose_is_transferred_and_nobody_reads_the_ot
 
     archives = {ARCHIVE: "cmartin", "dormeur_20261123": "adupont"}
     assert gone_back.users() == {"dormeur": "cmartin", "calmar": "bdurand", **archives}
-    assert (readers_of(gone_back, "adupont"), readers_of(gone_back, "cmartin")) == ({"adupont"}, {"cmartin"})
+    assert (gone_back.readers_of("adupont"), gone_back.readers_of("cmartin")) == ({"adupont"}, {"cmartin"})
     assert gone_back.reconcile() == []
     assert gone_back.contradictions() == []
     assert gone_back.ask().key != gone_back.key
@@ -834,7 +715,7 @@ def test_a_host_that_went_back_and_goes_to_a_third_leaves_each_their_own_backups
     transfer.transfer("dormeur", third, gone_back.custody(now=NOW + timedelta(days=1)))
 
     assert gone_back.users()["dormeur"] == "bdurand"
-    assert (readers_of(gone_back, "adupont"), readers_of(gone_back, "cmartin")) == ({"adupont"}, {"cmartin"})
+    assert (gone_back.readers_of("adupont"), gone_back.readers_of("cmartin")) == ({"adupont"}, {"cmartin"})
     assert gone_back.reconcile() == []
 
 
@@ -854,7 +735,7 @@ def test_a_purge_of_a_host_that_went_back_is_of_whose_it_is(gone_back):
     purge.sweep(gone_back.custody())
 
     assert gone_back.users() == {"calmar": "bdurand", ARCHIVE: "cmartin"}
-    assert readers_of(gone_back, "adupont") == set()
+    assert gone_back.readers_of("adupont") == set()
     assert gone_back.reconcile() == []
 
 
@@ -865,11 +746,11 @@ def test_killed_anywhere_it_is_decided_by_the_next_run(tmp_path, person):
         lambda folder: gone_back_in(folder, closed=True),
         lambda site: transfer.transfer("dormeur", person, site.custody()),
     ):
-        assert readers_of(site, "cmartin") == {"cmartin"}
-        assert readers_of(site, "adupont") <= {"adupont", "backuppc"}
+        assert site.readers_of("cmartin") == {"cmartin"}
+        assert site.readers_of("adupont") <= {"adupont", "backuppc"}
         if site.users()["dormeur"] != person.uid:
             transfer.transfer("dormeur", person, site.custody())
-        assert (readers_of(site, "adupont"), readers_of(site, "cmartin")) == ({"adupont"}, {"cmartin"})
+        assert (site.readers_of("adupont"), site.readers_of("cmartin")) == ({"adupont"}, {"cmartin"})
         assert site.users()["dormeur"] == person.uid
         assert site.reconcile() == []
         assert site.contradictions() == []

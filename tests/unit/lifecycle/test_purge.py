@@ -6,8 +6,12 @@ import shutil
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
+from fakes import Jobs
+from interrupted import STEPS, counted, kill_everywhere, run_and_kill
+from server_folder import ADUPONT, ARCHIVE, HEADER, NOW, ROW, ByHand, Site
 
 from backuppc_register.backuppc import retired_config
 from backuppc_register.lifecycle import purge, resume, retire, transfer
@@ -16,9 +20,6 @@ from backuppc_register.protocol.errors import NotRegistered, RegisterError
 from backuppc_register.state.snapshot_file import HostsSnapshot
 from backuppc_register.system import uptime
 from backuppc_register.system.uptime import Uptime
-from tests.unit.lifecycle.test_manually_added import ByHand
-from tests.unit.lifecycle.test_operation import ADUPONT, ARCHIVE, NOW, ROW, Site, kill_everywhere
-from tests.unit.registration.test_register import HEADER, STEPS, counted, run_and_kill
 
 LATER = NOW + timedelta(days=400)
 NEXT = ROW.replace("0\tfull\t1", "1\tincr\t777")
@@ -39,7 +40,7 @@ def asked(site):
 def fail_everywhere(tmp_path, prepare, work, *, for_good):
     """Yield a site for each step of `work` that a full disk makes fail: that one, or all from there on."""
     reference = prepare(tmp_path / "reference")
-    steps = run_and_kill(reference, lambda: work(reference), at=None)
+    steps = run_and_kill(lambda: work(reference), at=None)
     assert steps > 5
     for at in range(steps):
         site = prepare(tmp_path / str(at))
@@ -485,13 +486,13 @@ def test_of_a_host_that_got_data_since_the_plan_nothing_is_forgotten(tmp_path):
     site = Site(tmp_path, data=False)
     custody = site.custody()
 
-    class Meanwhile(type(site.jobs)):
+    class Meanwhile(Jobs):
         def kept_away(self, host):
             site.add_data()
             return super().kept_away(host)
 
     with pytest.raises(Refused):
-        purge.ask("dormeur", 0, replace(custody, jobs=Meanwhile()))
+        purge.ask("dormeur", 0, replace(custody, jobs=cast(Any, Meanwhile())))
 
     assert site.users() == {"dormeur": "cmartin"}
 

@@ -4,6 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from fakes import Jobs, People
+from interrupted import kill_everywhere
+from server_folder import ADUPONT, ARCHIVE, CMARTIN, NOW, Site
 
 from backuppc_register.backuppc import retired_config
 from backuppc_register.lifecycle import purge, resume, revoke_access, transfer
@@ -13,8 +16,6 @@ from backuppc_register.protocol.errors import HostsFileError, OtherOwner
 from backuppc_register.reconciliation.inconsistencies import contradictions
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.snapshot_file import HostsSnapshot
-from tests.unit.lifecycle.test_operation import ARCHIVE, NOW, Jobs, Site, kill_everywhere, readers_of
-from tests.unit.registration.test_register import ADUPONT, CMARTIN, People
 
 NEWCOMER = Person("cmartin", "Camille Martin", "entryUUID:9")
 TOMORROW = NOW + timedelta(days=1)
@@ -270,7 +271,7 @@ def test_a_closed_line_that_is_given_back_once_more_is_still_its_owners(archived
 
     assert FormerOwners(archived.folder / "state").of("dormeur").closed == "adupont"
     transfer.transfer("dormeur", ADUPONT, archived.custody(now=TOMORROW))
-    assert readers_of(archived, "adupont") == {"adupont"}
+    assert archived.readers_of("adupont") == {"adupont"}
 
 
 def test_who_could_read_the_host_besides_is_told_when_the_line_loses_them(site):

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fakes import BackupPC
+from interrupted import run_and_kill
 from pytest_mock import MockerFixture
 
 from backuppc_register import config
@@ -20,7 +22,6 @@ from backuppc_register.state.former_owners import Former, FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 from backuppc_register.state.snapshot_file import HostsSnapshot
-from tests.unit.registration.test_register import run_and_kill
 
 HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
 NOW = datetime(2026, 11, 22, 21, 0, 0, tzinfo=UTC)
@@ -35,17 +36,6 @@ ONE_RECORD = Record(
 )
 
 
-class Daemon:
-    """A BackupPC that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.told: list[list[str]] = []
-
-    def reread(self, hosts: Sequence[str], within: float) -> str:
-        self.told.append([*hosts])
-        return ""
-
-
 class Server:
     """BackupPC's files and our state in a temporary folder; dormeur and lab_1 have data."""
 
@@ -56,7 +46,7 @@ class Server:
         self.hosts = self.etc / "hosts"
         self.folders = HostFolders(self.state)
         self.ledger, self.former = HostsSnapshot(self.state), FormerOwners(self.state)
-        self.daemon = Daemon()
+        self.daemon = BackupPC()
         places = {"hosts": str(self.hosts), "config_dir": str(self.etc), "data_dir": str(self.top)}
         self.config = config.check(
             {
@@ -554,16 +544,16 @@ class TestHandedBack:
     ) -> None:
         def prepared(folder: Path) -> Server:
             folder.mkdir()
-            server = TestHandedBack.transferred.__wrapped__(self, Server(folder))  # type: ignore[attr-defined]
+            server: Server = TestHandedBack.transferred.__wrapped__(self, Server(folder))  # type: ignore[attr-defined]
             server.write(*lines)
             return server
 
         reference = prepared(tmp_path / "reference")
-        steps = run_and_kill(reference, reference.reconcile, at=None)
+        steps = run_and_kill(reference.reconcile, at=None)
         assert steps > 5
         for at in range(steps):
             server = prepared(tmp_path / str(at))
-            run_and_kill(server, server.reconcile, at=at)
+            run_and_kill(server.reconcile, at=at)
             server.reconcile()
 
             assert sorted(server.hosts.read_bytes().split(b"\n")) == sorted(
@@ -599,11 +589,11 @@ def test_killed_anywhere_the_next_run_puts_lost_lines_back_and_sets_cleaned_host
         return server
 
     reference = prepared(tmp_path / "reference")
-    steps = run_and_kill(reference, reference.reconcile, at=None)
+    steps = run_and_kill(reference.reconcile, at=None)
     assert steps > 5
     for at in range(steps):
         server = prepared(tmp_path / str(at))
-        run_and_kill(server, server.reconcile, at=at)
+        run_and_kill(server.reconcile, at=at)
         server.reconcile()
 
         assert server.hosts.read_bytes() == reference.hosts.read_bytes()
@@ -686,7 +676,7 @@ def test_a_ledger_that_cannot_be_written_is_told_beside_what_was_done(
 
 def test_a_backuppc_that_does_not_see_the_hosts_is_told(noted: Server, mocker: MockerFixture) -> None:
     noted.write(*LINES[1:])
-    mocker.patch.object(Daemon, "reread", return_value="BackupPC is not running")
+    mocker.patch.object(BackupPC, "reread", return_value="BackupPC is not running")
 
     assert kinds(noted.reconcile()) == [("restored", "dormeur"), ("backuppc", "")]
 

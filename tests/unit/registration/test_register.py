@@ -1,18 +1,16 @@
 """A registration on real files, with answers of the DNS, the directory and BackupPC given by the tests."""
 
 import fcntl
-import os
-import signal
 from dataclasses import replace
 from datetime import datetime
-from ipaddress import ip_address
-from pathlib import Path
+from functools import partial
 
 import pytest
+from fakes import Dns, People
+from interrupted import run_and_kill, steps_of
+from server_folder import ADUPONT, CMARTIN, HEADER, Server
 
 from backuppc_register import config
-from backuppc_register.inventory import server as inventory
-from backuppc_register.inventory.services import Services, untraced
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
@@ -23,118 +21,9 @@ from backuppc_register.protocol.errors import (
     OtherOwner,
     StateError,
 )
-from backuppc_register.protocol.request import Request
-from backuppc_register.registration import register
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import HostsSnapshot
-from backuppc_register.system.deadline import Deadline
-
-PEER = ip_address("10.0.0.9")
-CMARTIN = Person("cmartin", "Christophe Martin", "entryUUID:1")
-ADUPONT = Person("adupont", "Anne Dupont", "entryUUID:2")
-HEADER = "host\tdhcp\tuser\tmoreUsers\n"
-
-
-class Dns:
-    def __init__(self, name):
-        self.name = name
-
-    def name_of(self, peer, within):
-        return self.name
-
-
-class People:
-    def __init__(self, *people):
-        self.people, self.asked = people, []
-
-    def find(self, logon, within):
-        self.asked.append(logon)
-        for person in self.people:
-            if person.uid == logon.lower():
-                return person
-        raise BadUser(logon=logon)
-
-
-class BackupPC:
-    def __init__(self):
-        self.told = []
-
-    def announce(self, host, within):
-        self.told.append(host)
-        return ""
-
-
-class Server:
-    """A server in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for name in ("etc", "data/pc", "state", "templates"):
-            (folder / name).mkdir(parents=True)
-        self.hosts.write_text(HEADER + "localhost\t0\tbackuppc\n")
-        self.people, self.backuppc = People(CMARTIN, ADUPONT), BackupPC()
-        self.limits = config.Limits()
-
-    @property
-    def hosts(self) -> Path:
-        return self.folder / "etc/hosts"
-
-    @property
-    def pl(self) -> Path:
-        return self.folder / "etc/dormeur.pl"
-
-    @property
-    def state(self) -> Path:
-        return self.folder / "state/hosts/dormeur"
-
-    def ask(
-        self, logon="cmartin", *, verb="register", os="mac", name="dormeur.univ-brest.fr", trace=untraced
-    ):
-        services = Services(
-            resolver=lambda: Dns(name),
-            directory=lambda: self.people,
-            daemon=self.backuppc,
-            deadline=Deadline(28),
-            trace=trace,
-        )
-        site = self.server()
-        site.folders.ready()
-        return register.serve(Request(verb, os, logon), PEER, site, services)
-
-    def server(self) -> inventory.Server:
-        return inventory.Server(self.config(), "backuppc", HostFolders(self.folder / "state"))
-
-    def config(self) -> config.Config:
-        return config.Config(
-            server=config.Server(url="https://dugong.univ-brest.fr/?host={host}", sources=("192.0.2.3",)),
-            directory=config.Directory(servers=("ldap://x",), base="dc=x"),
-            dns=config.Dns(domains=("univ-brest.fr", "iuem.fr")),
-            backuppc=config.BackupPC(
-                hosts=self.hosts,
-                config_dir=self.folder / "etc",
-                data_dir=self.folder / "data",
-                socket="",
-                templates=self.folder / "templates",
-            ),
-            state=config.State(directory=self.folder / "state"),
-            limits=self.limits,
-            syslog=config.Syslog(),
-        )
-
-    def add_backup(self, number="0"):
-        (self.folder / "data/pc/dormeur" / number).mkdir(parents=True)
-
-    def lines(self):
-        return self.hosts.read_text().splitlines()[2:]
-
-    def bytes(self):
-        """Every file with its content and its times, BackupPC's LOCK and the temporary ones included."""
-        return {
-            path: (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino)
-            for path in self.folder.rglob("*")
-            if path.is_file()
-        }
 
 
 @pytest.fixture
@@ -749,61 +638,19 @@ def test_a_directory_that_is_in_doubt_changes_nothing(server, mocker):
     assert server.bytes() == before
 
 
-def steps_of(server, work) -> int:
-    """Count the steps that change what is on disk, which `work` does in a child."""
-    return run_and_kill(server, work, at=None)
-
-
-STEPS = ("rename", "fsync", "unlink", "mkdir", "replace", "utime", "fchmod")
-
-
-def run_and_kill(server, work, *, at: int | None) -> int:
-    """Run *work* in a child that kills itself right before its step number *at*; return the steps done."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        done = 0
-
-        def step():
-            nonlocal done
-            if done == at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            done += 1
-            os.write(writer, b".")
-
-        for name in STEPS:
-            setattr(os, name, counted(getattr(os, name), step))
-        try:
-            work()
-        finally:
-            os._exit(0)
-    os.close(writer)
-    os.waitpid(child, 0)
-    with os.fdopen(reader, "rb") as pipe:
-        return len(pipe.read())
-
-
-def counted(function, step):
-    def wrapped(*args, **settings):
-        step()
-        return function(*args, **settings)
-
-    return wrapped
-
-
 def keys_given(server):
     return (server.state / "key.pub").read_text() if (server.state / "key.pub").exists() else None
 
 
 def test_killed_anywhere_the_same_person_finishes_and_no_other_line_is_at_risk(tmp_path):
     reference = Server(tmp_path / "reference")
-    steps = steps_of(reference, reference.ask)
+    steps = steps_of(reference.ask)
     assert steps > 10
     assert reference.lines() == ["dormeur\t0\tcmartin"]
 
     for at in range(steps):
         server = Server(tmp_path / str(at))
-        run_and_kill(server, server.ask, at=at)
+        run_and_kill(server.ask, at=at)
         key = keys_given(server)
         assert server.hosts.read_text().startswith(HEADER + "localhost\t0\tbackuppc\n")
 
@@ -817,11 +664,11 @@ def test_killed_anywhere_the_same_person_finishes_and_no_other_line_is_at_risk(t
 
 def test_killed_anywhere_another_person_gets_a_key_of_their_own(tmp_path):
     reference = Server(tmp_path / "reference")
-    steps = steps_of(reference, reference.ask)
+    steps = steps_of(reference.ask)
 
     for at in range(steps):
         server = Server(tmp_path / str(at))
-        run_and_kill(server, server.ask, at=at)
+        run_and_kill(server.ask, at=at)
         key = keys_given(server)
         if server.lines():
             continue  # the commit was done: the host is cmartin's
@@ -843,12 +690,12 @@ def test_killed_while_a_host_changes_hands_nothing_of_the_first_person_is_left_i
         return server
 
     reference = prepared("reference")
-    steps = steps_of(reference, lambda: reference.ask("adupont"))
+    steps = steps_of(lambda: reference.ask("adupont"))
 
     for at in range(steps):
         server = prepared(str(at))
         theirs = keys_given(server)
-        run_and_kill(server, lambda server=server: server.ask("adupont"), at=at)
+        run_and_kill(partial(server.ask, "adupont"), at=at)
 
         mine = server.ask("adupont")
 
@@ -865,12 +712,12 @@ def test_killed_while_the_os_word_changes_the_config_follows_at_the_next_run(tmp
         return server
 
     reference = prepared("reference")
-    steps = steps_of(reference, lambda: reference.ask(os="linux"))
+    steps = steps_of(lambda: reference.ask(os="linux"))
     wanted = reference.pl.read_text()
 
     for at in range(steps):
         server = prepared(str(at))
-        run_and_kill(server, lambda server=server: server.ask(os="linux"), at=at)
+        run_and_kill(partial(server.ask, os="linux"), at=at)
 
         server.ask(os="linux")
 

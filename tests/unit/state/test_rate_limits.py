@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_mock import MockerFixture
+from slowness import within
 
 from backuppc_register import config
 from backuppc_register.protocol.errors import HostsFileError, TooManyRequests
@@ -164,7 +165,7 @@ def test_a_flood_from_many_addresses_neither_fills_the_disk_nor_shuts_anybody_ou
     assert (tmp_path / "limits/requests").stat().st_size < 250_000
     assert (tmp_path / "limits/requests").read_bytes().count(b"\n") == rate_limits._MOST_ROWS
     assert [ask(counted, OTHER), ask(counted, OTHER)] == [True, False]
-    assert took < 0.5
+    assert within(took, 0.5)
 
 
 def test_a_clock_that_is_put_back_locks_nobody_out(tmp_path: Path, clock: Callable[[float], None]) -> None:
@@ -358,8 +359,10 @@ def test_who_sits_on_the_counts_stops_nobody_for_ever(tmp_path: Path, mocker: Mo
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
-    assert 0.2 <= time.monotonic() - begun < 2
-    assert time.process_time() - used < 0.1
+    took = time.monotonic() - begun
+    assert took >= 0.2
+    assert within(took, 2)
+    assert within(time.process_time() - used, 0.1)
     assert ask(counted)
 
 
@@ -435,4 +438,4 @@ def test_a_request_costs_little(tmp_path: Path) -> None:
     for _ in range(100):
         ask(counted)
 
-    assert (time.process_time() - used) / 100 < 0.003
+    assert within((time.process_time() - used) / 100, 0.003)

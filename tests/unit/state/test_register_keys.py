@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backuppc_register.protocol.errors import StateError
-from backuppc_register.state import register_keys
 from backuppc_register.state.authorized_keys import Binding, RegisterKey
 from backuppc_register.state.register_keys import RegisterKeys
+from backuppc_register.system import atomic_files
 
 BINDING = Binding("/usr/bin/python3 -I /opt/backuppc-register/bin/backuppc-register")
 OTHERS = b"""\
@@ -127,7 +127,7 @@ def test_a_line_without_its_private_half_is_told(keys, file):
 
 
 def test_what_a_killed_add_left_is_finished_with_the_same_key(keys, file, mocker):
-    mocker.patch.object(register_keys.atomic_files, "write", side_effect=OSError("no space"))
+    mocker.patch.object(atomic_files, "write", side_effect=OSError("no space"))
     with pytest.raises(StateError):
         keys.add("main", BINDING)
     mocker.stopall()
@@ -193,7 +193,7 @@ def test_a_register_key_that_another_line_lets_in_too_is_told(keys, file, tmp_pa
 
 
 def test_a_public_half_that_was_swapped_does_not_get_into_the_line(keys, tmp_path, mocker):
-    mocker.patch.object(register_keys.atomic_files, "write", side_effect=OSError("no space"))
+    mocker.patch.object(atomic_files, "write", side_effect=OSError("no space"))
     with pytest.raises(StateError):
         keys.add("main", BINDING)
     mocker.stopall()

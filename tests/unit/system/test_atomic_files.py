@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import stat
-import struct
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from access_lists import ACL, DEFAULT_ACL, acl
 from checkout import CHECKOUT
 
 from backuppc_register.system import atomic_files
@@ -106,16 +106,6 @@ def test_an_owner_who_cannot_be_kept_is_a_failure_that_changes_nothing(folder, h
     assert in_child(work) == 0
     assert hosts.read_bytes() == OLD
     assert names(folder) == ["hosts"]
-
-
-ACL, DEFAULT_ACL = "system.posix_acl_access", "system.posix_acl_default"
-ANYBODY = 0xFFFFFFFF
-
-
-def acl(*, user, mask, group=4):
-    """Give an access control list as the kernel has it (acl(5)): account 33 has *user*."""
-    entries = [(1, 6, ANYBODY), (2, user, 33), (4, group, ANYBODY), (16, mask, ANYBODY), (32, 0, ANYBODY)]
-    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
 
 def test_who_else_may_read_by_an_access_control_list_may_still_and_nobody_gets_the_groups_bits(hosts):
@@ -290,7 +280,7 @@ def left_by_a_killed_writer(path, content):
     """Return where a writer of *path* that was killed leaves its temporary file, which has *content* now."""
 
     def work():
-        os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+        os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
         atomic_files.write(path, content, 0o640)
 
     assert in_child(work) == -signal.SIGKILL

@@ -54,7 +54,7 @@ def test_no_room_for_the_known_hosts_of_a_first_word_is_a_fault(
 
     monkeypatch.setattr("backuppc_register.system.atomic_files.write", full)
     with pytest.raises(NoSpace) as caught:
-        rsync_handshake.read_greeting("dormeur", HostKey("ssh-ed25519", "AAAA"), ["ssh"], None, 1.0)  # type: ignore[arg-type]
+        rsync_handshake.read_greeting("dormeur", HostKey("ssh-ed25519", "AAAA"), ["ssh"], None, 1.0)
 
     assert "No space left" in caught.value.detail
     assert list(room.iterdir()) == []

@@ -3,12 +3,14 @@
 import base64
 import json
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from fakes import BackupPC, Dns, People
+from server_folder import ADUPONT, CMARTIN, PEER
 
 from backuppc_register import config
 from backuppc_register.backuppc import host_config
@@ -19,7 +21,6 @@ from backuppc_register.host_key import UNREADABLE, HostKey
 from backuppc_register.inventory import server as inventory
 from backuppc_register.inventory.services import Services
 from backuppc_register.network.ssh import Answer
-from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
     HostKeyChanged,
@@ -40,8 +41,6 @@ from backuppc_register.system.deadline import Deadline
 from backuppc_register.system.processes import ProgramResult
 from backuppc_register.verification import accept_key, verify
 
-PEER = ip_address("10.0.0.9")
-PEOPLE = {"cmartin": Person("cmartin", "Christophe Martin", "entry-1"), "adupont": Person("adupont")}
 ROW = "0\tfull\t1700000000\t1700000100\t7\t16513\t0\t0\t0\t0\t0\n"
 GREETING = ProgramResult(-9, b"\x1f\0\0\0", b"")
 A_FOLDER = b"xferPids 1,2\ndrwxr-xr-x         4,096 2026/11/25 23:44:04 .\n"
@@ -58,26 +57,6 @@ def host_key(byte, kind="ssh-ed25519"):
 MINE, ANOTHER, ECDSA = host_key(1), host_key(2), host_key(3, "ecdsa-sha2-nistp256")
 
 
-class Dns:
-    def __init__(self, name):
-        self.name = name
-
-    def name_of(self, peer, within):
-        return self.name
-
-
-class People:
-    def find(self, logon, within):
-        if logon.lower() not in PEOPLE:
-            raise BadUser(logon=logon)
-        return PEOPLE[logon.lower()]
-
-
-class Daemon:
-    def announce(self, host, within):
-        return ""
-
-
 @dataclass
 class Machine:
     """A machine that answers well, unless a test says otherwise; it notes what is done to it."""
@@ -87,7 +66,7 @@ class Machine:
     answer: Answer = field(default_factory=lambda: Answer(PROBE, "", 0))
     failure: RegisterError | None = None
     done: list[object] = field(default_factory=list)
-    meanwhile: object = None
+    meanwhile: Callable[[], object] | None = None
     first_words: dict[str, ProgramResult] = field(default_factory=dict)
     listed: dict[str, ProgramResult] = field(default_factory=dict)
 
@@ -201,8 +180,8 @@ class Server:
         return inventory.Server(settings, "backuppc", self.folders)
 
     def services(self, name="dormeur.univ-brest.fr"):
-        resolver = Dns(name)
-        return Services(lambda: resolver, People, Daemon(), Deadline(28))
+        resolver, people = Dns(name), People(CMARTIN, ADUPONT)
+        return Services(lambda: resolver, lambda: people, BackupPC(), Deadline(28))
 
     def register(self, logon="cmartin", name="dormeur.univ-brest.fr"):
         return register.serve(Request("register", "linux", logon), PEER, self.server(), self.services(name))

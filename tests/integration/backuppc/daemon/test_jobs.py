@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from lab import Lab
+from real_backuppc import LOG, PROGRAM, a_server, python
 
 from backuppc_register.backuppc.daemon.jobs import Jobs
 from backuppc_register.protocol.errors import Busy
-from tests.unit.backuppc.daemon.test_status import LOG, PROGRAM, a_server, python
 
 START = """
 import subprocess, sys
@@ -39,7 +41,7 @@ def test_what_is_no_host_is_not_said_to_it(host: str) -> None:
 
 
 @pytest.fixture
-def lab() -> Lab:
+def lab() -> Iterator[Lab]:
     with Lab() as lab:
         yield lab
 

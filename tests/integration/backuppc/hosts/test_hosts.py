@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from access_lists import ACL, acl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lab import Host, Lab
 from pytest_mock import MockerFixture
+from slowness import within
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile, Line, Written
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.protocol.errors import HostsFileError
-from tests.unit.system.test_atomic_files import ACL, acl
 
 HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
 SHIPPED = Path("/etc/backuppc/hosts.sample")
@@ -554,7 +555,7 @@ def test_ten_thousand_hosts_take_less_than_a_second_of_work(path: Path) -> None:
 
     hosts.append(path, hosts.read(path), "nouveau", "cmartin")
 
-    assert time.process_time() - start < 1
+    assert within(time.process_time() - start, 1)
     assert len(hosts.read(path).lines) == 10_001
 
 

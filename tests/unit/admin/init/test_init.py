@@ -1,15 +1,20 @@
 """The verb `init` without a server to make ready: its answers, and where root does not write."""
 
 import io
+import os
 import pwd
 import re
 import shlex
+import shutil
+import socket
+import stat
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
-from admin_door import CHECKOUT, PYTHON, admin_site
+from admin_door import PYTHON, admin_site
+from checkout import CHECKOUT
 
 from backuppc_register import admin, config
 from backuppc_register.admin import init
@@ -34,7 +39,7 @@ def composed(*arguments, typed=""):
 
 @pytest.fixture(autouse=True)
 def own_name(mocker):
-    mocker.patch.object(configuration.socket, "getfqdn", return_value="dugong.univ-brest.fr")
+    mocker.patch.object(socket, "getfqdn", return_value="dugong.univ-brest.fr")
 
 
 def test_options_make_a_configuration_without_a_question():
@@ -99,7 +104,7 @@ def test_root_does_not_write_where_others_can_bend_the_way(tmp_path):
 
 
 def test_root_does_not_follow_a_link_to_a_folder(mocker):
-    mocker.patch.object(root_files.stat, "S_ISLNK", return_value=True)
+    mocker.patch.object(stat, "S_ISLNK", return_value=True)
 
     with pytest.raises(Misconfigured, match="others can change"):
         root_files.trusted(Path("/etc"))
@@ -238,7 +243,7 @@ def test_a_file_of_crons_that_is_there_is_the_sites_choice(plan, places, mocker)
     (folder / "cron.d").mkdir()
     (folder / "cron.d/backuppc-register").touch()
 
-    mocker.patch.object(timers.shutil, "which", return_value="/usr/sbin/cron")
+    mocker.patch.object(shutil, "which", return_value="/usr/sbin/cron")
 
     assert list(timers.steps(plan)) == []
     assert list(timers.next_lines(plan)) == []
@@ -248,7 +253,7 @@ def test_a_file_of_crons_without_a_cron_is_told(plan, places, mocker):
     folder, _ = places
     (folder / "cron.d").mkdir()
     (folder / "cron.d/backuppc-register").touch()
-    mocker.patch.object(timers.shutil, "which", return_value=None)
+    mocker.patch.object(shutil, "which", return_value=None)
 
     (told,) = timers.next_lines(plan)
 
@@ -321,7 +326,7 @@ class Gone(io.StringIO):
 def test_what_init_has_done_is_logged_whatever_ends_it(mocker, tmp_path, out):
     (tmp_path / "c").touch()
     steps = [Step("the first"), Step("the second", HostsFileError(detail="full"))]
-    mocker.patch.object(init.os, "geteuid", return_value=0)
+    mocker.patch.object(os, "geteuid", return_value=0)
     mocker.patch.object(init, "_steps", return_value=steps)
     log = mocker.patch.object(init, "write_log")
     options = admin.verb_parser("init", init).parse_args([])

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from checkout import CHECKOUT
 from lab import Host, Lab
+from real_backuppc import LOG, PROGRAM, a_server, python
+from slowness import within
 
 from backuppc_register.backuppc.daemon.status import Daemon
 
@@ -199,7 +201,9 @@ def test_nobody_waits_longer_than_asked_for(fake: Fake, conduct: Conduct) -> Non
     told = daemon(fake).announce("dormeur", 0.4)
 
     assert "did not answer in time" in told
-    assert 0.3 < time.monotonic() - start < 1.5
+    took = time.monotonic() - start
+    assert took > 0.3
+    assert within(took, 1.5)
 
 
 def endless(channel: socket.socket) -> None:
@@ -298,7 +302,7 @@ def test_a_library_that_hangs_is_ended_in_time(fake: Fake, tmp_path: Path) -> No
     told = daemon(fake, a_library(tmp_path, "sleep(60)")).announce("dormeur", 0.7)
 
     assert "did not answer in time" in told
-    assert time.monotonic() - start < 2
+    assert within(time.monotonic() - start, 2)
 
 
 class Late:
@@ -378,7 +382,7 @@ def test_a_person_does_not_wait_for_a_BackupPC_that_hangs(fake: Fake) -> None:
     told = [daemon(fake).announce("dormeur", 28), daemon(fake).begin_full("dormeur", "cmartin", 28)]
 
     assert all("did not answer in time" in one for one in told)
-    assert time.monotonic() - start < 11
+    assert within(time.monotonic() - start, 11)
 
 
 STATUS = b"%StatusHost = ('BgQueueOn' => undef,'Job' => undef,'UserQueueOn' => 0,'state' => 'Status_idle');\n"
@@ -424,24 +428,6 @@ def test_without_a_socket_no_backup_is_asked_for_and_that_is_told() -> None:
     assert "socket" in Daemon("").begin_full("dormeur", "cmartin", 1)
 
 
-SETTINGS = """
-$Conf{SmbClientPath} = ''; $Conf{NmbLookupPath} = ''; $Conf{NmbLookupCmd} = '';
-$Conf{NmbLookupFindHostCmd} = ''; $Conf{RrdToolPath} = '';
-"""
-PROGRAM = """
-import sys
-sys.path.insert(0, "/opt/backuppc-register")
-from pathlib import Path
-from backuppc_register.backuppc import hosts
-from backuppc_register.backuppc.daemon.status import Daemon
-from backuppc_register.backuppc.lock import locked
-folder, path = Path("/etc/backuppc"), Path("/etc/backuppc/hosts")
-for host in sys.argv[1:]:
-    with locked(folder, 10):
-        if not hosts.read(path).lines_for(host):
-            hosts.append(path, hosts.read(path), host, "cmartin")
-    print(host, Daemon("/run/backuppc/BackupPC.sock").announce(host, 10) or "known")
-"""
 ONLY_ANNOUNCE = """
 import sys
 sys.path.insert(0, "/opt/backuppc-register")
@@ -461,7 +447,6 @@ ASK_SHORTLY = """
     from backuppc_register.backuppc.daemon.status import Daemon
     Daemon("/run/backuppc/BackupPC.sock").announce("dormeur", 0.06)
 """
-LOG = "/var/lib/backuppc/log/LOG"
 AT_WORK = "pgrep -f '/bin/BackupPC( |$|_dump)'"
 HANGS = {  # what makes BackupPC hang when it is next told to reload, and what ends that
     "stopped": (
@@ -476,21 +461,6 @@ HANGS = {  # what makes BackupPC hang when it is next told to reload, and what e
 }
 
 
-def a_server(lab: Lab, *, secret: str = "") -> Host:
-    """Give a host on which a real BackupPC runs, on files of its own."""
-    host = lab.host("dugong.univ-brest.fr", "10.77.0.1")
-    host.run("rm -rf /var/lib/backuppc/* /etc/backuppc/LOCK; mkdir /run/backuppc", check=True)
-    host.run("cp /usr/share/backuppc/conf/config.pl /etc/backuppc/config.pl", check=True)
-    text = SETTINGS + f"$Conf{{ServerMesgSecret}} = '{secret}';\n"
-    host.run("cat >> /etc/backuppc/config.pl", input=text, check=True)
-    host.run("printf 'host dhcp user moreUsers\\n' > /etc/backuppc/hosts", check=True)
-    host.run("mkdir -p /var/lib/backuppc/pc /var/lib/backuppc/pool /var/lib/backuppc/cpool", check=True)
-    host.run("chown -R backuppc:backuppc /etc/backuppc /var/lib/backuppc /run/backuppc", check=True)
-    host.run(["/usr/share/backuppc/bin/BackupPC", "-d"], user="backuppc", check=True)
-    host.run("until [ -S /run/backuppc/BackupPC.sock ]; do sleep 0.05; done", check=True)
-    return host
-
-
 def a_backup_under_way(server: Host) -> str:
     """Let BackupPC begin a backup that goes on for a minute; give the processes of BackupPC."""
     server.write("/usr/local/bin/slow", "#!/bin/sh\nexec sleep 60\n", mode=0o755)
@@ -499,11 +469,6 @@ def a_backup_under_way(server: Host) -> str:
     python(server, BEGIN, "localhost")
     server.wait_for(lambda: len(server.run(AT_WORK).lines) == 2, "a backup")
     return server.run(AT_WORK).stdout
-
-
-def python(host: Host, program: str, *arguments: str) -> list[str]:
-    done = host.run(["/usr/bin/python3", "-I", "-B", "-c", program, *arguments], user="backuppc", check=True)
-    return done.stdout.split("\n")[:-1]
 
 
 @pytest.mark.lab

@@ -6,8 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from checkout import CHECKOUT
 
-CLIENTS = Path(__file__).resolve().parents[1] / "clients"
+CLIENTS = CHECKOUT / "clients"
 PARTS = CLIENTS / "setup.d"
 SAY = r"\b(?:say|note|warn|caution|todo|mark|die \d+|heading|step \w+|ask|yes_or_no|each_folder \w+)"
 SAY += r" +(?:\\\n *)?"
