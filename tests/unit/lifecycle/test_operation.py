@@ -212,7 +212,7 @@ def test_two_different_keys_are_never_made_one(site):
     retire.retire("dormeur", site.custody())
     (site.state / "key").write_text("another\n")
 
-    with pytest.raises(StateError, match="two keys"):
+    with pytest.raises(StateError, match="two different keys"):
         resume.resume("dormeur", site.custody())
 
     assert (site.state / "key").read_text() == "another\n"
