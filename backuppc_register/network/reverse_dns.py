@@ -1,14 +1,13 @@
-"""Who a peer is by the DNS: its forward-confirmed name inside the site's domains.
+"""Find the DNS name of a peer: its PTR, confirmed by the addresses of that name.
 
-Of dnspython only what reads and writes messages is used, and the bytes travel by `nameserver`: dns.query
-and dns.resolver import ssl and, where a machine has them, HTTP and QUIC libraries, their time is the wall
-clock's, and 2.3 gives up at the first forged datagram.
+Of dnspython it uses only what reads and writes messages; `dns_transport` says why.
 """
 
 import ipaddress
 import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -31,8 +30,8 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 
 _LABEL = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MOST_QUESTIONS = 8  # for one record: each after the first is for the target of a CNAME
-# Strangers own reverse zones: 64 KiB of names with 120 labels cost dnspython seven seconds, these one. What
-# costs more all the same, as a record that holds thousands of names, is given up when its time is over.
+# Strangers own reverse zones: 64 KiB of names with 120 labels cost dnspython seven seconds, these one. A
+# single record with thousands of names costs more: reading it is given up when its time is over.
 _MOST_RECORDS = 500
 _MOST_SHOWN = 3
 _LONGEST_SHOWN = 100
@@ -41,11 +40,11 @@ Labels = tuple[bytes, ...]
 
 
 class _NoAnswer(Exception):
-    """What a nameserver sent says nothing about the question."""
+    """A nameserver sent something that does not answer the question."""
 
 
-class _Enquiry:
-    """The questions about one peer: whom they go to, and until when."""
+class _Lookup:
+    """The questions about one peer: the nameservers to ask, and the time that is left."""
 
     def __init__(self, servers: Sequence[str], port: int, deadline: Deadline) -> None:
         self._servers = list(servers)
@@ -53,34 +52,33 @@ class _Enquiry:
         self._deadline = deadline
 
     def records(self, name: dns.name.Name, kind: RdataType) -> list[Rdata]:
-        """Return the records of *kind* at *name*, or at what it is an alias of (RFC 2317); maybe none.
+        """Return the records of *kind* at *name*, or at the target of its alias (RFC 2317); [] if none.
 
-        A nameserver need not know the target of an alias in another zone: then the target is asked for. An
-        alias without an end is no silence, it is what the zone says, and there is no name in it.
+        A nameserver may not know the target of an alias in another zone: then ask for the target.
 
-        Raises InvalidDnsName for such an alias, and DnsUnavailable.
+        Raises DnsUnavailable, and InvalidDnsName if the alias never ends: the zone itself says so.
         """
         asked = name
         for _ in range(_MOST_QUESTIONS):
-            records, target = self._word(asked, kind)
+            records, target = self._ask(asked, kind)
             if target is None:
                 return records
             asked = target
         raise _endless(name, kind)
 
-    def _word(self, name: dns.name.Name, kind: RdataType) -> tuple[list[Rdata], dns.name.Name | None]:
-        """Return the first nameserver's word that is one, as `_read` does.
+    def _ask(self, name: dns.name.Name, kind: RdataType) -> tuple[list[Rdata], dns.name.Name | None]:
+        """Return what the first nameserver with a usable answer says, as `_read` does.
 
-        A share of the time each, so that one that swallows questions leaves time for the next; it is asked
-        last from then on.
+        Each has a share of the time, so that a silent one leaves time for the next; after a failure it is
+        asked last.
         """
         failures = []
         for left in range(len(self._servers), 0, -1):
             server = self._servers[0]
-            # Without EDNS: the answers are short, TCP carries the long ones, and no old server stumbles.
+            # Without EDNS: the answers are short, TCP carries the long ones, and old servers cope.
             question = dns.message.make_query(name, kind, use_edns=False)
+            share = Deadline(self._deadline.remaining() / left)
             try:
-                share = Deadline(self._deadline.remaining() / left)
                 wire = dns_transport.ask(server, self._port, question.to_wire(), share.remaining())
                 return with_timeout(share.remaining(), partial(_read, wire, question))
             except RegisterError:
@@ -92,7 +90,7 @@ class _Enquiry:
 
 
 class ReverseDns:
-    """Asks the configured nameservers, or the system's, for the name of a peer."""
+    """Asks the configured nameservers, or the system's."""
 
     def __init__(self, settings: Dns) -> None:
         self._settings = settings
@@ -102,45 +100,39 @@ class ReverseDns:
     def name_of(self, peer: Address, timeout: float) -> str:
         """Return the full name of *peer*, in lower case and without a final dot.
 
-        It is the peer's PTR, the only one inside the domains, and its A or AAAA gives the address back.
-        All questions together take *timeout* seconds and the configured timeout at most.
+        It is the only PTR of the peer inside the domains, and its A or AAAA leads back to the peer.
+        All questions together take at most *timeout* seconds, and at most the configured timeout.
 
-        Raises InvalidDnsName where there is no such name, DnsUnavailable where that cannot be known.
+        Raises InvalidDnsName if there is no such name, DnsUnavailable if that cannot be known.
         """
         self._refuse_without_asking(peer)
-        try:
-            enquiry = _Enquiry(
-                self._settings.nameservers or _system_nameservers(),
-                self._settings.port,
-                Deadline(min(timeout, self._settings.timeout)),
-            )
-            name = self._claimed_name(peer, enquiry)
-            _confirm(name, peer, enquiry)
-        except RegisterError:
-            raise
-        except Exception as error:
-            # The answers are strangers' bytes: what they make the library raise says nothing about the name.
-            raise DnsUnavailable(detail=f"asking for {peer}: {_reason(error)}") from error
-        return name
+        with self._lookup(str(peer), timeout) as lookup:
+            name = self._claimed_name(peer, lookup)
+            _confirm(name, peer, lookup)
+            return name
 
     def addresses_of(self, name: str, timeout: float) -> tuple[str, ...]:
-        """Return the addresses of *name*, IPv4 first, none where it has none.
+        """Return the addresses of *name*, IPv4 first, () if it has none.
 
-        Raises DnsUnavailable where that cannot be known, InvalidDnsName for an alias without an end.
+        Raises DnsUnavailable if that cannot be known, InvalidDnsName if an alias never ends.
         """
-        try:
-            enquiry = _Enquiry(
-                self._settings.nameservers or _system_nameservers(),
-                self._settings.port,
-                Deadline(min(timeout, self._settings.timeout)),
-            )
+        with self._lookup(name, timeout) as lookup:
             asked = dns.name.from_text(name)
             kinds = (RdataType.A, RdataType.AAAA)
-            return tuple(one.to_text() for kind in kinds for one in enquiry.records(asked, kind))
+            return tuple(one.to_text() for kind in kinds for one in lookup.records(asked, kind))
+
+    @contextmanager
+    def _lookup(self, subject: str, timeout: float) -> Iterator[_Lookup]:
+        """Give a `_Lookup` that ends after *timeout* seconds; a library's error becomes DnsUnavailable."""
+        try:
+            servers = self._settings.nameservers or _system_nameservers()
+            yield _Lookup(servers, self._settings.port, Deadline(min(timeout, self._settings.timeout)))
         except RegisterError:
             raise
         except Exception as error:
-            raise DnsUnavailable(detail=f"asking for {name[:_LONGEST_SHOWN]}: {_reason(error)}") from error
+            # Strangers write the answers: an error of the library says nothing about the name.
+            detail = f"asking for {subject[:_LONGEST_SHOWN]}: {_reason(error)}"
+            raise DnsUnavailable(detail=detail) from error
 
     def _refuse_without_asking(self, peer: Address) -> None:
         if peer.is_link_local or peer.is_multicast or peer.is_unspecified or getattr(peer, "scope_id", None):
@@ -148,35 +140,36 @@ class ReverseDns:
         if self._networks and not any(peer in network for network in self._networks):
             raise InvalidDnsName(detail=f"{peer} is outside the networks")
 
-    def _claimed_name(self, peer: Address, enquiry: _Enquiry) -> str:
-        """Return what the PTR says, once it is proven to be one host name inside the domains."""
-        records = enquiry.records(dns.name.from_text(peer.reverse_pointer), RdataType.PTR)
+    def _claimed_name(self, peer: Address, lookup: _Lookup) -> str:
+        """Return the PTR of *peer*, which must be exactly one host name inside the domains."""
+        records = lookup.records(dns.name.from_text(peer.reverse_pointer), RdataType.PTR)
         told = [record.target for record in records if isinstance(record, PTR)]
         if not told:
             raise InvalidDnsName(detail=f"{peer} has no PTR")
-        # One name in two spellings is one name.
+        # Two spellings of one name are one name.
         inside = {labels for labels in map(_labels, told) if self._is_inside(labels)}
         if not inside:
             raise InvalidDnsName(detail=f"PTR of {peer} is {_shown(told)}, outside the domains")
         if len(inside) > 1:
             raise InvalidDnsName(detail=f"PTR of {peer} is {_shown(told)}, not one name inside the domains")
         labels = inside.pop()
-        # That the whole is no longer than 253 is the wire format's own limit.
+        # The wire format itself limits the whole name to 253 characters.
         if not all(_LABEL.fullmatch(label) for label in labels):
             raise InvalidDnsName(detail=f"PTR of {peer} is {_shown(told)}, not a host name")
         return b".".join(labels).decode("ascii")
 
     def _is_inside(self, labels: Labels) -> bool:
-        """Tell whether a name is below a domain by whole labels; a domain itself is no host's name."""
+        """Tell whether a name is below a domain, by whole labels; a domain itself is not."""
         if labels in self._domains:
             return False
         return any(labels[-len(domain) :] == domain for domain in self._domains)
 
 
 def _read(wire: bytes, question: dns.message.Message) -> tuple[list[Rdata], dns.name.Name | None]:
-    """Return the records that *wire* answers *question* with, and the name that is to be asked for instead.
+    """Return the records in the answer *wire* to *question*, and the name to ask for instead, if any.
 
-    Raises _NoAnswer or anything of dnspython's where it is no answer, InvalidDnsName where it never ends.
+    Raises _NoAnswer or any error of dnspython if it is no answer; InvalidDnsName if an alias never ends, or
+    if there are too many records.
     """
     if not question.is_response(dns.message.from_wire(wire, question_only=True)):
         raise _NoAnswer("answered another question")
@@ -206,16 +199,16 @@ def _read(wire: bytes, question: dns.message.Message) -> tuple[list[Rdata], dns.
 
 
 def _is_referral(response: dns.message.Message) -> bool:
-    """Tell whether an empty answer says "ask them", not "there is none" (RFC 2308, section 2.2)."""
+    """Tell whether an empty answer means "ask them", not "there is none" (RFC 2308, section 2.2)."""
     kinds = {rrset.rdtype for rrset in response.authority}
     authoritative = bool(response.flags & dns.flags.AA)
     return not authoritative and RdataType.NS in kinds and RdataType.SOA not in kinds
 
 
-def _confirm(name: str, peer: Address, enquiry: _Enquiry) -> None:
-    """Check that the addresses of *name* give *peer* back. Raises InvalidDnsName, DnsUnavailable."""
+def _confirm(name: str, peer: Address, lookup: _Lookup) -> None:
+    """Check that *peer* is an address of *name*; raises InvalidDnsName, DnsUnavailable."""
     kind = RdataType.A if peer.version == 4 else RdataType.AAAA
-    addresses = [record.to_text() for record in enquiry.records(dns.name.from_text(name), kind)]
+    addresses = [record.to_text() for record in lookup.records(dns.name.from_text(name), kind)]
     if not addresses:
         raise InvalidDnsName(detail=f"{name}, the PTR of {peer}, has no {kind.name}")
     if peer not in map(ipaddress.ip_address, addresses):
@@ -227,7 +220,7 @@ def _endless(name: dns.name.Name, kind: RdataType) -> InvalidDnsName:
 
 
 def _system_nameservers() -> list[str]:
-    """Return the nameservers of resolv.conf(5); without one there is nobody to ask, and no guess is made."""
+    """Return the nameservers of resolv.conf(5); if there are none, guess none."""
     lines = RESOLV_CONF.read_text(encoding="ascii", errors="replace").split("\n")
     words = [line.split() for line in lines]
     servers = [line[1] for line in words if len(line) > 1 and line[0] == "nameserver"]
@@ -241,7 +234,7 @@ def _labels(name: dns.name.Name) -> Labels:
 
 
 def _shown(names: Iterable[dns.name.Name]) -> str:
-    """Return names for the log, odd bytes as dnspython writes them."""
+    """Return names for the log, unusual bytes escaped as dnspython does."""
     return _few([str(name).removesuffix(".") for name in names])
 
 
@@ -252,7 +245,7 @@ def _few(texts: Sequence[str]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return what went wrong in a few words."""
+    """Return *error* in a few words, for the log."""
     if isinstance(error, TimeoutError):
         return "did not answer in time"
     own_words = isinstance(error, (OSError, _NoAnswer))

@@ -19,14 +19,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from services.nsd import LOOPBACK, Nsd, free_port, reverse_name
-from slowness import within
 
 from backuppc_register.config import Dns
 from backuppc_register.network import dns_transport, reverse_dns
 from backuppc_register.network.reverse_dns import ReverseDns
 from backuppc_register.protocol import request
 from backuppc_register.protocol.errors import DnsUnavailable, InvalidDnsName
-from backuppc_register.system.deadline import Deadline
 
 SECOND = "127.0.0.2"
 PEER = ipaddress.ip_address("10.0.0.9")
@@ -250,8 +248,7 @@ def test_an_answer_that_is_too_long_for_a_datagram_comes_over_tcp(nsd, site):
     question = dns.message.make_query(reverse_name("10.0.2.1"), "PTR").to_wire()
 
     with Nsd(confirming) as other:
-        address = ("127.0.0.1", other.port)
-        datagram = dns_transport._by_datagram(socket.AF_INET, address, question, Deadline(5))
+        datagram = dns_transport._over_udp("127.0.0.1", other.port, question, 5)
         assert datagram[2] & 2, "the answer fits a datagram: the test proves nothing"
 
         assert name_of("10.0.2.1", replace(site, port=other.port)) == "dormeur.univ-brest.fr"
@@ -375,7 +372,7 @@ def test_a_closed_port_is_told_at_once(site):
     detail = fault("10.0.0.9", replace(site, nameservers=("127.0.0.1", "::1"), port=free_port()))
 
     assert detail.count("refused") == 2
-    assert within(time.monotonic() - started, 2)
+    assert time.monotonic() - started < 2
 
 
 class Impostor:
@@ -445,7 +442,7 @@ def swallow(question: bytes) -> list[bytes]:
     return []
 
 
-def answer(question: bytes, *lines: str, rcode: dns.rcode.Rcode = dns.rcode.NOERROR, flags: int = 0) -> bytes:
+def answer(question: bytes, *lines: str, rcode: int = dns.rcode.NOERROR, flags: int = 0) -> bytes:
     """Make an answer to *question* with these records, those that begin with `!` in the authority section."""
     response = dns.message.make_response(dns.message.from_wire(question))
     response.set_rcode(rcode)
@@ -481,7 +478,7 @@ def asking(*servers: Impostor, timeout: int = 5) -> Dns:
 def at_most(seconds: float) -> Iterator[None]:
     started = time.monotonic()
     yield
-    assert within(time.monotonic() - started, seconds)
+    assert time.monotonic() - started < seconds
 
 
 def test_a_first_nameserver_that_swallows_questions_leaves_time_for_the_second(nsd, site):
