@@ -1,1 +1,1 @@
-"""Questions to other machines: the directory, the DNS."""
+"""Ask other machines: LDAP, DNS, ssh and web servers."""

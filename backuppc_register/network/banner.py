@@ -1,4 +1,4 @@
-"""What a TCP service says first, and the page that a web server shows to somebody who is not logged in."""
+"""Read what a service shows to everyone: its greeting over TCP, or a web page without a login."""
 
 import http.client
 import socket
@@ -11,22 +11,22 @@ _LONGEST = 1 << 16  # bytes
 
 @dataclass(frozen=True)
 class Page:
-    """A web server's answer: its HTTP status and the beginning of the page."""
+    """The HTTP status of an answer, and the beginning of the page."""
 
     status: int
     text: str
 
 
-def greeting(address: str, port: int, within: float) -> str:
-    """Return what *address* says by itself when somebody connects to *port*; raises OSError."""
-    with socket.create_connection((address, port), timeout=within) as channel:
+def greeting(address: str, port: int, timeout: float) -> str:
+    """Connect to *port* of *address* and return the first thing that it sends; raises OSError."""
+    with socket.create_connection((address, port), timeout=timeout) as channel:
         return channel.recv(255).decode("ascii", "replace").strip()
 
 
-def page(url: str, within: float) -> Page:
-    """Return what *url*, http or https, shows without a login; redirections are not followed.
+def page(url: str, timeout: float) -> Page:
+    """Fetch *url* (http or https) without a login; do not follow redirections.
 
-    The certificate is not checked: nothing is told to the server, and what it shows is only looked at.
+    The certificate is not checked: the server learns no secret, and the page is only inspected.
 
     Raises OSError.
     """
@@ -35,10 +35,10 @@ def page(url: str, within: float) -> Page:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         channel: http.client.HTTPConnection = http.client.HTTPSConnection(
-            parts.netloc, timeout=within, context=context
+            parts.netloc, timeout=timeout, context=context
         )
     else:
-        channel = http.client.HTTPConnection(parts.netloc, timeout=within)
+        channel = http.client.HTTPConnection(parts.netloc, timeout=timeout)
     try:
         channel.request("GET", parts.path + (f"?{parts.query}" if parts.query else "") or "/")
         answer = channel.getresponse()

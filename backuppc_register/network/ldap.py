@@ -1,4 +1,4 @@
-"""The question to the directory, LDAP: who is the person of a logon."""
+"""Ask the LDAP directory which person has a logon."""
 
 import ssl
 from collections.abc import Mapping
@@ -22,26 +22,26 @@ from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable, Mis
 from backuppc_register.system.deadline import Deadline
 
 LARGEST_ANSWER = 1 << 20
-"""Bytes that a server may send before it counts as failed."""
+"""Bytes that a server may send; after that it counts as failed."""
 
 _IDENTITIES = ("entryUUID", "objectGUID", "ipaUniqueID")
 _LONGEST_DETAIL = 300
 
 
 class Ldap:
-    """The site's LDAP servers, as *settings* name them."""
+    """The site's LDAP servers, as in *settings*."""
 
     def __init__(self, settings: config.Directory) -> None:
         self._settings = settings
 
     def find(self, logon: str, timeout: float) -> Person:
-        """Return the one person whose logon is *logon*, spelled as the directory spells it.
+        """Return the one person with *logon*, spelled as the directory spells it.
 
-        *timeout*: seconds for all servers together. They are asked in order until one knows: "no such person"
-        is final, what leaves a doubt is not. What went wrong with those that were passed over is in the
-        person's *note*, or in the error's detail.
+        *timeout*: seconds for all servers together. They are asked in order until one gives an answer: "no
+        such person" is an answer, any failure is not. The failures of servers that were skipped are in
+        the person's *note*, or in the detail of the error.
 
-        Raises BadUser, DirectoryUnavailable, and Misconfigured where our filter, base or CA file is no good.
+        Raises BadUser, DirectoryUnavailable, and Misconfigured if our filter, base or CA file is wrong.
         """
         if not possible_logon(logon):
             raise _nobody(logon, "no possible logon")
@@ -54,9 +54,9 @@ class Ldap:
         return replace(person, note=_passed_over(failures))
 
     def _first_answer(self, logon: str, deadline: Deadline, failures: list[str]) -> list["_Entry"]:
-        """Ask one server after the other, each within a share that leaves the later ones theirs.
+        """Ask one server after the other and add what fails to *failures*.
 
-        What went wrong with a server is added to *failures*.
+        Each has a share of the time, so that a slow one leaves time for the next.
         """
         servers = self._settings.servers
         for position, url in enumerate(servers):
@@ -68,7 +68,7 @@ class Ldap:
         raise DirectoryUnavailable(detail="; ".join(failures))
 
     def _entries(self, url: str, logon: str, seconds: float) -> list["_Entry"]:
-        """Return what the server at *url* says within *seconds*; raises _Failed and Misconfigured."""
+        """Return the entries that the server at *url* has for *logon*; raises _Failed, Misconfigured."""
         deadline = Deadline(seconds)
         try:
             return with_timeout(seconds, partial(self._ask, url, logon, deadline))
@@ -77,7 +77,7 @@ class Ldap:
         except (LDAPInvalidFilterError, LDAPInvalidDNSyntaxResult) as error:
             detail = f"[directory] filter, base or bind_dn: {url}: {self._reason(error)}"
             raise Misconfigured(detail=detail) from None
-        except Exception as error:  # ldap3 lets KeyError, struct.error and more out on malformed answers
+        except Exception as error:  # ldap3 raises KeyError, struct.error and more for malformed answers
             raise _Failed(self._reason(error)) from None
 
     def _ask(self, url: str, logon: str, deadline: Deadline) -> list["_Entry"]:
@@ -87,11 +87,11 @@ class Ldap:
             user=settings.bind_dn or None,
             password=settings.password.reveal() or None,
             authentication=SIMPLE if settings.bind_dn else ANONYMOUS,
-            # Without it a failing search returns False, which would read as "no such person".
+            # Without it a failed search returns False, which would read as "no such person".
             raise_exceptions=True,
             auto_referrals=False,
             auto_range=False,
-            # There is no schema to check against or to format by, and its formatters choke on odd values.
+            # There is no schema to check against, and ldap3's formatters fail on unusual values.
             check_names=False,
         )
         try:
@@ -145,11 +145,11 @@ class Ldap:
         answers = connection.response or []
         found = (each for each in answers if each["type"] == "searchResEntry")
         entries = [_Entry(each["dn"], each["raw_attributes"]) for each in found]
-        # ldap3 raises neither it nor timeLimitExceeded; with fewer entries it is the server's own limit.
+        # ldap3 raises neither it nor timeLimitExceeded. With fewer entries it is the server's own limit.
         if len(entries) > 1 and connection.result["result"] == RESULT_SIZE_LIMIT_EXCEEDED:
             return entries
         _expect("searchResDone", connection.result)
-        # Who is here is ours, whatever else is elsewhere; who is not here may be there, and that is no "no".
+        # An entry here counts, whatever other servers have. Without one, another server may have it.
         if not entries and any(each["type"] == "searchResRef" for each in answers):
             raise _Failed("refers to other servers (referrals are not followed: choose a base without any)")
         return entries
@@ -171,14 +171,14 @@ class Ldap:
         return Person(uid=uids.pop(), name=_text(names[0]) if names else "", entry_id=_identity(entry))
 
     def _reason(self, error: Exception) -> str:
-        """Tell *error* to the administrator, without the password even where a server says it back to us."""
+        """Describe *error* for the administrator, without the password (a server may send it back)."""
         text = str(error) if isinstance(error, _Failed) else f"{type(error).__name__}: {error}"
         password = self._settings.password.reveal()
         return (text.replace(password, "...") if password else text)[:_LONGEST_DETAIL]
 
 
 def filter_for(template: str, logon: str) -> str:
-    """Return the LDAP filter of *template* with *logon* as a literal value in it (RFC 4515)."""
+    """Return the LDAP filter *template* with *logon* in it as a literal value (RFC 4515)."""
     return template.replace("{logon}", escape_filter_chars(logon))
 
 
@@ -191,7 +191,7 @@ def _nobody(logon: str, detail: str) -> BadUser:
 
 
 class _Failed(Exception):
-    """A server gave nothing to rely on; the text says why."""
+    """A server gave no usable answer; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -200,19 +200,19 @@ class _Entry:
     attributes: Mapping[str, list[bytes] | None]
 
     def values(self, attribute: str) -> list[bytes]:
-        """Return the values of *attribute*, none where it is absent or unreadable."""
+        """Return the values of *attribute*, [] if it is absent or unreadable."""
         return self.attributes.get(attribute) or []
 
 
 class _VerifiedTls(Tls):
-    """TLS whose names OpenSSL checks, IP addresses too: ldap3's own check needs what Python 3.12 dropped."""
+    """TLS with names checked by OpenSSL, IP addresses too: ldap3's check needs what Python 3.12 removed."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         super().__init__(validate=ssl.CERT_REQUIRED)
         self._context = context
 
     def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
-        """Take *connection*'s socket over into TLS, handshake included."""
+        """Start TLS on the socket of *connection*."""
         plain = connection.socket
         if isinstance(plain, _Metered):
             plain = plain.plain
@@ -220,7 +220,7 @@ class _VerifiedTls(Tls):
 
 
 class _Metered:
-    """The part of a socket that ldap3 uses, with an end in time and size: ldap3's timeouts are per read."""
+    """The part of a socket that ldap3 uses, with limits in total time and size: ldap3's are for each read."""
 
     def __init__(self, plain: socket, deadline: Deadline) -> None:
         self.plain = plain
@@ -228,7 +228,7 @@ class _Metered:
         self._received = 0
 
     def recv(self, size: int) -> bytes:
-        """Read as a socket does; raises OSError past the deadline or the largest answer."""
+        """Read as a socket does; raises OSError after the deadline or LARGEST_ANSWER."""
         self.plain.settimeout(_time_left(self._deadline))
         data = self.plain.recv(size)
         self._received += len(data)
@@ -253,7 +253,7 @@ def _time_left(deadline: Deadline) -> float:
 
 
 def _expect(kind: str, result: Mapping[str, Any]) -> None:
-    """Raise _Failed unless *result* is a success of the *kind* of operation that was asked for."""
+    """Raise _Failed unless *result* is the success of an operation of this *kind*."""
     if result["type"] != kind or result["result"] != RESULT_SUCCESS:
         raise _Failed(f"{result['type']} {result['description']}: {result['message']}")
 

@@ -1,4 +1,4 @@
-"""The way back to a machine: its ssh server, who it says it is, and one command there."""
+"""Connect back to a machine by ssh: get its host key, log in, run one command."""
 
 import errno
 import socket
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     import paramiko
 
 LARGEST_CONVERSATION = 1 << 20
-"""Bytes that a machine may send, from its first word on."""
+"""Bytes that a machine may send in one connection."""
 
 LARGEST_ANSWER = 1 << 16
-"""Bytes that a command may say on each of its two streams."""
+"""Bytes of each of the two output streams of a command."""
 
-_SHARE_OF_ONE_ADDRESS = 5.0  # seconds; a firewall that drops packets answers never
-# What sshd says in the place of its version where it wants nobody now (MaxStartups, PerSourcePenalties).
+_SHARE_OF_ONE_ADDRESS = 5.0  # seconds; a firewall that drops packets never answers
+# sshd sends these instead of its version if it accepts no connection now (MaxStartups, PerSourcePenalties).
 _SHUT_OUT = (b"Exceeded MaxStartups", b"Not allowed at this time")
 _SILENCE = 1000  # above all of logging's levels
-# What a firewall's "rejected" looks like (firewalld's default), beside what a router says.
+# Among them the "rejected" of a firewall, firewalld's default.
 _NO_WAY = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EACCES, errno.EPERM, errno.ETIMEDOUT}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where to connect to: *host* is the registered name, for the words of an error."""
+    """The name and port to connect to; *host* is the registered name, for error messages."""
 
     host: str
     name: str
@@ -55,9 +55,9 @@ class Answer:
 
 
 class Machine:
-    """An ssh server that has proven which *host_key* it has; nobody has logged in yet.
+    """An ssh server that has proved to have the key *host_key*, before any login.
 
-    *address*: the one of its name's that took the connection.
+    *address*: the address that accepted the connection.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class Machine:
             detail = f"after the key it wants {', '.join(further)}"
             raise not_reachable(Cause.LOGIN, self._place.host, what=account, detail=detail)
 
-    def ask(self, command: str) -> Answer:
-        """Run *command* there and return what it said; raises NotReachable."""
+    def run(self, command: str) -> Answer:
+        """Run *command* there and return its answer; raises NotReachable."""
         with self._translated(Cause.WRAPPER):
             channel = self._transport.open_session(timeout=self._deadline.remaining())
             channel.exec_command(command)
@@ -86,9 +86,9 @@ class Machine:
             output = self._read(channel, channel.recv)
             errors = self._read(channel, channel.recv_stderr)
             ended = channel.status_event.wait(self._deadline.remaining())
-            # Past the deadline the connection is closed by ourselves, which looks like an end too.
+            # At the deadline `connect` closes the connection, which looks like an end too.
             if not ended or not self._deadline.remaining():
-                raise TimeoutError("the command has said all, but does not end")
+                raise TimeoutError("the command closed its output, but does not end")
             return Answer(output, errors, channel.recv_exit_status())
 
     def _read(self, channel: "paramiko.Channel", receive: Callable[[int], bytes]) -> str:
@@ -96,36 +96,36 @@ class Machine:
         while len(content) <= LARGEST_ANSWER:
             left = self._deadline.remaining()
             if not left:
-                raise TimeoutError("the command goes on and on")
+                raise TimeoutError("the command writes on and on")
             channel.settimeout(left)
             part = receive(4096)
             if not part:
                 return content.decode("utf-8", "replace")
             content += part
-        raise ValueError(f"the command says more than {LARGEST_ANSWER} bytes")
+        raise ValueError(f"the command wrote more than {LARGEST_ANSWER} bytes")
 
     @contextmanager
-    def _translated(self, step: Cause, what: str = "") -> Iterator[None]:
-        """Let whatever paramiko raises out as a failure of *step*, or of time."""
+    def _translated(self, cause: Cause, what: str = "") -> Iterator[None]:
+        """Turn any error of paramiko into NotReachable: by *cause*, or SILENT if the time is over."""
         try:
             yield
         except (NotReachable, Internal):
             raise
         except Exception as error:
-            step = step if self._deadline.remaining() else Cause.SILENT
-            raise not_reachable(step, self._place.host, what=what, detail=repr(error)) from error
+            cause = cause if self._deadline.remaining() else Cause.SILENT
+            raise not_reachable(cause, self._place.host, what=what, detail=repr(error)) from error
 
 
 @contextmanager
-def connect(place: Place, within: float, preferred: Sequence[str] = ()) -> Iterator[Machine]:
-    """Connect to *place* and let it prove its ssh host key; the connection ends with the ``with`` statement.
+def connect(place: Place, timeout: float, preferred: Sequence[str] = ()) -> Iterator[Machine]:
+    """Connect to *place* and verify its ssh host key; the connection ends with the ``with`` statement.
 
-    *within*: seconds for all that is done in there. *preferred*: types of host keys to ask for first, as
-    ssh does with those that it knows.
+    *timeout*: seconds for everything inside that statement. *preferred*: types of host keys to ask for first,
+    as ssh does with those that it knows.
 
-    Raises NotReachable, here and in what is called in there.
+    Raises NotReachable, also from the methods of the machine.
     """
-    deadline = Deadline(within)
+    deadline = Deadline(timeout)
     if not deadline.remaining():
         raise not_reachable(Cause.SILENT, place.host, detail="no time was left to connect")
     import paramiko
@@ -133,7 +133,7 @@ def connect(place: Place, within: float, preferred: Sequence[str] = ()) -> Itera
     paramiko.util.get_logger("paramiko").setLevel(_SILENCE)  # type: ignore[no-untyped-call,unused-ignore]
     with _connected(place, deadline) as connection:
         transport = paramiko.Transport(cast(socket.socket, connection))
-        # paramiko waits for ever for the answer to some of its messages.
+        # paramiko waits without a timeout for the answers to some of its messages.
         watch = Timer(deadline.remaining(), transport.close)
         watch.daemon = True
         watch.start()
@@ -147,7 +147,7 @@ def connect(place: Place, within: float, preferred: Sequence[str] = ()) -> Itera
 
 
 class _Metered:
-    """A socket for paramiko that ends after LARGEST_CONVERSATION and remembers how it began."""
+    """A socket for paramiko that ends after LARGEST_CONVERSATION and keeps the first bytes."""
 
     def __init__(self, raw: socket.socket) -> None:
         self._raw = raw
@@ -166,13 +166,13 @@ class _Metered:
 
     @property
     def speaks_ssh(self) -> bool:
-        # A server may say other lines before its version (RFC 4253, section 4.2).
+        # A server may send other lines before its version (RFC 4253, section 4.2).
         return any(line.startswith(b"SSH-") for line in self.beginning.split(b"\n"))
 
 
 @contextmanager
 def _connected(place: Place, deadline: Deadline) -> Iterator[_Metered]:
-    """Connect to the first address of the place that takes it, in the order in which ssh tries them."""
+    """Connect to the first address of *place* that accepts, in the order in which ssh tries them."""
     addresses = _addresses(place, deadline)
     for position, (family, address) in enumerate(addresses):
         fair = deadline.remaining() / (len(addresses) - position)
@@ -187,10 +187,10 @@ def _connected(place: Place, deadline: Deadline) -> Iterator[_Metered]:
     raise _no_connection(place, failure)
 
 
-def _connect(family: int, address: Any, patience: float) -> socket.socket:
+def _connect(family: int, address: Any, timeout: float) -> socket.socket:
     raw = socket.socket(family, socket.SOCK_STREAM)
     try:
-        raw.settimeout(max(patience, 0.01))
+        raw.settimeout(max(timeout, 0.01))
         raw.connect(address)
     except BaseException:
         raw.close()
@@ -207,11 +207,11 @@ def _no_connection(place: Place, error: OSError) -> NotReachable:
 
 
 def _addresses(place: Place, deadline: Deadline) -> list[tuple[int, Any]]:
-    """Ask the system for the addresses; getaddrinfo(3) has no timeout of its own."""
+    """Ask the system for the addresses; getaddrinfo(3) has no timeout."""
     ask = partial(socket.getaddrinfo, place.name, place.port, type=socket.SOCK_STREAM)
     try:
         found = with_timeout(deadline.remaining(), ask)
-    except (OSError, UnicodeError) as error:  # TimeoutError is one of the first
+    except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
         raise not_reachable(Cause.NAME, place.host, what=place.name, detail=str(error)) from error
     if not found:
         raise not_reachable(Cause.NAME, place.host, what=place.name, detail="no address")
@@ -226,7 +226,7 @@ def _prefer(transport: "paramiko.Transport", types: Sequence[str]) -> None:
 
 
 def _key_type(algorithm: str) -> str:
-    # RSA keys are all ssh-rsa, whatever they sign with (RFC 8332).
+    # All RSA keys are ssh-rsa, whatever their signature algorithm (RFC 8332).
     return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
 
 
@@ -234,14 +234,14 @@ def _negotiate(
     transport: "paramiko.Transport", connection: _Metered, place: Place, deadline: Deadline
 ) -> None:
     transport.banner_timeout = transport.handshake_timeout = deadline.remaining()
-    complaint = "it did not answer in time"
+    problem = "it did not answer in time"
     try:
         transport.start_client(timeout=deadline.remaining())
-    except Exception as error:  # paramiko lets struct.error, IndexError and more out on malformed packets
-        complaint = repr(error)
+    except Exception as error:  # paramiko raises struct.error, IndexError and more for malformed packets
+        problem = repr(error)
     if transport.is_active() and transport.initial_kex_done:
         return
-    detail = f"{complaint}, after {connection.beginning[:80]!r}"
+    detail = f"{problem}, after {connection.beginning[:80]!r}"
     raise not_reachable(_why_not(connection, deadline), place.host, what=str(place), detail=detail)
 
 
@@ -254,7 +254,7 @@ def _why_not(connection: _Metered, deadline: Deadline) -> Cause:
 
 
 def _private_key(path: Path) -> "paramiko.PKey":
-    """Return our own private key; that it cannot be read is no fault of the machine's."""
+    """Return our private key; if it cannot be read, that is our fault, not the machine's."""
     import paramiko
 
     try:

@@ -1,35 +1,35 @@
-"""No longer than its time for what nothing interrupts: getaddrinfo(3), a library that reads on and on."""
+"""Run a blocking call in a thread, with a timeout: getaddrinfo(3), or a library that reads on and on."""
 
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-def with_timeout(seconds: float, work: Callable[[], Answer]) -> Answer:
-    """Return what *work* returns, or raise what it raises; after *seconds* go on without it.
+def with_timeout(seconds: float, call: Callable[[], Result]) -> Result:
+    """Return what *call* returns, or raise what it raises.
 
-    It goes on in a daemon thread: the process does not wait for that when it ends.
+    After *seconds* it goes on in a daemon thread, for which the process does not wait when it ends.
 
-    Raises TimeoutError, also where the system has no thread left.
+    Raises TimeoutError, also if the system has no thread left.
     """
-    answers: SimpleQueue[tuple[Answer] | Exception] = SimpleQueue()
+    results: SimpleQueue[tuple[Result] | Exception] = SimpleQueue()
     try:
-        Thread(target=lambda: answers.put(_outcome(work)), daemon=True).start()
-        answer = answers.get(timeout=seconds)
+        Thread(target=lambda: results.put(_outcome(call)), daemon=True).start()
+        result = results.get(timeout=seconds)
     except Empty:
         raise TimeoutError(f"no answer within {seconds:.1f} s") from None
     except RuntimeError as error:
         raise TimeoutError(str(error)) from error
-    if isinstance(answer, Exception):
-        raise answer
-    return answer[0]
+    if isinstance(result, Exception):
+        raise result
+    return result[0]
 
 
-def _outcome(work: Callable[[], Answer]) -> tuple[Answer] | Exception:
+def _outcome(call: Callable[[], Result]) -> tuple[Result] | Exception:
     try:
-        return (work(),)
-    except Exception as error:  # whoever waits gets it, and translates it
+        return (call(),)
+    except Exception as error:  # the caller gets it
         return error

@@ -17,7 +17,7 @@ def folder() -> Iterator[Path]:
         # A program that was just killed may be making a file in it yet.
         made = TemporaryDirectory(prefix="backuppc-register-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise NoSpace(detail=f"no room for a temporary folder: {error}") from error
+        raise NoSpace(detail=f"no space for a temporary folder: {error}") from error
     with made as name:
         yield Path(name)
 

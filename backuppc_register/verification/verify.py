@@ -54,7 +54,7 @@ class Machine(Protocol):
     def log_in(self, account: str, key: Path) -> None:
         """Log in; raises NotReachable."""
 
-    def ask(self, command: str) -> Answer:
+    def run(self, command: str) -> Answer:
         """Run a command there; raises NotReachable."""
 
 
@@ -202,7 +202,7 @@ def _prove(asking: _Asking, proposed: bytes | None) -> _Proof:
     with means.reached(Place(host, way.route.host, way.route.port), time.remaining(), preferred) as machine:
         _recognise(asking, machine.host_key)
         machine.log_in(CLIENT_ACCOUNT, server.folders.path(host) / PRIVATE)
-        told = probe.judge(host, machine.ask(probe.COMMAND), way.transfers)
+        told = probe.judge(host, machine.run(probe.COMMAND), way.transfers)
     _begin(asking, way, machine.host_key, time)
     return _Proof(machine.host_key, told, way)
 

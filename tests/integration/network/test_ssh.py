@@ -44,7 +44,7 @@ def place(peer: Any) -> Place:
 def asked(peer, key, command="probe", within=10.0):
     with connect(place(peer), within) as machine:
         machine.log_in(ME, key)
-        return machine.ask(command)
+        return machine.run(command)
 
 
 def failure(peer, key, within=10.0) -> NotReachable:

@@ -83,7 +83,7 @@ class Machine:
     def log_in(self, account, key):
         self.done.append((account, key))
 
-    def ask(self, command):
+    def run(self, command):
         self.done.append(command)
         if self.meanwhile:
             self.meanwhile()
