@@ -1,7 +1,15 @@
-"""The site's configuration: its sections, read from the TOML file and checked."""
+"""The site's configuration, read from the TOML file and checked."""
 
-from backuppc_register.config.sections import (
+from backuppc_register.config.reader import (
     DEFAULT_PATH,
+    as_far_as_readable,
+    check,
+    config_dir,
+    read,
+    syslog,
+    with_problems,
+)
+from backuppc_register.config.sections import (
     FACILITIES,
     BackupPC,
     Config,
@@ -12,12 +20,6 @@ from backuppc_register.config.sections import (
     Server,
     State,
     Syslog,
-    as_far_as_readable,
-    check,
-    config_dir,
-    read,
-    syslog,
-    with_problems,
 )
 
 __all__ = [

@@ -1,7 +1,4 @@
-"""What a value of the configuration must look like: checks that return what is wrong with it, or "".
-
-A list's checks get each item.
-"""
+"""Check single values of the configuration: each check returns what is wrong with a value, or ""."""
 
 import ipaddress
 import re
@@ -18,7 +15,7 @@ _WORD = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _PATTERN = re.compile(r"[A-Za-z0-9.*?-]+", re.ASCII)
 _SAFE_PATH = re.compile(r"(?:/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+", re.ASCII)
 _URL = re.compile(r"https?://[!-\[\]-~]+", re.ASCII)
-# urlsplit() drops blanks and newlines and lower-cases the scheme: what it reads is not what stands there.
+# urlsplit() drops blanks and newlines and lower-cases the scheme: it reads other URLs than the file has.
 _LDAP_URL = re.compile(r"ldaps?://[!-~]+", re.ASCII)
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]+(?:%[0-9A-Za-z._-]+)?", re.ASCII)
 _NETWORK = re.compile(r"[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?", re.ASCII)
@@ -27,7 +24,7 @@ Check = Callable[[Any], str]
 
 
 def anything(value: object) -> str:
-    """Take every value."""
+    """Accept every value."""
     return ""
 
 
@@ -37,12 +34,12 @@ def filled(value: str) -> str:
 
 
 def matches(pattern: re.Pattern[str], what: str) -> Check:
-    """Return a check that the whole text is as *pattern* says."""
+    """Return a check that the whole text matches *pattern*."""
     return lambda value: "" if pattern.fullmatch(value) else f"is not {what}"
 
 
 def each(check: Check, *, least: int = 0) -> Check:
-    """Return a check of every item of a list, which has *least* items or more."""
+    """Return a check of every item of a list of *least* items or more."""
 
     def all_of(values: tuple[str, ...]) -> str:
         if len(values) < least:
@@ -54,12 +51,12 @@ def each(check: Check, *, least: int = 0) -> Check:
 
 
 def or_empty(check: Check) -> Check:
-    """Return a check that lets an empty text pass."""
+    """Return *check* for a text that may be empty."""
     return lambda value: check(value) if value else ""
 
 
 def between(low: int, high: int) -> Check:
-    """Return a check of a number, both ends included."""
+    """Return a check that a number is from *low* to *high*, both included."""
     return lambda value: "" if low <= value <= high else f"is not between {low} and {high}"
 
 
@@ -69,7 +66,7 @@ def one_of(*words: str) -> Check:
 
 
 def url(value: str) -> str:
-    """Check an address for people that has a place for the host."""
+    """Check the URL of a web page that contains a place for the host."""
     try:
         whole = _URL.fullmatch(value) and urlsplit(value).hostname
     except ValueError:
@@ -89,7 +86,7 @@ def address(value: str) -> str:
 
 
 def network(value: str) -> str:
-    """Check a literal IP address or network, in the notation that sshd's ``from=`` knows too."""
+    """Check a literal IP address or network, in a notation that sshd's ``from=`` accepts too."""
     try:
         ipaddress.ip_network(value)
     except ValueError as error:
@@ -98,7 +95,7 @@ def network(value: str) -> str:
 
 
 def ldap_url(value: str) -> str:
-    """Check the URL of an LDAP server, which names nothing but scheme, host and port."""
+    """Check the URL of an LDAP server: only scheme, host and port."""
     try:
         parts = urlsplit(value)
         port_is_number = parts.port is None or parts.port > 0
@@ -112,17 +109,17 @@ def ldap_url(value: str) -> str:
 
 
 def ldap_filter(value: str) -> str:
-    """Check a filter that has a place for the logon."""
+    """Check an LDAP filter that contains a place for the logon."""
     if "{logon}" not in value:
         return "does not contain {logon}"
     depths = list(accumulate({"(": 1, ")": -1}.get(letter, 0) for letter in value))
-    # One pair of parentheses around it all: the depth is 0 at the end and nowhere before.
+    # One pair of parentheses encloses everything: the depth is 0 at the end and not before.
     whole = value.startswith("(") and depths[-1] == 0 and 0 not in depths[:-1]
     return "" if whole else "is not a filter in parentheses (RFC 4515)"
 
 
 path = matches(re.compile(r"/[^\x00-\x1f\x7f]+"), "an absolute path")
-# These paths end up in ssh's and BackupPC's configuration, whose quoting rules differ.
+# These paths get into the configuration of ssh and of BackupPC, which quote differently.
 safe_path = matches(_SAFE_PATH, "an absolute path of letters, digits and . _ + -")
 domain = matches(_DOMAIN, "a domain name")
 attribute = matches(_ATTRIBUTE, "an attribute's name")

@@ -120,7 +120,7 @@ def back(path: str) -> str:
 BROKEN = {
     "our configuration has a wrong key": (
         edit(CONFIG, "s/^domains/domians/"), back(CONFIG),
-        "configuration", "red", "domians: is no key of ours",
+        "configuration", "red", "domians: is not a known key",
     ),
     "there is no configuration": (
         f"mv {CONFIG} /root/away", f"mv /root/away {CONFIG}", "configuration", "red", "No such file",

@@ -203,7 +203,7 @@ def test_all_problems_of_the_configuration_are_in_one_line(door):
 
     line = door.logged()
     assert "[dns] timeout: is not a whole number" in line
-    assert "[dns] prot: is no key of ours" in line
+    assert "[dns] prot: is not a known key" in line
 
 
 @pytest.mark.parametrize("wrong", ["/nowhere", "/etc"])  # the second one is root's
@@ -215,7 +215,7 @@ def test_a_wrong_config_dir_hides_no_other_problem(door, wrong):
     line = door.logged()
     assert " code=misconfigured " in line
     assert "[backuppc] config_dir: " in line
-    assert "[dns] prot: is no key of ours" in line
+    assert "[dns] prot: is not a known key" in line
 
 
 @pytest.mark.parametrize("options", [("--surprise",), ("--config",), ("word",)])

@@ -172,12 +172,12 @@ def test_an_unknown_key_is_named_and_its_value_is_not(section, key):
     document = example()
     document[section][key] = "hush"
 
-    assert problems(document) == [f"[{section}] {key}: is no key of ours"]
+    assert problems(document) == [f"[{section}] {key}: is not a known key"]
 
 
 @pytest.mark.parametrize("value", [{}, {"key": 1}, "text", 5, []])
 def test_an_unknown_section_is_named(value):
-    assert problems(example(sever=value)) == ["[sever] is no section of ours"]
+    assert problems(example(sever=value)) == ["[sever] is not a known section"]
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -403,7 +403,7 @@ def test_all_problems_are_told_at_once_each_with_section_and_key(password_file):
 
     assert sorted(problem.partition(": ")[0] for problem in problems(document)) == sorted(
         [
-            "[spare] is no section of ours",
+            "[spare] is not a known section",
             "[server] url",
             "[directory] timeout",
             "[directory] servers",
@@ -447,7 +447,8 @@ def test_a_password_file_that_is_open_to_everybody_is_told_without_its_content(p
     (problem,) = problems(with_bind(password_file))
 
     assert (
-        problem == f"[directory] bind_password_file: {str(password_file)!r} is open to everybody (chmod o=)"
+        problem
+        == f"[directory] bind_password_file: {str(password_file)!r} is accessible to others (chmod o=)"
     )
 
 
@@ -509,7 +510,7 @@ def test_a_password_file_that_cannot_be_read_is_told(tmp_path, place):
 def test_a_name_without_a_password_or_a_password_without_a_name_is_told(password_file, bind_dn, name):
     document = with_bind(password_file if name else "", directory__bind_dn=bind_dn)
 
-    assert problems(document) == ["[directory] bind_dn and bind_password_file: one without the other"]
+    assert problems(document) == ["[directory] bind_dn and bind_password_file: set both or neither"]
 
 
 @pytest.mark.parametrize(
