@@ -9,8 +9,8 @@ from backuppc_register.config import FACILITIES, Syslog
 from backuppc_register.protocol.reply import escape_field, escape_text
 
 _LEVELS = {"err": 3, "warning": 4, "notice": 5, "info": 6}  # RFC 5424, table 2
-_PATIENCE = 1.0  # seconds for a syslogd whose queue is full
-_LONGEST = 4096  # bytes of a line whose fields are of the usual length; rsyslog cuts at 8 KiB by default
+_TIMEOUT = 1.0  # seconds, if the queue of syslogd is full
+_LONGEST = 4096  # bytes of a line with fields of usual length; rsyslog cuts at 8 KiB by default
 _LONGEST_FIELD = 1024
 _LEAST_DETAIL = 256
 _GAP = "..."
@@ -21,7 +21,7 @@ FIELDS = ("request", "code", "host", "user", "os", "status", "register_key")
 
 @dataclass(frozen=True)
 class Entry:
-    """What a line says; *connection* and *outcome* as the client got them, the rest not yet escaped."""
+    """The content of a line; *connection* and *outcome* as in the reply, the rest not escaped yet."""
 
     connection: str
     outcome: str
@@ -38,10 +38,9 @@ class Entry:
 
 
 def line(entry: Entry) -> str:
-    """Return the text of *entry*: connection, outcome, every field in its order, and the detail last.
+    """Return *entry* as text: connection, outcome, all fields in their order, the detail last.
 
-    ``detail=`` goes to the end of the line, blanks and all; no ``=`` can stand in it. What is too long loses
-    its middle, the field itself never.
+    The detail may contain blanks, but no ``=``. A value that is too long loses its middle.
     """
     parts = [entry.connection, entry.outcome] if entry.connection else [entry.outcome]
     values = (_shortened(escape_field(getattr(entry, name)), _LONGEST_FIELD) or "-" for name in FIELDS)
@@ -52,7 +51,7 @@ def line(entry: Entry) -> str:
 
 
 def _shortened(escaped: str, longest: int) -> str:
-    """Take the middle out of a text that is too long: the first and last lines of a traceback say most."""
+    """Cut the middle of a text that is too long: the first and last lines of a traceback say most."""
     if len(escaped) <= longest:
         return escaped
     half = (longest - len(_GAP) - len(r"\xH")) // 2
@@ -61,22 +60,22 @@ def _shortened(escaped: str, longest: int) -> str:
 
 
 def _before_escape(escaped: str, position: int) -> int:
-    r"""Return *position*, or where the ``\xHH`` starts that lies across it."""
+    r"""Return *position*, or the start of the ``\xHH`` around it."""
     start = escaped.rfind("\\", max(position - 3, 0), position)
     return position if start < 0 else start
 
 
 def write(entry: Entry, where: Syslog) -> bool:
-    """Send *entry* to syslog; never a reason to fail, and never a long wait. Tell whether it was taken."""
+    """Send *entry* to syslog and tell whether it was accepted; never raise, never wait long."""
     priority = FACILITIES[where.facility] * 8 + _LEVELS[entry.level]
-    # The time in the C locale's words, as syslog(3) writes it on every system.
+    # The C locale's month, as syslog(3) writes it.
     stamp = time.strftime("%b %e %H:%M:%S")
     text = f"<{priority}>{stamp} backuppc-register[{os.getpid()}]: {line(entry)}"
     datagram = text.encode("ascii", "backslashreplace")
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         try:
             with socket.socket(socket.AF_UNIX, kind) as channel:
-                channel.settimeout(_PATIENCE)
+                channel.settimeout(_TIMEOUT)
                 channel.connect(where.socket)
                 channel.sendall(datagram + b"\0" * (kind is socket.SOCK_STREAM))
                 return True

@@ -37,7 +37,7 @@ def _key(check: must.Check, default: Any = MISSING, *, name: str = "", quoted: b
 
 @dataclass(frozen=True)
 class Server:
-    """What clients are told."""
+    """What the replies contain."""
 
     url: str = _key(must.url)
     os: tuple[str, ...] = _key(must.each(must.word, least=1), ("linux", "mac", "windows"))

@@ -1,1 +1,1 @@
-"""The wire protocol in code, once: errors, requests and replies; pure."""
+"""Define the wire protocol once: errors, requests and replies; pure."""

@@ -1,21 +1,20 @@
-"""Every refusal and fault, once: its code, message, advice, exit status and syslog level."""
+"""Define every refusal and fault: its code, message, advice, exit status and syslog level."""
 
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 
 class RegisterError(Exception):
-    """What a request can end with other than success.
+    """Any end of a request but success.
 
-    *values* fill the message (``host=``, ``logon=``, ``reason=``: text of the request, not yet escaped).
-    *detail* is for the administrator alone: it reaches syslog and never the client.
-    *advice* replaces the class's own sentence where one can say more.
-    *told* names the values that the reply has in lines of their own, for programs.
+    *values* fill the message (``host=``, ``logon=``, ``reason=``), not escaped yet. *detail* is for the
+    administrator only: it is in syslog and never in the reply. *advice* replaces that of the class.
+    *reply_values* names the values that have a line of their own in the reply, for programs.
     """
 
     code: ClassVar[str]
     text: ClassVar[str]
-    told: ClassVar[tuple[str, ...]] = ()
+    reply_values: ClassVar[tuple[str, ...]] = ()
     advice: str
     exit_status: ClassVar[int]
     level: ClassVar[str]
@@ -31,25 +30,25 @@ class RegisterError(Exception):
         return self.message() + (f" ({self.detail})" if self.detail else "")
 
     def add_values(self, **values: str) -> None:
-        """Add what was known when the request ended, for the log's fields."""
+        """Add what else is known of the request, for the fields of the log; keep what the error has."""
         self.values = values | self.values
 
     def add_detail(self, detail: str) -> None:
-        """Add what else the administrator should know; nothing where *detail* is empty."""
+        """Append *detail*, if it is not empty."""
         self.detail = "; ".join(filter(None, (self.detail, detail)))
 
-    def message(self, word: Callable[[str], str] = str, words: Callable[[str], str] = str) -> str:
-        """Return the message of the table, its values escaped: the reason by *words*, others by *word*."""
-        escapes = {name: words if name == "reason" else word for name in self.values}
+    def message(self, word: Callable[[str], str] = str, text: Callable[[str], str] = str) -> str:
+        """Return the message, its values escaped: the reason by *text*, all others by *word*."""
+        escapes = {name: text if name == "reason" else word for name in self.values}
         return self.text.format(**{name: escapes[name](value) for name, value in self.values.items()})
 
 
 class Refusal(RegisterError):
-    """A request that the rules turn down."""
+    """The rules do not allow the request."""
 
 
 class Fault(RegisterError):
-    """The server could not do its work; nothing is known about the request."""
+    """The server could not do its work; that says nothing about the request."""
 
     level = "err"
 
@@ -65,7 +64,7 @@ class NoCommand(Refusal):
 
 
 class OsTypeUnknown(Refusal):
-    """The command is not of the form, or the OS is not one of ours."""
+    """The command has another form, or the OS is not configured."""
 
     code = "ostype-unknown"
     text = "ostype is unknown"
@@ -75,7 +74,7 @@ class OsTypeUnknown(Refusal):
 
 
 class BadUser(Refusal):
-    """The person is not in the directory, or not exactly once, or the logon is impossible. Takes logon=."""
+    """The logon is impossible, or the directory does not have exactly one such person. Takes logon=."""
 
     code = "bad-user"
     text = "bad user request : {logon}"
@@ -85,7 +84,7 @@ class BadUser(Refusal):
 
 
 class InvalidDnsName(Refusal):
-    """The peer has no name under which we register machines."""
+    """The peer has no DNS name that we register."""
 
     code = "dns-name"
     text = "invalid DNS name for this IP"
@@ -95,7 +94,7 @@ class InvalidDnsName(Refusal):
 
 
 class OtherOwner(Refusal):
-    """The host is another person's, or another machine's of the same short name. Takes host= and logon=."""
+    """The host has another owner, or another machine has its short name. Takes host= and logon=."""
 
     code = "other-owner"
     text = "refusing to re-register client host with username : {host} {logon}"
@@ -105,11 +104,11 @@ class OtherOwner(Refusal):
 
 
 class HostKeyChanged(Refusal):
-    """The machine that answers is not the one that we know. Takes host=, and fingerprint= of its key."""
+    """The machine has another ssh host key than the pinned one. Takes host= and fingerprint=."""
 
     code = "host-key-changed"
     text = "the ssh host key of {host} has changed"
-    told = ("fingerprint",)
+    reply_values = ("fingerprint",)
     advice = "If this machine was installed anew, ask the help desk to accept its new key."
     exit_status = 77
     level = "warning"
@@ -126,7 +125,7 @@ class NotRegistered(Refusal):
 
 
 class NotAllowed(Refusal):
-    """The site's own policy says no. Takes reason=."""
+    """The site's policy does not allow it. Takes reason=."""
 
     code = "not-allowed"
     text = "refused by this site : {reason}"
@@ -136,11 +135,11 @@ class NotAllowed(Refusal):
 
 
 class NotReachable(Refusal):
-    """The server could not connect back. Takes host=, reason= and step=, a word for the reason."""
+    """The server could not connect back. Takes host=, reason= and step= (the word of `Cause`)."""
 
     code = "not-reachable"
     text = "could not connect back to {host} : {reason}"
-    told = ("step",)
+    reply_values = ("step",)
     advice = "Check that this machine accepts ssh connections from the backup server."
     exit_status = 69
     level = "notice"
@@ -157,7 +156,7 @@ class TooManyRequests(Refusal):
 
 
 class DirectoryUnavailable(Fault):
-    """LDAP is down, slow, or refuses us; never read as "no such person"."""
+    """LDAP is down or slow, or refuses our bind. It does not mean "no such person"."""
 
     code = "directory-unavailable"
     text = "the directory did not answer"
@@ -166,7 +165,7 @@ class DirectoryUnavailable(Fault):
 
 
 class DnsUnavailable(Fault):
-    """The DNS timed out or failed; never read as "no such name"."""
+    """The DNS timed out or failed. It does not mean "no such name"."""
 
     code = "dns-unavailable"
     text = "the DNS did not answer"
@@ -175,7 +174,7 @@ class DnsUnavailable(Fault):
 
 
 class HostsFileError(Fault):
-    """The hosts file could not be read or written, or its lock was not had in time."""
+    """The hosts file could not be read or written, or not be locked in time."""
 
     code = "could-not-register"
     text = "Could not register"
@@ -190,11 +189,11 @@ class NoSpace(HostsFileError):
 class Busy(HostsFileError):
     """BackupPC is busy with the host or cannot be asked. On the wire it is a HostsFileError. Takes host=."""
 
-    text = "BackupPC cannot be kept away from {host}"
+    text = "BackupPC cannot be stopped from working on {host}"
 
 
 class StateError(Fault):
-    """Key pair, per-host config or record could not be written."""
+    """Our files or BackupPC's settings of a host could not be read or written."""
 
     code = "no-config-file"
     text = "could not generate config file."
@@ -203,7 +202,7 @@ class StateError(Fault):
 
 
 class Misconfigured(Fault):
-    """Our own configuration is wrong; what exactly is for syslog alone (*detail*)."""
+    """Our own configuration is wrong; only *detail* says what."""
 
     code = "misconfigured"
     text = "the server is misconfigured"
@@ -212,7 +211,7 @@ class Misconfigured(Fault):
 
 
 class Internal(Fault):
-    """A bug of ours, or sshd did not say who asks."""
+    """We have a bug, or SSH_CONNECTION is absent or malformed."""
 
     code = "internal"
     text = "internal error"
@@ -221,6 +220,6 @@ class Internal(Fault):
 
 
 def table() -> Iterator[type[RegisterError]]:
-    """Yield every class of the error table, in its order."""
+    """Yield the classes of the error table, in its order."""
     for root in (Refusal, Fault):
         yield from root.__subclasses__()

@@ -1,4 +1,4 @@
-"""An answer into lines; pure."""
+"""Turn the answer to a request into the lines of the reply; pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from backuppc_register.protocol.errors import RegisterError
 
 @dataclass(frozen=True)
 class Success:
-    """What a request that went well is told; *key* and *url* are empty but for ``register``."""
+    """The answer to a request that succeeded; only ``register`` sets *key* and *url*."""
 
     host: str
     person: str
@@ -17,10 +17,10 @@ class Success:
     url: str = ""
     sources: tuple[str, ...] = ()
     advice: str = ""
-    backup: str = ""  # what became of the first backup
+    backup: str = ""  # whether the first backup was queued
     shares: tuple[str, ...] = ()  # the folders that BackupPC saves
-    user: str = ""  # for the log alone: the canonical logon
-    note: str = ""  # for the log alone: what the administrator should know
+    user: str = ""  # only for the log: the canonical logon
+    note: str = ""  # only for the log: what the administrator should know
 
 
 def escape(text: str) -> str:
@@ -29,7 +29,7 @@ def escape(text: str) -> str:
 
 
 def escape_field(text: str) -> str:
-    r"""Escape for a field of the log: a blank and ``=`` as ``\xHH`` too, so that nobody forges fields."""
+    r"""Escape for a field of the log: blanks and ``=`` too, so that a client cannot forge fields."""
     return _escape(text, b"\\ =")
 
 
@@ -44,7 +44,7 @@ def _escape(text: str, special: bytes) -> str:
 
 
 def success(answer: Success, request: str) -> bytes:
-    """Return the reply of a request that went well, *request* being the number for the help desk."""
+    """Return the reply to a request that succeeded; *request* is its number for the help desk."""
     fields = [
         ("key", answer.key),
         ("url", answer.url),
@@ -57,20 +57,20 @@ def success(answer: Success, request: str) -> bytes:
         ("request", request),
     ]
     shares = " ".join(map(escape_field, answer.shares))
-    told = [f"{word}: {escape(value)}" for word, value in fields if value]
-    return _lines(["success", *told, *([f"shares: {shares}"] if shares else [])])
+    lines = [f"{word}: {escape(value)}" for word, value in fields if value]
+    return _lines(["success", *lines, *([f"shares: {shares}"] if shares else [])])
 
 
 def failure(error: RegisterError, request: str, connection: str) -> bytes:
-    """Return the reply of a request that ended with *error*.
+    """Return the reply to a request that ended with *error*.
 
-    *connection* is SSH_CONNECTION, empty where that was malformed.
+    *connection*: SSH_CONNECTION, empty if that is malformed.
     """
     message = error.message(escape, escape)
     first = f"{connection} {message}" if connection else message
-    told = [f"{name}:{escape(error.values[name])}" for name in error.told if error.values.get(name)]
+    names = [name for name in error.reply_values if error.values.get(name)]
     lines = [first, f"error:{error.code}", f"request:{request}", f"advice:{escape(error.advice)}"]
-    return _lines([*lines, *told])
+    return _lines([*lines, *(f"{name}:{escape(error.values[name])}" for name in names)])
 
 
 def _lines(lines: Iterable[str]) -> bytes:

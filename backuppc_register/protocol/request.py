@@ -1,4 +1,4 @@
-"""What sshd hands over, made into a Request; pure."""
+"""Parse what sshd passes to the forced command into a Request; pure."""
 
 import ipaddress
 import re
@@ -14,17 +14,17 @@ from backuppc_register.protocol.errors import BadUser, NoCommand, OsTypeUnknown
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LONGEST = 256
-# Behind the % stands an interface's name, which may hold nearly any byte on Linux. No blank, equals sign or
-# backslash is let in: the text begins replies and log lines.
+# An interface's name follows the %, on Linux nearly any bytes. A blank, an equals sign or a backslash is
+# refused, because the text is at the beginning of replies and log lines.
 _ADDRESS = re.compile(r"[0-9A-Za-z.:]+(?:%[!-<>-\[\]-~]+)?", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Connection:
-    """SSH_CONNECTION, *text* as sshd gave it and *peer* as an address.
+    """SSH_CONNECTION: *text* as sshd set it, and the address of the *peer*.
 
-    An IPv4-mapped peer is the IPv4 address; a link-local one keeps its zone.
+    An IPv4-mapped peer becomes the IPv4 address; a link-local one keeps its zone.
     """
 
     text: str
@@ -33,9 +33,9 @@ class Connection:
 
 @dataclass(frozen=True)
 class Request:
-    """What a machine asks for: *verb* is ``register``, ``check`` or ``verify``; *os* a configured word.
+    """A machine's request: *verb* is ``register``, ``check`` or ``verify``; *os* is a configured word.
 
-    *host_keys*: what it says, with ``verify``, to be its own ssh host keys.
+    *host_keys*: for ``verify``, the ssh host keys that the machine says it has.
     """
 
     verb: str
@@ -45,7 +45,7 @@ class Request:
 
 
 def connection(text: str) -> Connection | None:
-    """Read SSH_CONNECTION: "peer port server port" (sshd(8)); None where it is absent or malformed."""
+    """Parse SSH_CONNECTION, "peer port server port" (sshd(8)); return None if it is absent or malformed."""
     fields = text.split(" ")
     forms = (_ADDRESS, _PORT, _ADDRESS, _PORT)
     if len(fields) != 4 or not all(map(re.Pattern.fullmatch, forms, fields)):
@@ -64,9 +64,9 @@ def _plain(address: Address) -> Address:
 
 
 def parse(command: str, ostypes: Collection[str]) -> Request:
-    """Build a Request from SSH_ORIGINAL_COMMAND, *command*; bytes that are not UTF-8 come as surrogates.
+    """Build a Request from SSH_ORIGINAL_COMMAND; in *command* bytes that are not UTF-8 are surrogates.
 
-    Raises NoCommand or OsTypeUnknown; a logon that no directory could hold is BadUser.
+    Raises NoCommand, OsTypeUnknown, or BadUser if no directory can have such a logon.
     """
     if not command:
         raise NoCommand
@@ -87,10 +87,10 @@ def parse(command: str, ostypes: Collection[str]) -> Request:
 
 
 def host_keys(content: bytes) -> tuple[HostKey, ...]:
-    """Read the lines ``hostkey:TYPE BASE64`` that a machine sends with ``verify``, up to a line ``.``.
+    """Parse the lines ``hostkey:TYPE BASE64`` that a machine sends with ``verify``, up to a line ``.``.
 
-    A line that is not of that form counts as a key that no machine has: what we cannot read never makes
-    us less careful than what we can. Only blank lines do not count.
+    A line of another form counts as UNREADABLE, a key that no machine has: it must not make the check less
+    strict. Blank lines are ignored.
     """
     lines = (line.strip() for line in content.decode("ascii", "replace").split("\n"))
     named = [line for line in takewhile(lambda line: line != ".", lines) if line]

@@ -1,4 +1,4 @@
-"""The steps of the way from the backup server back to a machine, and what to say where one fails."""
+"""Define the reasons why the server cannot back a machine up, each with a reason and an advice."""
 
 from enum import Enum
 
@@ -6,7 +6,7 @@ from backuppc_register.protocol.errors import NotReachable
 
 
 class Cause(Enum):
-    """A step that can fail: its word, for programs; the reason, about *what*; the advice, for its owner."""
+    """Why a step of the way back failed: a word for programs, a reason, an advice for the owner."""
 
     SETTINGS = (
         "settings",
@@ -20,7 +20,7 @@ class Cause(Enum):
     )
     ELSEWHERE = (
         "elsewhere",
-        "BackupPC's settings for this machine were changed by hand: {what}",
+        "BackupPC's settings for this machine were changed manually: {what}",
         "The backup server needs its administrator: tell the help desk the request number.",
     )
     NAME = (
@@ -110,7 +110,7 @@ class Cause(Enum):
     )
     SHARE = (
         "share",
-        "BackupPC is to save {what}, which this machine does not give",
+        "BackupPC should save {what}, but this machine does not share it",
         "Run the setup again with that folder, or ask the help desk to change what is saved.",
     )
     SILENT = (
@@ -126,16 +126,16 @@ class Cause(Enum):
 
 
 def not_reachable(
-    step: Cause, host: str, *, what: str = "", detail: str = "", advice: str = ""
+    cause: Cause, host: str, *, what: str = "", detail: str = "", advice: str = ""
 ) -> NotReachable:
-    """Return the refusal that says which *step* of the way to *host* failed, about *what*.
+    """Return the refusal for *host* by *cause*; the reason may name *what*.
 
-    *detail* is for the administrator alone; *advice* replaces the step's own.
+    *detail* is for the administrator only; *advice* replaces that of the cause.
     """
     return NotReachable(
         host=host,
-        reason=step.reason.format(what=what),
-        step=step.word,
+        reason=cause.reason.format(what=what),
+        step=cause.word,
         detail=detail,
-        advice=advice or step.advice,
+        advice=advice or cause.advice,
     )

@@ -1,1 +1,1 @@
-"""What the operating system gives: files, processes, accounts and time."""
+"""Use the operating system: files, processes, accounts and time."""

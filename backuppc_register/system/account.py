@@ -1,4 +1,4 @@
-"""Which account we work as: the owner of BackupPC's configuration folder."""
+"""Become the account that we work as: the owner of BackupPC's configuration folder."""
 
 import os
 import pwd
@@ -8,18 +8,18 @@ from backuppc_register.protocol.errors import Misconfigured
 
 
 class WrongAccount(Misconfigured):
-    """Started by an account that is neither root nor the owner; programs exit 2."""
+    """An account started us that is neither root nor the owner; programs exit 2."""
 
     advice = "This program works as the owner of BackupPC's configuration folder: start it as that account."
     exit_status = 2
 
 
 def become_owner(folder: Path) -> str:
-    """Become the owner of *folder* for good when started as root; return that account's name.
+    """Become the owner of *folder* for good if started as root; return the name of that account.
 
-    A file that root made in there would be closed to BackupPC: a root-owned hosts file reads as no hosts.
+    BackupPC cannot read files of root: with a hosts file that root owns it sees no hosts.
 
-    Raises WrongAccount when started by a third account, Misconfigured where the owner is root or nobody's.
+    Raises WrongAccount if another account started us, Misconfigured if the owner is root or unknown.
     """
     try:
         uid = folder.stat().st_uid
@@ -27,7 +27,8 @@ def become_owner(folder: Path) -> str:
     except PermissionError as error:
         raise WrongAccount(detail=f"started by uid {os.geteuid()}, which may not see {folder}") from error
     except (OSError, KeyError) as error:
-        raise Misconfigured(detail=f"[backuppc] config_dir: whose is {folder}? {error}") from error
+        detail = f"[backuppc] config_dir: the owner of {folder} cannot be found: {error}"
+        raise Misconfigured(detail=detail) from error
     if uid == 0:
         raise Misconfigured(detail=f"[backuppc] config_dir: {folder} belongs to root, not to BackupPC")
     if os.geteuid() == 0:

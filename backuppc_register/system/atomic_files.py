@@ -1,8 +1,9 @@
-"""The only place that replaces a file: complete on disk or not at all."""
+"""Replace files completely or not at all; no other module writes one."""
 
 import errno
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,9 @@ _ACL = "system.posix_acl_access"  # acl(5): who may read and write besides owner
 
 @dataclass(frozen=True)
 class Ownership:
-    """What a replaced file must keep: its owner, group and permission bits.
+    """What a replaced file must keep: owner, group and permission bits.
 
-    `write` keeps its access control list as well, for which group and bits do not stand.
+    `write` also keeps the access control list, which group and bits do not express.
     """
 
     uid: int
@@ -22,28 +23,28 @@ class Ownership:
 
 
 def ownership(status: os.stat_result) -> Ownership:
-    """Return the ownership that *status* tells."""
+    """Return the ownership in *status*."""
     return Ownership(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
 
 
 def second(status: os.stat_result) -> int:
-    """Return the whole second of the modification time; st_mtime is rounded, to the next one even."""
+    """Return the whole second of the modification time; st_mtime may be rounded up."""
     return status.st_mtime_ns // 10**9
 
 
 def write(path: Path, content: bytes, keep: Ownership | int, *, later_than: int | None = None) -> None:
-    """Put *content* at *path* by a temporary file beside it, fsync, rename, fsync of the folder.
+    """Write *content* to *path*: temporary file beside it, fsync, rename, fsync of the folder.
 
-    *keep* is the ownership that the file must have, or a mode where the owner is whoever runs this.
-    *later_than*: whole seconds; the new file's mtime second is a later one (BackupPC compares them so).
-    The temporary file's name is always the same, so that a killed writer leaves one at the most: callers hold
-    the lock that guards *path*.
+    *keep*: the ownership that the file must have, or only its mode. *later_than*: the second of the new mtime
+    must be later (BackupPC compares whole seconds). The temporary file always has the same name, so that
+    interrupted runs leave at most one: callers must hold the lock of *path*.
 
-    Raises OSError; *path* is then what it was, unless nothing but the fsync of the folder failed. A *path*
-    that is no regular file is never replaced.
+    Raises OSError; *path* is then unchanged, unless only the fsync of the folder failed. Only regular files
+    are replaced.
     """
-    if _exists(path) and not stat.S_ISREG(path.lstat().st_mode):
-        raise OSError(f"{path} is not a regular file")
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError(f"{path} is not a regular file")
     temporary = path.with_name(f".{path.name}.backuppc-register")
     temporary.unlink(missing_ok=True)
     try:
@@ -72,7 +73,7 @@ def _fill(
 
 
 def _keep_acl(kept: bytes | None, descriptor: int) -> None:
-    """Give the open file the access control list *kept*, not the one that its folder gives to new files."""
+    """Give the open file the access control list *kept*, not the default one of its folder."""
     if kept is not None:
         os.setxattr(descriptor, _ACL, kept)
     elif _acl(descriptor) is not None:
@@ -89,17 +90,9 @@ def _acl(file: Path | int) -> bytes | None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in *folder* last; raises OSError."""
+    """Make renames in *folder* durable; raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        return False
-    return True

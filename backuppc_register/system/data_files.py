@@ -1,4 +1,4 @@
-"""Where the files are that come with the program: templates, clients, snippets."""
+"""Find the files that come with the program: templates, clients, snippets."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def find(name: str) -> Path:
-    """Return the path of what comes with the program as *name*, say ``templates/linux.pl`` or ``clients``.
+    """Return the path of *name*, for example ``templates/linux.pl`` or ``clients``.
 
-    It is in the package, or beside it in a checkout, or in the share folder of the prefix that the package is
-    installed below (PREFIX/lib/python3.X/site-packages; /usr/lib/python3/dist-packages).
+    Looked for in the package, beside it in a checkout, and in the share folder of the prefix of an installed
+    package (PREFIX/lib/python3.X/site-packages; /usr/lib/python3/dist-packages).
 
-    Raises Misconfigured where it is nowhere.
+    Raises Misconfigured if it is in none of them.
     """
     for folder in _folders():
         if (folder / name).exists():
@@ -25,5 +25,5 @@ def _folders() -> list[Path]:
     checkout = _PACKAGE.parent
     if (checkout / "bin" / "backuppc-register").is_file():
         return [_PACKAGE, checkout]
-    # A folder beside an installed package is somebody else's package.
+    # A folder beside an installed package belongs to another package.
     return [_PACKAGE, *(parent / "share" / "backuppc-register" for parent in _PACKAGE.parents[3:4])]

@@ -1,14 +1,14 @@
-"""How much of a request's time is left."""
+"""Measure the time that is left of a timeout."""
 
 import time
 
 
 class Deadline:
-    """A point in time, *seconds* from now, that no clock change moves."""
+    """A point in time, *seconds* from now, which no change of the clock moves."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        """Return the seconds that are left, 0 when there are none."""
+        """Return the seconds that are left, 0 if none are."""
         return max(0.0, self._end - time.monotonic())

@@ -1,4 +1,4 @@
-"""Room for what is needed for a while: a folder that is ours alone, a file that is on no disk."""
+"""Make a temporary folder, or a file in memory (memfd)."""
 
 import os
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from backuppc_register.protocol.errors import NoSpace
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """Give a folder that goes away with all that is in it; raises NoSpace where there is no room."""
-    from tempfile import TemporaryDirectory  # slow to import, and most requests need none
+    """Give a folder that only we can read, and delete it afterwards; raises NoSpace."""
+    from tempfile import TemporaryDirectory  # slow to import, and most requests do not need it
 
     try:
-        # A program that was just killed may be making a file in it yet.
+        # A program that was just killed may still create a file in it.
         made = TemporaryDirectory(prefix="backuppc-register-", ignore_cleanup_errors=True)
     except OSError as error:
         raise NoSpace(detail=f"no space for a temporary folder: {error}") from error
@@ -24,7 +24,7 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def file(content: bytes) -> Iterator[int]:
-    """Give the number of an open file that holds *content*, at its beginning; raises OSError."""
+    """Give a descriptor of a file in memory with *content*, at its beginning; raises OSError."""
     descriptor = os.memfd_create("backuppc-register")
     try:
         os.write(descriptor, content)

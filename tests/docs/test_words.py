@@ -25,6 +25,11 @@ DOCUMENTS = (
 CODE: tuple[str, ...] = (
     f"{PACKAGE}/backuppc/**/*.py",
     f"{PACKAGE}/state/*.py",
+    f"{PACKAGE}/*.py",
+    f"{PACKAGE}/config/*.py",
+    f"{PACKAGE}/network/*.py",
+    f"{PACKAGE}/protocol/*.py",
+    f"{PACKAGE}/system/*.py",
 )
 
 # Files that keep a word to avoid, and which: name the reason in a comment.

@@ -69,7 +69,7 @@ def test_a_backuppc_that_hangs_keeps_no_verb_for_long_and_what_it_must_know_of_w
     }  # fmt: skip
     for name in ("retire", "purge"):
         assert "was not stopped: BackupPC cannot be kept away" in done[name].stdout, done[name]
-    assert "BackupPC cannot be kept away from orque" in done["transfer"].stderr
+    assert "BackupPC cannot be stopped from working on orque" in done["transfer"].stderr
     assert "mimosa is not purged: BackupPC cannot be kept away" in done["due"].stdout
     assert "does not run" in done["show"].stdout
     assert "-> restored calmar" in reconciled.stdout

@@ -129,7 +129,7 @@ def test_a_folder_that_is_saved_and_not_given_is_told_with_both_ways_out(site: S
     done = set_up(laptop, "--logon cmartin --unattended --share /srv", verify=True)
 
     assert done.status == NOT_VERIFIED
-    assert "is to save /home, which this machine does not give" in done.stderr
+    assert "should save /home, but this machine does not share it" in done.stderr
     assert "--share for each folder" in done.stderr
     assert "RsyncShareName" in done.stderr
 

@@ -189,7 +189,7 @@ def test_a_folder_of_no_account_is_told_and_root_stays_root(folder):
 
     (kind, status, _, detail), unchanged = in_child(work)
     assert (kind, status, unchanged) == ("Misconfigured", 78, True)
-    assert detail.startswith(f"[backuppc] config_dir: whose is {folder}? ")
+    assert detail.startswith(f"[backuppc] config_dir: the owner of {folder} cannot be found: ")
 
 
 @pytest.mark.lab
@@ -208,7 +208,7 @@ def test_the_owner_counts_of_what_a_link_leads_to(folder):
 def test_a_folder_that_is_not_there_is_told(folder, name):
     (folder / "file").touch()
 
-    with pytest.raises(Misconfigured, match=r"\[backuppc\] config_dir: whose is .*missing\?"):
+    with pytest.raises(Misconfigured, match=r"config_dir: the owner of .*missing cannot be found: "):
         become_owner(folder / name)
 
 
