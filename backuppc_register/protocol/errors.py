@@ -50,6 +50,7 @@ class Refusal(RegisterError):
 class Fault(RegisterError):
     """The server could not do its work; that says nothing about the request."""
 
+    advice = "The backup server needs its administrator: tell the help desk the request number."
     level = "err"
 
 
@@ -178,7 +179,6 @@ class HostsFileError(Fault):
 
     code = "could-not-register"
     text = "Could not register"
-    advice = "The backup server needs its administrator: tell the help desk the request number."
     exit_status = 73
 
 
@@ -197,7 +197,6 @@ class StateError(Fault):
 
     code = "no-config-file"
     text = "could not generate config file."
-    advice = "The backup server needs its administrator: tell the help desk the request number."
     exit_status = 73
 
 
@@ -206,7 +205,6 @@ class Misconfigured(Fault):
 
     code = "misconfigured"
     text = "the server is misconfigured"
-    advice = "The backup server needs its administrator: tell the help desk the request number."
     exit_status = 78
 
 
@@ -215,7 +213,6 @@ class Internal(Fault):
 
     code = "internal"
     text = "internal error"
-    advice = "The backup server needs its administrator: tell the help desk the request number."
     exit_status = 70
 
 

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from backuppc_register.protocol.errors import NotReachable
+from backuppc_register.protocol.errors import Fault, NotReachable
 
 
 class Cause(Enum):
@@ -11,7 +11,7 @@ class Cause(Enum):
     SETTINGS = (
         "settings",
         "BackupPC cannot read its settings for this machine",
-        "The backup server needs its administrator: tell the help desk the request number.",
+        Fault.advice,
     )
     DISABLED = (
         "disabled",
@@ -21,7 +21,7 @@ class Cause(Enum):
     ELSEWHERE = (
         "elsewhere",
         "BackupPC's settings for this machine were changed manually: {what}",
-        "The backup server needs its administrator: tell the help desk the request number.",
+        Fault.advice,
     )
     NAME = (
         "name",
