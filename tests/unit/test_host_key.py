@@ -1,4 +1,4 @@
-"""Ssh host keys, as the real ssh-keygen makes them and tells their fingerprints."""
+"""Ssh host keys and their fingerprints are those of the real ssh-keygen."""
 
 import subprocess
 
@@ -46,6 +46,6 @@ def test_what_is_not_one_key_is_none(text):
     assert host_key.read(text) is None
 
 
-def test_nobodys_key_is_not_the_key_of_anything_that_can_be_read():
+def test_no_text_reads_as_the_unreadable_key():
     assert host_key.read(str(UNREADABLE)) is None
     assert host_key.read(f"ssh-ed25519 {ED25519} x") == HostKey("ssh-ed25519", ED25519)

@@ -1,4 +1,4 @@
-"""What can be a logon, and when two are the same."""
+"""The form of a logon, and when two logons are the same."""
 
 import re
 
@@ -48,6 +48,6 @@ def test_letter_case_alone_makes_no_other_person(one, other):
         ("\u0130", "i"),
     ],
 )
-def test_anything_else_does_and_what_is_not_ascii_is_nobody_we_know(one, other):
+def test_other_differences_count_and_a_logon_outside_ascii_is_never_the_same(one, other):
     assert not same_logon(one, other)
     assert not same_logon(other, one)

@@ -1,4 +1,4 @@
-"""The one line in syslog: its fields, that nobody forges any, and that writing it never holds anybody up."""
+"""The line in syslog has its fields, no client can forge one, and writing it delays no request."""
 
 import os
 import re
@@ -274,7 +274,7 @@ def test_a_syslog_that_takes_nothing_holds_a_request_up_for_a_second_at_the_most
         assert within(timed(where), 1.5)
 
 
-def test_a_stream_that_nobody_accepts_holds_a_request_up_for_a_second_at_the_most(tmp_path):
+def test_a_stream_that_no_syslogd_accepts_delays_a_request_for_a_second_at_most(tmp_path):
     where = Syslog(socket=str(tmp_path / "log"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind(where.socket)

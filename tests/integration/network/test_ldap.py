@@ -1,4 +1,4 @@
-"""The question to the directory: a person or none, by a real slapd, and every way for a server to fail."""
+"""A real slapd finds a person or none; servers that fail in every way are never a "no"."""
 
 import logging
 import socket
@@ -92,7 +92,7 @@ def as_reader(password: str = openldap.READER_PASSWORD) -> dict[str, Any]:
 
 
 def dead() -> str:
-    """Give the URL of a port where nobody listens."""
+    """Give the URL of a port where no server listens."""
     return f"ldap://127.0.0.1:{openldap.free_port()}"
 
 
@@ -215,7 +215,7 @@ def test_one_question_is_one_connection_and_one_search(server: Slapd) -> None:
     assert asked[0].count(" SRCH base=") == 1
 
 
-# Nobody
+# No such person
 
 
 @pytest.mark.parametrize("logon", ["nobody", "plegall", "kevin", "ou", "reader"])

@@ -1,4 +1,4 @@
-"""A peer's name: from a real NSD all that a real server says, from impostors what only a broken one does."""
+"""The name of a peer, from a real NSD, and from impostors that do what only a broken server does."""
 
 import ipaddress
 import re
@@ -598,7 +598,7 @@ def test_an_answer_without_the_record_is_a_no(reply):
         assert refusal("10.0.0.9", asking(server)) == "10.0.0.9 has no PTR"
 
 
-def test_an_alias_whose_target_does_not_exist_is_a_no_at_once():
+def test_an_alias_of_a_name_that_does_not_exist_is_a_no_at_once():
     def gone(question: bytes) -> list[bytes]:
         return [answer(question, f"{reverse_name('10.0.0.9')} CNAME x.arpa.", rcode=dns.rcode.NXDOMAIN)]
 
@@ -677,7 +677,7 @@ def test_more_records_than_a_machine_has_are_refused_before_reading_them_costs_s
 
 
 def many_names_in_one(question: bytes) -> bytes:
-    """Make an answer of 64 KiB with one HIP record, whose 30,000 servers have 120 labels each."""
+    """Make an answer of 64 KiB with one HIP record of 30,000 servers with 120 labels each."""
     servers = (0xC000 + len(question)).to_bytes(2) * 30_000
     data = b"\1\1\0\1xy" + servers
     record = b"\1a" * 119 + b"\0\0\x37\0\1\0\0\0\x3c" + len(data).to_bytes(2) + data
@@ -763,7 +763,7 @@ def test_whatever_labels_a_ptr_has_a_name_is_a_plain_host_name_below_a_domain(fi
         return
     told = dns.name.Name(labels)
 
-    def ask(server: str, port: int, question: bytes, patience: float) -> bytes:
+    def ask(server: str, port: int, question: bytes, timeout: float) -> bytes:
         response = dns.message.make_response(dns.message.from_wire(question))
         asked = response.question[0]
         value = f"PTR {told}" if asks_ptr(question) else "A 10.0.0.9"
@@ -792,7 +792,7 @@ def is_plain(label: bytes) -> bool:
 @given(st.data())
 @settings(deadline=None, max_examples=300)
 def test_whatever_bytes_an_answer_holds_only_our_own_errors_come_out(data):
-    def ask(server: str, port: int, question: bytes, patience: float) -> bytes:
+    def ask(server: str, port: int, question: bytes, timeout: float) -> bytes:
         wire = bytearray(truth(question))
         for place in data.draw(st.lists(st.integers(2, len(wire) - 1), min_size=1, max_size=6)):
             wire[place] = data.draw(st.integers(0, 255))

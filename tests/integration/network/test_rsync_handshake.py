@@ -1,4 +1,4 @@
-"""What is said first at the other end of BackupPC's ssh, by a real sshd."""
+"""The rsync behind a real sshd is started, and its greeting and file list are read."""
 
 import time
 from dataclasses import dataclass

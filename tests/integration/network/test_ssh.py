@@ -1,4 +1,4 @@
-"""The way back, against a real sshd and against peers that break every promise."""
+"""The connection back, to a real sshd and to peers that break the protocol in every way."""
 
 import os
 import pwd

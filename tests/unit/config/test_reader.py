@@ -1,4 +1,4 @@
-"""The configuration: what it must hold, what it may hold, and how one learns what is wrong with it."""
+"""The configuration is read and checked, and all its problems are reported at once."""
 
 import re
 import tomllib
@@ -460,7 +460,7 @@ def test_owner_and_group_may_read_the_password_file(password_file, mode):
 
 
 @pytest.mark.parametrize("content", [b"", b"\n"])
-def test_an_empty_password_would_bind_as_nobody_and_is_told(password_file, content):
+def test_an_empty_password_would_bind_anonymously_and_is_reported(password_file, content):
     password_file.write_bytes(content)
 
     (problem,) = problems(with_bind(password_file))

@@ -1,4 +1,4 @@
-"""The checks of single values: "" for what is good, and what is wrong with what is not."""
+"""Each check returns "" for a good value and otherwise says what is wrong."""
 
 import re
 

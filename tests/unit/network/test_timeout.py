@@ -1,4 +1,4 @@
-"""Work that nothing interrupts is waited for as long as its time lasts."""
+"""A call that blocks is left to its thread after the timeout."""
 
 import subprocess
 import sys
@@ -9,15 +9,15 @@ import pytest
 from backuppc_register.network.timeout import with_timeout
 
 
-def test_what_is_done_in_time_is_returned() -> None:
+def test_a_result_in_time_is_returned() -> None:
     assert with_timeout(5, lambda: 7) == 7
 
 
-def test_none_is_an_answer() -> None:
+def test_none_is_a_result() -> None:
     assert with_timeout(5, lambda: None) is None
 
 
-def test_what_it_raises_is_raised_where_it_is_waited_for() -> None:
+def test_an_exception_of_the_call_is_raised() -> None:
     def fail() -> None:
         raise KeyError("x")
 
@@ -25,7 +25,7 @@ def test_what_it_raises_is_raised_where_it_is_waited_for() -> None:
         with_timeout(5, fail)
 
 
-def test_what_takes_longer_is_left_alone() -> None:
+def test_a_call_that_takes_longer_is_left_alone() -> None:
     released = threading.Event()
 
     with pytest.raises(TimeoutError, match="no answer within"):
@@ -34,7 +34,7 @@ def test_what_takes_longer_is_left_alone() -> None:
     released.set()
 
 
-def test_a_system_without_threads_is_no_answer(mocker) -> None:
+def test_a_system_without_threads_is_a_timeout(mocker) -> None:
     mocker.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread"))
 
     with pytest.raises(TimeoutError, match="can't start"):

@@ -1,4 +1,4 @@
-"""Every error's code, message, exit status and syslog level: in the design, in the code, in the reference."""
+"""The errors have the codes, messages, exit statuses and syslog levels of the design and the reference."""
 
 import re
 
@@ -78,14 +78,14 @@ def test_every_value_in_a_message_goes_through_the_escape_and_the_rest_does_not(
     )
 
 
-def test_advice_of_ones_own_takes_the_place_of_the_class_advice_for_one_error_only():
+def test_an_error_may_replace_the_advice_of_its_class():
     special = errors.BadUser(logon="x", advice="Ask Fred.")
 
     assert special.advice == "Ask Fred."
     assert errors.BadUser(logon="x").advice == errors.BadUser.advice != "Ask Fred."
 
 
-def test_what_is_learnt_later_does_not_replace_what_the_error_said():
+def test_values_that_are_added_later_do_not_replace_those_of_the_error():
     error = errors.BadUser(logon="cmartin")
     error.add_values(host="dormeur", logon="somebody else")
 

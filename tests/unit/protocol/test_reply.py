@@ -1,4 +1,4 @@
-"""The lines that a client gets: to the letter, and no line more than were meant."""
+"""A reply has exactly the lines of the protocol."""
 
 import re
 

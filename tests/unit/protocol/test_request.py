@@ -1,4 +1,4 @@
-"""What sshd hands over: the command and the connection, whatever is in them."""
+"""The command and the connection from sshd are parsed, whatever they contain."""
 
 import ipaddress
 
@@ -273,7 +273,7 @@ def test_a_line_that_is_not_of_the_form_is_a_key_that_no_machine_has(line):
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_keys_of_the_form_or_nobodys(said):
+def test_any_bytes_become_well_formed_keys_or_unreadable(said):
     for key in host_keys(said):
         assert key == UNREADABLE or str(key).isascii()
 

@@ -1,4 +1,4 @@
-"""Which account we work as: the owner of BackupPC's configuration folder, or none."""
+"""A program becomes the owner of BackupPC's configuration folder, or ends."""
 
 import json
 import os
@@ -141,7 +141,7 @@ def test_the_owner_stays_who_it_is(folder):
 
 
 @pytest.mark.lab
-def test_a_third_account_is_told_whose_work_it_is_and_exits_2(folder):
+def test_a_third_account_sees_the_right_account_and_exits_2(folder):
     os.chown(folder, NOBODY, NOBODY)
 
     def work():
@@ -156,7 +156,7 @@ def test_a_third_account_is_told_whose_work_it_is_and_exits_2(folder):
 
 
 @pytest.mark.lab
-def test_the_groups_of_the_folder_make_nobody_its_owner(folder):
+def test_the_group_of_the_folder_makes_no_account_its_owner(folder):
     os.chown(folder, NOBODY, 1)
     folder.chmod(0o775)
 
@@ -205,14 +205,14 @@ def test_the_owner_counts_of_what_a_link_leads_to(folder):
 
 
 @pytest.mark.parametrize("name", ["missing", "file/missing"])
-def test_a_folder_that_is_not_there_is_told(folder, name):
+def test_a_missing_folder_is_reported(folder, name):
     (folder / "file").touch()
 
     with pytest.raises(Misconfigured, match=r"config_dir: the owner of .*missing cannot be found: "):
         become_owner(folder / name)
 
 
-def test_a_folder_of_roots_is_told_to_everybody():
+def test_a_folder_that_root_owns_is_reported_to_every_account():
     with pytest.raises(Misconfigured, match="belongs to root") as raised:
         become_owner(Path("/"))
 

@@ -1,4 +1,4 @@
-"""Replacing a file: complete on disk or not at all, whoever is killed and whatever fails."""
+"""A file is replaced completely or not at all, whatever fails or is killed."""
 
 import contextlib
 import os
@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,6 @@ import time
 from pathlib import Path
 
 import pytest
-from access_lists import ACL, DEFAULT_ACL, acl
 from checkout import CHECKOUT
 
 from backuppc_register.system import atomic_files
@@ -108,7 +108,17 @@ def test_an_owner_who_cannot_be_kept_is_a_failure_that_changes_nothing(folder, h
     assert names(folder) == ["hosts"]
 
 
-def test_who_else_may_read_by_an_access_control_list_may_still_and_nobody_gets_the_groups_bits(hosts):
+ACL, DEFAULT_ACL = "system.posix_acl_access", "system.posix_acl_default"
+ANYBODY = 0xFFFFFFFF
+
+
+def acl(*, user, mask, group=4):
+    """Give an access control list as the kernel has it (acl(5)): account 33 has *user*."""
+    entries = [(1, 6, ANYBODY), (2, user, 33), (4, group, ANYBODY), (16, mask, ANYBODY), (32, 0, ANYBODY)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def test_an_access_control_list_is_kept_and_gives_no_one_the_groups_bits(hosts):
     os.setxattr(hosts, ACL, acl(user=6, mask=6))
     kept = atomic_files.ownership(hosts.stat())
 
@@ -147,7 +157,7 @@ def test_a_file_that_was_not_there_is_made(folder):
     )
 
 
-def test_nobody_else_can_read_it_before_it_has_its_mode(hosts, mocker):
+def test_no_other_account_can_read_it_before_it_has_its_mode(hosts, mocker):
     seen = []
     fchmod = os.fchmod
     mocker.patch(
@@ -280,7 +290,7 @@ def left_by_a_killed_writer(path, content):
     """Return where a writer of *path* that was killed leaves its temporary file, which has *content* now."""
 
     def work():
-        os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
+        os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
         atomic_files.write(path, content, 0o640)
 
     assert in_child(work) == -signal.SIGKILL

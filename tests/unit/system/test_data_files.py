@@ -1,3 +1,5 @@
+"""The files that come with the program are found in a checkout and in an installation."""
+
 import shutil
 import subprocess
 import sys
@@ -41,7 +43,7 @@ def test_an_installed_package_has_its_clients_in_the_share_folder_of_its_prefix(
     assert find(site, "templates/mac.pl") == str(site / "backuppc_register/templates/mac.pl")
 
 
-def test_a_folder_of_that_name_beside_an_installed_package_is_somebody_elses(tmp_path: Path) -> None:
+def test_a_folder_of_that_name_beside_an_installed_package_belongs_to_another_package(tmp_path: Path) -> None:
     site = installed(tmp_path / "lib/python3.11/site-packages")
     (site / "clients").mkdir()
 

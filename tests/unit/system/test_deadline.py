@@ -1,4 +1,4 @@
-"""How much of a request's time is left."""
+"""A deadline counts down, and no change of the clock moves it."""
 
 import time
 

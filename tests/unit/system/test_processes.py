@@ -1,4 +1,4 @@
-"""Programs that we start: away from terminal and environment, and ended in time."""
+"""Programs run with a timeout, without our terminal and environment."""
 
 import os
 import time
@@ -89,7 +89,7 @@ def is_gone(pid: int) -> bool:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except FileNotFoundError:
             return True
-        if state == "Z":  # nobody may be there to bury it
+        if state == "Z":  # there may be no parent to reap it
             return True
         time.sleep(0.01)
     return False

@@ -1,4 +1,4 @@
-"""Room for a while."""
+"""Temporary folders are ours alone and are deleted; files in memory are on no disk."""
 
 import os
 import tempfile
@@ -30,7 +30,7 @@ def test_the_folder_is_ours_alone_and_goes_away_with_all_that_is_in_it(room: Pat
     assert list(room.iterdir()) == []
 
 
-def test_no_room_for_a_folder_is_a_fault_and_no_bug_of_ours(room: Path) -> None:
+def test_no_space_for_a_folder_is_a_fault(room: Path) -> None:
     room.rmdir()
 
     with pytest.raises(NoSpace) as caught, temporary.folder():
@@ -39,14 +39,14 @@ def test_no_room_for_a_folder_is_a_fault_and_no_bug_of_ours(room: Path) -> None:
     assert "temporary folder" in caught.value.detail
 
 
-def test_what_goes_wrong_in_the_folder_is_told_as_it_is(room: Path) -> None:
+def test_an_error_inside_the_folder_is_raised_unchanged(room: Path) -> None:
     with pytest.raises(FileNotFoundError), temporary.folder() as folder:
         (folder / "nothing").read_text()
 
     assert list(room.iterdir()) == []
 
 
-def test_no_room_for_the_known_hosts_of_a_first_word_is_a_fault(
+def test_no_space_for_the_known_hosts_of_a_handshake_is_a_fault(
     room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
