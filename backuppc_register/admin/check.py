@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what was asked, of whom, the answer, and how long it took, in milliseconds."""
+    """One step: the question *asked*, the source *of* the answer, the answer, and the milliseconds."""
 
     step: str
     asked: str
@@ -66,7 +66,7 @@ class Replay:
         return result
 
     def _question(self, step: str) -> tuple[str, str]:
-        """Return what *step* asks, and of whom."""
+        """Return the question of *step*, and the source of the answer."""
         config = self.context.config
         nameservers = " ".join(config.dns.nameservers) or "those of /etc/resolv.conf"
         logon = self.command.rpartition(":")[2]

@@ -46,7 +46,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     partial = partial_config.read(start.config_path)
     wanted = [name for name in CHECKS if name in (options.only or CHECKS)]
     seen = root_facts.gather(partial, start.administrator, log="syslog" in wanted)
-    # In a child: this process stays who started it, to write the file of --prometheus.
+    # In a child: this process keeps the account that started it, to write the file of --prometheus.
     answers = run_as_owner(partial.folder, lambda: _examined(_facts(partial, seen, options.logon), wanted))
     found = [Finding(name, Level(level), what, advice) for name, level, what, advice in answers]
     if options.json:

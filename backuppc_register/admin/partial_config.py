@@ -45,7 +45,7 @@ class PartialConfig:
 def read(path: Path) -> PartialConfig:
     """Read our configuration, which may be broken or missing.
 
-    Raises WrongAccount; Misconfigured if no folder tells BackupPC's account.
+    Raises WrongAccount; Misconfigured if no folder has BackupPC's account as owner.
     """
     try:
         document, problem = config.read(path), ""
@@ -68,4 +68,6 @@ def _folder_of_the_account(settings: Config) -> Path:
             raise WrongAccount(detail=f"uid {os.geteuid()} may not see {folder}") from error
         except (OSError, KeyError):
             continue
-    raise Misconfigured(detail="no folder tells BackupPC's account. Is BackupPC installed?")
+    raise Misconfigured(
+        detail="no folder of BackupPC or of ours has an owner but root. Is BackupPC installed?"
+    )

@@ -1,1 +1,1 @@
-"""Find what is wrong with a server: one small function for each check, sorted by subject."""
+"""Check a server: a small function for each check, sorted by subject."""

@@ -1,4 +1,4 @@
-"""The table of all checks: name, function, and the advice if the check itself cannot look."""
+"""The table of all checks: name, function, and the advice if the check itself fails."""
 
 from backuppc_register.diagnosis import (
     backuppc_checks,

@@ -37,10 +37,10 @@ Answer = tuple[Level, str, str]
 
 @dataclass(frozen=True)
 class Check:
-    """A check of the server; *advice* is for the case that *look* raises RegisterError or OSError."""
+    """A check of the server; *advice* is for the administrator if *run* raises RegisterError or OSError."""
 
     name: str
-    look: Callable[[ServerFacts], Iterable[Answer]]
+    run: Callable[[ServerFacts], Iterable[Answer]]
     advice: str
 
 
@@ -73,7 +73,7 @@ def examine(check: Check, facts: ServerFacts) -> list[Finding]:
 
 def _answers(check: Check, facts: ServerFacts) -> Iterator[Answer]:
     try:
-        yield from check.look(facts)
+        yield from check.run(facts)
     except RegisterError as error:  # its own advice is for people at their machines
         yield red(error.detail or error.message(), check.advice)
     except OSError as error:

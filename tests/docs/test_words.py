@@ -23,7 +23,9 @@ DOCUMENTS = (
     "tests/README.md",
 )
 CODE: tuple[str, ...] = (
+    f"{PACKAGE}/admin/init/*.py",
     f"{PACKAGE}/backuppc/**/*.py",
+    f"{PACKAGE}/diagnosis/*.py",
     f"{PACKAGE}/state/*.py",
     f"{PACKAGE}/*.py",
     f"{PACKAGE}/config/*.py",

@@ -103,7 +103,7 @@ def test_init_asks_on_the_terminal_for_what_it_was_not_told(pristine):
     before = picture(pristine)
     terminal = pristine.terminal([ADMIN, "init", "--dry-run", *TOLD[:4]])
 
-    terminal.expect("The entry below which all persons are")
+    terminal.expect("Entry that has all persons below it")
     terminal.type("\n")
     terminal.expect("Domains of the machines")
     terminal.type("\n")
@@ -144,7 +144,7 @@ def test_the_web_editor_is_left_alone_if_asked_and_the_first_key_is_bound_as_ask
     assert ' --register-key spring",from="10.77.0.0/16",expiry-time="20990101" ssh-ed25519 ' in keys
     assert [line for line in closed.stdout.splitlines() if line.startswith("  done ")] == [
         f"  done             {CONFIG_PL} takes the web editor's dangerous settings away from owners"
-        " (owners could do harm)"
+        " (owners can do harm)"
     ]
     assert "config.toml is there: --url" in closed.stdout
     assert "such a register-key: --from" in closed.stdout
@@ -200,7 +200,8 @@ def test_what_init_cannot_close_is_told(pristine):
     pristine.run(PRISTINE, check=True)
 
     assert done.status == 1
-    assert "undoes what init has put there: every owner of a host can run programs here" in done.stderr
+    harm = "every owner of a host can run programs on this server"
+    assert f"undoes the settings that init has added: {harm}" in done.stderr
 
 
 def test_a_server_is_made_ready_and_the_second_time_nothing_is_left_to_do(pristine):

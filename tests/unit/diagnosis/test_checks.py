@@ -178,7 +178,7 @@ def text_of(told: ast.expr) -> str:
     return "/etc/X" if re.search(r"path|folder|hosts|parent|place", ast.unparse(told)) else "X"
 
 
-CHECK_MODULES = sorted({import_module(check.look.__module__) for check in CHECKS.values()}, key=str)
+CHECK_MODULES = sorted({import_module(check.run.__module__) for check in CHECKS.values()}, key=str)
 
 
 @pytest.mark.parametrize("module", CHECK_MODULES, ids=lambda module: str(module.__name__))
