@@ -445,7 +445,7 @@ def swallow(question: bytes) -> list[bytes]:
 def answer(question: bytes, *lines: str, rcode: int = dns.rcode.NOERROR, flags: int = 0) -> bytes:
     """Make an answer to *question* with these records, those that begin with `!` in the authority section."""
     response = dns.message.make_response(dns.message.from_wire(question))
-    response.set_rcode(rcode)
+    response.set_rcode(dns.rcode.Rcode(rcode))
     response.flags |= flags
     for line in lines:
         name, kind, value = line.removeprefix("!").split(" ", 2)

@@ -290,7 +290,7 @@ def left_by_a_killed_writer(path, content):
     """Return where a writer of *path* that was killed leaves its temporary file, which has *content* now."""
 
     def work():
-        os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+        os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
         atomic_files.write(path, content, 0o640)
 
     assert in_child(work) == -signal.SIGKILL
