@@ -4,16 +4,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backuppc_register.backuppc.lock import locked
+from backuppc_register.backuppc import host_config, lock
 from backuppc_register.config import BackupPC, Config
+from backuppc_register.state import ssh_files
 from backuppc_register.state.host_folder import HostFolders
 
 if TYPE_CHECKING:
     from backuppc_register.state.former_owners import FormerOwners
     from backuppc_register.state.snapshot_file import HostsSnapshot
-
-LOCK_TIMEOUT = 10.0
-"""Seconds to wait for BackupPC's lock (design, section 4)."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,11 @@ class Server:
 
         return FormerOwners(self.config.state.directory)
 
-    def locked(self, timeout: float = LOCK_TIMEOUT) -> AbstractContextManager[None]:
+    def locked(self, timeout: float = lock.TIMEOUT) -> AbstractContextManager[None]:
         """Hold BackupPC's lock, waited for at most *timeout* seconds; entering raises HostsFileError."""
-        return locked(self.backuppc.config_dir, timeout)
+        return lock.locked(self.backuppc.config_dir, timeout)
+
+    def render_config(self, host: str, full_name: str, os: str) -> bytes:
+        """Return what we write as the .pl of *host* for the OS word *os*; raises Misconfigured."""
+        values = host_config.Values(host, full_name, self.folders.path(host) / ssh_files.SSH_CONFIG)
+        return host_config.render(os, values, self.backuppc.templates)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from backuppc_register.inventory.server import LOCK_TIMEOUT
+from backuppc_register.backuppc import lock
 from backuppc_register.person import Person
 from backuppc_register.protocol.request import Address
 from backuppc_register.system.deadline import Deadline
@@ -67,7 +67,7 @@ class Services:
 
     def for_the_lock(self) -> float:
         """Return the seconds that BackupPC's lock may be waited for."""
-        return min(LOCK_TIMEOUT, max(0.0, self.deadline.remaining() - _FOR_BACKUPPC))
+        return min(lock.TIMEOUT, max(0.0, self.deadline.remaining() - _FOR_BACKUPPC))
 
     def for_backuppc(self) -> float:
         """Return the seconds that telling BackupPC may take."""

@@ -1,11 +1,11 @@
 """What an administrator's work on a registered host begins with: the host as it stands, under the lock."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from backuppc_register import names
 from backuppc_register.backuppc import data_folder, host_config, hosts
 from backuppc_register.backuppc.daemon.jobs import Jobs
 from backuppc_register.backuppc.hosts import Line
@@ -16,8 +16,6 @@ from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import NotAllowed, NotRegistered, RegisterError
 from backuppc_register.state.snapshot_file import SeenHost
 from backuppc_register.system.uptime import Uptime
-
-_HOST = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 
 
 class Refused(NotAllowed):
@@ -69,7 +67,7 @@ class Done:
 
 def host_named(name: str) -> str:
     """Return the host that an administrator means, as BackupPC keys it; raises NotRegistered."""
-    if not name.isascii() or not _HOST.fullmatch(name.lower()):
+    if not name.isascii() or not names.is_host(name.lower()):
         raise NotRegistered(host=name, advice="")
     return name.lower()
 

@@ -1,6 +1,5 @@
 """What a transfer will do, decided and told before the first byte is written."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,8 +17,8 @@ from backuppc_register.lifecycle.operation import (
     refuse_linked_config,
     refuse_missing_data,
 )
+from backuppc_register.names import is_archive_of
 from backuppc_register.person import Person, different_entry, same_logon
-from backuppc_register.state import ssh_files
 from backuppc_register.state.records import Record
 
 _TRIES = 100
@@ -125,10 +124,7 @@ def _config(record: Record, operation: Operation) -> bytes:
     host = record.host
     if record.by_hand:
         return retired_config.text(host)
-    values = host_config.Values(
-        host, record.full_name, operation.server.folders.path(host) / ssh_files.SSH_CONFIG
-    )
-    return host_config.render(record.os, values, operation.server.backuppc.templates)
+    return operation.server.render_config(host, record.full_name, record.os)
 
 
 def _refuse_unwritable(
@@ -160,8 +156,7 @@ def _earlier_owner(
 
 def _archive(status: HostStatus, owner: str, operation: Operation) -> str:
     """Return the name for the backups: one that an earlier run had begun with, or else a new one."""
-    dated = re.compile(rf"{re.escape(status.host)}_[0-9]{{8}}(-[0-9]+)?")
-    known = [name for name in operation.server.folders.names() if dated.fullmatch(name)]
+    known = [name for name in operation.server.folders.names() if is_archive_of(status.host, name)]
     names = chain(known, _names(status, operation))
     return next(name for name in names if _is_begun(name, status, owner, operation))
 

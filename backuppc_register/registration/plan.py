@@ -13,7 +13,6 @@ from backuppc_register.inventory.server import Server
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.state.records import Record
-from backuppc_register.state.ssh_files import SSH_CONFIG
 
 
 @dataclass(frozen=True)
@@ -171,9 +170,4 @@ def _rendered(applicant: Applicant, os: str, server: Server) -> bytes | None:
 
 
 def _render(applicant: Applicant, os: str, server: Server) -> bytes:
-    values = host_config.Values(
-        host=applicant.host,
-        full_name=applicant.full_name,
-        ssh_config=server.folders.path(applicant.host) / SSH_CONFIG,
-    )
-    return host_config.render(os, values, server.backuppc.templates)
+    return server.render_config(applicant.host, applicant.full_name, os)

@@ -1,18 +1,14 @@
 """Remember the former owners of hosts: an old page of BackupPC's editor must not revert to them unseen."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from backuppc_register.person import same_logon
-from backuppc_register.protocol.errors import StateError
-from backuppc_register.state import safe_files
-from backuppc_register.system import atomic_files
+from backuppc_register.state import json_lines
 
 NAME = "former_owners"
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -42,13 +38,7 @@ class FormerOwners:
 
     def read(self) -> dict[str, Former]:
         """Return the hosts by name; raises StateError if the file cannot be read or understood."""
-        content = safe_files.content(self.path)
-        if content is None:
-            return {}
-        try:
-            return {former.host: former for former in _from_bytes(content)}
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise StateError(detail=f"{self.path} cannot be understood: {error}") from error
+        return {former.host: former for former in json_lines.read(self.path, _former)}
 
     def of(self, host: str) -> Former:
         """Return the former owners of *host*; raises StateError as `read`."""
@@ -74,25 +64,13 @@ class FormerOwners:
 
     def _put(self, former: Former) -> None:
         known = self.read()
-        if known.get(former.host) == former:
-            return
-        rows = [{"format": FORMAT}, *map(_row, (known | {former.host: former}).values())]
-        with safe_files.faults():
-            atomic_files.write(
-                self.path, "".join(json.dumps(row) + "\n" for row in rows).encode("ascii"), 0o640
-            )
+        if known.get(former.host) != former:
+            json_lines.write(self.path, map(_row, (known | {former.host: former}).values()))
 
 
 def _row(former: Former) -> dict[str, object]:
     closed = {"closed": former.closed} if former.closed else {}
     return {"host": former.host, "users": former.users, **closed}
-
-
-def _from_bytes(content: bytes) -> Iterable[Former]:
-    head, *rows = content.decode("ascii").removesuffix("\n").split("\n")
-    if json.loads(head) != {"format": FORMAT}:
-        raise ValueError(f"is no list of format {FORMAT}")
-    return map(_former, map(json.loads, rows))
 
 
 def _former(row: Any) -> Former:

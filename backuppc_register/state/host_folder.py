@@ -1,7 +1,7 @@
 """Create a host's folder in the state, complete or not at all; change it, and move it aside as a whole."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -88,41 +88,25 @@ class HostFolders:
 
         Raises StateError, also if the host has a folder; Misconfigured if the state is not ready.
         """
-        folder, new = self.path(record.host), self._hosts / _NEW
+        folder = self.path(record.host)
         self.ready()
         with safe_files.faults():
             if safe_files.is_folder(folder):
                 raise StateError(detail=f"{folder} is there already")
-            state_dir.begin(self._state)
-            safe_files.remove_folder(new)
-            try:
-                safe_files.make_folder(new)
-                self._fill(new, record)
-                atomic_files.sync_folder(new)
-                new.rename(folder)
-            except BaseException:
-                with suppress(StateError):
-                    safe_files.remove_folder(new)
-                raise
-            atomic_files.sync_folder(self._hosts)
+            self._create(folder, lambda new: self._fill(new, record))
 
     def put_record(self, record: Record) -> None:
         """Write *record* and nothing else; create a folder for it if its host has none.
 
         So an archive has a record and no key. Raises StateError; Misconfigured if the state is not ready.
         """
-        folder, new = self.path(record.host), self._hosts / _NEW
+        folder = self.path(record.host)
         self.ready()
         with safe_files.faults():
             if safe_files.is_folder(folder):
                 records.write(folder, record)
-                return
-            state_dir.begin(self._state)
-            safe_files.remove_folder(new)
-            safe_files.make_folder(new)
-            records.write(new, record)
-            new.rename(folder)
-            atomic_files.sync_folder(self._hosts)
+            else:
+                self._create(folder, lambda new: records.write(new, record))
 
     def complete(self, record: Record) -> bool:
         """Add missing files to the folder of the record's host, and write *record* if it differs.
@@ -173,6 +157,21 @@ class HostFolders:
         Missing files are no error. Raises StateError.
         """
         attic.move_files(self._state, self.path(host), names, config, now)
+
+    def _create(self, folder: Path, fill: Callable[[Path], object]) -> None:
+        new = self._hosts / _NEW
+        state_dir.begin(self._state)
+        safe_files.remove_folder(new)
+        try:
+            safe_files.make_folder(new)
+            fill(new)
+            atomic_files.sync_folder(new)
+            new.rename(folder)
+        except BaseException:
+            with suppress(StateError):
+                safe_files.remove_folder(new)
+            raise
+        atomic_files.sync_folder(self._hosts)
 
     def _fill(self, folder: Path, record: Record) -> bool:
         """Add what is missing in *folder*, the record last; return whether anything was written."""

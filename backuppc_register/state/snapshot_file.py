@@ -1,17 +1,13 @@
 """Store a snapshot of the lines of BackupPC's hosts file, from which lost lines are restored."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backuppc_register.protocol.errors import StateError
-from backuppc_register.state import safe_files
-from backuppc_register.system import atomic_files
+from backuppc_register.state import json_lines
 
 NAME = "ledger"
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -57,21 +53,11 @@ class HostsSnapshot:
 
         Raises StateError if the file cannot be read or understood: that is never "no hosts".
         """
-        content = safe_files.content(self.path)
-        if content is None:
-            return {}
-        try:
-            return {seen.host: seen for seen in _from_bytes(content)}
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise StateError(detail=f"{self.path} cannot be understood: {error}") from error
+        return {seen.host: seen for seen in json_lines.read(self.path, _seen)}
 
     def write(self, hosts: Iterable[SeenHost]) -> None:
         """Replace the snapshot by *hosts*, complete on disk or not at all; raises StateError."""
-        rows: list[object] = [{"format": FORMAT}, *map(_row, hosts)]
-        with safe_files.faults():
-            atomic_files.write(
-                self.path, "".join(json.dumps(row) + "\n" for row in rows).encode("ascii"), 0o640
-            )
+        json_lines.write(self.path, map(_row, hosts))
 
     def note(self, seen: SeenHost) -> None:
         """Add or replace one host in the snapshot; raises StateError."""
@@ -100,13 +86,6 @@ def _row(seen: SeenHost) -> dict[str, object]:
     lines = [[_text(line.raw), line.dhcp, line.user, *line.more_users] for line in seen.lines]
     place = {"place": seen.place} if seen.place else {}
     return {"host": seen.host, "data": seen.data, "seen": seen.seen, **place, "lines": lines}
-
-
-def _from_bytes(content: bytes) -> Iterable[SeenHost]:
-    head, *rows = content.decode("ascii").removesuffix("\n").split("\n")
-    if json.loads(head) != {"format": FORMAT}:
-        raise ValueError(f"is no snapshot of format {FORMAT}")
-    return map(_seen, map(json.loads, rows))
 
 
 def _seen(row: Any) -> SeenHost:

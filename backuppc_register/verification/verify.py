@@ -25,7 +25,7 @@ from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.registration.applicant import identified
 from backuppc_register.state.key_pairs import PRIVATE
 from backuppc_register.state.records import Record
-from backuppc_register.state.ssh_files import CLIENT_ACCOUNT, SSH_CONFIG
+from backuppc_register.state.ssh_files import CLIENT_ACCOUNT
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.system.processes import ProgramResult
 from backuppc_register.verification import config_drift, probe
@@ -177,9 +177,7 @@ def _registered(applicant: Applicant, server: Server) -> _Registration:
 
 
 def _render(record: Record, server: Server) -> bytes:
-    ssh_config = server.folders.path(record.host) / SSH_CONFIG
-    values = host_config.Values(record.host, record.full_name, ssh_config)
-    return host_config.render(record.os, values, server.backuppc.templates)
+    return server.render_config(record.host, record.full_name, record.os)
 
 
 def _settle(registration: _Registration, proof: _Proof, server: Server) -> None:

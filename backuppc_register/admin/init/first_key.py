@@ -6,7 +6,6 @@ from pathlib import Path
 from backuppc_register.admin import program_paths, register_key
 from backuppc_register.admin.init.step import NONE, Plan, Step
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.inventory.server import LOCK_TIMEOUT
 from backuppc_register.state.authorized_keys import Binding
 from backuppc_register.state.register_keys import RegisterKeys
 
@@ -43,5 +42,5 @@ def step(plan: Plan) -> Step:
 def _add(plan: Plan, keys: RegisterKeys) -> None:
     options = plan.options
     binding = Binding(program_paths.command(plan.path), tuple(options.key_from), options.expires or "")
-    with locked(plan.settings.backuppc.config_dir, LOCK_TIMEOUT):
+    with locked(plan.settings.backuppc.config_dir):
         keys.add(options.label or _LABEL, binding)

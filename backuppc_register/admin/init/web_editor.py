@@ -8,7 +8,6 @@ from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.diagnosis import web_checks
 from backuppc_register.diagnosis.finding import Level
-from backuppc_register.inventory.server import LOCK_TIMEOUT
 from backuppc_register.protocol.errors import HostsFileError
 from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files
@@ -80,7 +79,7 @@ def snippet() -> bytes:
 
 
 def _harden(plan: Plan, path: Path) -> None:
-    with locked(plan.settings.backuppc.config_dir, LOCK_TIMEOUT):
+    with locked(plan.settings.backuppc.config_dir):
         _write(path, hardened(path))
         if _harm(plan):
             _write(path, hardened(path, last=True))
