@@ -165,8 +165,8 @@ class Ldap:
         values = [_text(value) for value in entry.values(self._settings.logon_attribute)]
         uids = {value for value in values if same_logon(value, logon)}
         if len(uids) != 1:
-            told = ", ".join(values) or "not readable"
-            raise _nobody(logon, f"{entry.dn}: {self._settings.logon_attribute} is {told}")
+            shown = ", ".join(values) or "not readable"
+            raise _nobody(logon, f"{entry.dn}: {self._settings.logon_attribute} is {shown}")
         names = entry.values(self._settings.name_attribute) if self._settings.name_attribute else []
         return Person(uid=uids.pop(), name=_text(names[0]) if names else "", entry_id=_identity(entry))
 
@@ -260,8 +260,8 @@ def _expect(kind: str, result: Mapping[str, Any]) -> None:
 
 def _identity(entry: _Entry) -> str:
     """Return the entry id for `Person`, in the same spelling whichever server answers."""
-    told = ((attribute, entry.values(attribute)) for attribute in _IDENTITIES)
-    return " ".join(f"{attribute}:{_id_text(attribute, values[0])}" for attribute, values in told if values)
+    values = ((attribute, entry.values(attribute)) for attribute in _IDENTITIES)
+    return " ".join(f"{attribute}:{_id_text(attribute, found[0])}" for attribute, found in values if found)
 
 
 def _id_text(attribute: str, value: bytes) -> str:

@@ -143,19 +143,19 @@ class ReverseDns:
     def _claimed_name(self, peer: Address, lookup: _Lookup) -> str:
         """Return the PTR of *peer*, which must be exactly one host name inside the domains."""
         records = lookup.records(dns.name.from_text(peer.reverse_pointer), RdataType.PTR)
-        told = [record.target for record in records if isinstance(record, PTR)]
-        if not told:
+        names = [record.target for record in records if isinstance(record, PTR)]
+        if not names:
             raise InvalidDnsName(detail=f"{peer} has no PTR")
         # Two spellings of one name are one name.
-        inside = {labels for labels in map(_labels, told) if self._is_inside(labels)}
+        inside = {labels for labels in map(_labels, names) if self._is_inside(labels)}
         if not inside:
-            raise InvalidDnsName(detail=f"PTR of {peer} is {_shown(told)}, outside the domains")
+            raise InvalidDnsName(detail=f"PTR of {peer} is {_shown(names)}, outside the domains")
         if len(inside) > 1:
-            raise InvalidDnsName(detail=f"PTR of {peer} is {_shown(told)}, not one name inside the domains")
+            raise InvalidDnsName(detail=f"PTR of {peer} is {_shown(names)}, not one name inside the domains")
         labels = inside.pop()
         # The wire format itself limits the whole name to 253 characters.
         if not all(_LABEL.fullmatch(label) for label in labels):
-            raise InvalidDnsName(detail=f"PTR of {peer} is {_shown(told)}, not a host name")
+            raise InvalidDnsName(detail=f"PTR of {peer} is {_shown(names)}, not a host name")
         return b".".join(labels).decode("ascii")
 
     def _is_inside(self, labels: Labels) -> bool:

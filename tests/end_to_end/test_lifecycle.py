@@ -173,7 +173,7 @@ def test_nothing_moves_while_a_job_runs(site):
     busy = site.admin("transfer", "dormeur", "cmartin", "--yes", "dormeur")
 
     assert busy.status == 1
-    assert "kept away" in busy.stderr
+    assert "stopped from working" in busy.stderr
     assert dugong.owner_of("dormeur") == "adupont"
     dugong.wait_for(lambda: '"dormeur"' not in dugong.message("status queues jobs"), "idle", 30)
 
