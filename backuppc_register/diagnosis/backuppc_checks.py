@@ -9,7 +9,7 @@ from pathlib import Path
 from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.backuppc.settings import SettingsReader
-from backuppc_register.diagnosis.finding import Answer, green, red, some, yellow
+from backuppc_register.diagnosis.finding import Answer, green, listed, red, some, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
 
 SETTINGS_ADVICE = (
@@ -30,16 +30,16 @@ def settings_files(facts: ServerFacts) -> Iterator[Answer]:
     """Check that BackupPC can read its settings and that others cannot write them: they are programs."""
     places, account = facts.config.backuppc, facts.account
     files = [path for folder in (places.config_dir, places.templates) for path in sorted(folder.glob("*.pl"))]
-    if unreadable := [str(path) for path in files if not os.access(path, os.R_OK)]:
-        advice = f"chown {account} these files: the backups of these hosts fail."
-        yield red(f"{account} cannot read {some(unreadable)}", advice)
+    unreadable = [str(path) for path in files if not os.access(path, os.R_OK)]
+    advice = f"chown {account} these files: the backups of these hosts fail."
+    yield from listed(red, f"{account} cannot read", unreadable, advice)
     modes = {str(path): path.stat() for path in (places.config_dir, *files) if path.exists()}
     if loose := [path for path, status in modes.items() if status.st_mode & stat.S_IWOTH]:
-        advice = "chmod o-w these files"
-        yield red(f"everybody can write {some(loose)}, and so run programs as {account}", advice)
+        what = f"everybody can write {some(loose)}, and so run programs as {account}"
+        yield red(what, "chmod o-w these files")
     if loose := [path for path, status in modes.items() if _a_group_writes(status)]:
-        advice = "chmod g-w these files"
-        yield yellow(f"a group can write {some(loose)}, and so run programs as {account}", advice)
+        what = f"a group can write {some(loose)}, and so run programs as {account}"
+        yield yellow(what, "chmod g-w these files")
 
 
 def _a_group_writes(status: os.stat_result) -> bool:
@@ -55,9 +55,8 @@ def host_settings(facts: ServerFacts) -> Iterator[Answer]:
     start = int(time.time() // 600) % len(known)
     results = SettingsReader(places).each(known[start:] + known[:start], _HOSTS_TIMEOUT)
     problems = [f"{host} ({why})" for host, why in sorted(results.items()) if isinstance(why, str)]
-    if problems:
-        advice = f"Correct their .pl in {places.config_dir}: these hosts are not backed up until then."
-        yield red(f"BackupPC cannot read the settings of {some(problems, '; ')}", advice)
+    advice = f"Correct their .pl in {places.config_dir}: these hosts are not backed up until then."
+    yield from listed(red, "BackupPC cannot read the settings of", problems, advice)
     yield green(f"the settings of {len(results)} of {len(known)} hosts checked")
 
 
@@ -80,7 +79,7 @@ def daemon(facts: ServerFacts) -> Iterator[Answer]:
         yield red(problem, advice)
         return
     asked = [line.host for line in facts.lines][-_ASKED:]
-    if unknown := [host for host in asked if not running.status(host, _TIMEOUT)]:
-        advice = "BackupPC_serverMesg server reload; then see BackupPC's LOG."
-        yield yellow(f"BackupPC does not know {some(unknown)}", advice)
+    unknown = [host for host in asked if not running.status(host, _TIMEOUT)]
+    advice = "BackupPC_serverMesg server reload; then see BackupPC's LOG."
+    yield from listed(yellow, "BackupPC does not know", unknown, advice)
     yield green("BackupPC answers")

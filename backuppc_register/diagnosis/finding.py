@@ -44,6 +44,10 @@ class Check:
     advice: str
 
 
+Severe = Callable[[str, str], Answer]
+"""`yellow` or `red`."""
+
+
 def green(what: str) -> Answer:
     """Return an answer that all is well."""
     return Level.GREEN, what, ""
@@ -57,6 +61,11 @@ def yellow(what: str, advice: str) -> Answer:
 def red(what: str, advice: str) -> Answer:
     """Return an answer that something does not work, or that people's data is at risk."""
     return Level.RED, what, advice
+
+
+def listed(answer: Severe, what: str, items: Sequence[str], advice: str) -> list[Answer]:
+    """Return one *answer* with the *items* after *what*, or none if there are no items."""
+    return [answer(f"{what} {some(items)}", advice)] if items else []
 
 
 def some(items: Sequence[str], between: str = ", ") -> str:

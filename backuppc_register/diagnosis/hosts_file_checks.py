@@ -4,12 +4,12 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile, Line
-from backuppc_register.diagnosis.finding import Answer, green, red, some, yellow
+from backuppc_register.diagnosis.finding import Answer, green, listed, red, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
 
 ADVICE = "Is [backuppc] hosts right? If so, restore the file from a copy; hosts.old beside it may be older."
@@ -47,32 +47,30 @@ def _ignored(file: HostsFile, path: Path) -> Iterator[Answer]:
     if not hosts.has_header(file.content):
         advice = f"Make this the first line of {path}: host dhcp user moreUsers"
         yield red("the hosts file has no header line: BackupPC takes its first host for the header", advice)
-    if skipped := hosts.skipped(file.content):
-        advice = (
-            f"Correct {path}: a line begins with a name of letters, digits, dots, hyphens and underscores,"
-            " then a blank."
-        )
-        yield yellow(f"BackupPC ignores: {some(skipped)}", advice)
+    advice = f"Correct {path}: a line begins with a name of letters, digits and . - _, then a blank."
+    yield from listed(yellow, "BackupPC ignores:", hosts.skipped(file.content), advice)
     # The daemon takes the last line of a host, the web pages take the first one.
     doubled = [host for host, count in Counter(line.host for line in file.lines).items() if count > 1]
-    if doubled:
-        yield red(f"several lines: {some(doubled)}", f"Leave one line per host in {path}.")
+    yield from listed(red, "several lines:", doubled, f"Leave one line per host in {path}.")
 
 
 def _harmful(lines: Sequence[Line], path: Path) -> Iterator[Answer]:
     """Find lines that BackupPC accepts, but that do harm."""
-    if special := [line.host for line in lines if line.host in _SPECIAL or line.host.startswith("-")]:
-        advice = f"Rename these hosts in {path}."
-        yield red(f"names with another meaning for BackupPC or ssh: {some(special)}", advice)
-    if dhcp := [line.host for line in lines if line.dhcp not in ("", "0")]:
-        advice = f"Set the flag to 0 in {path}: else BackupPC looks for these hosts by NetBIOS."
-        yield yellow(f"the dhcp flag is not 0: {some(dhcp)}", advice)
-    if ownerless := [line.host for line in lines if not line.user]:
-        advice = f"Add a user in {path}: else no owner gets a mail when the backups stop."
-        yield yellow(f"no user: {some(ownerless)}", advice)
-    if pool := [line.host for line in lines if _POOL.search(line.host)]:
-        advice = "Another machine may have that name tomorrow: see [dns] refuse."
-        yield yellow(f"names of a DHCP pool: {some(pool)}", advice)
+
+    def hosts_with(fault: Callable[[Line], bool]) -> list[str]:
+        return [line.host for line in lines if fault(line)]
+
+    special = hosts_with(lambda line: line.host in _SPECIAL or line.host.startswith("-"))
+    advice = f"Rename these hosts in {path}."
+    yield from listed(red, "names with another meaning for BackupPC or ssh:", special, advice)
+    dhcp = hosts_with(lambda line: line.dhcp not in ("", "0"))
+    advice = f"Set the flag to 0 in {path}: else BackupPC looks for these hosts by NetBIOS."
+    yield from listed(yellow, "the dhcp flag is not 0:", dhcp, advice)
+    advice = f"Add a user in {path}: else no owner gets a mail when the backups stop."
+    yield from listed(yellow, "no user:", hosts_with(lambda line: not line.user), advice)
+    pool = hosts_with(lambda line: bool(_POOL.search(line.host)))
+    advice = "Another machine may have that name tomorrow: see [dns] refuse."
+    yield from listed(yellow, "names of a DHCP pool:", pool, advice)
 
 
 def lock(facts: ServerFacts) -> Iterator[Answer]:

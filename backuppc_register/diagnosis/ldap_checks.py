@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backuppc_register.diagnosis.finding import Answer, green, red, some, yellow
+from backuppc_register.diagnosis.finding import Answer, green, listed, red, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.person import different_entry, possible_logon, same_logon
 from backuppc_register.protocol.errors import BadUser, RegisterError
@@ -90,16 +90,13 @@ def persons(facts: ServerFacts) -> Iterator[Answer]:
             gone += [name] if verdict == "gone" and not record.retired else []
     except RegisterError:
         return  # `directory` reports it
-    if reused:
-        advice = (
-            f"backuppc-register-admin transfer HOST {facts.account}, for each host: until then, the"
-            " new person with that logon can read the old backups. If that person has the machine now:"
-            " transfer HOST LOGON."
-        )
-        yield red(f"a uid was given to another person: {some(reused)}", advice)
-    if gone:
-        advice = "backuppc-register-admin retire HOST, or purge HOST."
-        yield yellow(f"owners who are not in the directory any more: {some(gone)}", advice)
+    advice = (
+        f"backuppc-register-admin transfer HOST {facts.account}, for each host: until then, the new person"
+        " with that logon can read the old backups. If that person has the machine now: transfer HOST LOGON."
+    )
+    yield from listed(red, "a uid was given to another person:", reused, advice)
+    advice = "backuppc-register-admin retire HOST, or purge HOST."
+    yield from listed(yellow, "owners who are not in the directory any more:", gone, advice)
     yield green(f"{asked} of {len(records)} registrations checked")
 
 

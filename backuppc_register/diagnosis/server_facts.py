@@ -11,7 +11,6 @@ from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.config import Config
 from backuppc_register.inventory.server import Server
 from backuppc_register.protocol.errors import HostsFileError, Misconfigured, StateError
-from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 
 _PERL_TIMEOUT = 20.0  # seconds
@@ -49,19 +48,14 @@ class ServerFacts:
         return self.server.account
 
     @property
-    def folders(self) -> HostFolders:
-        """Return our folders of the hosts."""
-        return self.server.folders
-
-    @property
     def records(self) -> list[Record]:
         """Return the records that can be read; the check `undecided` reports the others."""
-        found = (self._record(host) for host in self.folders.names())
+        found = (self._record(host) for host in self.server.folders.names())
         return [record for record in found if record is not None]
 
     def _record(self, host: str) -> Record | None:
         try:
-            return self.folders.record(host)
+            return self.server.folders.record(host)
         except StateError:
             return None
 

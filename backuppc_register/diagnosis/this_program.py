@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from backuppc_register.diagnosis.finding import Answer, green, red, some, yellow
+from backuppc_register.diagnosis.finding import Answer, green, listed, red, some, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.reconciliation import inconsistencies
 from backuppc_register.state import key_pairs
@@ -55,7 +55,7 @@ def account(facts: ServerFacts) -> Iterator[Answer]:
 def state(facts: ServerFacts) -> Iterator[Answer]:
     """Check our state folder."""
     folder = facts.config.state.directory
-    facts.folders.ready()
+    facts.server.folders.ready()
     status = folder.stat()
     if status.st_uid != facts.uid:
         yield red(f"{folder} is not owned by {facts.account}", f"chown {facts.account} {folder}")
@@ -71,9 +71,8 @@ def state_files(facts: ServerFacts) -> Iterator[Answer]:
     for folder, _, names in os.walk(facts.config.state.directory, onerror=_raise):
         for path in (Path(folder), *(Path(folder, name) for name in names)):
             odd += [f"{path} {problem}" for problem in _oddities(path, facts.uid)]
-    if odd:
-        advice = f"chown {facts.account} these files, and chmod 600 private keys: else ssh refuses them."
-        yield red(some(odd, "; "), advice)
+    advice = f"chown {facts.account} these files, and chmod 600 private keys: else ssh refuses them."
+    yield from listed(red, "files:", odd, advice)
 
 
 def _oddities(path: Path, uid: int) -> Iterator[str]:
@@ -98,9 +97,8 @@ def program(_: ServerFacts) -> Iterator[Answer]:
     package = data_files.find("__init__.py").parent
     places = [*reversed(package.parents), package, *sorted(package.rglob("*.py"))]
     odd = [f"{place} {problem}" for place in places for problem in _changeable(place)]
-    if odd:
-        advice = "chown root: and chmod go-w these files: whoever changes the program becomes root."
-        yield red(f"others can change our program: {some(odd)}", advice)
+    advice = "chown root: and chmod go-w these files: whoever changes the program becomes root."
+    yield from listed(red, "others can change our program:", odd, advice)
 
 
 def _changeable(place: Path) -> Iterator[str]:
@@ -125,9 +123,9 @@ def reconcile(facts: ServerFacts) -> Iterator[Answer]:
     last = max(seen, default=datetime.fromtimestamp(snapshot.path.stat().st_mtime, UTC))
     if datetime.now(UTC) - last > _LATE:
         yield yellow(f"{_ADMIN} reconcile last ran at {last.isoformat(timespec='seconds')}", timer)
-    if lost := sorted(known.keys() - {line.host for line in facts.lines}):
-        advice = f"{_ADMIN} reconcile, before BackupPC's next nightly run deletes their backups."
-        yield red(f"hosts without their hosts line: {some(lost)}", advice)
+    lost = sorted(known.keys() - {line.host for line in facts.lines})
+    advice = f"{_ADMIN} reconcile, before BackupPC's next nightly run deletes their backups."
+    yield from listed(red, "hosts without their hosts line:", lost, advice)
 
 
 def undecided(facts: ServerFacts) -> Iterator[Answer]:
@@ -142,8 +140,7 @@ def purges(facts: ServerFacts) -> Iterator[Answer]:
     """Check that no purge is overdue."""
     yesterday = datetime.now(UTC) - timedelta(days=1)
     due = [record.host for record in facts.records if _is_before(record.purge, yesterday)]
-    if due:
-        yield yellow(f"purge is overdue: {some(due)}", f"{_ADMIN} purge --due, once a day from cron.")
+    yield from listed(yellow, "purge is overdue:", due, f"{_ADMIN} purge --due, once a day from cron.")
 
 
 def _is_before(moment: str, other: datetime) -> bool:

@@ -146,8 +146,8 @@ def test_the_web_editor_is_left_alone_if_asked_and_the_first_key_is_bound_as_ask
         f"  done             {CONFIG_PL} takes the web editor's dangerous settings away from owners"
         " (owners can do harm)"
     ]
-    assert "config.toml is there: --url" in closed.stdout
-    assert "such a register-key: --from" in closed.stdout
+    assert "config.toml exists: --url" in closed.stdout
+    assert "there is a register-key: --from" in closed.stdout
     assert "every owner of a host can run commands" not in told
 
 

@@ -91,7 +91,7 @@ def _unused(plan: Plan, done: list[str]) -> Iterator[str]:
         yield f"Not used, because {plan.path} exists: {', '.join(unused)}"
     unused = [] if first_key.step(plan).what in done else first_key.options_given(plan.options)
     if unused:
-        yield f"Not used, because this register-key exists: {', '.join(unused)} (see register-key add)"
+        yield f"Not used, because there is a register-key: {', '.join(unused)} (see register-key add)"
 
 
 def _next(plan: Plan, done: list[str]) -> Iterator[str]:

@@ -159,13 +159,18 @@ def advice_of(module: ModuleType) -> Iterator[str]:
     """Give every advice that the checks of *module* can have, X for what is filled in."""
     tree = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
     for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-        named = [node for node in ast.walk(function) if isinstance(node, ast.Assign)]
-        known = {one.targets[0].id: one.value for one in named if isinstance(one.targets[0], ast.Name)}
+        assigned = [node for node in ast.walk(function) if isinstance(node, ast.Assign)]
         for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
-            if isinstance(call.func, ast.Name) and call.func.id in {"red", "yellow"}:
-                told = call.args[1]
-                told = known.get(told.id, told) if isinstance(told, ast.Name) else told
+            if isinstance(call.func, ast.Name) and call.func.id in {"red", "yellow", "listed"}:
+                told = call.args[-1]
+                if isinstance(told, ast.Name):
+                    before = [one for one in assigned if one.lineno < call.lineno and names(one, told.id)]
+                    told = before[-1].value if before else told
                 yield str(getattr(module, told.id)) if isinstance(told, ast.Name) else text_of(told)
+
+
+def names(assignment: ast.Assign, name: str) -> bool:
+    return isinstance(assignment.targets[0], ast.Name) and assignment.targets[0].id == name
 
 
 def text_of(told: ast.expr) -> str:
