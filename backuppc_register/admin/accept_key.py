@@ -22,10 +22,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, options: argparse.Namespace) -> int:
     """Pin the ssh host key that a refused verify met."""
     host = host_named(options.host)
-    with examined(host, host_change.work(context, dry_run=options.dry_run)) as subject:
-        if subject.line is None or subject.record is None:
+    with examined(host, context.server) as status:
+        if status.line is None or status.record is None:
             raise NotRegistered(host=host)
-        person = subject.line.user
+        person = status.line.user
         if options.dry_run:
             return _compare(context, host, options.fingerprint)
         key = accept_key.accept_key(context.folders, host, options.fingerprint)

@@ -1,4 +1,4 @@
-"""What every verb works with: the configuration, who we are, who asks, and where its words go."""
+"""What every verb works with: the server, the administrator, and the terminal."""
 
 import json
 import os
@@ -24,9 +24,9 @@ from backuppc_register.system.account import WrongAccount, become_owner
 
 @dataclass(frozen=True)
 class Start:
-    """What is known before the configuration is read, as who started us.
+    """What is known before the configuration is read, under the account that started us.
 
-    *administrator*: the login of the person behind this.
+    *administrator*: the login of the person at the terminal.
     """
 
     config_path: Path
@@ -43,7 +43,7 @@ class Start:
         print(json.dumps(value, indent=1), file=self.out)
 
     def table(self, columns: Columns, rows: Iterable[Sequence[str]]) -> None:
-        """Print a table that fits the terminal; whole where *out* is none."""
+        """Print a table that fits the terminal; in full if *out* is no terminal."""
         width = shutil.get_terminal_size().columns if self.out.isatty() else None
         for line in table.lines(columns, (list(map(printable, row)) for row in rows), width):
             print(line, file=self.out)
@@ -58,7 +58,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Context(Start):
-    """What a verb works with: we have become BackupPC's account."""
+    """What a verb works with after we became BackupPC's account."""
 
     server: Server
 
@@ -86,9 +86,9 @@ class Context(Start):
         detail: str = "",
         code: str = "",
     ) -> None:
-        """Leave the one syslog line of something that was changed: *did* says what, ``retire`` say.
+        """Write the one syslog line of a change: *did* names it, for example ``retire``.
 
-        *code* is of what kept it from being done whole.
+        *code*: the error that interrupted it.
         """
         entry = syslog_line.Entry(
             connection="",
@@ -103,16 +103,16 @@ class Context(Start):
 
 
 def write_log(entry: syslog_line.Entry, where: Syslog) -> None:
-    """Leave *entry* in syslog; where it does not take it say so, to whoever may note it otherwise."""
+    """Write *entry* to syslog; if syslog does not take it, print that."""
     if not syslog_line.write(entry, where):
         with suppress(OSError):
             print(f"note: {where.socket} takes no log: `{entry.outcome}` is not logged", file=sys.stderr)
 
 
 def settle(start: Start) -> Context:
-    """Become BackupPC's account, and read the configuration as such.
+    """Become BackupPC's account, and check the configuration under it.
 
-    Raises Misconfigured; WrongAccount where we were started by a third account.
+    Raises Misconfigured; WrongAccount if a third account started us.
     """
     document = read_config(start)
     try:
@@ -132,9 +132,9 @@ def settle(start: Start) -> Context:
 
 
 def read_config(start: Start) -> dict[str, Any]:
-    """Return our configuration, unchecked, as who started us.
+    """Return our configuration, unchecked, under the account that started us.
 
-    Raises Misconfigured; WrongAccount where it is closed to who started us.
+    Raises Misconfigured; WrongAccount if that account cannot read it.
     """
     path = start.config_path
     if os.geteuid() != 0 and path.exists() and not os.access(path, os.R_OK):
@@ -143,7 +143,7 @@ def read_config(start: Start) -> dict[str, Any]:
 
 
 def administrator(environment: Mapping[str, str]) -> str:
-    """Return the login of who is behind this: sudo's caller, else the real uid's."""
+    """Return the login of the administrator: sudo's caller, else the real uid's."""
     name = environment.get("SUDO_USER", "")
     if name:
         return name

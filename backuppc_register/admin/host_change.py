@@ -1,7 +1,6 @@
-"""What the verbs share that change a host's registration: what they work with, and how they tell it."""
+"""What the verbs share that change a registered host: ask, apply, log, and report."""
 
 import argparse
-import dataclasses
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,40 +10,29 @@ from backuppc_register.admin.context import Context
 from backuppc_register.backuppc.daemon.jobs import Jobs
 from backuppc_register.backuppc.data_folder import Swept
 from backuppc_register.lifecycle import purge
-from backuppc_register.lifecycle.operation import Done, Operation
+from backuppc_register.lifecycle.operation import Operation, Plan
 from backuppc_register.protocol.errors import Busy, Refusal, RegisterError
 from backuppc_register.system import uptime
 
 _MOST_DAYS = 3650
 
 
-def work(context: Context, *, dry_run: bool) -> Operation:
-    """Return what the rules work with, now."""
+def operation(context: Context) -> Operation:
+    """Return the operation of this administrator on this server, now."""
     return Operation(
         server=context.server,
-        administrator=context.administrator,
         jobs=Jobs(context.config.backuppc.socket),
+        administrator=context.administrator,
         now=datetime.now(UTC),
-        dry_run=dry_run,
         uptime=uptime.read(),
     )
 
 
 def days(text: str) -> int:
-    """Read a number of days; raises argparse's error."""
+    """Parse a number of days; raises argparse's error."""
     if not text.isascii() or not text.isdigit() or int(text) > _MOST_DAYS:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 0 to {_MOST_DAYS}")
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {_MOST_DAYS}")
     return int(text)
-
-
-def planned(operation: Operation) -> Operation:
-    """Return the same work as a mere plan."""
-    return dataclasses.replace(operation, dry_run=True)
-
-
-def confirmed(operation: Operation, plan: Done) -> Operation:
-    """Return the same work, of which the administrator has seen the *plan* and said yes."""
-    return dataclasses.replace(operation, confirmed=plan.steps)
 
 
 def add_host(parser: argparse.ArgumentParser) -> None:
@@ -52,13 +40,42 @@ def add_host(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("host", metavar="HOST", help="its name in BackupPC")
 
 
-def sweep(context: Context, operation: Operation) -> bool:
-    """Free the disk of what was purged, and say what could not be deleted; tell whether that was nothing.
+def show(context: Context, plan: Plan) -> None:
+    """Print *plan*, which is not applied yet."""
+    for step in plan.steps:
+        context.say(f"would: {step}")
 
-    Whatever goes wrong here, what was done before stays done.
+
+def is_confirmed(context: Context, plan: Plan, options: argparse.Namespace) -> bool:
+    """Print *plan*; tell whether the host's name is typed again: by ``--yes HOST``, or else asked for."""
+    show(context, plan)
+    if context.confirmed(plan.host, options.yes):
+        return True
+    context.say("This is not the name of the host: nothing was changed.")
+    return False
+
+
+def apply(context: Context, verb: str, plan: Plan, work: Callable[[], str]) -> None:
+    """Apply *plan* by *work*, which returns a note; leave a line in the log, then print what was done.
+
+    The log comes first, because the terminal may be gone by then. Work that a fault or Ctrl-C ends is logged
+    as well: it may be done in part. Work goes on if the terminal goes away.
+    """
+    with _without_a_terminal():
+        note = _logged(context, verb, plan, work)
+    for step in plan.steps:
+        context.say(step)
+    if note:
+        context.say(f"note: {note}")
+
+
+def sweep(context: Context) -> bool:
+    """Free the disk of deleted data, and print what could not be deleted; tell whether that is nothing.
+
+    An error here undoes nothing of what was done before.
     """
     try:
-        swept = purge.sweep(operation)
+        swept = purge.sweep(context.server)
     except RegisterError as error:
         swept = Swept(0, (str(error),))
     if swept.deleted:
@@ -68,47 +85,23 @@ def sweep(context: Context, operation: Operation) -> bool:
     return not swept.problems
 
 
-def do(context: Context, verb: str, host: str, work: Callable[[], Done], *, dry_run: bool = False) -> Done:
-    """Do *work* on *host*, leave its line in the log, then say what was done; of a dry run only say it.
-
-    The line comes first, because who watches may be gone by then. Work that a fault or Ctrl-C ends leaves one
-    as well: some of it may be done. A terminal that goes away ends nothing.
-    """
-    if dry_run:
-        done = work()
-    else:
-        with _without_a_terminal():
-            done = _logged(context, verb, host, work)
-    tell(context, done, dry_run=dry_run)
-    return done
-
-
-def tell(context: Context, done: Done, *, dry_run: bool) -> None:
-    """Say what was done, or would be."""
-    for step in done.steps:
-        context.say(f"would: {step}" if dry_run else step)
-    if done.note:
-        context.say(f"note: {done.note}")
-
-
-def _logged(context: Context, verb: str, host: str, work: Callable[[], Done]) -> Done:
+def _logged(context: Context, verb: str, plan: Plan, work: Callable[[], str]) -> str:
     try:
-        done = work()
+        note = work()
     except (Refusal, Busy):  # nothing was done
         raise
     except BaseException as error:
         code = error.code if isinstance(error, RegisterError) else "interrupted"
-        context.log(f"{verb} was not finished", host=host, detail=str(error), code=code)
+        context.log(f"{verb} was not finished", host=plan.host, detail=str(error), code=code)
         raise
-    if done.steps:
-        detail = "; ".join((*done.steps, *filter(None, [done.note])))
-        context.log(verb, host=done.host, person=done.person, detail=detail)
-    return done
+    detail = "; ".join((*plan.steps, *filter(None, [note])))
+    context.log(verb, host=plan.host, person=plan.person, detail=detail)
+    return note
 
 
 @contextmanager
 def _without_a_terminal() -> Iterator[None]:
-    """Go on when the terminal goes away, as a session does that breaks off."""
+    """Ignore the hang-up that a broken session sends."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield

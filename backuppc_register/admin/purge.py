@@ -1,4 +1,4 @@
-"""The verb `purge`: a host's data is deleted, after its name is typed again and some days have passed."""
+"""The verb `purge`: delete the data of a host, after a confirmation and a waiting period."""
 
 import argparse
 
@@ -12,63 +12,63 @@ SUMMARY = "delete the data of a host when some days have passed, unless its owne
 EXAMPLE = """backuppc-register-admin purge dormeur --days 30
   backuppc-register-admin purge --due          (from cron, once a day)"""
 
-_WAIT = f"how many days to wait (default: {purge.DAYS}, or what was asked before)"
+_DAYS = f"days to wait (default: {purge.DAYS}, or as planned before)"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("host", metavar="HOST", nargs="?", help="its name in BackupPC")
-    what.add_argument("--due", action="store_true", help="delete what was asked for and waited for")
-    parser.add_argument("--days", metavar="DAYS", type=host_change.days, help=_WAIT)
+    what.add_argument("--due", action="store_true", help="run all purges after their waiting period")
+    parser.add_argument("--days", metavar="DAYS", type=host_change.days, help=_DAYS)
     options.add_yes(parser)
     options.add_dry_run(parser)
     parser.set_defaults(wrong=parser.error)
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
-    """Ask for a purge, or carry out those whose time has come."""
-    work = host_change.work(context, dry_run=options.dry_run)
+    """Plan a purge, or run those that are due."""
+    operation = host_change.operation(context)
     if options.due:
         if options.days is not None or options.yes is not None:
-            options.wrong("--due deletes what was asked for before: --days and --yes go with a HOST")
-        return _carry_out(context, work)
-    host = host_named(options.host)
-    planned = purge.ask(host, options.days, host_change.planned(work))
-    host_change.tell(context, planned, dry_run=True)
+            options.wrong("--due runs purges that were planned before: --days and --yes go with a HOST")
+        return _run_due(context, operation, dry_run=options.dry_run)
+    plan = purge.plan(host_named(options.host), options.days, operation)
     if options.dry_run:
+        host_change.show(context, plan)
         return 0
-    if not context.confirmed(host, options.yes):
-        context.say("That is not its name: nothing was changed.")
+    if not host_change.is_confirmed(context, plan, options):
         return 1
-    confirmed = host_change.confirmed(work, planned)
-    host_change.do(context, "purge", host, lambda: purge.ask(host, options.days, confirmed))
-    _say_what_cancels(context, host)
-    host_change.sweep(context, work)
+    host_change.apply(context, "purge", plan, lambda: purge.apply(plan, operation))
+    _say_what_cancels(context, plan.host)
+    host_change.sweep(context)
     return 0
 
 
 def _say_what_cancels(context: Context, host: str) -> None:
     record = context.folders.record(host)
     if record and record.purge:
-        owner = "" if record.archive_of else ", and so does its owner's registering it again"
-        context.say(f"`backuppc-register-admin resume {host}` cancels it{owner}.")
+        owner = "" if record.archive_of else "; so does a registration of the host by its owner"
+        context.say(f"`backuppc-register-admin resume {host}` cancels the purge{owner}.")
 
 
-def _carry_out(context: Context, work: Operation) -> int:
-    """Delete what is due; what cannot be deleted today stays due."""
-    done = [_is_carried_out(host, context, work) for host in purge.due(work)]
-    unknown = purge.unknown(work)
-    for host, why in unknown:
-        context.say(f"whether {host} is to be purged cannot be told: {why}")
-    return 0 if host_change.sweep(context, work) and all(done) and not unknown else 1
+def _run_due(context: Context, operation: Operation, *, dry_run: bool) -> int:
+    """Delete the hosts that are due; what cannot be deleted today stays due."""
+    due, unreadable = purge.due(operation)
+    done = [_is_purged(host, context, operation, dry_run=dry_run) for host in due]
+    for host, why in unreadable.items():
+        context.say(f"whether the purge of {host} is due cannot be read: {why}")
+    swept = dry_run or host_change.sweep(context)
+    return 0 if swept and all(done) and not unreadable else 1
 
 
-def _is_carried_out(host: str, context: Context, work: Operation) -> bool:
+def _is_purged(host: str, context: Context, operation: Operation, *, dry_run: bool) -> bool:
     try:
-        host_change.do(
-            context, "purge --due", host, lambda: purge.carry_out(host, work), dry_run=work.dry_run
-        )
+        plan = purge.plan_due(host, operation)
+        if dry_run:
+            host_change.show(context, plan)
+        else:
+            host_change.apply(context, "purge --due", plan, lambda: purge.apply(plan, operation))
     except NotRegistered:
         return True  # another run has done it meanwhile
     except RegisterError as error:

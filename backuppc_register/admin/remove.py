@@ -1,4 +1,4 @@
-"""The verb `remove`, which there is not, and why."""
+"""The verb `remove`: explain why a host cannot be removed at once."""
 
 import argparse
 
@@ -8,13 +8,13 @@ SUMMARY = "explain why there is no such verb"
 EXAMPLE = "backuppc-register-admin remove dormeur"
 
 _WHY = """\
-There is no remove. BackupPC counts the files in its pool for the hosts of its hosts file alone: of a host
-whose line is removed, the second nightly run deletes the files that no other host has, and no line that is
-put back brings them back. Say what you want instead:
+There is no remove. BackupPC counts the pool's files only for hosts with a line in its hosts file. After two
+nightly runs without the line, it has deleted the files that no other host has, and a restored line does not
+bring them back. Choose instead:
 
-  backuppc-register-admin retire {host}          its backups stop, its data stays
-  backuppc-register-admin purge {host}           its data is deleted, after days in which that can be undone
-  backuppc-register-admin transfer {host} LOGON  the machine is another person's from now on
+  backuppc-register-admin retire {host}          stop its backups, keep its data
+  backuppc-register-admin purge {host}           delete its data after some days, in which you can cancel it
+  backuppc-register-admin transfer {host} LOGON  give the machine to another person
 """
 
 

@@ -1,4 +1,4 @@
-"""The verb `resume`: a retired host is backed up again."""
+"""The verb `resume`: back a retired host up again."""
 
 import argparse
 
@@ -19,9 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """Resume a host."""
-    work = host_change.work(context, dry_run=options.dry_run)
-    host = host_named(options.host)
-    done = host_change.do(context, "resume", host, lambda: resume.resume(host, work), dry_run=options.dry_run)
-    if not done.steps:
-        context.say(f"{done.host} is not retired.")
+    operation = host_change.operation(context)
+    plan = resume.plan(host_named(options.host), operation)
+    if not plan.steps:
+        context.say(f"{plan.host} is not retired.")
+    elif options.dry_run:
+        host_change.show(context, plan)
+    else:
+        host_change.apply(context, "resume", plan, lambda: resume.apply(plan, operation))
     return 0

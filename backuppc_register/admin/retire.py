@@ -1,4 +1,4 @@
-"""The verb `retire`: a host's backups stop, its data stays."""
+"""The verb `retire`: stop the backups of a host and keep its data."""
 
 import argparse
 
@@ -19,9 +19,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """Retire a host."""
-    work = host_change.work(context, dry_run=options.dry_run)
-    host = host_named(options.host)
-    done = host_change.do(context, "retire", host, lambda: retire.retire(host, work), dry_run=options.dry_run)
-    if not done.steps:
-        context.say(f"{done.host} is retired already.")
+    operation = host_change.operation(context)
+    plan = retire.plan(host_named(options.host), operation)
+    if not plan.steps:
+        context.say(f"{plan.host} is retired already.")
+    elif options.dry_run:
+        host_change.show(context, plan)
+    else:
+        host_change.apply(context, "retire", plan, lambda: retire.apply(plan, operation))
     return 0

@@ -9,6 +9,7 @@ from backuppc_register.backuppc import backups, host_config, hosts
 from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.inventory.server import Server
 from backuppc_register.person import same_logon
+from backuppc_register.state import key_pairs, safe_files
 from backuppc_register.state.records import Record
 
 if TYPE_CHECKING:
@@ -72,6 +73,12 @@ class HostStatus:
         return data_folder.extent(self.server.backuppc.data_dir, self.host)
 
     @cached_property
+    def key_in_use(self) -> bool:
+        """Tell whether BackupPC's ssh can use the private key of the host."""
+        folder = self.server.folders.path(self.host)
+        return safe_files.content(folder / key_pairs.PRIVATE) is not None
+
+    @cached_property
     def recorded(self) -> Record:
         """Return the host's record, or a minimal one for a manually added host."""
         record = self.record or _MANUALLY_ADDED
@@ -100,7 +107,7 @@ def read(host: str, server: Server, file: HostsFile | None = None) -> HostStatus
 
 
 def effective_owner(line_owner: str, former: "Former", last: "SeenHost | None", account: str) -> str:
-    """Return the owner of a host whose hosts line names *line_owner*.
+    """Return the owner of a host if its hosts line names *line_owner*.
 
     A line that was reverted to a former owner does not change the owner. *last* is the host in the snapshot.
     """

@@ -1,4 +1,4 @@
-"""What the ledger is to know of hosts by the lines that they have now, and of the data that they had."""
+"""Build snapshot entries from the current hosts file and the existing backups."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,7 +15,7 @@ from backuppc_register.state.snapshot_file import HostsSnapshot, SeenHost, SeenL
 def seen(
     current: HostsFile, known: dict[str, SeenHost], config: Config, now: datetime
 ) -> dict[str, SeenHost]:
-    """Return what the ledger, which has *known*, is to know of the hosts that have a line."""
+    """Return the new snapshot of the hosts that have a line; *known* is the last one."""
     by_host: dict[str, list[SeenLine]] = {}
     for written in current.written():
         by_host.setdefault(written.line.host, []).append(noted(written))
@@ -27,7 +27,7 @@ def seen(
 
 
 def with_data(host: SeenHost, before: SeenHost | None, config: Config) -> SeenHost:
-    """Return *host* with whether it has or had data, and where; what is missing stays noted as it was."""
+    """Return *host* with whether it has data, and where; missing data stays as it was *before*."""
     if before is not None and missing_backups.why_missing(before, config):
         return replace(host, data=before.data, place=before.place)
     if not missing_backups.has_data(host.host, config):
@@ -40,26 +40,26 @@ def with_data(host: SeenHost, before: SeenHost | None, config: Config) -> SeenHo
 
 
 def noted(written: Written) -> SeenLine:
-    """Return a line as the ledger has it."""
+    """Return a line as the snapshot has it."""
     return SeenLine(written.raw, written.line.dhcp, written.line.user, written.line.more_users)
 
 
 def written(known: SeenHost) -> Iterable[Written]:
-    """Return the lines that the ledger has of a host, as the hosts file had them."""
+    """Return the lines of a host in the snapshot, as the hosts file had them."""
     return (
         Written(Line(known.host, line.dhcp, line.user, line.more_users), line.raw) for line in known.lines
     )
 
 
 def note_added(added: Written, config: Config, *, data: bool) -> str:
-    """Note the line *added*, of a host that has *data*; the caller holds BackupPC's lock.
+    """Add a new hosts line to the snapshot so that `reconcile` can restore it; under BackupPC's lock.
 
-    Data that the ledger knows of stays known. Return "", or what the log is to say where that failed: the
-    registration stands, and `reconcile` notes the line at its next run.
+    *data*: whether the host has data; data that the snapshot knows of stays known. Return "", or a note for
+    the log if that failed: the registration is complete, and the next `reconcile` adds the line.
     """
-    line, ledger = added.line, HostsSnapshot(config.state.directory)
+    line, snapshot = added.line, HostsSnapshot(config.state.directory)
     try:
-        known = ledger.read()
+        known = snapshot.read()
         before = known.get(line.host)
         now = SeenHost(
             host=line.host,
@@ -68,7 +68,7 @@ def note_added(added: Written, config: Config, *, data: bool) -> str:
             seen=datetime.now(UTC).isoformat(timespec="seconds"),
             place=before.place if before else "",
         )
-        ledger.write((known | {line.host: now}).values())
+        snapshot.write((known | {line.host: now}).values())
     except StateError as error:
         return f"the line was not noted: {error.detail}"
     return ""

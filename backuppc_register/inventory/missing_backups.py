@@ -1,4 +1,4 @@
-"""Whether data that BackupPC had of a host is still where it was, or is missing."""
+"""Tell whether the backups of a host are still in their place, or missing."""
 
 import shlex
 
@@ -10,7 +10,7 @@ from backuppc_register.state.snapshot_file import SeenHost
 
 
 def has_data(host: str, config: Config) -> bool:
-    """Tell whether BackupPC has data of *host*; in doubt it has: nobody has cleaned what cannot be seen."""
+    """Tell whether BackupPC has data of *host*; data that cannot be read counts."""
     try:
         return backups.has_backups(config.backuppc.data_dir, host)
     except HostsFileError:
@@ -18,7 +18,7 @@ def has_data(host: str, config: Config) -> bool:
 
 
 def is_elsewhere(known: SeenHost, config: Config) -> bool:
-    """Tell whether what is now in the place of the data of *known* is on another disk than the data was."""
+    """Tell whether another disk is mounted now in the place of the data of *known*."""
     try:
         now = backups.place(config.backuppc.data_dir, known.host)
     except HostsFileError:
@@ -27,9 +27,9 @@ def is_elsewhere(known: SeenHost, config: Config) -> bool:
 
 
 def why_missing(known: SeenHost | None, config: Config) -> str:
-    """Say why the data that *known* had is missing; "" where it is there, or where there never was any.
+    """Return why the data that *known* had is missing; "" if there is data, or never was any.
 
-    It may come back with its disk, and is then whose the host is.
+    It may come back with its disk, and belongs to the host's owner then.
     """
     if known is None or not known.data:
         return ""
@@ -39,7 +39,7 @@ def why_missing(known: SeenHost | None, config: Config) -> str:
 
 
 def advice(host: str, config: Config) -> str:
-    """Say what an administrator does about missing data of *host*."""
+    """Return what an administrator can do about missing data of *host*."""
     return (
         f"Is the disk of {config.backuppc.data_dir}/pc mounted? If the data was deleted or moved on purpose: "
         f"backuppc-register-admin reconcile --forget {shlex.quote(host)}"
@@ -49,7 +49,7 @@ def advice(host: str, config: Config) -> str:
 def refuse_newcomer(status: HostStatus) -> None:
     """Refuse a host that seems to be free while backups of it are missing: a newcomer could read them later.
 
-    The caller holds BackupPC's lock. Raises HostsFileError; StateError in doubt.
+    The caller holds BackupPC's lock. Raises HostsFileError; StateError if the snapshot cannot be read.
     """
     config = status.server.config
     if reason := why_missing(status.last_seen, config):

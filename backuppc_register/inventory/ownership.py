@@ -1,4 +1,4 @@
-"""Whose a host is, and whether somebody who asks for it may have it; pure."""
+"""Decide whether an applicant may have a host; pure."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -11,7 +11,7 @@ from backuppc_register.state.records import Record
 
 @dataclass(frozen=True)
 class Applicant:
-    """Who asks, proven: the *person* by the directory, *full_name* and *host* by the DNS.
+    """Who applies for a host: *person* is proven by the directory, *full_name* and *host* by the DNS.
 
     *logon* is what was typed, *address* the peer's, as text.
     """
@@ -25,17 +25,17 @@ class Applicant:
 
 
 class Claim(Enum):
-    """In which sense the applicant may have the host."""
+    """Why an applicant may have a host."""
 
     KNOWN = "our record is this person's and this machine's"
-    TAKEN_OVER = "the hosts line is this person's, and our record is nobody's or an earlier person's"
-    FREE = "nobody has it"
+    TAKEN_OVER = "the hosts line is this person's, and we have no record, or an earlier person's"
+    FREE = "it has no owner"
 
 
 def judge(applicant: Applicant, status: HostStatus) -> Claim:
-    """Say in which sense the applicant may have the host (design, section 4).
+    """Return why the applicant may have the host (design, section 4).
 
-    Raises OtherOwner, or InvalidDnsName for a name that somebody has reserved.
+    Raises OtherOwner, or InvalidDnsName for a reserved name.
     """
     if status.lines:
         return _judge_lines(applicant, status)

@@ -1,11 +1,11 @@
-"""What a site allows beyond the rules that hold everywhere."""
+"""Apply what a site allows, and refuse logons that are no person's."""
 
 from collections.abc import Callable
 
 from backuppc_register import names
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.config import Limits
-from backuppc_register.person import same_logon
+from backuppc_register.person import Person, possible_logon, same_logon
 from backuppc_register.protocol.errors import BadUser, NotAllowed
 
 _BACKUPPC = "backuppc"
@@ -25,12 +25,25 @@ def refuse_own_account(logon: str, account: str) -> None:
         raise BadUser(logon=logon, detail="BackupPC's own account")
 
 
+def find_person(logon: str, find: Callable[[str], Person], account: str) -> Person:
+    """Return the person of *logon*, which *find* asks of the directory.
+
+    Raises BadUser, also for BackupPC's own *account*, and what *find* raises.
+    """
+    if not possible_logon(logon):
+        raise BadUser(logon=logon, detail="not a possible logon")
+    refuse_own_account(logon, account)
+    person = find(logon)
+    refuse_own_account(person.uid, account)
+    return person
+
+
 def refuse_one_too_many(
     person: str, host: str, hosts: HostsFile, limits: Limits, retired: Callable[[str], bool]
 ) -> None:
     """Refuse *host* to a *person* (a uid) who has as many others as ``hosts_per_person`` allows.
 
-    Archived backups, by whose names no machine is called, do not count, nor does what is *retired*.
+    Archives do not count: no machine has their names. What is *retired* does not count either.
 
     Raises NotAllowed.
     """

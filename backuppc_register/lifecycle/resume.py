@@ -1,80 +1,95 @@
-"""Resume the backups of a retired host with the key and the settings that it had."""
+"""Resume the backups of a retired host, with the key and the settings that it had."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from backuppc_register.backuppc import retired_config
 from backuppc_register.inventory.host_status import HostStatus
-from backuppc_register.lifecycle.operation import (
-    Done,
-    Operation,
-    Refused,
-    examined,
-    lined,
-)
-from backuppc_register.lifecycle.retire import unpurged
+from backuppc_register.lifecycle import guards
+from backuppc_register.lifecycle.operation import Operation, Plan, Refused, examined, refuse_changed
+from backuppc_register.lifecycle.purge_request import cancelled
 from backuppc_register.state import retired_files
-from backuppc_register.state.records import Record
-
-_KEPT = "the data of {host} is not deleted"
 
 
-def resume(host: str, operation: Operation) -> Done:
-    """Let the backups of *host* go on with the key and the settings that it had, and keep its data.
+@dataclass(frozen=True)
+class ResumePlan(Plan):
+    """The plan to resume a host.
 
-    Of archived backups, which no machine stands behind, only the purge is forgotten.
-
-    Raises Refused for archived backups that stay anyway; what `examined` does, and faults.
+    *restored*: what comes back, "" if the backups are not resumed. *purge*: a planned purge is cancelled;
+    *data*: there is still data.
     """
-    with examined(host, operation) as status:
-        line, record = lined(status), status.recorded
-        if record.archive_of:
-            if not record.purge:
-                raise Refused(reason=f"{host} are archived backups: there is nothing to resume")
-            if not operation.dry_run:
-                operation.server.folders.put_record(unpurged(record))
-            return Done(host, line.user, (_kept(status),))
-        steps = tuple(_resuming(status, record))
-        if steps and not operation.dry_run:
-            reopen(status)
-    return Done(host, line.user, steps)
+
+    restored: str
+    purge: bool
+    data: bool
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Return the plan in words; an interrupted purge may have deleted the data already."""
+        host = self.host
+        resumed = (f"{host} has {self.restored} back, and is backed up",) if self.restored else ()
+        kept = f"the data of {host} is not deleted"
+        gone = f"there are no backups of {host} any more: the purge had begun"
+        return (*resumed, kept if self.data else gone) if self.purge else resumed
 
 
-def reopen(status: HostStatus) -> None:
-    """Undo `close`, how far it ever came; under the lock.
+def plan(host: str, operation: Operation) -> ResumePlan:
+    """Plan to resume the backups of *host*; of an archive, only to cancel its purge.
 
-    What somebody wrote into the closed .pl meanwhile is kept beside our files. A purge is cancelled first:
-    what is half open is never deleted. The rest of the record is last: of a host whose line was made by hand
-    nothing of ours is left in use.
+    Raises Refused for an archive without a planned purge; what `examined` does, and faults.
+    """
+    with examined(host, operation.server) as status:
+        return _plan(status)
+
+
+def apply(plan: ResumePlan, operation: Operation) -> str:
+    """Carry out *plan*; return a note. Raises what `plan` does, and Refused if the plan changed."""
+    with examined(plan.host, operation.server) as status:
+        refuse_changed(plan, _plan(status))
+        if status.recorded.archive_of:
+            operation.server.folders.put_record(cancelled(status.recorded))
+        elif plan.steps:
+            enable(status)
+    return ""
+
+
+def enable(status: HostStatus) -> None:
+    """Undo `retire.disable`, even an interrupted one; under the lock.
+
+    A planned purge is cancelled first: a host that is half enabled is never deleted. Edits of the .pl that
+    disables the backups are kept beside our files. The rest of the record is last: of a manually added host
+    nothing of ours stays in use.
 
     Raises StateError.
     """
-    host, record, config, folders = status.host, status.recorded, status.config, status.server.folders
-    folder, config_dir = folders.path(host), status.server.backuppc.config_dir
+    host, record, folders = status.host, status.recorded, status.server.folders
     if record.purge:
-        folders.put_record(unpurged(record))
-    retired_files.bring_key_back(folder)
-    kept = retired_files.kept_config(folder)
-    if kept is not None and config != kept:
-        if config is not None and config != retired_config.text(host):
-            retired_files.keep_edited(folder, config)
-        retired_config.put(config_dir, host, kept)
-    elif kept is None and config == retired_config.text(host):
-        retired_config.remove(config_dir, host)
-    retired_files.forget_config(folder)
+        folders.put_record(cancelled(record))
+    retired_files.bring_key_back(folders.path(host))
+    _restore_config(status)
     if record.by_hand:
         folders.set_aside(host, None, datetime.now(UTC))
     else:
-        folders.put_record(replace(unpurged(record), retired=""))
+        folders.put_record(replace(cancelled(record), retired=""))
 
 
-def _resuming(status: HostStatus, record: Record) -> list[str]:
-    back = "its settings" if record.by_hand else "its key and its settings"
-    steps = [f"{record.host} has {back} back, and is backed up"] if record.retired else []
-    return steps + ([_kept(status)] if record.purge else [])
+def _restore_config(status: HostStatus) -> None:
+    host, config, config_dir = status.host, status.config, status.server.backuppc.config_dir
+    folder, disabled = status.server.folders.path(host), retired_config.text(host)
+    kept = retired_files.kept_config(folder)
+    if kept is not None and config != kept:
+        if config not in (None, disabled):
+            retired_files.keep_edited(folder, config)
+        retired_config.put(config_dir, host, kept)
+    elif kept is None and config == disabled:
+        retired_config.remove(config_dir, host)
+    retired_files.forget_config(folder)
 
 
-def _kept(status: HostStatus) -> str:
-    """Say what becomes of the purge that is cancelled: a run that was killed may have come too far."""
-    gone = f"there are no backups of {status.host} any more: the purge had begun"
-    return _KEPT.format(host=status.host) if status.backups else gone
+def _plan(status: HostStatus) -> ResumePlan:
+    host, line, record = status.host, guards.the_line(status), status.recorded
+    if record.archive_of and not record.purge:
+        raise Refused(reason=f"{host} are archived backups: there is nothing to resume")
+    restored = "its settings" if record.by_hand else "its key and its settings"
+    resumed = record.retired and not record.archive_of
+    return ResumePlan(host, line.user, restored if resumed else "", bool(record.purge), status.backups)

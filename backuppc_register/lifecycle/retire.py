@@ -1,77 +1,117 @@
-"""A host is retired: its backups stop, its data stays, its key waits."""
+"""Retire a host: its backups stop, its data stays, its key is set aside."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from backuppc_register.backuppc import retired_config
 from backuppc_register.inventory.host_status import HostStatus
-from backuppc_register.lifecycle.operation import (
-    Done,
-    Operation,
-    examined,
-    lined,
-    refuse_linked_config,
-    stop_jobs,
-)
-from backuppc_register.state import key_pairs, retired_files, safe_files
+from backuppc_register.lifecycle import guards, purge_request
+from backuppc_register.lifecycle.operation import Operation, Plan, examined, refuse_changed
+from backuppc_register.state import retired_files
 from backuppc_register.state.records import Record
 
 
-def retire(host: str, operation: Operation) -> Done:
-    """Stop the backups of *host* until somebody resumes them or its owner registers again.
+@dataclass(frozen=True)
+class Missing:
+    """What is missing before the backups of *host* are disabled.
 
-    Raises what `examined` does, and faults.
+    *record*: the record does not say so. *config*: the .pl does not; *kept*: there is one, which is kept.
+    *key*: ssh can use the key. *purge*: when a purge is due that is cancelled, because the host is enabled.
     """
-    with examined(host, operation) as status:
-        line, record = lined(status), status.recorded
-        refuse_linked_config(status)
-        steps = missing_steps(status)
-        if steps and record.purge:  # somebody has opened it since: what was meant is not known any more
-            steps += (f"the purge planned for {record.purge} is cancelled: ask for it again",)
-        if steps and not operation.dry_run:
-            close(status, record, operation)
-    return Done(host, line.user, steps, stop_jobs(host, operation) if steps else "")
+
+    host: str
+    record: bool
+    config: bool
+    kept: bool
+    key: bool
+    purge: str
+
+    def __bool__(self) -> bool:
+        return self.record or self.config or self.key
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Return the missing steps in words."""
+        host = self.host
+        steps = [f"{host} is recorded as retired"] if self.record else []
+        if self.config:
+            kept = "; the present one is kept" if self.kept else ""
+            steps.append(f"{host}.pl disables the backups, and its owner cannot edit it{kept}")
+        if self.key:
+            steps.append(f"the key of {host} is set aside")
+        return tuple(steps)
+
+    @property
+    def cancelled(self) -> tuple[str, ...]:
+        """Return the step that cancels a planned purge, if there is one."""
+        return (f"the purge planned for {self.purge} is cancelled: plan it again",) if self.purge else ()
 
 
-def missing_steps(status: HostStatus) -> tuple[str, ...]:
-    """Return what is still to be done before the host is retired, in words."""
-    host = status.host
-    steps = [] if status.recorded.retired else [f"{host} is recorded as retired"]
-    if status.config != retired_config.text(host):
-        kept = "; the one that is there is kept" if status.config is not None else ""
-        steps.append(f"{host}.pl stops the backups and is closed to its owner{kept}")
-    if has_key(status):
-        steps.append(f"the key of {host} is put away")
-    return tuple(steps)
+@dataclass(frozen=True)
+class RetirePlan(Plan):
+    """The plan to retire a host."""
+
+    missing: Missing
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Return the plan in words."""
+        return (*self.missing.steps, *self.missing.cancelled)
 
 
-def has_key(status: HostStatus) -> bool:
-    """Tell whether the key of the host is where BackupPC's ssh takes it from; raises StateError."""
-    return safe_files.content(status.server.folders.path(status.host) / key_pairs.PRIVATE) is not None
+def plan(host: str, operation: Operation) -> RetirePlan:
+    """Plan to stop the backups of *host* until it is resumed or its owner registers it again.
+
+    Raises what `examined` does, Refused, and faults.
+    """
+    with examined(host, operation.server) as status:
+        return _plan(status)
 
 
-def unpurged(record: Record) -> Record:
-    """Return *record* without the purge that was asked."""
-    return replace(record, purge="", purge_of=None, purge_wait=None)
+def apply(plan: RetirePlan, operation: Operation) -> str:
+    """Carry out *plan*; return a note. Raises what `plan` does, and Refused if the plan changed."""
+    with examined(plan.host, operation.server) as status:
+        refuse_changed(plan, _plan(status))
+        if plan.missing:
+            disable(status, operation)
+    return operation.stop_jobs(plan.host) if plan.missing else ""
 
 
-def close(status: HostStatus, record: Record, operation: Operation) -> Record:
-    """Retire the host; under the lock. Return its record as it is then, which asks for no purge.
+def missing(status: HostStatus) -> Missing:
+    """Return what is missing before the backups of the host are disabled."""
+    record, config = status.recorded, status.config != retired_config.text(status.host)
+    key = status.key_in_use
+    return Missing(
+        host=status.host,
+        record=not record.retired,
+        config=config,
+        kept=config and status.config is not None,
+        key=key,
+        purge=record.purge if not record.retired or config or key else "",
+    )
 
-    The record is first, so that whoever comes after a killed run knows what there is to undo. What may be
-    backed up as ever is not to be purged: who wants that puts it down afterwards.
+
+def disable(status: HostStatus, operation: Operation) -> Record:
+    """Disable the backups of the host; under the lock. Return its new record, which has no planned purge.
+
+    The record is written first, so that `resume.enable` can undo an interrupted run. A host that may still
+    be backed up must not be purged: plan the purge afterwards.
 
     Raises StateError.
     """
-    host, folder, places = (
-        status.host,
-        operation.server.folders.path(status.host),
-        operation.server.backuppc,
-    )
-    closed = unpurged(replace(record, retired=record.retired or operation.moment))
-    operation.server.folders.put_record(closed)
-    if status.config != retired_config.text(host):
+    host, server = status.host, status.server
+    folder, disabled = server.folders.path(host), retired_config.text(host)
+    retired = status.recorded.retired or operation.moment
+    record = purge_request.cancelled(replace(status.recorded, retired=retired))
+    server.folders.put_record(record)
+    if status.config != disabled:
         if status.config is not None:
             retired_files.keep_config(folder, status.config)
-        retired_config.put(places.config_dir, host, retired_config.text(host))
+        retired_config.put(server.backuppc.config_dir, host, disabled)
     retired_files.put_key_away(folder)
-    return closed
+    return record
+
+
+def _plan(status: HostStatus) -> RetirePlan:
+    line = guards.the_line(status)
+    guards.refuse_linked_config(status)
+    return RetirePlan(status.host, line.user, missing(status))

@@ -1,83 +1,65 @@
-"""What nobody but the administrators is to read any more: a host, or archived backups."""
+"""Restrict a host or an archive to administrators."""
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 from backuppc_register.backuppc import hosts
-from backuppc_register.backuppc.hosts import Line
 from backuppc_register.inventory.host_status import HostStatus
-from backuppc_register.lifecycle import retire
-from backuppc_register.lifecycle.operation import (
-    Done,
-    Operation,
-    Refused,
-    examined,
-    give_line,
-    lined,
-    no_longer_readers,
-    refuse_linked_config,
-    refuse_missing_data,
-    refuse_unconfirmed,
-    stop_jobs,
-)
-from backuppc_register.lifecycle.purge import of_another_owner
-from backuppc_register.person import Person, different_entry, same_entry, same_logon
-from backuppc_register.state.records import Record
+from backuppc_register.lifecycle import guards, owner_change, retire
+from backuppc_register.lifecycle.operation import Operation, Plan, Refused, examined, refuse_changed
+from backuppc_register.lifecycle.purge_request import with_owner
+from backuppc_register.person import same_logon
 
 
-def withdraw(host: str, operation: Operation) -> Done:
-    """Make *host* BackupPC's own account's, whose pages only administrators read; it is not backed up then.
+@dataclass(frozen=True)
+class RevokePlan(Plan):
+    """The plan to make BackupPC's account the only owner; *lost*: the step that clears moreUsers."""
 
-    For what somebody could read whose logon was another's before. Whatever killed it, the same again
-    finishes it.
+    missing: retire.Missing
+    lost: tuple[str, ...]
+    archive: bool
 
-    Raises what `examined` does; Refused; HostsFileError, also where the hosts file would not take the line.
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Return the plan in words."""
+        restricted = f"{self.host} is {self.person}'s: only administrators read its backups"
+        return (*self.missing.steps, *self.missing.cancelled, restricted, *self.lost)
+
+
+def plan(host: str, operation: Operation) -> RevokePlan:
+    """Plan to give *host* to BackupPC's account: only administrators see its pages, and it is not backed up.
+
+    For data that the second person of a reused logon could read.
+
+    Raises what `examined` does; Refused; HostsFileError, also if the hosts file would not take the line.
     """
-    with examined(host, operation) as status:
-        line, record = lined(status), status.recorded
-        refuse_linked_config(status)
-        refuse_missing_data(status)
-        if _is_withdrawn(line, record, operation.server.account):
-            raise Refused(reason=f"{host} is {operation.server.account}'s already")
-        hosts.refuse_give(operation.server.backuppc.hosts, status.hosts, host, operation.server.account)
-        closing = retire.missing_steps(status)
-        steps = (*_steps(status, record, closing, operation), *no_longer_readers(status))
-        refuse_unconfirmed(steps, operation)
-        if not operation.dry_run:
-            closed = retire.close(status, record, operation) if closing else record
-            # The line first: who registers in between finds one that is not theirs.
-            give_line(status, operation.server.account, operation, data=status.backups)
-            operation.server.folders.put_record(of_another(closed, operation.server.account))
-    return Done(
-        host, operation.server.account, steps, "" if record.archive_of else stop_jobs(host, operation)
-    )
+    with examined(host, operation.server) as status:
+        return _plan(status)
 
 
-def refuse_stranger(status: HostStatus, record: Record, person: Person, account: str) -> None:
-    """Raise Refused where the archived backups are not to become *person*'s.
+def apply(plan: RevokePlan, operation: Operation) -> str:
+    """Carry out *plan*; return a note. Raises what `plan` does, and Refused if the plan changed.
 
-    They stay with whose they are. Those that only administrators read go back to whom reconcile has closed
-    them for, or to the entry of the directory that had registered the machine, never to another of its logon.
+    If it is interrupted, the same command again finishes the work.
     """
-    host, owner = status.host, status.owner
-    if not same_logon(lined(status).user, account):
-        raise Refused(reason=f"{host} are archived backups: they stay with {owner}, or go to {account}")
-    waits = same_logon(owner, person.uid) and not different_entry(record.entry, person.entry_id)
-    if not waits and not same_entry(record.entry, person.entry_id):
-        raise Refused(reason=f"{host} are archived backups that are not known to be {person.uid}'s")
+    host, server = plan.host, operation.server
+    with examined(host, server) as status:
+        refuse_changed(plan, _plan(status))
+        record = retire.disable(status, operation) if plan.missing else status.recorded
+        # The line first: a registration in between finds a line of another owner.
+        file = owner_change.set_owner(status, status.hosts, plan.person)
+        owner_change.note_line(host, file, operation, data=status.backups)
+        server.folders.put_record(with_owner(record, plan.person))
+    return "" if plan.archive else operation.stop_jobs(host)
 
 
-def of_another(record: Record, person: str) -> Record:
-    """Return *record* as *person*'s; its mark stays that of whoever had registered the machine."""
-    return replace(record, person=person, purge_of=of_another_owner(record.purge_of, person))
-
-
-def _is_withdrawn(line: Line, record: Record, account: str) -> bool:
-    theirs = record.person and not same_logon(record.person, account)
-    return same_logon(line.user, account) and not line.more_users and not theirs
-
-
-def _steps(status: HostStatus, record: Record, closing: tuple[str, ...], operation: Operation) -> list[str]:
-    steps = [*closing]
-    if closing and record.purge:
-        steps.append(f"the purge planned for {record.purge} is cancelled: ask for it again")
-    return [*steps, f"{status.host} is {operation.server.account}'s: only administrators read its backups"]
+def _plan(status: HostStatus) -> RevokePlan:
+    host, account = status.host, status.server.account
+    line, record = guards.the_line(status), status.recorded
+    guards.refuse_linked_config(status)
+    guards.refuse_missing_data(status)
+    recorded = not record.person or same_logon(record.person, account)
+    if same_logon(line.user, account) and not line.more_users and recorded:
+        raise Refused(reason=f"{host} is {account}'s already")
+    hosts.refuse_give(status.server.backuppc.hosts, status.hosts, host, account)
+    lost = owner_change.lost_access(status)
+    return RevokePlan(host, account, retire.missing(status), lost, archive=bool(record.archive_of))

@@ -1,182 +1,249 @@
-"""What a transfer will do, decided and told before the first byte is written."""
+"""Plan a transfer: who owns what afterwards, decided before the first byte is written."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain, count
 
+from backuppc_register import names
 from backuppc_register.backuppc import host_config, hosts, retired_config
+from backuppc_register.backuppc.data_folder import Extent
 from backuppc_register.inventory.host_status import HostStatus
-from backuppc_register.lifecycle import revoke_access
-from backuppc_register.lifecycle.operation import (
-    Operation,
-    Refused,
-    in_place,
-    lined,
-    no_longer_readers,
-    refuse_linked_config,
-    refuse_missing_data,
-)
-from backuppc_register.names import is_archive_of
-from backuppc_register.person import Person, different_entry, same_logon
+from backuppc_register.lifecycle import guards, owner_change
+from backuppc_register.lifecycle.operation import Operation, Plan, Refused
+from backuppc_register.lifecycle.purge_request import cancelled, with_owner
+from backuppc_register.person import Person, different_entry, same_entry, same_logon
 from backuppc_register.state.records import Record
 
 _TRIES = 100
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a transfer will do.
+class _TransferTo(Plan):
+    """What both kinds of plan have: the new owner *to*, *purge_in* as asked for, and who loses access."""
 
-    *owner*: whose the archived backups will be, *entry* the mark of whom they are of, "" where that is not
-    known. *archive*: their name, "" where there are no backups; *unknown*: why they are nobody's.
-    *purge*: from when these may be deleted, "" for never. *record*: the host's new one, *config* its new .pl.
-    *again*: nothing changes but whose it is, which only administrators could read.
+    to: Person
+    purge_in: int | None
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReturnPlan(_TransferTo):
+    """The plan to give a host, or an *archive* that only administrators read, back with its backups."""
+
+    archive: bool
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Return the plan in words."""
+        whole = "" if self.archive else ", with its backups, key and settings"
+        return (f"{self.host} is {self.person}'s again{whole}", *self.lost)
+
+
+@dataclass(frozen=True)
+class TransferPlan(_TransferTo):
+    """The plan to give a host to another person.
+
+    *record* and *config*: its new record and .pl. *archived*: the record of its backups of the size *extent*
+    under their archived name, None if there are none; *unclear*: between whom their owner is unclear. *due*:
+    from when the archive may be deleted (ISO 8601), "" for never.
     """
 
-    owner: str
-    archive: str
-    purge: str
     record: Record
     config: bytes
-    entry: str = ""
-    unknown: str = ""
-    again: bool = False
+    archived: Record | None
+    extent: Extent
+    unclear: tuple[str, ...]
+    due: str
 
-    def steps(self, status: HostStatus) -> tuple[str, ...]:
-        """Say it in words."""
-        host, record, losing = status.host, self.record, no_longer_readers(status)
-        if self.again:
-            what = "" if record.archive_of else ", with its backups, key and settings"
-            return (f"{host} is {record.person}'s again{what}", *losing)
-        steps = []
-        if self.archive:
-            steps.append(f"{status.extent} of {host} are {self.owner}'s as {self.archive} from now on")
-        if self.archive and self.unknown:
-            steps.append(f"only administrators read {self.archive}: {self.unknown}")
-        if self.purge and not self.archive:
-            steps.append(f"{host} has no backups, so there is nothing to purge")
-        if self.archive and self.purge:
-            steps.append(f"the data of {self.archive} may be deleted from {self.purge}")
-        if record.by_hand:
+    @property
+    def archive(self) -> str:
+        """Return the archived name, "" if there are no backups."""
+        return self.archived.host if self.archived else ""
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Return the plan in words."""
+        host, steps = self.host, [*self._archive_steps()]
+        if self.record.by_hand:
             steps.append(f"the settings of {host} are set aside, and it is not backed up for now")
         else:
             steps.append(f"{host} gets new settings and a new key; the earlier ones are set aside")
-        steps.append(f"{host} is {record.person}'s, who registers it anew from the machine")
-        return (*steps, *losing)
+        steps.append(f"{host} is {self.person}'s, who registers it anew from the machine")
+        return (*steps, *self.lost)
+
+    def _archive_steps(self) -> Iterator[str]:
+        if self.archived:
+            owner, archive = self.archived.person, self.archived.host
+            yield f"{self.extent} of {self.host} are {owner}'s as {archive} from now on"
+            if self.unclear:
+                either = "'s or ".join(self.unclear)
+                unclear = f"they may be {either}'s" if self.unclear[1:] else f"they are of another {either}"
+                yield f"only administrators read {archive}: {unclear}"
+            if self.due:
+                yield f"the data of {archive} may be deleted from {self.due}"
+        elif self.due:
+            yield f"{self.host} has no backups, so there is nothing to purge"
 
 
-def plan_for(status: HostStatus, person: Person, operation: Operation, purge_in: int | None) -> Plan:
-    """Decide how the host becomes *person*'s; write nothing.
+def plan_transfer(
+    status: HostStatus, person: Person, operation: Operation, purge_in: int | None
+) -> ReturnPlan | TransferPlan:
+    """Plan to make *person* the owner of the host; write nothing.
 
     *purge_in*: its backups may be deleted in so many days; None: they stay.
 
-    Raises Refused; HostsFileError where the hosts file would not take the lines; Misconfigured.
+    Raises Refused; HostsFileError if the hosts file would not take the lines; Misconfigured.
     """
-    host, line, record = status.host, lined(status), status.recorded
-    in_place(status)
-    refuse_linked_config(status)
-    if record.archive_of:
-        revoke_access.refuse_stranger(status, record, person, operation.server.account)
-        back = revoke_access.of_another(record, person.uid)
-        hosts.refuse_give(operation.server.backuppc.hosts, status.hosts, host, person.uid)
-        return Plan(person.uid, "", "", back, b"", again=True)
-    refuse_missing_data(status)
-    theirs = same_logon(status.owner, person.uid) and same_logon(record.person, person.uid)
-    if theirs and not different_entry(record.entry, person.entry_id):
+    line, archive = guards.the_line(status), bool(status.recorded.archive_of)
+    guards.refuse_linked_data(status)
+    guards.refuse_linked_config(status)
+    if archive:
+        _refuse_stranger(status, person)
+    else:
+        guards.refuse_missing_data(status)
+        if not _is_owner(status, person):
+            return _plan_new_owner(status, person, operation, purge_in)
         if line.user == status.owner:
-            raise Refused(reason=f"{host} is {person.uid}'s already")
-        hosts.refuse_give(operation.server.backuppc.hosts, status.hosts, host, person.uid)
-        return Plan(person.uid, "", "", record, b"", again=True)
-    config = _config(record, operation)
-    owner, unknown = _earlier_owner(status, record, person, operation)
-    archive = _archive(status, owner, operation) if status.backups else ""
-    _refuse_unwritable(archive, owner, person, status, operation)
+            raise Refused(reason=f"{status.host} is {person.uid}'s already")
+    hosts.refuse_give(status.server.backuppc.hosts, status.hosts, status.host, person.uid)
+    return ReturnPlan(status.host, person.uid, person, purge_in, owner_change.lost_access(status), archive)
+
+
+def _refuse_stranger(status: HostStatus, person: Person) -> None:
+    """Raise Refused if archived backups must not become *person*'s.
+
+    Only administrators can give back what they restricted: to the owner, or to the directory entry that
+    registered the machine, never to another entry with its logon.
+    """
+    host, owner, account, entry = status.host, status.owner, status.server.account, status.recorded.entry
+    if not same_logon(guards.the_line(status).user, account):
+        raise Refused(reason=f"{host} are archived backups: they stay with {owner}, or go to {account}")
+    waits = same_logon(owner, person.uid) and not different_entry(entry, person.entry_id)
+    if not waits and not same_entry(entry, person.entry_id):
+        raise Refused(reason=f"{host} are archived backups that are not known to be {person.uid}'s")
+
+
+def _is_owner(status: HostStatus, person: Person) -> bool:
+    record = status.recorded
+    same = same_logon(status.owner, person.uid) and same_logon(record.person, person.uid)
+    return same and not different_entry(record.entry, person.entry_id)
+
+
+def _plan_new_owner(
+    status: HostStatus, person: Person, operation: Operation, purge_in: int | None
+) -> TransferPlan:
+    record, config = status.recorded, _config(status)
+    archived, unclear = None, _unclear(status, person)
+    if status.backups:
+        archived = _archived(status, _earlier_owner(status, person, unclear), operation)
+    _refuse_unwritable(status, person, archived)
     in_days = (operation.now + timedelta(days=purge_in or 0)).isoformat(timespec="seconds")
-    return Plan(
-        owner=owner,
-        archive=archive,
-        purge=in_days if purge_in is not None else record.purge,
-        record=replace(
-            record,
-            person=person.uid,
-            entry=person.entry_id,
-            registered="" if record.by_hand else operation.moment,
-            config="" if record.by_hand else host_config.digest(config),
-            verified="",
-            retired=operation.moment if record.by_hand else "",
-            purge="",
-            purge_of=None,
-            purge_wait=None,
-        ),
+    return TransferPlan(
+        host=status.host,
+        person=person.uid,
+        to=person,
+        purge_in=purge_in,
+        lost=owner_change.lost_access(status),
+        record=_new_record(record, config, person, operation.moment),
         config=config,
-        entry=record.entry if owner in (record.person, operation.server.account) else "",
-        unknown=unknown,
+        archived=archived,
+        extent=status.extent,
+        unclear=unclear if archived else (),
+        due=record.purge if purge_in is None else in_days,
     )
 
 
-def _config(record: Record, operation: Operation) -> bytes:
-    """Return the new .pl: of a host that no machine has registered one that is closed until one does.
+def _new_record(record: Record, config: bytes, person: Person, moment: str) -> Record:
+    """Return the host's record for *person*; a manually added host stays disabled."""
+    return replace(
+        cancelled(record),
+        person=person.uid,
+        entry=person.entry_id,
+        registered="" if record.by_hand else moment,
+        config="" if record.by_hand else host_config.digest(config),
+        verified="",
+        retired=moment if record.by_hand else "",
+    )
 
-    Whether the way that somebody made by hand leads to the new person's machine, and with which key, is not
-    known; what BackupPC does for all hosts is not known either.
+
+def _config(status: HostStatus) -> bytes:
+    """Return the new .pl.
+
+    For a manually added host it disables the backups until a machine registers: the present one may not lead
+    to the new owner's machine.
     """
-    host = record.host
+    host, record, server = status.host, status.recorded, status.server
     if record.by_hand:
         return retired_config.text(host)
-    return operation.server.render_config(host, record.full_name, record.os)
+    return server.render_config(host, record.full_name, record.os)
 
 
-def _refuse_unwritable(
-    archive: str, owner: str, person: Person, status: HostStatus, operation: Operation
-) -> None:
-    """Raise HostsFileError where the hosts file would not take a line, before anything is written."""
-    path = operation.server.backuppc.hosts
+def _refuse_unwritable(status: HostStatus, person: Person, archived: Record | None) -> None:
+    """Raise HostsFileError if the hosts file would not take a line, before anything is written."""
+    path = status.server.backuppc.hosts
     hosts.refuse_give(path, status.hosts, status.host, person.uid)
-    if archive and not status.hosts.lines_for(archive):
-        hosts.refuse_append(path, status.hosts, archive, owner)
+    if archived and not status.hosts.lines_for(archived.host):
+        hosts.refuse_append(path, status.hosts, archived.host, archived.person)
 
 
-def _earlier_owner(
-    status: HostStatus, record: Record, person: Person, operation: Operation
-) -> tuple[str, str]:
-    """Return who keeps the backups, and why it is only BackupPC's own account, an administrator's, if it is.
+def _unclear(status: HostStatus, person: Person) -> tuple[str, ...]:
+    """Return between whom the owner of the earlier backups is unclear; nothing if it is clear.
 
-    BackupPC compares logons as text: under a uid that was given out again, the second person would read the
-    first one's files. Where a hand has put another's name into the line of *person*'s machine, some backups
-    may be of the one and some of the other.
+    BackupPC compares logons as text: the second person of a reused logon would read the first one's files.
+    If another user was put into the line of *person*'s machine, the backups may be of both.
     """
-    if same_logon(record.person, person.uid):
-        if different_entry(record.entry, person.entry_id):
-            return operation.server.account, f"they are of another {record.person}"
-        return operation.server.account, f"they may be {record.person}'s or {status.owner or 'nobody'}'s"
-    earlier = (user for user in (status.owner, record.person) if user and not same_logon(user, person.uid))
-    return next(earlier, operation.server.account), ""
+    record = status.recorded
+    if not same_logon(record.person, person.uid):
+        return ()
+    if different_entry(record.entry, person.entry_id):
+        return (record.person,)
+    return record.person, status.owner or "nobody"
 
 
-def _archive(status: HostStatus, owner: str, operation: Operation) -> str:
-    """Return the name for the backups: one that an earlier run had begun with, or else a new one."""
-    known = [name for name in operation.server.folders.names() if is_archive_of(status.host, name)]
-    names = chain(known, _names(status, operation))
-    return next(name for name in names if _is_begun(name, status, owner, operation))
+def _earlier_owner(status: HostStatus, person: Person, unclear: tuple[str, ...]) -> str:
+    """Return who keeps the backups: if that is unclear, BackupPC's account."""
+    users = () if unclear else (status.owner, status.recorded.person)
+    earlier = (user for user in users if user and not same_logon(user, person.uid))
+    return next(earlier, status.server.account)
 
 
-def _names(status: HostStatus, operation: Operation) -> Iterator[str]:
-    dated = f"{status.host}_{operation.now:%Y%m%d}"
+def _archived(status: HostStatus, owner: str, operation: Operation) -> Record:
+    record, archive = status.recorded, _archive_name(status, owner, operation)
+    return replace(
+        with_owner(record, owner),
+        host=archive,
+        entry=record.entry if owner in (record.person, status.server.account) else "",
+        config=host_config.digest(retired_config.text(archive)),
+        retired=record.retired or operation.moment,
+        archive_of=status.host,
+    )
+
+
+def _archive_name(status: HostStatus, owner: str, operation: Operation) -> str:
+    """Return the name that an interrupted run began with, or else a new one."""
+    host, known = status.host, status.server.folders.names()
+    begun = (name for name in known if names.is_archive_of(host, name))
+    every = chain(begun, _new_names(host, operation))
+    return next(name for name in every if _is_unused(name, status, owner))
+
+
+def _new_names(host: str, operation: Operation) -> Iterator[str]:
+    dated = f"{host}_{operation.now:%Y%m%d}"
     yield dated
     for n in count(2):
         if n > _TRIES:
-            raise Refused(reason=f"there are {_TRIES} archives of {status.host} of this day")
+            raise Refused(reason=f"there are {_TRIES} archives of {host} of this day")
         yield f"{dated}-{n}"
 
 
-def _is_begun(name: str, status: HostStatus, owner: str, operation: Operation) -> bool:
-    """Tell whether nothing stands under *name*, or no more than what a killed run of ours has left."""
-    places, lines = operation.server.backuppc, status.hosts.lines_for(name)
-    config, theirs = host_config.read(places.config_dir, name), operation.server.folders.record(name)
+def _is_unused(name: str, status: HostStatus, owner: str) -> bool:
+    """Tell whether nothing has *name*, except what an interrupted run of ours left."""
+    places, lines = status.server.backuppc, status.hosts.lines_for(name)
+    config, record = host_config.read(places.config_dir, name), status.server.folders.record(name)
     return (
         not (places.data_dir / "pc" / name).exists()
         and config in (None, retired_config.text(name))
-        and (theirs is None or theirs.archive_of == status.host)
+        and (record is None or record.archive_of == status.host)
         and all(line.user == owner for line in lines)
     )

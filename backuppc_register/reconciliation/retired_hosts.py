@@ -8,7 +8,7 @@ from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.inventory import host_status
 from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.inventory.server import Server
-from backuppc_register.lifecycle import purge, retire
+from backuppc_register.lifecycle import purge
 from backuppc_register.protocol.errors import HostsFileError, StateError
 from backuppc_register.reconciliation.inconsistency import ADMIN, Contradiction
 
@@ -57,6 +57,6 @@ def _open_parts(status: HostStatus) -> str:
     parts = []
     if status.config != retired_config.text(host):
         parts.append(f"{host}.pl is {'gone' if status.config is None else 'not the one that stops backups'}")
-    if retire.has_key(status):
+    if status.key_in_use:
         parts.append("its key is in use")
     return " and ".join(parts)

@@ -22,20 +22,17 @@ def identified(request: Request, peer: Address, server: Server, services: Servic
     Raises what the error table has.
     """
     trace = services.trace
+
+    def find(logon: str) -> Person:
+        return services.directory().find(logon, services.for_questions())
+
     full_name = trace("name", lambda: services.resolver().name_of(peer, services.for_questions()))
     host, found = trace("host", lambda: host_name.host_of(full_name, server.config.dns)), ""
     try:
-        person = trace("person", lambda: _person(request.logon, server, services))
+        person = trace("person", lambda: policy.find_person(request.logon, find, server.account))
         found = person.note
         yield Applicant(host, full_name, person, request.logon, request.os, str(peer))
     except RegisterError as error:
         error.add_values(host=host)
         error.add_detail(found)
         raise
-
-
-def _person(logon: str, server: Server, services: Services) -> Person:
-    policy.refuse_own_account(logon, server.account)
-    person = services.directory().find(logon, services.for_questions())
-    policy.refuse_own_account(person.uid, server.account)
-    return person

@@ -75,7 +75,7 @@ def _settle(applicant: Applicant, server: Server) -> tuple[Plan, list[str]]:
 def _reopen(status: HostStatus) -> list[str]:
     from backuppc_register.lifecycle import resume  # brings the administrators' verbs along
 
-    resume.reopen(status)
+    resume.enable(status)
     purge = status.recorded.purge
     return [f"the purge planned for {purge} is cancelled"] if purge else []
 

@@ -26,6 +26,8 @@ CODE: tuple[str, ...] = (
     f"{PACKAGE}/admin/init/*.py",
     f"{PACKAGE}/backuppc/**/*.py",
     f"{PACKAGE}/diagnosis/*.py",
+    f"{PACKAGE}/inventory/*.py",
+    f"{PACKAGE}/lifecycle/*.py",
     f"{PACKAGE}/state/*.py",
     f"{PACKAGE}/*.py",
     f"{PACKAGE}/config/*.py",

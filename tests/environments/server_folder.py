@@ -129,14 +129,16 @@ class Site(Server):
         (pc / "0/secret").write_text("cmartin's")
         (pc / "backups").write_text(ROW)
 
-    def custody(self, *, now: datetime = NOW, dry_run: bool = False) -> Operation:
+    def custody(self, *, now: datetime = NOW) -> Operation:
         return Operation(
             server=self.server(),
             administrator="chef",
             jobs=cast(Any, self.jobs),
             now=now,
-            dry_run=dry_run,
         )
+
+    def find(self, logon: str) -> Person:
+        return self.people.find(logon, 5)
 
     def record(self, host: str = "dormeur") -> Any:
         return HostFolders(self.folder / "state").record(host)

@@ -209,8 +209,8 @@ def test_what_cancels_a_purge_is_said_where_there_is_one_to_cancel(site):
 
     asked = [site.run("purge", host, "--yes", host).stdout for host in ("dormeur", archive, "calmar")]
 
-    assert "`backuppc-register-admin resume dormeur` cancels it, and so does its owner" in asked[0]
-    assert f"`backuppc-register-admin resume {archive}` cancels it.\n" in asked[1]
+    assert "`backuppc-register-admin resume dormeur` cancels the purge; so does a registration" in asked[0]
+    assert f"`backuppc-register-admin resume {archive}` cancels the purge.\n" in asked[1]
     assert "cancels" not in asked[2]
     assert "calmar has no backups to wait for, and is forgotten at once" in asked[2]
 
@@ -226,8 +226,8 @@ def test_a_record_that_cannot_be_read_is_told_and_the_others_are_purged(site):
     done = site.run("purge", "--due")
 
     assert (done.returncode, done.stderr) == (1, "")
-    assert "whether calmar is to be purged cannot be told: " in done.stdout
-    assert "whether stray is to be purged cannot be told: " in done.stdout
+    assert "whether the purge of calmar is due cannot be read: " in done.stdout
+    assert "whether the purge of stray is due cannot be read: " in done.stdout
     assert "dormeur" not in site.hosts.read_text()
     assert not (site.folder / "data/pc/dormeur").exists()
 
@@ -242,7 +242,7 @@ def test_a_due_host_that_is_backed_up_again_is_left_alone_with_status_1(site):
     done = site.run("purge", "--due")
 
     assert done.returncode == 1
-    assert "dormeur is not purged: dormeur is not closed" in done.stdout
+    assert "dormeur is not purged: dormeur is not disabled" in done.stdout
     assert (site.folder / "data/pc/dormeur/backups").exists()
 
 

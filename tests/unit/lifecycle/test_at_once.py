@@ -5,11 +5,12 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+import verbs
 from interrupted import STEPS, counted, run_and_kill
 from server_folder import ADUPONT, NOW, ByHand, Site
 
 from backuppc_register.backuppc import lock
-from backuppc_register.lifecycle import purge, resume, retire, transfer
+from backuppc_register.lifecycle import purge
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import HostsFileError, RegisterError
 from backuppc_register.system.deadline import Deadline
@@ -25,16 +26,16 @@ LATER = NOW + timedelta(days=1)
 
 
 def purge_due(site):
-    purge.carry_out("dormeur", site.custody(now=LATER))
-    purge.sweep(site.custody(now=LATER))
+    verbs.purge_due("dormeur", site.custody(now=LATER))
+    purge.sweep(site.server())
 
 
 WORK = {
-    "retire": lambda site: retire.retire("dormeur", site.custody()),
-    "resume": lambda site: resume.resume("dormeur", site.custody()),
-    "transfer": lambda site: transfer.transfer("dormeur", ADUPONT, site.custody()),
-    "transfer to a third": lambda site: transfer.transfer("dormeur", BDURAND, site.custody()),
-    "purge": lambda site: purge.ask("dormeur", 1, site.custody()),
+    "retire": lambda site: verbs.retire("dormeur", site.custody()),
+    "resume": lambda site: verbs.resume("dormeur", site.custody()),
+    "transfer": lambda site: verbs.transfer("dormeur", ADUPONT, site.custody()),
+    "transfer to a third": lambda site: verbs.transfer("dormeur", BDURAND, site.custody()),
+    "purge": lambda site: verbs.purge("dormeur", 1, site.custody()),
     "purge --due": purge_due,
     "registration": lambda site: site.ask(),
     "the new person's registration": lambda site: site.ask("adupont"),
@@ -66,9 +67,9 @@ def prepared(folder, pair, *, by_hand):
     site = ByHand(folder) if by_hand else Site(folder)
     site.hosts.write_text(site.hosts.read_text() + "calmar 0 cmartin\n")
     if "resume" in pair:
-        retire.retire("dormeur", site.custody())
+        verbs.retire("dormeur", site.custody())
     if "purge --due" in pair:
-        purge.ask("dormeur", 1, site.custody())
+        verbs.purge("dormeur", 1, site.custody())
     site.reconcile()
     return site
 

@@ -1,15 +1,15 @@
 """Retire, resume, transfer and purge of hosts whose lines somebody made by hand, killed at every step."""
 
 import os
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import verbs
 from interrupted import kill_everywhere
 from server_folder import ADUPONT, ARCHIVE, HEADER, LINE, MADE, NOW, ROW, ByHand
 
 from backuppc_register.backuppc import retired_config
-from backuppc_register.lifecycle import purge, resume, retire, transfer
+from backuppc_register.lifecycle import purge, retire, transfer
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.protocol.errors import OtherOwner
 from backuppc_register.state.snapshot_file import HostsSnapshot
@@ -26,33 +26,32 @@ def test_a_retired_host_comes_back_exactly_as_it_was_and_nothing_of_ours_stays_i
     site = ByHand(tmp_path, made=made)
     before = site.texts()
 
-    done = retire.retire("dormeur", site.custody())
+    done = verbs.retire("dormeur", site.custody())
 
     assert (done.person, len(done.steps)) == ("cmartin", 2)
     assert site.pl.read_bytes() == retired_config.text("dormeur")
     assert site.hosts.read_text().endswith(f"{LINE}\n")
     assert site.jobs.stopped == [("dormeur", "chef")]
-    assert retire.retire("dormeur", site.custody()).steps == ()
+    assert verbs.retire("dormeur", site.custody()).steps == ()
     assert site.contradictions() == []
 
-    assert "its settings back" in resume.resume("dormeur", site.custody()).steps[0]
+    assert "its settings back" in verbs.resume("dormeur", site.custody()).steps[0]
 
     state = site.folder / "state"
     assert {p: c for p, c in site.texts().items() if not p.is_relative_to(state)} == before
     assert not (state / "hosts/dormeur").exists()
-    assert resume.resume("dormeur", site.custody()).steps == ()
+    assert verbs.resume("dormeur", site.custody()).steps == ()
     assert site.contradictions() == []
 
 
-def test_a_dry_run_writes_nothing(site):
+def test_a_plan_writes_nothing(site):
     site.hosts.write_text(site.hosts.read_text() + "calmar 0 cmartin\n")
     before = site.texts()
-    dry = site.custody(dry_run=True)
 
-    assert retire.retire("dormeur", dry).steps
-    assert transfer.transfer("dormeur", ADUPONT, dry).steps
-    assert purge.ask("dormeur", 3, dry).steps
-    assert purge.ask("calmar", 3, dry).steps
+    assert retire.plan("dormeur", site.custody()).steps
+    assert transfer.plan("dormeur", ADUPONT, site.custody()).steps
+    assert purge.plan("dormeur", 3, site.custody()).steps
+    assert purge.plan("calmar", 3, site.custody()).steps
     assert site.texts() == before
 
 
@@ -62,9 +61,9 @@ def test_the_file_of_another_owner_comes_back_with_its_mode_and_its_lists(site):
         os.chown(site.pl, 33, 33)
     before = site.pl.stat()
 
-    retire.retire("dormeur", site.custody())
+    verbs.retire("dormeur", site.custody())
     closed = site.pl.stat()
-    resume.resume("dormeur", site.custody())
+    verbs.resume("dormeur", site.custody())
 
     assert (
         atomic_files.ownership(closed)
@@ -74,7 +73,7 @@ def test_the_file_of_another_owner_comes_back_with_its_mode_and_its_lists(site):
 
 
 def test_its_owner_who_registers_resumes_it_and_takes_it_over_with_its_settings(site):
-    retire.retire("dormeur", site.custody())
+    verbs.retire("dormeur", site.custody())
     before = site.texts()
 
     assert site.ask(verb="check").status == "resumed"
@@ -93,7 +92,7 @@ def test_its_owner_who_registers_resumes_it_and_takes_it_over_with_its_settings(
 
 
 def test_whom_the_line_was_given_to_by_hand_meanwhile_gets_nothing_of_the_earlier_persons(site):
-    retire.retire("dormeur", site.custody())
+    verbs.retire("dormeur", site.custody())
     site.hosts.write_text(HEADER + "dormeur 0 adupont\n")
 
     answer = site.ask("adupont")
@@ -106,12 +105,12 @@ def test_whom_the_line_was_given_to_by_hand_meanwhile_gets_nothing_of_the_earlie
 
 def test_killed_anywhere_it_can_be_retired_and_resumed_and_registered(tmp_path):
     for number, site in enumerate(
-        kill_everywhere(tmp_path, ByHand, lambda site: retire.retire("dormeur", site.custody()))
+        kill_everywhere(tmp_path, ByHand, lambda site: verbs.retire("dormeur", site.custody()))
     ):
         if number % 2:
-            retire.retire("dormeur", site.custody())
+            verbs.retire("dormeur", site.custody())
             assert site.pl.read_bytes() == retired_config.text("dormeur")
-            resume.resume("dormeur", site.custody())
+            verbs.resume("dormeur", site.custody())
         assert site.ask().status in ("resumed", "new")
         assert site.pl.read_bytes() == MADE
         assert site.ask().status == "unchanged"
@@ -121,17 +120,17 @@ def test_killed_anywhere_it_can_be_retired_and_resumed_and_registered(tmp_path):
 def test_killed_anywhere_a_resumed_one_is_resumed_by_the_next_run(tmp_path):
     def prepared(folder):
         site = ByHand(folder)
-        retire.retire("dormeur", site.custody())
+        verbs.retire("dormeur", site.custody())
         return site
 
-    for site in kill_everywhere(tmp_path, prepared, lambda site: resume.resume("dormeur", site.custody())):
-        resume.resume("dormeur", site.custody())
+    for site in kill_everywhere(tmp_path, prepared, lambda site: verbs.resume("dormeur", site.custody())):
+        verbs.resume("dormeur", site.custody())
         assert site.pl.read_bytes() == MADE
         assert not (site.folder / "state/hosts/dormeur").exists()
 
 
 def test_the_new_person_gets_the_host_closed_until_it_registers_and_none_of_the_old_ones_files(site):
-    done = transfer.transfer("dormeur", ADUPONT, site.custody())
+    done = verbs.transfer("dormeur", ADUPONT, site.custody())
 
     assert "1 backup, 4096 bytes of files of dormeur are cmartin's as dormeur_20261122" in done.steps[0]
     assert "not backed up for now" in done.steps[1]
@@ -154,36 +153,36 @@ def test_an_archive_of_it_is_an_archive_and_a_host_with_an_underscore_is_a_host(
     site = ByHand(tmp_path, line="lab_1 0 cmartin")
     site.add_data("lab_1")
 
-    retire.retire("lab_1", site.custody())
-    resume.resume("lab_1", site.custody())
-    transfer.transfer("lab_1", ADUPONT, site.custody())
+    verbs.retire("lab_1", site.custody())
+    verbs.resume("lab_1", site.custody())
+    verbs.transfer("lab_1", ADUPONT, site.custody())
 
     assert site.users() == {"lab_1": "adupont", "lab_1_20261122": "cmartin"}
     with pytest.raises(Refused, match="stay with cmartin"):
-        transfer.transfer("lab_1_20261122", ADUPONT, site.custody())
+        verbs.transfer("lab_1_20261122", ADUPONT, site.custody())
     with pytest.raises(Refused, match="nothing to resume"):
-        resume.resume("lab_1_20261122", site.custody())
+        verbs.resume("lab_1_20261122", site.custody())
 
 
 def test_a_host_of_nobody_is_the_administrators_when_it_is_given_to_somebody(tmp_path):
     site = ByHand(tmp_path, line="dormeur 0")
 
-    retire.retire("dormeur", site.custody())
+    verbs.retire("dormeur", site.custody())
     assert site.record().person == ""
     assert site.contradictions() == []
-    resume.resume("dormeur", site.custody())
-    transfer.transfer("dormeur", ADUPONT, site.custody())
+    verbs.resume("dormeur", site.custody())
+    verbs.transfer("dormeur", ADUPONT, site.custody())
 
     assert site.users() == {"dormeur": "adupont", ARCHIVE: "backuppc"}
 
 
 def test_killed_anywhere_a_transfer_shows_nobody_what_is_not_theirs_and_the_next_run_finishes(tmp_path):
     for site in kill_everywhere(
-        tmp_path, ByHand, lambda site: transfer.transfer("dormeur", ADUPONT, site.custody())
+        tmp_path, ByHand, lambda site: verbs.transfer("dormeur", ADUPONT, site.custody())
     ):
         assert site.readers() == {"cmartin"}
         if site.users()["dormeur"] == "cmartin":
-            transfer.transfer("dormeur", ADUPONT, site.custody(now=NOW + timedelta(days=1)))
+            verbs.transfer("dormeur", ADUPONT, site.custody(now=NOW + timedelta(days=1)))
         assert site.readers() == {"cmartin"}
         assert ("dormeur.pl", MADE) in site.aside()
         assert site.ask("adupont").status == "resumed"
@@ -192,14 +191,14 @@ def test_killed_anywhere_a_transfer_shows_nobody_what_is_not_theirs_and_the_next
 
 
 def test_a_purge_waits_and_its_owner_who_registers_cancels_it(site):
-    asked = purge.ask("dormeur", 14, site.custody())
+    asked = verbs.purge("dormeur", 14, site.custody())
 
     assert "1 backup, 4096 bytes of files of dormeur may be deleted" in asked.steps[-1]
-    assert purge.due(site.custody(now=NOW + timedelta(days=13))) == []
-    assert purge.due(site.custody(now=NOW + timedelta(days=14))) == ["dormeur"]
+    assert purge.due(site.custody(now=NOW + timedelta(days=13)))[0] == []
+    assert purge.due(site.custody(now=NOW + timedelta(days=14)))[0] == ["dormeur"]
     answer = site.ask()
     assert (answer.status, "the purge planned for" in answer.note) == ("resumed", True)
-    assert purge.due(site.custody(now=NOW + timedelta(days=99))) == []
+    assert purge.due(site.custody(now=NOW + timedelta(days=99)))[0] == []
     assert (site.readers(), site.pl.read_bytes()) == ({"cmartin"}, MADE)
 
 
@@ -208,23 +207,23 @@ def test_killed_anywhere_a_purge_is_finished_by_the_next_and_keeps_the_settings_
     def prepared(folder):
         site = ByHand(folder, data=data)
         if data:
-            purge.ask("dormeur", 0, site.custody())
+            verbs.purge("dormeur", 0, site.custody())
             ledger = HostsSnapshot(site.folder / "state")
             assert not ledger.read()
         return site
 
     def work(site):
         if data:
-            purge.carry_out("dormeur", site.custody())
+            verbs.purge_due("dormeur", site.custody())
         else:
-            purge.ask("dormeur", 14, site.custody())
-        purge.sweep(site.custody())
+            verbs.purge("dormeur", 14, site.custody())
+        purge.sweep(site.server())
 
     for site in kill_everywhere(tmp_path, prepared, work):
         assert not (site.folder / "data/pc/dormeur").exists() or "dormeur" in site.users()
         if "dormeur" in site.users() or site.record():
             work(site)
-        purge.sweep(site.custody())
+        purge.sweep(site.server())
 
         assert site.users() == {}
         assert not site.pl.exists()
@@ -237,17 +236,14 @@ def test_killed_anywhere_a_purge_is_finished_by_the_next_and_keeps_the_settings_
 @pytest.mark.parametrize(
     "work",
     [
-        lambda custody: retire.retire("dormeur", custody),
-        lambda custody: transfer.transfer("dormeur", ADUPONT, custody),
-        lambda custody: purge.ask("dormeur", 14, custody),
+        lambda custody: retire.plan("dormeur", custody),
+        lambda custody: transfer.plan("dormeur", ADUPONT, custody),
+        lambda custody: purge.plan("dormeur", 14, custody),
     ],
     ids=["retire", "transfer", "purge"],
 )
-@pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize("where", ["link", "among its backups", "pc"])
-def test_settings_that_are_not_in_the_hosts_own_file_are_left_to_the_administrator(
-    site, work, where, dry_run
-):
+def test_settings_that_are_not_in_the_hosts_own_file_are_left_to_the_administrator(site, work, where):
     if where == "link":
         site.pl.rename(site.folder / "etc/all-labs.pl.inc")
         site.pl.symlink_to("all-labs.pl.inc")
@@ -259,25 +255,26 @@ def test_settings_that_are_not_in_the_hosts_own_file_are_left_to_the_administrat
     before = site.texts()
 
     with pytest.raises(Refused, match=r"link|BackupPC reads .* move it away"):
-        work(site.custody(dry_run=dry_run))
+        work(site.custody())
 
     assert site.texts() == before
 
 
 def test_what_has_changed_since_the_administrator_said_yes_is_not_done(site):
     custody = site.custody()
-    confirmed = replace(custody, confirmed=purge.ask("dormeur", 3, site.custody(dry_run=True)).steps)
+    confirmed = purge.plan("dormeur", 3, custody)
     with (site.folder / "data/pc/dormeur/backups").open("a") as file:
         file.write(ROW.replace("0", "1", 1))
     before = site.texts()
 
     with pytest.raises(Refused, match="changed while you were asked"):
-        purge.ask("dormeur", 3, confirmed)
-    planned = transfer.transfer("dormeur", ADUPONT, site.custody(dry_run=True)).steps
+        purge.apply(confirmed, custody)
+    planned = transfer.plan("dormeur", ADUPONT, custody)
     site.hosts.write_text(site.hosts.read_text().replace("cmartin", "bdurand"))
     with pytest.raises(Refused, match="changed while you were asked"):
-        transfer.transfer("dormeur", ADUPONT, replace(custody, confirmed=planned))
+        transfer.apply(planned, custody)
 
     site.hosts.write_text(site.hosts.read_text().replace("bdurand", "cmartin"))
     assert site.texts() == before
-    assert transfer.transfer("dormeur", ADUPONT, replace(custody, confirmed=planned)).steps == planned
+    transfer.apply(planned, custody)
+    assert site.users()["dormeur"] == "adupont"

@@ -7,12 +7,14 @@ from datetime import timedelta
 from subprocess import PIPE
 
 import pytest
+import verbs
 from fakes import People
 from interrupted import kill_everywhere
 from server_folder import ADUPONT, ARCHIVE, CMARTIN, HEADER, NOW, Site
 
 from backuppc_register.backuppc import retired_config
-from backuppc_register.lifecycle import purge, resume, retire, transfer
+from backuppc_register.inventory import policy
+from backuppc_register.lifecycle import purge, purge_request, resume, retire, transfer
 from backuppc_register.lifecycle.operation import Refused, host_named
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
@@ -56,7 +58,7 @@ def purged(record, days=1):
 
 
 def test_retiring_stops_backups_and_puts_key_and_alias_away(site):
-    done = retire.retire("dormeur", site.custody())
+    done = verbs.retire("dormeur", site.custody())
 
     assert (done.person, len(done.steps)) == ("cmartin", 3)
     assert site.pl.read_bytes() == retired_config.text("dormeur")
@@ -69,21 +71,21 @@ def test_retiring_stops_backups_and_puts_key_and_alias_away(site):
 
 
 def test_retiring_twice_is_nothing_to_do(site):
-    retire.retire("dormeur", site.custody())
+    verbs.retire("dormeur", site.custody())
     before = site.texts()
 
-    assert retire.retire("dormeur", site.custody()).steps == ()
+    assert verbs.retire("dormeur", site.custody()).steps == ()
     assert site.texts() == before
     assert len(site.jobs.stopped) == 1
 
 
-@pytest.mark.parametrize("work", [retire.retire, resume.resume])
-def test_a_dry_run_changes_nothing(site, work):
-    if work is resume.resume:
-        retire.retire("dormeur", site.custody())
+@pytest.mark.parametrize("verb", [retire, resume])
+def test_a_plan_changes_nothing(site, verb):
+    if verb is resume:
+        verbs.retire("dormeur", site.custody())
     before = site.texts()
 
-    assert work("dormeur", site.custody(dry_run=True)).steps
+    assert verb.plan("dormeur", site.custody()).steps
     assert site.texts() == before
 
 
@@ -97,8 +99,8 @@ def test_a_config_comes_back_as_it_was(site, content, mode):
         site.pl.chmod(mode)
     before = site.texts()
 
-    retire.retire("dormeur", site.custody())
-    done = resume.resume("dormeur", site.custody())
+    verbs.retire("dormeur", site.custody())
+    done = verbs.resume("dormeur", site.custody())
 
     assert done.steps
     assert site.texts() == before
@@ -108,13 +110,13 @@ def test_a_config_comes_back_as_it_was(site, content, mode):
 
 def test_what_an_administrator_wrote_into_the_closed_config_is_kept_beside(site):
     first = site.pl.read_bytes()
-    retire.retire("dormeur", site.custody())
+    verbs.retire("dormeur", site.custody())
     site.pl.write_text("$Conf{BackupsDisable} = 0;\n")
 
-    assert len(retire.retire("dormeur", site.custody()).steps) == 1
+    assert len(verbs.retire("dormeur", site.custody()).steps) == 1
     assert site.pl.read_bytes() == retired_config.text("dormeur")
     site.pl.write_text("$Conf{BackupsDisable} = 1;\n")
-    resume.resume("dormeur", site.custody())
+    verbs.resume("dormeur", site.custody())
 
     assert site.pl.read_bytes() == first
     assert (site.state / "edited.pl").read_text() == "$Conf{BackupsDisable} = 1;\n"
@@ -122,7 +124,7 @@ def test_what_an_administrator_wrote_into_the_closed_config_is_kept_beside(site)
 
 def test_the_owner_who_registers_again_gets_the_same_key_and_settings(site):
     site.pl.write_text("# mine\n1;\n")
-    retire.retire("dormeur", site.custody())
+    verbs.retire("dormeur", site.custody())
     before = site.texts()
 
     assert site.ask(verb="check").status == "resumed"
@@ -144,16 +146,16 @@ def test_killed_anywhere_a_retired_host_can_be_retired_resumed_and_registered(tm
         return site
 
     def work(site):
-        retire.retire("dormeur", site.custody())
+        verbs.retire("dormeur", site.custody())
 
     for number, site in enumerate(kill_everywhere(tmp_path, prepared, work)):
         untouched = not site.record().retired
         if number % 3 == 0:
-            retire.retire("dormeur", site.custody())
+            verbs.retire("dormeur", site.custody())
             assert site.pl.read_bytes() == retired_config.text("dormeur")
             assert not (site.state / "key").exists()
         elif number % 3 == 1:
-            assert bool(resume.resume("dormeur", site.custody()).steps) == (not untouched)
+            assert bool(verbs.resume("dormeur", site.custody()).steps) == (not untouched)
         answer = site.ask()
         assert answer.key == site.key
         assert answer.status in ("resumed", "unchanged")
@@ -166,7 +168,7 @@ def test_killed_anywhere_a_resumed_host_is_resumed_by_the_next_run(tmp_path):
     def prepared(folder):
         site = Site(folder)
         site.pl.write_text("# mine\n1;\n")
-        retire.retire("dormeur", site.custody())
+        verbs.retire("dormeur", site.custody())
         return site
 
     for site in kill_everywhere(tmp_path, prepared, Site.ask):
@@ -179,7 +181,7 @@ def test_an_archive_a_stranger_and_what_is_no_host_are_refused(site):
     before = site.texts()
 
     with pytest.raises(NotRegistered):
-        retire.retire("unknown", site.custody())
+        verbs.retire("unknown", site.custody())
     for name in ("../etc", "", ".", "a b", "*", "dorm*", "d\u00f6rmeur", "dormeur\n"):
         with pytest.raises(NotRegistered):
             host_named(name)
@@ -190,11 +192,11 @@ def test_an_archive_a_stranger_and_what_is_no_host_are_refused(site):
 def test_several_lines_or_settings_among_the_backups_are_left_to_the_administrator(site):
     (site.folder / "data/pc/dormeur/config.pl").write_text("1;\n")
     with pytest.raises(Refused, match=r"config\.pl"):
-        retire.retire("dormeur", site.custody())
+        verbs.retire("dormeur", site.custody())
     (site.folder / "data/pc/dormeur/config.pl").unlink()
     site.hosts.write_text(site.hosts.read_text() + "Dormeur 0 cmartin\n")
     with pytest.raises(Refused, match="2 lines"):
-        retire.retire("dormeur", site.custody())
+        verbs.retire("dormeur", site.custody())
 
 
 def test_a_config_that_is_a_link_is_refused_before_anything_is_written(site):
@@ -203,17 +205,17 @@ def test_a_config_that_is_a_link_is_refused_before_anything_is_written(site):
     before = site.texts()
 
     with pytest.raises(Refused, match="link"):
-        retire.retire("dormeur", site.custody())
+        verbs.retire("dormeur", site.custody())
 
     assert site.texts() == before
 
 
 def test_two_different_keys_are_never_made_one(site):
-    retire.retire("dormeur", site.custody())
+    verbs.retire("dormeur", site.custody())
     (site.state / "key").write_text("another\n")
 
     with pytest.raises(StateError, match="two different keys"):
-        resume.resume("dormeur", site.custody())
+        verbs.resume("dormeur", site.custody())
 
     assert (site.state / "key").read_text() == "another\n"
 
@@ -221,12 +223,14 @@ def test_two_different_keys_are_never_made_one(site):
 def test_a_job_that_cannot_be_stopped_is_told_and_the_host_is_retired(site, mocker):
     mocker.patch.object(site.jobs, "stop", side_effect=Busy(host="dormeur", detail="it hung up"))
 
-    assert "not stopped" in retire.retire("dormeur", site.custody()).note
+    plan = retire.plan("dormeur", site.custody())
+
+    assert "not stopped" in retire.apply(plan, site.custody())
     assert site.record().retired
 
 
 def test_a_newcomer_on_a_retired_hosts_free_name_gets_settings_that_work(site):
-    retire.retire("dormeur", site.custody())
+    verbs.retire("dormeur", site.custody())
     site.hosts.write_text(HEADER + "dormeur\t0\tadupont\n")  # an administrator gave it away by hand
 
     answer = site.ask("adupont")
@@ -239,57 +243,57 @@ def test_a_newcomer_on_a_retired_hosts_free_name_gets_settings_that_work(site):
 
 
 def test_a_purge_waits_with_line_and_data_in_place(site):
-    done = purge.ask("dormeur", 14, site.custody())
+    done = verbs.purge("dormeur", 14, site.custody())
 
     assert "1 backup, 4096 bytes of files" in done.steps[-1]
     assert site.record().purge == (NOW + timedelta(days=14)).isoformat()
     assert site.record().retired
     assert site.users() == {"dormeur": "cmartin"}
     assert site.readers() == {"cmartin"}
-    assert purge.due(site.custody(now=NOW + timedelta(days=13))) == []
+    assert purge.due(site.custody(now=NOW + timedelta(days=13)))[0] == []
     with pytest.raises(Refused, match="not to be deleted yet"):
-        purge.carry_out("dormeur", site.custody(now=NOW + timedelta(days=13)))
+        verbs.purge_due("dormeur", site.custody(now=NOW + timedelta(days=13)))
 
 
 def test_what_is_due_is_deleted_the_line_goes_and_the_name_is_free(site):
-    purge.ask("dormeur", 14, site.custody())
+    verbs.purge("dormeur", 14, site.custody())
     later = site.custody(now=NOW + timedelta(days=14))
     site.jobs.stopped.clear()
 
-    assert purge.due(later) == ["dormeur"]
+    assert purge.due(later)[0] == ["dormeur"]
     before = site.texts()
-    assert purge.carry_out("dormeur", replace(later, dry_run=True)).steps
+    assert purge.plan_due("dormeur", later).steps
     assert site.texts() == before
-    purge.carry_out("dormeur", later)
-    assert purge.sweep(later).deleted == 1
+    verbs.purge_due("dormeur", later)
+    assert purge.sweep(later.server).deleted == 1
 
     assert site.users() == {}
     assert list((site.folder / "data/pc").iterdir()) == []
     assert not site.pl.exists()
     assert site.record() is None
     assert site.jobs.kept.told == [((), ("dormeur",))]
-    assert purge.due(later) == []
+    assert purge.due(later)[0] == []
     assert site.ask("adupont").status == "new"
 
 
 def test_registering_again_cancels_a_purge(site):
-    purge.ask("dormeur", 1, site.custody())
+    verbs.purge("dormeur", 1, site.custody())
 
     answer = site.ask()
 
     assert answer.status == "resumed"
     assert "the purge planned for" in answer.note
     assert site.record().purge == ""
-    assert purge.due(site.custody(now=NOW + timedelta(days=99))) == []
+    assert purge.due(site.custody(now=NOW + timedelta(days=99)))[0] == []
     with pytest.raises(Refused):
-        purge.carry_out("dormeur", site.custody(now=NOW + timedelta(days=99)))
+        verbs.purge_due("dormeur", site.custody(now=NOW + timedelta(days=99)))
     assert site.readers() == {"cmartin"}
 
 
 def test_a_host_without_backups_is_forgotten_at_once(tmp_path):
     site = Site(tmp_path, data=False)
 
-    purge.ask("dormeur", 14, site.custody())
+    verbs.purge("dormeur", 14, site.custody())
 
     assert site.users() == {}
     assert site.record() is None
@@ -301,20 +305,20 @@ def test_killed_anywhere_a_purge_is_finished_by_the_next_and_never_leaves_data_w
         site = Site(folder)
         site.ask("adupont", name="sirene.univ-brest.fr")
         site.add_data("sirene")
-        purge.ask("dormeur", 0, site.custody())
+        verbs.purge("dormeur", 0, site.custody())
         return site.noted()
 
     def work(site):
-        purge.carry_out("dormeur", site.custody())
-        purge.sweep(site.custody())
+        verbs.purge_due("dormeur", site.custody())
+        purge.sweep(site.server())
 
     for site in kill_everywhere(tmp_path, prepared, work):
         data = (site.folder / "data/pc/dormeur").exists()
         assert not data or "dormeur" in site.users()
 
-        for host in purge.due(site.custody()):
-            purge.carry_out(host, site.custody())
-        purge.sweep(site.custody())
+        for host in purge.due(site.custody())[0]:
+            verbs.purge_due(host, site.custody())
+        purge.sweep(site.server())
 
         assert site.users() == {"sirene": "adupont"}
         assert [path.name for path in (site.folder / "data/pc").iterdir()] == ["sirene"]
@@ -326,21 +330,21 @@ def test_a_lost_line_is_put_back_before_anything_is_purged(site):
     site.hosts.write_text(HEADER + "localhost\t0\tbackuppc\n")
 
     with pytest.raises(Refused, match="reconcile"):
-        purge.ask("dormeur", 14, site.custody())
+        verbs.purge("dormeur", 14, site.custody())
 
 
 @pytest.mark.parametrize("when", ["", "soon", "2026-13-01", "2020-01-01T00:00:00"])
 def test_what_is_no_moment_never_comes(site, when):
-    assert not purge.is_due(replace(site.record(), purge=when), NOW)
+    assert not purge_request.is_due(replace(site.record(), purge=when), NOW)
 
 
 def test_nothing_is_purged_while_a_job_runs(site):
-    purge.ask("dormeur", 0, site.custody())
+    verbs.purge("dormeur", 0, site.custody())
     site.jobs.busy = True
     before = site.texts()
 
     with pytest.raises(Busy):
-        purge.carry_out("dormeur", site.custody())
+        verbs.purge_due("dormeur", site.custody())
 
     assert site.texts() == before
 
@@ -349,7 +353,7 @@ def test_no_waiting_period_is_skipped_because_the_disk_is_not_mounted(away):
     before = away.texts()
 
     with pytest.raises(Refused, match="dormeur had backups") as refused:
-        purge.ask("dormeur", 14, away.custody())
+        verbs.purge("dormeur", 14, away.custody())
 
     assert "reconcile --forget dormeur" in refused.value.advice
     assert away.texts() == before
@@ -358,23 +362,23 @@ def test_no_waiting_period_is_skipped_because_the_disk_is_not_mounted(away):
 
 
 def test_what_is_due_stays_due_until_its_disk_is_mounted(site):
-    purge.ask("dormeur", 0, site.custody())
+    verbs.purge("dormeur", 0, site.custody())
     site.noted()
     data, disk = site.folder / "data/pc/dormeur", site.folder / "disk"
     data.rename(disk)
 
     with pytest.raises(Refused, match="missing"):
-        purge.carry_out("dormeur", site.custody())
+        verbs.purge_due("dormeur", site.custody())
     assert site.users() == {"dormeur": "cmartin"}
 
     disk.rename(data)
-    purge.carry_out("dormeur", site.custody())
+    verbs.purge_due("dormeur", site.custody())
     assert site.users() == {}
 
 
 def test_a_purged_line_is_forgotten_by_the_ledger_too(site):
-    purge.ask("dormeur", 0, site.custody())
-    purge.carry_out("dormeur", site.custody())
+    verbs.purge("dormeur", 0, site.custody())
+    verbs.purge_due("dormeur", site.custody())
 
     assert "dormeur" not in HostsSnapshot(site.folder / "state").read()
 
@@ -385,7 +389,7 @@ def test_a_purged_line_is_forgotten_by_the_ledger_too(site):
 def test_the_new_person_gets_the_host_and_the_old_one_keeps_the_backups(site):
     site.pl.write_text("# mine\n1;\n")
 
-    done = transfer.transfer("dormeur", ADUPONT, site.custody())
+    done = verbs.transfer("dormeur", ADUPONT, site.custody())
 
     assert "1 backup, 4096 bytes of files of dormeur are cmartin's as dormeur_20261122" in done.steps[0]
     assert site.users() == {"dormeur": "adupont", ARCHIVE: "cmartin"}
@@ -410,7 +414,7 @@ def test_the_new_person_gets_the_host_and_the_old_one_keeps_the_backups(site):
 def test_a_dry_transfer_changes_nothing(site):
     before = site.texts()
 
-    assert len(transfer.transfer("dormeur", ADUPONT, site.custody(dry_run=True)).steps) == 3
+    assert len(transfer.plan("dormeur", ADUPONT, site.custody()).steps) == 3
     assert site.texts() == before
 
 
@@ -419,8 +423,8 @@ def test_a_host_without_backups_changes_hands_at_once_and_its_log_goes(tmp_path)
     (site.folder / "data/pc/dormeur").mkdir()
     (site.folder / "data/pc/dormeur/LOG.112026").write_text("cmartin's")
 
-    transfer.transfer("dormeur", ADUPONT, site.custody())
-    purge.sweep(site.custody())
+    verbs.transfer("dormeur", ADUPONT, site.custody())
+    purge.sweep(site.server())
 
     assert site.users() == {"dormeur": "adupont"}
     assert list((site.folder / "data/pc").iterdir()) == []
@@ -430,15 +434,15 @@ def test_a_host_without_backups_changes_hands_at_once_and_its_log_goes(tmp_path)
 def test_others_who_could_read_the_host_cannot_read_the_new_persons(site):
     site.hosts.write_text(HEADER + "localhost 0 backuppc\nDORMEUR 0 cmartin friend # note\n")
 
-    transfer.transfer("dormeur", ADUPONT, site.custody())
+    verbs.transfer("dormeur", ADUPONT, site.custody())
 
     assert "DORMEUR\t0\tadupont # note\n" in site.hosts.read_text()
 
 
 def test_a_retired_host_changes_hands_and_its_purge_goes_with_the_backups(site):
-    purge.ask("dormeur", 14, site.custody())
+    verbs.purge("dormeur", 14, site.custody())
 
-    transfer.transfer("dormeur", ADUPONT, site.custody())
+    verbs.transfer("dormeur", ADUPONT, site.custody())
 
     assert site.record(ARCHIVE).purge == (NOW + timedelta(days=14)).isoformat()
     assert (site.record().purge, site.record().retired) == ("", "")
@@ -447,12 +451,12 @@ def test_a_retired_host_changes_hands_and_its_purge_goes_with_the_backups(site):
 
 
 def test_the_backups_are_purged_on_request_and_only_they(site):
-    transfer.transfer("dormeur", ADUPONT, site.custody(), purge_in=3)
+    verbs.transfer("dormeur", ADUPONT, site.custody(), purge_in=3)
     later = site.custody(now=NOW + timedelta(days=3))
 
-    assert purge.due(later) == [ARCHIVE]
-    purge.carry_out(ARCHIVE, later)
-    purge.sweep(later)
+    assert purge.due(later)[0] == [ARCHIVE]
+    verbs.purge_due(ARCHIVE, later)
+    purge.sweep(later.server)
 
     assert site.users() == {"dormeur": "adupont"}
     assert not (site.folder / f"etc/{ARCHIVE}.pl").exists()
@@ -460,21 +464,21 @@ def test_the_backups_are_purged_on_request_and_only_they(site):
 
 
 def test_a_purge_of_archived_backups_can_be_taken_back(site):
-    transfer.transfer("dormeur", ADUPONT, site.custody(), purge_in=3)
+    verbs.transfer("dormeur", ADUPONT, site.custody(), purge_in=3)
 
-    assert resume.resume(ARCHIVE, site.custody(dry_run=True)).steps
+    assert resume.plan(ARCHIVE, site.custody()).steps
     assert site.record(ARCHIVE).purge
-    resume.resume(ARCHIVE, site.custody())
+    verbs.resume(ARCHIVE, site.custody())
 
     assert (site.record(ARCHIVE).purge, site.record(ARCHIVE).retired) == ("", NOW.isoformat())
     assert (site.folder / f"etc/{ARCHIVE}.pl").read_bytes() == retired_config.text(ARCHIVE)
-    assert purge.due(site.custody(now=NOW + timedelta(days=9))) == []
+    assert purge.due(site.custody(now=NOW + timedelta(days=9)))[0] == []
 
 
 def test_under_a_uid_that_was_given_out_again_the_backups_are_the_administrators(site):
     second = Person("cmartin", "Camille Martin", CMARTIN.entry_id + "9")
 
-    transfer.transfer("dormeur", second, site.custody())
+    verbs.transfer("dormeur", second, site.custody())
 
     assert site.users() == {"dormeur": "cmartin", ARCHIVE: "backuppc"}
     site.people = People(second)
@@ -483,19 +487,19 @@ def test_under_a_uid_that_was_given_out_again_the_backups_are_the_administrators
 
 def test_who_has_the_host_already_and_archives_are_refused(site):
     with pytest.raises(Refused, match="already"):
-        transfer.transfer("dormeur", CMARTIN, site.custody())
-    transfer.transfer("dormeur", ADUPONT, site.custody())
+        verbs.transfer("dormeur", CMARTIN, site.custody())
+    verbs.transfer("dormeur", ADUPONT, site.custody())
     with pytest.raises(Refused, match="stay with cmartin"):
-        transfer.transfer(ARCHIVE, ADUPONT, site.custody())
+        verbs.transfer(ARCHIVE, ADUPONT, site.custody())
     with pytest.raises(Refused, match="nothing to resume"):
-        resume.resume(ARCHIVE, site.custody())
+        verbs.resume(ARCHIVE, site.custody())
 
 
 @pytest.mark.parametrize(
     "work",
     [
-        lambda custody: transfer.transfer("dormeur", ADUPONT, custody),
-        lambda custody: purge.ask("dormeur", 14, custody),
+        lambda custody: verbs.transfer("dormeur", ADUPONT, custody),
+        lambda custody: verbs.purge("dormeur", 14, custody),
     ],
 )
 def test_data_that_is_behind_a_link_is_not_moved_and_it_is_told_where_it_is(site, work):
@@ -512,19 +516,19 @@ def test_data_that_is_behind_a_link_is_not_moved_and_it_is_told_where_it_is(site
 
 
 def test_a_second_archive_of_the_same_day_has_a_name_of_its_own(site):
-    transfer.transfer("dormeur", ADUPONT, site.custody())
+    verbs.transfer("dormeur", ADUPONT, site.custody())
     site.add_data()
 
-    transfer.transfer("dormeur", CMARTIN, site.custody())
+    verbs.transfer("dormeur", CMARTIN, site.custody())
 
     assert site.users() == {"dormeur": "cmartin", ARCHIVE: "cmartin", f"{ARCHIVE}-2": "adupont"}
 
 
 def test_a_person_is_checked_as_at_a_registration(site):
-    assert transfer.person_of("ADupont", site.people, "backuppc") == ADUPONT
+    assert policy.find_person("ADupont", site.find, "backuppc") == ADUPONT
     for logon in ("nobody", "backuppc", "a*", "", "../x"):
         with pytest.raises(BadUser):
-            transfer.person_of(logon, site.people, "backuppc")
+            policy.find_person(logon, site.find, "backuppc")
 
 
 def test_nothing_changes_hands_while_a_job_runs(site):
@@ -532,7 +536,7 @@ def test_nothing_changes_hands_while_a_job_runs(site):
     site.jobs.busy = True
 
     with pytest.raises(Busy):
-        transfer.transfer("dormeur", ADUPONT, site.custody())
+        verbs.transfer("dormeur", ADUPONT, site.custody())
 
     assert site.texts() == before
 
@@ -543,11 +547,11 @@ def test_nothing_changes_hands_while_a_backup_uses_the_data_unknown_to_the_daemo
     lock.touch()
     with held_as_by_backuppc(lock):
         with pytest.raises(HostsFileError, match="a backup uses"):
-            transfer.transfer("dormeur", ADUPONT, site.custody())
+            verbs.transfer("dormeur", ADUPONT, site.custody())
         assert site.users()["dormeur"] == "cmartin"
         assert site.readers() == {"cmartin"}
 
-    transfer.transfer("dormeur", ADUPONT, site.custody())
+    verbs.transfer("dormeur", ADUPONT, site.custody())
 
     assert site.readers() == {"cmartin"}
 
@@ -572,14 +576,14 @@ def test_killed_anywhere_nobody_reads_what_is_not_theirs_and_the_next_run_finish
         return Site(folder).noted()
 
     for site in kill_everywhere(
-        tmp_path, prepared, lambda site: transfer.transfer("dormeur", ADUPONT, site.custody())
+        tmp_path, prepared, lambda site: verbs.transfer("dormeur", ADUPONT, site.custody())
     ):
         assert site.readers() == {"cmartin"}
         if site.users()["dormeur"] == "cmartin":
             with pytest.raises(OtherOwner):
                 site.ask("adupont")
             tomorrow = site.custody(now=NOW + timedelta(days=1))
-            transfer.transfer("dormeur", ADUPONT, tomorrow)
+            verbs.transfer("dormeur", ADUPONT, tomorrow)
 
         assert site.readers() == {"cmartin"}
         users = site.users()
@@ -592,7 +596,7 @@ def test_killed_anywhere_nobody_reads_what_is_not_theirs_and_the_next_run_finish
 
 def test_killed_anywhere_the_old_person_may_still_register_and_is_given_what_works(tmp_path):
     for site in kill_everywhere(
-        tmp_path, Site, lambda site: transfer.transfer("dormeur", ADUPONT, site.custody())
+        tmp_path, Site, lambda site: verbs.transfer("dormeur", ADUPONT, site.custody())
     ):
         if site.users()["dormeur"] != "cmartin":
             continue
@@ -601,7 +605,7 @@ def test_killed_anywhere_the_old_person_may_still_register_and_is_given_what_wor
         assert site.readers() == {"cmartin"}
         assert b"dormeur.univ-brest.fr" in site.pl.read_bytes()
         assert site.ask().status == "unchanged"
-        transfer.transfer("dormeur", ADUPONT, site.custody())
+        verbs.transfer("dormeur", ADUPONT, site.custody())
         assert site.readers() == {"cmartin"}
         assert site.ask("adupont").key not in (answer.key, site.key)
 
@@ -609,9 +613,8 @@ def test_killed_anywhere_the_old_person_may_still_register_and_is_given_what_wor
 def test_nothing_changes_hands_while_the_disk_is_not_mounted(away):
     before = away.texts()
 
-    for dry_run in (True, False):
-        with pytest.raises(Refused, match="dormeur had backups") as refused:
-            transfer.transfer("dormeur", ADUPONT, away.custody(dry_run=dry_run))
+    with pytest.raises(Refused, match="dormeur had backups") as refused:
+        transfer.plan("dormeur", ADUPONT, away.custody())
 
     assert "reconcile --forget dormeur" in refused.value.advice
     assert away.texts() == before
@@ -625,18 +628,17 @@ def test_what_the_hosts_file_cannot_take_is_told_before_anything_is_done(site, h
     site.hosts.write_text(f"{header}\n{line}\n")
     before = site.texts()
     if header == "host dhcp user x":
-        assert transfer.transfer("dormeur", ADUPONT, site.custody(dry_run=True)).steps
+        assert transfer.plan("dormeur", ADUPONT, site.custody()).steps
         return
 
-    for dry_run in (True, False):
-        with pytest.raises((HostsFileError, Refused)):
-            transfer.transfer("dormeur", ADUPONT, site.custody(dry_run=dry_run))
+    with pytest.raises((HostsFileError, Refused)):
+        transfer.plan("dormeur", ADUPONT, site.custody())
 
     assert site.texts() == before
 
 
 def test_the_ledger_knows_the_new_owner(site):
-    transfer.transfer("dormeur", ADUPONT, site.custody())
+    verbs.transfer("dormeur", ADUPONT, site.custody())
 
     known = HostsSnapshot(site.folder / "state").read()
     assert [line.user for line in known["dormeur"].lines] == ["adupont"]
@@ -647,7 +649,7 @@ def test_a_data_folder_that_cannot_be_moved_leaves_everything_with_the_old_perso
     mocker.patch("pathlib.Path.rename", side_effect=OSError("read-only"))
 
     with pytest.raises((HostsFileError, StateError)):
-        transfer.transfer("dormeur", ADUPONT, site.custody())
+        verbs.transfer("dormeur", ADUPONT, site.custody())
 
     assert site.users()["dormeur"] == "cmartin"
     assert site.readers() == {"cmartin"}
@@ -665,7 +667,7 @@ def gone_back(request, tmp_path):
 def gone_back_in(folder, *, closed):
     site = Site(folder)
     site.hosts.write_text(site.hosts.read_text() + "calmar 0 bdurand\n")
-    transfer.transfer("dormeur", ADUPONT, site.custody())
+    verbs.transfer("dormeur", ADUPONT, site.custody())
     site.add_data()
     (site.folder / "data/pc/dormeur/0/secret").write_text("adupont's")
     site.key = site.ask("adupont").key
@@ -681,7 +683,7 @@ def gone_back_in(folder, *, closed):
 def test_a_host_that_went_back_is_given_to_whose_it_was_again_with_key_backups_and_settings(gone_back):
     before = gone_back.pl.read_bytes()
 
-    done = transfer.transfer("dormeur", ADUPONT, gone_back.custody())
+    done = verbs.transfer("dormeur", ADUPONT, gone_back.custody())
 
     assert done.steps[0] == "dormeur is adupont's again, with its backups, key and settings"
     assert gone_back.users() == {"dormeur": "adupont", "calmar": "bdurand", ARCHIVE: "cmartin"}
@@ -693,13 +695,13 @@ def test_a_host_that_went_back_is_given_to_whose_it_was_again_with_key_backups_a
     assert gone_back.reconcile() == []
     assert gone_back.contradictions() == []
     with pytest.raises(Refused, match="already"):
-        transfer.transfer("dormeur", ADUPONT, gone_back.custody())
+        verbs.transfer("dormeur", ADUPONT, gone_back.custody())
 
 
 def test_a_host_that_went_back_on_purpose_is_transferred_and_nobody_reads_the_others_backups(gone_back):
     tomorrow = gone_back.custody(now=NOW + timedelta(days=1))
 
-    transfer.transfer("dormeur", CMARTIN, tomorrow)
+    verbs.transfer("dormeur", CMARTIN, tomorrow)
 
     archives = {ARCHIVE: "cmartin", "dormeur_20261123": "adupont"}
     assert gone_back.users() == {"dormeur": "cmartin", "calmar": "bdurand", **archives}
@@ -712,7 +714,7 @@ def test_a_host_that_went_back_on_purpose_is_transferred_and_nobody_reads_the_ot
 def test_a_host_that_went_back_and_goes_to_a_third_leaves_each_their_own_backups(gone_back):
     third = Person("bdurand", "Bernard Durand", "entryUUID:3")
 
-    transfer.transfer("dormeur", third, gone_back.custody(now=NOW + timedelta(days=1)))
+    verbs.transfer("dormeur", third, gone_back.custody(now=NOW + timedelta(days=1)))
 
     assert gone_back.users()["dormeur"] == "bdurand"
     assert (gone_back.readers_of("adupont"), gone_back.readers_of("cmartin")) == ({"adupont"}, {"cmartin"})
@@ -730,9 +732,9 @@ def test_who_had_the_host_before_cannot_register_it_because_a_line_went_back(gon
 
 
 def test_a_purge_of_a_host_that_went_back_is_of_whose_it_is(gone_back):
-    purge.ask("dormeur", 0, gone_back.custody())
-    purge.carry_out("dormeur", gone_back.custody())
-    purge.sweep(gone_back.custody())
+    verbs.purge("dormeur", 0, gone_back.custody())
+    verbs.purge_due("dormeur", gone_back.custody())
+    purge.sweep(gone_back.server())
 
     assert gone_back.users() == {"calmar": "bdurand", ARCHIVE: "cmartin"}
     assert gone_back.readers_of("adupont") == set()
@@ -744,12 +746,12 @@ def test_killed_anywhere_it_is_decided_by_the_next_run(tmp_path, person):
     for site in kill_everywhere(
         tmp_path,
         lambda folder: gone_back_in(folder, closed=True),
-        lambda site: transfer.transfer("dormeur", person, site.custody()),
+        lambda site: verbs.transfer("dormeur", person, site.custody()),
     ):
         assert site.readers_of("cmartin") == {"cmartin"}
         assert site.readers_of("adupont") <= {"adupont", "backuppc"}
         if site.users()["dormeur"] != person.uid:
-            transfer.transfer("dormeur", person, site.custody())
+            verbs.transfer("dormeur", person, site.custody())
         assert (site.readers_of("adupont"), site.readers_of("cmartin")) == ({"adupont"}, {"cmartin"})
         assert site.users()["dormeur"] == person.uid
         assert site.reconcile() == []

@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+import verbs
 from fakes import Jobs
 from interrupted import STEPS, counted, kill_everywhere, run_and_kill
 from server_folder import ADUPONT, ARCHIVE, HEADER, NOW, ROW, ByHand, Site
 
 from backuppc_register.backuppc import retired_config
-from backuppc_register.lifecycle import purge, resume, retire, transfer
+from backuppc_register.lifecycle import purge
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.protocol.errors import NotRegistered, RegisterError
 from backuppc_register.state.snapshot_file import HostsSnapshot
@@ -33,7 +34,7 @@ def site(tmp_path):
 
 @pytest.fixture
 def asked(site):
-    purge.ask("dormeur", 14, site.custody())
+    verbs.purge("dormeur", 14, site.custody())
     return site
 
 
@@ -101,12 +102,12 @@ def carry_out(site, now=LATER):
     """What `purge --due` does, of which the first refusal is given back."""
     refusals = []
     custody = site.custody(now=now)
-    for host in purge.due(custody):
+    for host in purge.due(custody)[0]:
         try:
-            purge.carry_out(host, custody)
+            verbs.purge_due(host, custody)
         except RegisterError as error:
             refusals.append(str(error))
-    purge.sweep(custody)
+    purge.sweep(custody.server)
     return "; ".join(refusals)
 
 
@@ -119,13 +120,13 @@ def has_data(site, host="dormeur"):
 
 def retired(folder):
     site = Site(folder)
-    retire.retire("dormeur", site.custody())
+    verbs.retire("dormeur", site.custody())
     return site
 
 
 def purged_before(folder):
     site = Site(folder)
-    purge.ask("dormeur", 99, site.custody())
+    verbs.purge("dormeur", 99, site.custody())
     return site
 
 
@@ -133,7 +134,7 @@ def purged_before(folder):
 @pytest.mark.parametrize("prepare", [Site, ByHand, retired, purged_before])
 def test_a_purge_that_was_half_asked_for_deletes_nothing_and_is_told(tmp_path, prepare, interrupt):
     half = 0
-    for site in interrupt(tmp_path, prepare, lambda site: purge.ask("dormeur", 0, site.custody())):
+    for site in interrupt(tmp_path, prepare, lambda site: verbs.purge("dormeur", 0, site.custody())):
         record = site.record()
         if not is_closed(site):
             half += 1
@@ -148,7 +149,7 @@ def test_a_purge_that_was_half_asked_for_deletes_nothing_and_is_told(tmp_path, p
             assert carry_out(site) == ""
             assert not has_data(site)
             continue
-        purge.ask("dormeur", 0, site.custody())
+        verbs.purge("dormeur", 0, site.custody())
         assert is_closed(site)
         assert carry_out(site) == ""
         assert (has_data(site), site.users()) == (False, {})
@@ -157,7 +158,7 @@ def test_a_purge_that_was_half_asked_for_deletes_nothing_and_is_told(tmp_path, p
 
 @interrupted
 def test_what_was_half_asked_for_is_resumed_by_the_owner(tmp_path, interrupt):
-    for site in interrupt(tmp_path, Site, lambda site: purge.ask("dormeur", 0, site.custody())):
+    for site in interrupt(tmp_path, Site, lambda site: verbs.purge("dormeur", 0, site.custody())):
         assert site.ask().status in ("resumed", "unchanged", "new")
         assert site.ask().status == "unchanged"
         assert carry_out(site) == ""
@@ -174,12 +175,12 @@ def test_a_purge_that_a_full_disk_ends_half_way_is_finished_by_the_next_run(tmp_
         site = Site(folder)
         site.ask("adupont", name="sirene.univ-brest.fr")
         site.add_data("sirene")
-        purge.ask("dormeur", 0, site.custody())
+        verbs.purge("dormeur", 0, site.custody())
         return site
 
     def work(site):
-        purge.carry_out("dormeur", site.custody())
-        purge.sweep(site.custody())
+        verbs.purge_due("dormeur", site.custody())
+        purge.sweep(site.server())
 
     for site in interrupt(tmp_path, prepared, work):
         assert not has_data(site) or "dormeur" in site.users()
@@ -197,14 +198,14 @@ def test_a_purge_that_a_full_disk_ends_half_way_is_finished_by_the_next_run(tmp_
 def test_what_was_half_carried_out_is_given_back_to_its_owner_with_what_is_left(tmp_path, interrupt):
     def prepared(folder):
         site = Site(folder)
-        purge.ask("dormeur", 0, site.custody())
+        verbs.purge("dormeur", 0, site.custody())
         return site.noted()
 
-    for site in interrupt(tmp_path, prepared, lambda site: purge.carry_out("dormeur", site.custody())):
+    for site in interrupt(tmp_path, prepared, lambda site: verbs.purge_due("dormeur", site.custody())):
         left = has_data(site)
         resumed = "dormeur" in site.users()
         if resumed:
-            kept = resume.resume("dormeur", site.custody()).steps[-1]
+            kept = verbs.resume("dormeur", site.custody()).steps[-1]
             assert ("is not deleted" in kept) == left
         else:
             assert not left
@@ -224,14 +225,14 @@ def test_what_was_half_carried_out_is_given_back_to_its_owner_with_what_is_left(
     ("prepare", "work"),
     [
         (Site, Site.ask),
-        (Site, lambda site: resume.resume("dormeur", site.custody())),
-        (ByHand, lambda site: resume.resume("dormeur", site.custody())),
+        (Site, lambda site: verbs.resume("dormeur", site.custody())),
+        (ByHand, lambda site: verbs.resume("dormeur", site.custody())),
     ],
 )
 def test_a_cancelled_purge_stays_cancelled_however_far_that_came(tmp_path, prepare, work, interrupt):
     def prepared(folder):
         site = prepare(folder)
-        purge.ask("dormeur", 14, site.custody())
+        verbs.purge("dormeur", 14, site.custody())
         return site
 
     begun = 0
@@ -242,7 +243,7 @@ def test_a_cancelled_purge_stays_cancelled_however_far_that_came(tmp_path, prepa
             continue
         begun += 1
         if record and record.retired:
-            retire.retire("dormeur", site.custody())
+            verbs.retire("dormeur", site.custody())
         assert carry_out(site) == ""
         assert has_data(site)
     assert begun
@@ -254,7 +255,7 @@ def test_a_cancelled_purge_stays_cancelled_however_far_that_came(tmp_path, prepa
 @interrupted
 def test_a_transfer_that_ends_half_way_lets_nothing_be_purged(tmp_path, interrupt):
     def work(site):
-        transfer.transfer("dormeur", ADUPONT, site.custody(), purge_in=0)
+        verbs.transfer("dormeur", ADUPONT, site.custody(), purge_in=0)
 
     for site in interrupt(tmp_path, Site, work):
         if site.users()["dormeur"] == "adupont":
@@ -266,7 +267,7 @@ def test_a_transfer_that_ends_half_way_lets_nothing_be_purged(tmp_path, interrup
 @interrupted
 def test_a_purge_that_was_asked_goes_with_the_backups_and_with_nothing_else(tmp_path, interrupt):
     def work(site):
-        transfer.transfer("dormeur", ADUPONT, site.custody())
+        verbs.transfer("dormeur", ADUPONT, site.custody())
 
     for site in interrupt(tmp_path, purged_before, work):
         if site.users()["dormeur"] == "cmartin":
@@ -288,12 +289,12 @@ def test_a_purge_that_was_asked_goes_with_the_backups_and_with_nothing_else(tmp_
 
 def test_a_host_that_was_transferred_since_it_was_found_due_stays_the_new_persons(asked):
     custody = asked.custody(now=LATER)
-    assert purge.due(custody) == ["dormeur"]
-    transfer.transfer("dormeur", ADUPONT, custody)
+    assert purge.due(custody)[0] == ["dormeur"]
+    verbs.transfer("dormeur", ADUPONT, custody)
     before = asked.texts()
 
     with pytest.raises(Refused, match="not to be deleted yet"):
-        purge.carry_out("dormeur", custody)
+        verbs.purge_due("dormeur", custody)
 
     assert asked.texts() == before
     assert asked.ask("adupont").status == "unchanged"
@@ -301,7 +302,7 @@ def test_a_host_that_was_transferred_since_it_was_found_due_stays_the_new_person
 
 def test_a_host_that_was_resumed_and_retired_again_keeps_its_data(asked):
     asked.ask()
-    retire.retire("dormeur", asked.custody())
+    verbs.retire("dormeur", asked.custody())
 
     assert carry_out(asked) == ""
     assert has_data(asked)
@@ -324,11 +325,11 @@ def config_gone(site):
 def test_what_somebody_opened_again_is_not_purged_and_told_until_an_administrator_decides(asked, undo):
     undo(asked)
 
-    assert "is not closed" in carry_out(asked)
+    assert "is not disabled" in carry_out(asked)
     assert has_data(asked)
     ((host, what),) = asked.contradictions()
     assert (host, "may be backed up" in what) == ("dormeur", True)
-    done = retire.retire("dormeur", asked.custody())
+    done = verbs.retire("dormeur", asked.custody())
     assert "is cancelled" in done.steps[-1]
     assert asked.contradictions() == []
     assert carry_out(asked) == ""
@@ -339,11 +340,11 @@ def test_what_somebody_opened_again_is_not_purged_and_told_until_an_administrato
 def test_a_backup_made_since_is_not_what_was_asked_for(asked, row):
     (asked.folder / "data/pc/dormeur/backups").write_text(row)
 
-    assert "did not have when its purge was asked" in carry_out(asked)
+    assert "did not have when its purge was planned" in carry_out(asked)
     assert has_data(asked)
     ((host, what),) = asked.contradictions()
     assert (host, "will not be carried out" in what) == ("dormeur", True)
-    purge.ask("dormeur", 0, asked.custody())
+    verbs.purge("dormeur", 0, asked.custody())
     assert asked.contradictions() == []
     assert carry_out(asked) == ""
     assert not has_data(asked)
@@ -351,7 +352,7 @@ def test_a_backup_made_since_is_not_what_was_asked_for(asked, row):
 
 def test_a_backup_that_was_deleted_since_is_no_reason_to_keep_the_others(site):
     back_up(site)
-    purge.ask("dormeur", 0, site.custody())
+    verbs.purge("dormeur", 0, site.custody())
     (site.folder / "data/pc/dormeur/backups").write_text(ROW)
 
     assert carry_out(site) == ""
@@ -362,43 +363,43 @@ def test_a_backup_that_was_deleted_since_is_no_reason_to_keep_the_others(site):
 def test_a_host_whose_line_is_somebody_elses_by_now_is_not_purged(asked, user):
     asked.hosts.write_text(f"{HEADER}localhost\t0\tbackuppc\ndormeur\t0\t{user}\n")
 
-    assert "its purge was asked when it was cmartin's" in carry_out(asked)
+    assert "when its purge was planned, the owner was cmartin" in carry_out(asked)
     assert has_data(asked)
     assert any(host == "dormeur" for host, _ in asked.contradictions())
 
 
 def test_a_host_is_purged_that_was_somebody_elses_by_hand_when_that_was_asked(site):
     site.hosts.write_text(f"{HEADER}localhost\t0\tbackuppc\ndormeur\t0\tbdurand\n")
-    purge.ask("dormeur", 0, site.custody())
+    verbs.purge("dormeur", 0, site.custody())
 
     assert carry_out(site) == ""
     assert not has_data(site)
 
 
 def test_a_record_with_a_date_alone_was_not_asked_of_anything(site):
-    retire.retire("dormeur", site.custody())
+    verbs.retire("dormeur", site.custody())
     record = replace(site.record(), purge=NOW.isoformat())
     site.server().folders.put_record(record)
 
-    assert "purge was asked" in carry_out(site)
+    assert "when its purge was planned, the owner was nobody" in carry_out(site)
     assert has_data(site)
 
 
 def test_an_archive_that_was_opened_again_is_not_purged(site):
-    transfer.transfer("dormeur", ADUPONT, site.custody(), purge_in=3)
+    verbs.transfer("dormeur", ADUPONT, site.custody(), purge_in=3)
     config = site.folder / f"etc/{ARCHIVE}.pl"
     config.write_text("1;\n")
 
-    assert "is not closed" in carry_out(site)
+    assert "is not disabled" in carry_out(site)
     assert has_data(site, ARCHIVE)
     ((host, what),) = site.contradictions()
     assert (host, "may be backed up" in what) == (ARCHIVE, True)
     config.unlink()
     assert [host for host, _ in site.contradictions()] == [ARCHIVE]
 
-    retire.retire(ARCHIVE, site.custody())
+    verbs.retire(ARCHIVE, site.custody())
     assert site.contradictions() == []
-    purge.ask(ARCHIVE, 3, site.custody())
+    verbs.purge(ARCHIVE, 3, site.custody())
     assert carry_out(site) == ""
     assert not has_data(site, ARCHIVE)
 
@@ -413,32 +414,32 @@ def test_a_purge_by_a_clock_that_was_put_back_waits(asked):
 HOUR, DAY = 3600.0, 86400.0
 
 
-@pytest.mark.parametrize("work", [purge.ask, "transfer"])
+@pytest.mark.parametrize("work", [verbs.purge, "transfer"])
 def test_a_clock_that_is_set_forward_shortens_no_wait(site, work):
-    host = "dormeur" if work is purge.ask else ARCHIVE
+    host = "dormeur" if work is verbs.purge else ARCHIVE
     custody = replace(site.custody(), uptime=Uptime("a", HOUR))
-    if work is purge.ask:
-        purge.ask("dormeur", 14, custody)
+    if work is verbs.purge:
+        verbs.purge("dormeur", 14, custody)
     else:
-        transfer.transfer("dormeur", ADUPONT, custody, purge_in=14)
+        verbs.transfer("dormeur", ADUPONT, custody, purge_in=14)
     jumped = replace(site.custody(now=LATER), uptime=Uptime("a", HOUR + 13 * DAY))
 
-    assert purge.due(jumped) == [host]
-    with pytest.raises(Refused, match="have not passed since"):
-        purge.carry_out(host, jumped)
+    assert purge.due(jumped)[0] == [host]
+    with pytest.raises(Refused, match=r"waiting period of (dormeur|dormeur_20261122) is not over"):
+        verbs.purge_due(host, jumped)
     assert has_data(site, host)
 
-    purge.carry_out(host, replace(jumped, uptime=Uptime("a", HOUR + 14 * DAY)))
+    verbs.purge_due(host, replace(jumped, uptime=Uptime("a", HOUR + 14 * DAY)))
     assert not has_data(site, host)
 
 
 def test_a_wait_that_began_by_a_clock_of_long_ago_is_as_long(site):
     """A server whose battery is empty starts in 2000, and the network tells it the year a little later."""
     wrong = site.custody(now=NOW - timedelta(days=9000))
-    purge.ask("dormeur", 14, replace(wrong, uptime=Uptime("a", 5.0)))
+    verbs.purge("dormeur", 14, replace(wrong, uptime=Uptime("a", 5.0)))
 
-    with pytest.raises(Refused, match="have not passed since"):
-        purge.carry_out("dormeur", replace(site.custody(), uptime=Uptime("a", DAY)))
+    with pytest.raises(Refused, match=r"waiting period of (dormeur|dormeur_20261122) is not over"):
+        verbs.purge_due("dormeur", replace(site.custody(), uptime=Uptime("a", DAY)))
 
     assert has_data(site)
 
@@ -447,7 +448,7 @@ def test_after_another_start_of_the_machine_the_date_counts(asked):
     custody = replace(asked.custody(now=LATER), uptime=Uptime("b", 1.0))
     asked.server().folders.put_record(replace(asked.record(), purge_wait=Uptime("a", 99999999)))
 
-    purge.carry_out("dormeur", custody)
+    verbs.purge_due("dormeur", custody)
 
     assert not has_data(asked)
 
@@ -455,8 +456,8 @@ def test_after_another_start_of_the_machine_the_date_counts(asked):
 def test_what_was_to_be_purged_at_once_can_be_at_once(site):
     custody = replace(site.custody(), uptime=Uptime("a", 5.9))
 
-    purge.ask("dormeur", 0, custody)
-    purge.carry_out("dormeur", custody)
+    verbs.purge("dormeur", 0, custody)
+    verbs.purge_due("dormeur", custody)
 
     assert not has_data(site)
 
@@ -492,25 +493,25 @@ def test_of_a_host_that_got_data_since_the_plan_nothing_is_forgotten(tmp_path):
             return super().kept_away(host)
 
     with pytest.raises(Refused):
-        purge.ask("dormeur", 0, replace(custody, jobs=cast(Any, Meanwhile())))
+        verbs.purge("dormeur", 0, replace(custody, jobs=cast(Any, Meanwhile())))
 
     assert site.users() == {"dormeur": "cmartin"}
 
 
 def test_two_runs_at_once_purge_once(asked):
     custody = asked.custody(now=LATER)
-    purge.carry_out("dormeur", custody)
+    verbs.purge_due("dormeur", custody)
 
     with pytest.raises(NotRegistered):
-        purge.carry_out("dormeur", custody)
+        verbs.purge_due("dormeur", custody)
 
 
 def test_a_doomed_folder_of_an_earlier_host_is_not_the_newcomers(asked):
-    purge.carry_out("dormeur", asked.custody(now=LATER))
+    verbs.purge_due("dormeur", asked.custody(now=LATER))
     asked.ask("adupont")
     asked.add_data()
 
-    assert purge.sweep(asked.custody()).deleted == 1
+    assert purge.sweep(asked.server()).deleted == 1
     assert has_data(asked)
 
 
@@ -518,29 +519,29 @@ def test_a_doomed_folder_of_an_earlier_host_is_not_the_newcomers(asked):
 
 
 def test_a_second_purge_without_days_keeps_the_first_ones_date(site):
-    purge.ask("dormeur", 30, site.custody())
+    verbs.purge("dormeur", 30, site.custody())
     date = (NOW + timedelta(days=30)).isoformat()
 
-    done = purge.ask("dormeur", None, site.custody(now=NOW + timedelta(days=1)))
+    done = verbs.purge("dormeur", None, site.custody(now=NOW + timedelta(days=1)))
 
     assert done.steps == (f"1 backup, 4096 bytes of files of dormeur may be deleted from {date}",)
     assert site.record().purge == date
 
 
 def test_a_second_purge_with_days_says_which_date_it_replaces(site):
-    purge.ask("dormeur", 30, site.custody())
+    verbs.purge("dormeur", 30, site.custody())
 
-    (step,) = purge.ask("dormeur", 3, site.custody()).steps
+    (step,) = verbs.purge("dormeur", 3, site.custody()).steps
 
     new, old = ((NOW + timedelta(days=days)).isoformat() for days in (3, 30))
-    assert step.endswith(f"from {new}, and not from {old} as was asked before")
+    assert step.endswith(f"from {new}, and not from {old} as was planned before")
     assert site.record().purge == new
 
 
 def test_a_purge_of_what_was_opened_since_waits_anew(asked):
     open_config(asked)
 
-    purge.ask("dormeur", None, asked.custody(now=NOW + timedelta(days=10)))
+    verbs.purge("dormeur", None, asked.custody(now=NOW + timedelta(days=10)))
 
     assert asked.record().purge == (NOW + timedelta(days=24)).isoformat()
 
@@ -548,10 +549,11 @@ def test_a_purge_of_what_was_opened_since_waits_anew(asked):
 def test_without_backups_there_is_nothing_to_wait_for_and_the_plan_says_so(tmp_path):
     site = Site(tmp_path, data=False)
 
-    plan = purge.ask("dormeur", 30, site.custody(dry_run=True)).steps
+    plan = purge.plan("dormeur", 30, site.custody())
 
-    assert plan[0] == "dormeur has no backups to wait for, and is forgotten at once"
-    assert purge.ask("dormeur", 30, replace(site.custody(), confirmed=plan)).steps == plan
+    assert plan.steps[0] == "dormeur has no backups to wait for, and is forgotten at once"
+    purge.apply(plan, site.custody())
+    assert site.record() is None
 
 
 # records that cannot be read
@@ -568,8 +570,8 @@ def test_a_record_that_cannot_be_read_holds_up_no_other_purge(asked, content):
         (folder / "record.json").write_bytes(content)
     custody = asked.custody(now=LATER)
 
-    assert purge.due(custody) == ["dormeur"]
-    ((host, why),) = purge.unknown(custody)
+    assert purge.due(custody)[0] == ["dormeur"]
+    ((host, why),) = purge.due(custody)[1].items()
     assert (host, bool(why)) == ("calmar", True)
     assert carry_out(asked) == ""
     assert not has_data(asked)

@@ -4,12 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import verbs
 from fakes import Jobs, People
 from interrupted import kill_everywhere
 from server_folder import ADUPONT, ARCHIVE, CMARTIN, NOW, Site
 
 from backuppc_register.backuppc import retired_config
-from backuppc_register.lifecycle import purge, resume, revoke_access, transfer
+from backuppc_register.lifecycle import revoke_access, transfer
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import HostsFileError, OtherOwner
@@ -29,7 +30,7 @@ def site(tmp_path):
 def archived_in(folder):
     """Give a site whose dormeur was cmartin's, whose backups are an archive, and is adupont's."""
     site = Site(folder)
-    transfer.transfer("dormeur", ADUPONT, site.custody())
+    verbs.transfer("dormeur", ADUPONT, site.custody())
     site.reconcile()
     return site
 
@@ -62,54 +63,54 @@ def settled(site):
 
 
 def test_archived_backups_are_taken_from_whoever_has_the_logon_now(archived):
-    done = revoke_access.withdraw(ARCHIVE, archived.custody())
+    done = verbs.revoke_access(ARCHIVE, archived.custody())
 
     assert done.steps == (f"{ARCHIVE} is backuppc's: only administrators read its backups",)
     assert archived.readers() == {"backuppc"}
     assert archived.record(ARCHIVE).person == "backuppc"
     assert settled(archived)
     with pytest.raises(Refused, match="backuppc's already"):
-        revoke_access.withdraw(ARCHIVE, archived.custody())
+        verbs.revoke_access(ARCHIVE, archived.custody())
 
 
 def test_a_plan_of_it_changes_nothing(archived):
     before = archived.texts()
 
-    assert revoke_access.withdraw(ARCHIVE, archived.custody(dry_run=True)).steps
+    assert revoke_access.plan(ARCHIVE, archived.custody()).steps
 
     assert archived.texts() == before
 
 
 def test_a_purge_that_was_asked_stays_asked(archived):
-    purge.ask(ARCHIVE, 3, archived.custody())
+    verbs.purge(ARCHIVE, 3, archived.custody())
 
-    revoke_access.withdraw(ARCHIVE, archived.custody())
+    verbs.revoke_access(ARCHIVE, archived.custody())
 
     assert settled(archived)
     later = archived.custody(now=NOW + timedelta(days=4))
-    purge.carry_out(ARCHIVE, later)
+    verbs.purge_due(ARCHIVE, later)
     assert archived.users() == {"dormeur": "adupont"}
 
 
 def test_killed_anywhere_it_is_finished_by_the_next_run(tmp_path):
     for site in kill_everywhere(
-        tmp_path, archived_in, lambda site: revoke_access.withdraw(ARCHIVE, site.custody())
+        tmp_path, archived_in, lambda site: verbs.revoke_access(ARCHIVE, site.custody())
     ):
         site.reconcile()
         if site.contradictions() or site.readers() != {"backuppc"}:
-            revoke_access.withdraw(ARCHIVE, site.custody())
+            verbs.revoke_access(ARCHIVE, site.custody())
         assert site.readers() == {"backuppc"}
         assert settled(site)
 
 
 def test_an_archive_goes_back_to_the_person_whose_machine_it_is_of_and_to_nobody_else(archived):
-    revoke_access.withdraw(ARCHIVE, archived.custody())
+    verbs.revoke_access(ARCHIVE, archived.custody())
     unmarked = Person("cmartin", "Somebody", "")
     for stranger in (NEWCOMER, ADUPONT, unmarked):
         with pytest.raises(Refused, match="not known to be"):
-            transfer.transfer(ARCHIVE, stranger, archived.custody())
+            verbs.transfer(ARCHIVE, stranger, archived.custody())
 
-    done = transfer.transfer(ARCHIVE, CMARTIN, archived.custody())
+    done = verbs.transfer(ARCHIVE, CMARTIN, archived.custody())
 
     assert done.steps == (f"{ARCHIVE} is cmartin's again",)
     assert archived.readers() == {"cmartin"}
@@ -124,9 +125,9 @@ def test_an_archive_that_was_closed_in_doubt_is_given_back_as_is_advised(archive
     assert f"transfer {ARCHIVE} cmartin" in advice(archived)[ARCHIVE]
     for stranger in (ADUPONT, NEWCOMER):
         with pytest.raises(Refused, match="not known to be"):
-            transfer.transfer(ARCHIVE, stranger, archived.custody())
+            verbs.transfer(ARCHIVE, stranger, archived.custody())
 
-    transfer.transfer(ARCHIVE, replace(CMARTIN, entry_id=entry), archived.custody())
+    verbs.transfer(ARCHIVE, replace(CMARTIN, entry_id=entry), archived.custody())
 
     assert archived.readers() == {"cmartin"}
     assert settled(archived)
@@ -135,21 +136,21 @@ def test_an_archive_that_was_closed_in_doubt_is_given_back_as_is_advised(archive
 def test_killed_anywhere_an_archive_is_given_back_by_the_next_run(tmp_path):
     def prepared(folder):
         site = archived_in(folder)
-        revoke_access.withdraw(ARCHIVE, site.custody())
+        verbs.revoke_access(ARCHIVE, site.custody())
         return site
 
     for site in kill_everywhere(
-        tmp_path, prepared, lambda site: transfer.transfer(ARCHIVE, CMARTIN, site.custody())
+        tmp_path, prepared, lambda site: verbs.transfer(ARCHIVE, CMARTIN, site.custody())
     ):
         if site.readers() != {"cmartin"}:
-            transfer.transfer(ARCHIVE, CMARTIN, site.custody())
+            verbs.transfer(ARCHIVE, CMARTIN, site.custody())
         assert site.readers() == {"cmartin"}
         assert settled(site)
 
 
 def test_an_old_page_gives_nothing_back_of_it(archived):
     page = archived.hosts.read_text()
-    revoke_access.withdraw(ARCHIVE, archived.custody())
+    verbs.revoke_access(ARCHIVE, archived.custody())
     archived.reconcile()
 
     archived.hosts.write_text(page)
@@ -164,7 +165,7 @@ def test_a_line_that_a_hand_gave_to_the_account_is_finished_by_the_verb_that_is_
 
     assert f"transfer {ARCHIVE} backuppc" in advice(archived)[ARCHIVE]
     archived.reconcile()
-    revoke_access.withdraw(ARCHIVE, archived.custody())
+    verbs.revoke_access(ARCHIVE, archived.custody())
 
     assert settled(archived)
 
@@ -172,7 +173,7 @@ def test_a_line_that_a_hand_gave_to_the_account_is_finished_by_the_verb_that_is_
 def test_a_host_is_taken_from_everybody_and_not_backed_up_until_it_is_transferred(site):
     site.hosts.write_text(site.hosts.read_text().replace("\tcmartin", "\tcmartin\tfriend"))
 
-    done = revoke_access.withdraw("dormeur", site.custody())
+    done = verbs.revoke_access("dormeur", site.custody())
 
     assert site.readers() == {"backuppc"}
     assert "friend" not in site.hosts.read_text()
@@ -181,21 +182,19 @@ def test_a_host_is_taken_from_everybody_and_not_backed_up_until_it_is_transferre
     assert settled(site)
     with pytest.raises(OtherOwner):
         site.ask()
-    transfer.transfer("dormeur", ADUPONT, site.custody())
+    verbs.transfer("dormeur", ADUPONT, site.custody())
     assert site.users() == {"dormeur": "adupont", ARCHIVE: "backuppc"}
     assert site.ask("adupont").key != site.key
     assert settled(site)
 
 
 def test_killed_anywhere_nobody_registers_a_host_that_is_taken_from_them(tmp_path):
-    for site in kill_everywhere(
-        tmp_path, Site, lambda site: revoke_access.withdraw("dormeur", site.custody())
-    ):
+    for site in kill_everywhere(tmp_path, Site, lambda site: verbs.revoke_access("dormeur", site.custody())):
         site.people = People(NEWCOMER)
         with pytest.raises(OtherOwner):
             site.ask()
         if site.contradictions() or site.users()["dormeur"] != "backuppc":
-            revoke_access.withdraw("dormeur", site.custody())
+            verbs.revoke_access("dormeur", site.custody())
         assert site.readers() == {"backuppc"}
         site.reconcile()
         assert settled(site)
@@ -207,12 +206,12 @@ def test_a_host_that_was_made_by_hand_is_taken_and_resumed_as_the_accounts(site)
     made = site.folder / "etc/labpc.pl"
     made.write_text("$Conf{XferMethod} = 'smb';\n")
 
-    revoke_access.withdraw("labpc", site.custody())
+    verbs.revoke_access("labpc", site.custody())
 
     assert site.users()["labpc"] == "backuppc"
     assert made.read_bytes() == retired_config.text("labpc")
     assert settled(site)
-    resume.resume("labpc", site.custody())
+    verbs.resume("labpc", site.custody())
     assert made.read_text() == "$Conf{XferMethod} = 'smb';\n"
     assert site.users()["labpc"] == "backuppc"
     assert settled(site)
@@ -225,12 +224,12 @@ def test_what_a_wrong_hand_edit_put_in_doubt_is_nobodys_but_the_administrators(s
     change_line(site, "dormeur", "cmartin", "adupont")
     site.reconcile()
 
-    done = transfer.transfer("dormeur", CMARTIN, site.custody())
+    done = verbs.transfer("dormeur", CMARTIN, site.custody())
 
     assert site.users() == {"dormeur": "cmartin", ARCHIVE: "backuppc"}
     assert any("may be cmartin's or adupont's" in step for step in done.steps)
     assert settled(site)
-    transfer.transfer(ARCHIVE, CMARTIN, site.custody())
+    verbs.transfer(ARCHIVE, CMARTIN, site.custody())
     assert site.readers() == {"cmartin"}
     assert settled(site)
 
@@ -243,7 +242,7 @@ def test_the_verb_that_is_advised_keeps_the_backups_from_whom_a_hand_has_put_int
     assert "transfer dormeur adupont, and the backups stay cmartin's" in told
     assert "put cmartin into the line again" in told
     assert "register" not in told.replace("backuppc-register-admin", "")
-    transfer.transfer("dormeur", ADUPONT, site.custody())
+    verbs.transfer("dormeur", ADUPONT, site.custody())
     assert site.readers() == {"cmartin"}
     assert site.record(ARCHIVE).entry == CMARTIN.entry_id
     assert settled(site)
@@ -253,7 +252,7 @@ def test_an_archive_is_not_recorded_as_of_another_entry_than_its_owners(site):
     change_line(site, "dormeur", "cmartin", "adupont")
     third = Person("bdurand", "Bernard Durand", "entryUUID:3")
 
-    transfer.transfer("dormeur", third, site.custody())
+    verbs.transfer("dormeur", third, site.custody())
 
     assert (site.record(ARCHIVE).person, site.record(ARCHIVE).entry) == ("adupont", "")
 
@@ -270,14 +269,14 @@ def test_a_closed_line_that_is_given_back_once_more_is_still_its_owners(archived
         assert archived.reconcile() == [("closed", "dormeur")]
 
     assert FormerOwners(archived.folder / "state").of("dormeur").closed == "adupont"
-    transfer.transfer("dormeur", ADUPONT, archived.custody(now=TOMORROW))
+    verbs.transfer("dormeur", ADUPONT, archived.custody(now=TOMORROW))
     assert archived.readers_of("adupont") == {"adupont"}
 
 
 def test_who_could_read_the_host_besides_is_told_when_the_line_loses_them(site):
     site.hosts.write_text(site.hosts.read_text().replace("\tcmartin", "\tcmartin\tfriend,other"))
 
-    planned = transfer.transfer("dormeur", ADUPONT, site.custody(dry_run=True))
+    planned = transfer.plan("dormeur", ADUPONT, site.custody())
 
     assert "friend, other could read dormeur too, and cannot any more" in planned.steps
 
@@ -285,7 +284,7 @@ def test_who_could_read_the_host_besides_is_told_when_the_line_loses_them(site):
 def test_a_purge_that_is_asked_of_a_host_without_backups_is_told_to_be_none(tmp_path):
     site = Site(tmp_path, data=False)
 
-    done = transfer.transfer("dormeur", ADUPONT, site.custody(), purge_in=0)
+    done = verbs.transfer("dormeur", ADUPONT, site.custody(), purge_in=0)
 
     assert "dormeur has no backups, so there is nothing to purge" in done.steps
     assert site.record().purge == ""
@@ -301,7 +300,7 @@ def failed(site, mocker):
         "backuppc_register.backuppc.data_folder.archive", side_effect=HostsFileError(detail="read-only")
     )
     with pytest.raises(HostsFileError):
-        transfer.transfer("dormeur", ADUPONT, site.custody())
+        verbs.transfer("dormeur", ADUPONT, site.custody())
     mocker.stop(fails)
     return site
 
@@ -313,7 +312,7 @@ def test_a_transfer_whose_data_does_not_move_leaves_nothing_that_alarms(failed):
 
 
 def test_the_archive_that_never_was_can_be_purged(failed):
-    purge.ask(ARCHIVE, None, failed.custody())
+    verbs.purge(ARCHIVE, None, failed.custody())
 
     assert failed.users() == {"dormeur": "cmartin"}
     assert failed.readers() == {"cmartin"}
@@ -321,7 +320,7 @@ def test_the_archive_that_never_was_can_be_purged(failed):
 
 
 def test_the_same_transfer_again_finishes_it(failed):
-    transfer.transfer("dormeur", ADUPONT, failed.custody(now=TOMORROW))
+    verbs.transfer("dormeur", ADUPONT, failed.custody(now=TOMORROW))
 
     assert failed.users() == {"dormeur": "adupont", ARCHIVE: "cmartin"}
     assert failed.readers() == {"cmartin"}
@@ -332,6 +331,6 @@ def test_the_same_transfer_again_finishes_it(failed):
 def test_a_job_that_runs_is_stopped_and_keeps_nobody_from_taking_a_host(site):
     site.jobs = Jobs(busy=True)
 
-    revoke_access.withdraw("dormeur", site.custody())
+    verbs.revoke_access("dormeur", site.custody())
 
     assert site.jobs.stopped == [("dormeur", "chef")]

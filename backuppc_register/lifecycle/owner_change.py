@@ -1,0 +1,49 @@
+"""Change the owner in a host's line, and remember it, so that no old editor page reverts the line."""
+
+from backuppc_register.backuppc import hosts
+from backuppc_register.backuppc.hosts import HostsFile
+from backuppc_register.inventory import hosts_snapshot
+from backuppc_register.inventory.host_status import HostStatus
+from backuppc_register.lifecycle.operation import Operation
+from backuppc_register.person import same_logon
+from backuppc_register.state.snapshot_file import SeenHost
+
+
+def lost_access(status: HostStatus) -> tuple[str, ...]:
+    """Return the step that clears moreUsers: the new owner chooses them anew."""
+    more = ", ".join(status.line.more_users) if status.line else ""
+    return (f"{more} could read {status.host} too, and cannot any more",) if more else ()
+
+
+def note_former_owners(status: HostStatus, person: str = "") -> None:
+    """Note who loses the host to *person*, before the line changes: no old editor page gives it back.
+
+    Administrators lose nothing. Raises StateError.
+    """
+    line, account = status.line, status.server.account
+    every = (status.owner, line.user, *line.more_users) if line else (status.owner,)
+    users = (user for user in every if not same_logon(user, account))
+    status.server.former_owners.take(status.host, users, person=person)
+
+
+def set_owner(status: HostStatus, file: HostsFile, person: str) -> HostsFile:
+    """Set *person* as sole owner in the host's line of *file*, the hosts file as it is now.
+
+    The snapshot forgets the earlier line first: call `note_line` afterwards. Raises HostsFileError,
+    StateError.
+    """
+    host, server = status.host, status.server
+    note_former_owners(status, person)
+    server.snapshot.forget(host)
+    file = hosts.give(server.backuppc.hosts, file, host, person)
+    server.former_owners.decided(host)
+    return file
+
+
+def note_line(host: str, file: HostsFile, operation: Operation, *, data: bool) -> None:
+    """Write the line that *host* has in *file* into the snapshot; under the lock.
+
+    *data*: whether BackupPC has data of the host. Raises StateError.
+    """
+    lines = tuple(hosts_snapshot.noted(written) for written in file.written_for(host))
+    operation.server.snapshot.note(SeenHost(host, lines, data, operation.moment))
