@@ -1,5 +1,5 @@
 ## The template of the per-host config that BackupPC gets for a machine that registers as "mac".
-## How to change it for a site stands in common/way.pl.
+## common/way.pl explains how to change it for a site.
 # BackupPC settings of @HOST@, a Mac that registered itself.
 @INSERT way@
 # As in BackupPC's own configuration, and never --acls or --xattrs, here or below: Apple's rsync refuses them.

@@ -1,5 +1,5 @@
 ## The template of the per-host config that BackupPC gets for a machine that registers as "windows".
-## How to change it for a site stands in common/way.pl.
+## common/way.pl explains how to change it for a site.
 # BackupPC settings of @HOST@, a Windows machine that registered itself.
 @INSERT way@
 @INSERT restore@

@@ -1,10 +1,10 @@
 ## What every machine's config has: the way from BackupPC to the machine.
 ##
 ## To change a template for a site, copy it to the folder that config.toml names ([backuppc] templates) and edit
-## the copy; a part such as this one goes to its folder "common". Such a line as @INSERT way@ takes a part in.
-## Lines that begin with ## stay behind. @HOST@ (BackupPC's name of the machine), @FULL_NAME@ (its DNS name) and
+## the copy; a part such as this one goes to its folder "common". A line such as @INSERT way@ inserts a part.
+## Lines that begin with ## are left out. @HOST@ (BackupPC's name of the machine), @FULL_NAME@ (its DNS name) and
 ## @SSH_CONFIG@ (the path of our own ssh settings for it) become whole Perl literals, so write them without
-## quotes. Keep a comment on lines of its own: BackupPC's web editor swallows what follows a ; on its line.
+## quotes. Write a comment on lines of its own: BackupPC's web editor loses what follows a ; on its line.
 #
 # This file is yours and BackupPC's: nothing overwrites it once you have changed it.
 # What is not set here comes from BackupPC's main configuration.
