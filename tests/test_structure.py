@@ -110,7 +110,6 @@ COVERED_BY = {
     "config/*": "unit/config/test_reader.py",
     "diagnosis/*": "unit/diagnosis/test_checks.py",
     "inventory/server.py": "integration/test_forced_command.py",
-    "inventory/host_status.py": "unit/registration/test_register.py",
     "inventory/*": "unit/reconciliation/test_reconcile.py",
     "lifecycle/*": "unit/lifecycle/test_operation.py",
     "network/banner.py": "unit/diagnosis/test_checks.py",

@@ -14,7 +14,7 @@ from server_folder import ADUPONT, ARCHIVE, CMARTIN, HEADER, NOW, Site
 
 from backuppc_register.backuppc import retired_config
 from backuppc_register.inventory import policy
-from backuppc_register.lifecycle import purge, purge_request, resume, retire, transfer
+from backuppc_register.lifecycle import purge, purge_request, resume, retire, revoke_access, transfer
 from backuppc_register.lifecycle.operation import Refused, host_named
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
@@ -87,6 +87,29 @@ def test_a_plan_changes_nothing(site, verb):
 
     assert verb.plan("dormeur", site.custody()).steps
     assert site.texts() == before
+
+
+@pytest.mark.parametrize(
+    ("verb", "before", "meanwhile"),
+    [
+        (retire, None, verbs.retire),
+        (resume, verbs.retire, verbs.resume),
+        (revoke_access, None, verbs.retire),
+        (revoke_access, None, verbs.revoke_access),
+    ],
+)
+def test_a_plan_that_another_administrator_has_made_out_of_date_is_refused(site, verb, before, meanwhile):
+    if before:
+        before("dormeur", site.custody())
+    plan = verb.plan("dormeur", site.custody())
+    assert verb.plan("dormeur", site.custody()) == plan
+    meanwhile("dormeur", site.custody())
+    left = site.texts()
+
+    with pytest.raises(Refused, match=r"changed while you were asked|already"):
+        verb.apply(plan, site.custody())
+
+    assert site.texts() == left
 
 
 @pytest.mark.parametrize("content", [None, b"# mine\n$Conf{X} = 1;\n", b"", b"\xff\0no newline"])
