@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from backuppc_register.inventory.server import Server
     from backuppc_register.inventory.services import Directory, Resolver, Services
 
-_WITHIN = 27.0  # seconds; a whole request answers within 30
-_READ_WITHIN = 5.0  # seconds for what a machine says with verify
-_READ_AT_MOST = 16384  # bytes of it
+_TIMEOUT = 27.0  # seconds; a whole request must be answered within 30
+_READ_TIMEOUT = 5.0  # seconds for the ssh host keys that a machine sends with verify
+_LONGEST_INPUT = 16384  # bytes of them
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def run(arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> Outcome
 
 
 def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> reply.Success:
-    deadline = Deadline(_WITHIN)
+    deadline = Deadline(_TIMEOUT)
     connection = request.connection(_text(environment, b"SSH_CONNECTION"))
     call.connection = connection.text if connection else ""
     path, call.register_key = _options(arguments)
@@ -98,31 +98,19 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
 def _verify(
     asked: request.Request, peer: request.Address, server: "Server", services: "Services"
 ) -> reply.Success:
-    """Answer ``verify``, the only request that says something on standard input."""
-    from backuppc_register.backuppc import settings
-    from backuppc_register.backuppc.daemon.status import Daemon
-    from backuppc_register.network import rsync_handshake
-    from backuppc_register.network.ssh import connect
+    """Answer ``verify``, the only request for which standard input is read."""
     from backuppc_register.verification import verify
 
-    means = verify.Means(
-        backuppc=settings.SettingsReader(server.config.backuppc),
-        route=settings.route,
-        reached=connect,
-        first_word=rsync_handshake.read_greeting,
-        files=rsync_handshake.list_files,
-        begin_full=Daemon(server.config.backuppc.socket).begin_full,
-    )
-    said = replace(asked, host_keys=request.host_keys(_said(0)))
-    return verify.serve(said, peer, server, services, means)
+    with_keys = replace(asked, host_keys=request.host_keys(_input(0)))
+    return verify.serve(with_keys, peer, server, services)
 
 
-def _said(descriptor: int) -> bytes:
-    """Return what comes on *descriptor* up to its end or a line ``.``; too much or too late is lost."""
-    content, patience = b"", Deadline(_READ_WITHIN)
-    while b"\n.\n" not in b"\n" + content.replace(b"\r", b"") and len(content) < _READ_AT_MOST:
-        ready, _, _ = select.select([descriptor], [], [], patience.remaining())
-        part = os.read(descriptor, _READ_AT_MOST - len(content)) if ready else b""
+def _input(descriptor: int) -> bytes:
+    """Return the bytes from *descriptor* up to EOF or a line ``.``; what is too long or too late is lost."""
+    content, deadline = b"", Deadline(_READ_TIMEOUT)
+    while b"\n.\n" not in b"\n" + content.replace(b"\r", b"") and len(content) < _LONGEST_INPUT:
+        ready, _, _ = select.select([descriptor], [], [], deadline.remaining())
+        part = os.read(descriptor, _LONGEST_INPUT - len(content)) if ready else b""
         if not part:
             break
         content += part

@@ -40,6 +40,12 @@ class BackupPC:
 
     def __init__(self) -> None:
         self.told: list[Any] = []
+        self.queued: list[tuple[str, str]] = []
+        self.problem = ""
+
+    def begin_full(self, host: str, user: str, within: float) -> str:
+        self.queued.append((host, user))
+        return self.problem
 
     def announce(self, host: str, within: float) -> str:
         self.told.append(host)

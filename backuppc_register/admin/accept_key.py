@@ -28,7 +28,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
         person = status.line.user
         if options.dry_run:
             return _compare(context, host, options.fingerprint)
-        key = accept_key.accept_key(context.folders, host, options.fingerprint)
+        key = accept_key.accept(context.folders, host, options.fingerprint)
     context.log("accept-key", host=host, person=person, detail=key.fingerprint)
     context.say(f"Accepted {key.fingerprint} as the ssh host key of {host}.")
     return 0

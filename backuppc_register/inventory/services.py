@@ -47,6 +47,9 @@ class Daemon(Protocol):
     def announce(self, host: str, within: float) -> str:
         """Make it know *host*; return "" or why it does not."""
 
+    def begin_full(self, host: str, user: str, within: float) -> str:
+        """Queue a full backup of *host* for *user*; return "" or why there will be none."""
+
 
 @dataclass(frozen=True)
 class Services:

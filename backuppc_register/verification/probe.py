@@ -1,44 +1,30 @@
-"""What a machine's rsyncsend.sh answers to the command `probe`, and whether a backup would work; pure."""
+"""Judge by a machine's answer to `probe` (rsyncsend.sh) whether its folders can be backed up; pure."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backuppc_register.backuppc.rsync_command import Transfer
-from backuppc_register.network.rsync_handshake import GREETING, has_file, has_folder
 from backuppc_register.network.ssh import Answer
 from backuppc_register.protocol.unreachable import Cause, not_reachable
-from backuppc_register.system.processes import ProgramResult
 
 COMMAND = "probe"
 
-_FIRST = "version:"  # what rsyncsend.sh's answer begins with
-_LONGEST = 200  # characters of what a machine says that we repeat
-_MOST_TOLD = 5  # folders, in advice
+_FIRST = "version:"  # the answer of rsyncsend.sh begins with it
+_LONGEST = 200  # characters of a machine's answer that we repeat
+_MOST_NAMED = 5  # folders, in advice
 _DIGITS = 6
-_REFUSED = 64
-_UNAVAILABLE = 69  # sysexits.h: what rsyncsend.sh ends with where something is missing
-_SSH_FAILED = 255
-_LISTED = {0, 23, 24}  # rsync(1): all, or all but what could not be read or went away meanwhile
-_PROTOCOLS = range(20, 41)
-_HUNG_UP = re.compile(r"kex_exchange_identification|connection (closed|reset|refused|timed out)", re.I)
-_WHO_HANGS_UP = {
-    Cause.HUNG_UP: "sshd",
-    Cause.ELSEWHERE: "ssh with the options of RsyncSshArgs does not get in",
-}
-# What rsyncsend.sh refuses a folder with; all else that it refuses is options.
-_ABOUT_THE_FOLDER = re.compile(r"is not in a folder that|leads? (out of|to) |not a plain absolute path")
+_UNAVAILABLE = 69  # the exit status of rsyncsend.sh if something is missing (sysexits.h)
 _FULL_DISK_ACCESS = (
     "System Settings, General, Sharing, the (i) of Remote Login: switch on Full Disk Access for remote users."
 )
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a machine tells: its system (uname -s), its rsync's version, folders that can be read or not.
+class Report:
+    """A machine's report: its system (uname -s), its rsync's version, readable and unreadable folders.
 
-    *closed* and *mounted*: those of the folders in its shares that cannot be read, or are on other file
-    systems; *folders*: how many there are in each share. All three as far as it has looked.
+    *closed* and *mounted*: folders at the top of its shares that cannot be read, or are on other file
+    systems; *folders*: the number of folders at the top of each share. All three as far as it has looked.
     """
 
     system: str
@@ -50,100 +36,57 @@ class Told:
     folders: dict[str, int] = field(default_factory=dict)
 
 
-def judge(host: str, answer: Answer, transfers: Sequence[Transfer]) -> Told:
-    """Return what the machine tells, where the backups of the *transfers* would work.
+def judge(host: str, answer: Answer, transfers: Sequence[Transfer]) -> Report:
+    """Return the machine's report, if the backups of the *transfers* would work.
 
-    Raises NotReachable, with the step that would fail.
+    Raises NotReachable with the step that would fail.
     """
-    told = _read(answer.output)
+    report = _read(answer.output)
     head, mark, _ = answer.output.partition(_FIRST)
     if answer.status == 0 and mark and head:
         raise not_reachable(Cause.UNCLEAN, host, what=head.strip().partition("\n")[0][:_LONGEST])
-    if answer.status != 0 or not mark or not told.rsync:
-        said = answer.errors.strip() or answer.output.strip()
-        detail = f"exit status {answer.status}: {said[-_LONGEST:]}"
+    if answer.status != 0 or not mark or not report.rsync:
+        output = answer.errors.strip() or answer.output.strip()
+        detail = f"exit status {answer.status}: {output[-_LONGEST:]}"
         raise not_reachable(_failing_step(answer), host, detail=detail)
-    if told.rsync == "?":
-        raise not_reachable(Cause.RSYNC, host, detail="it does not tell its version")
+    if report.rsync == "?":
+        raise not_reachable(Cause.RSYNC, host, detail="it does not report its version")
     for transfer in transfers:
-        _refuse_closed(host, transfer.path, told, answer.errors.strip()[-_LONGEST:])
-        _refuse_empty(host, transfer, told)
-    return told
+        _refuse_unreadable(host, transfer.path, report, answer.errors.strip()[-_LONGEST:])
+        _refuse_unsaved(host, transfer, report)
+    return report
 
 
-def advice(told: Told, transfers: Sequence[Transfer]) -> str:
-    """Return what the owner of a machine should know of the folders below its shares, or ""."""
-    lost = [f"{folder} cannot be read" for folder in told.closed if _saved_by(folder, transfers)]
+def advice(report: Report, transfers: Sequence[Transfer]) -> str:
+    """Return which folders at the top of the shares will not be saved, as advice to the owner, or ""."""
+    lost = [f"{folder} cannot be read" for folder in report.closed if _transfers_of(folder, transfers)]
     lost += [
         f"{folder} is on another file system"
-        for folder in told.mounted
-        if folder not in told.closed and any(one.stays for one in _saved_by(folder, transfers))
+        for folder in report.mounted
+        if folder not in report.closed and any(one.stays for one in _transfers_of(folder, transfers))
     ]
-    more = f", and {len(lost) - _MOST_TOLD} more" if len(lost) > _MOST_TOLD else ""
-    return f"Backups will lack some folders: {', '.join(lost[:_MOST_TOLD])}{more}." if lost else ""
+    more = f", and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else ""
+    return f"Backups will lack some folders: {', '.join(lost[:_MOST_NAMED])}{more}." if lost else ""
 
 
-def refuse_unbegun(host: str, share: str, begun: ProgramResult) -> None:
-    """Refuse a *share* whose backup did not begin with rsync's own first word; raises NotReachable."""
-    said, complaint = begun.output, begun.error_text
-    if _is_protocol(said):
-        return
-    detail = f"{share}: exit status {begun.status}: {complaint[-_LONGEST:]}"
-    if len(said) >= GREETING:
-        what = said[:_LONGEST].decode("utf-8", "replace").strip().partition("\n")[0]
-        raise not_reachable(Cause.UNCLEAN, host, what=what, detail=detail)
-    if begun.status == _SSH_FAILED:
-        step = Cause.HUNG_UP if _HUNG_UP.search(complaint) else Cause.ELSEWHERE
-        raise not_reachable(step, host, what=_WHO_HANGS_UP[step], detail=detail)
-    if begun.status == _REFUSED and not _ABOUT_THE_FOLDER.search(complaint):
-        raise not_reachable(Cause.ELSEWHERE, host, what="rsyncsend.sh refuses rsync's options", detail=detail)
-    steps = {_REFUSED: Cause.SHARE, _UNAVAILABLE: Cause.FOLDER}
-    step = steps.get(begun.status, Cause.RSYNC if "rsync" in complaint else Cause.WRAPPER)
-    raise not_reachable(step, host, what=share, detail=detail)
-
-
-def refuse_nothing(host: str, listed: Mapping[str, ProgramResult], *, each: bool) -> None:
-    """Refuse shares of which rsync, having *listed* them to the end, saves no file.
-
-    *each*: whether one of them is enough for that. What takes longer to list is full of something, if rsync
-    has begun to list it.
-
-    Raises NotReachable.
-    """
-    nothing = {share: ended for share, ended in listed.items() if not has_file(ended.output)}
-    empty = [share for share, ended in nothing.items() if ended.status in _LISTED]
-    for share, ended in nothing.items():
-        if share in empty or (ended.status < 0 and has_folder(ended.output)):
-            continue
-        detail = f"{share}: exit status {ended.status}: {ended.output[-_LONGEST:].decode('utf-8', 'replace')}"
-        raise not_reachable(Cause.SILENT if ended.status < 0 else Cause.RSYNC, host, detail=detail)
-    if empty and (each or len(empty) == len(listed)):
-        raise not_reachable(Cause.EMPTY, host, what=empty[0])
-
-
-def _is_protocol(said: bytes) -> bool:
-    """Tell whether *said* begins as rsync does: its protocol, four bytes (compat.c; what rsync_bpc takes)."""
-    return len(said) >= GREETING and said[0] in _PROTOCOLS and said[1:GREETING] == b"\0\0\0"
-
-
-def _read(output: str) -> Told:
+def _read(output: str) -> Report:
     values: dict[str, list[str]] = {}
     for line in output.split("\n"):
         keyword, colon, value = line.partition(":")
         if colon:
             values.setdefault(keyword, []).append(value.strip()[:_LONGEST])
-    return Told(
+    return Report(
         system=values.get("system", [""])[-1],
         rsync=values.get("rsync", [""])[-1],
         readable=tuple(values.get("share", ())),
         unreadable=tuple(values.get("unreadable", ())),
         closed=tuple(values.get("closed", ())),
         mounted=tuple(values.get("mounted", ())),
-        folders=dict(_counted(values.get("folders", ()))),
+        folders=dict(_counts(values.get("folders", ()))),
     )
 
 
-def _counted(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
+def _counts(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
     """Yield the share and the number of each line "NUMBER SHARE"."""
     for line in lines:
         number, _, share = line.partition(" ")
@@ -157,27 +100,30 @@ def _failing_step(answer: Answer) -> Cause:
     return Cause.SUDO if "sudo" in answer.errors else Cause.WRAPPER
 
 
-def _refuse_closed(host: str, share: str, told: Told, complaint: str) -> None:
-    if any(_is_in(share, folder) for folder in told.unreadable):
-        advice = _FULL_DISK_ACCESS if told.system == "Darwin" else ""
-        raise not_reachable(Cause.FOLDER, host, what=share, advice=advice, detail=complaint)
-    if not any(_is_in(share, folder) for folder in told.readable):
-        offered = ", ".join(told.readable) or "nothing"
-        raise not_reachable(Cause.SHARE, host, what=share, detail=f"it gives {offered}")
+def _refuse_unreadable(host: str, share: str, report: Report, errors: str) -> None:
+    """Refuse a *share* that the machine cannot read, or does not offer; raises NotReachable."""
+    if any(_is_in(share, folder) for folder in report.unreadable):
+        advice = _FULL_DISK_ACCESS if report.system == "Darwin" else ""
+        raise not_reachable(Cause.FOLDER, host, what=share, advice=advice, detail=errors)
+    if not any(_is_in(share, folder) for folder in report.readable):
+        offered = ", ".join(report.readable) or "nothing"
+        raise not_reachable(Cause.SHARE, host, what=share, detail=f"it offers {offered}")
 
 
-def _refuse_empty(host: str, transfer: Transfer, told: Told) -> None:
-    """Refuse a share that has folders, of which none would be saved."""
+def _refuse_unsaved(host: str, transfer: Transfer, report: Report) -> None:
+    """Refuse a share that has folders if none of them would be saved; raises NotReachable."""
     share = transfer.path.rstrip("/") or "/"
-    lost = {folder for folder in told.closed if _parent(folder) == share}
-    elsewhere = {folder for folder in told.mounted if _parent(folder) == share and transfer.stays}
-    if not lost | elsewhere or len(lost | elsewhere) < told.folders.get(share, 0):
+    lost = {folder for folder in report.closed if _parent(folder) == share}
+    elsewhere = {folder for folder in report.mounted if _parent(folder) == share and transfer.stays}
+    if not lost | elsewhere or len(lost | elsewhere) < report.folders.get(share, 0):
         return
     step = Cause.FOLDER if lost else Cause.FILE_SYSTEM
-    raise not_reachable(step, host, what=sorted(lost or elsewhere)[0], detail=f"as all that {share} has")
+    raise not_reachable(
+        step, host, what=sorted(lost or elsewhere)[0], detail=f"no folder of {share} would be saved"
+    )
 
 
-def _saved_by(folder: str, transfers: Sequence[Transfer]) -> list[Transfer]:
+def _transfers_of(folder: str, transfers: Sequence[Transfer]) -> list[Transfer]:
     return [transfer for transfer in transfers if _is_in(folder, transfer.path)]
 
 

@@ -598,7 +598,7 @@ def test_a_directory_server_that_was_passed_over_is_told_to_the_administrator_al
 
 
 def test_the_reference_says_how_long_all_questions_together_may_take():
-    seconds = Services(None, None, None, Deadline(forced_command._WITHIN)).for_questions()
+    seconds = Services(None, None, None, Deadline(forced_command._TIMEOUT)).for_questions()
 
     told = re.search("share about ([0-9]+) seconds", (CHECKOUT / "docs/configuration.md").read_text())
     assert abs(int(told[1]) - seconds) < 1
@@ -630,7 +630,7 @@ def test_standard_input_is_read_to_its_end(pipe, content):
     os.write(pipe._write, content)
     pipe.end()
 
-    assert forced_command._said(pipe.read) == content
+    assert forced_command._input(pipe.read) == content
 
 
 @pytest.mark.parametrize("content", [b".\n", b"hostkey:x\n.\n", b"hostkey:x\r\n.\r\n", b"\n\n.\nmore"])
@@ -639,27 +639,27 @@ def test_a_line_with_a_dot_ends_standard_input_that_stays_open(pipe, content):
         os.write(pipe._write, content[n : n + 1])
     started = time.monotonic()
 
-    assert forced_command._said(pipe.read) == content
+    assert forced_command._input(pipe.read) == content
     assert within(time.monotonic() - started, 1)
 
 
 def test_no_more_than_16_kib_are_read(pipe):
     pipe.send(b"x" * 65536)
 
-    assert forced_command._said(pipe.read) == b"x" * 16384
+    assert forced_command._input(pipe.read) == b"x" * 16384
 
 
 def test_what_comes_too_late_is_not_waited_for(pipe, mocker):
-    mocker.patch.object(forced_command, "_READ_WITHIN", 0.3)
+    mocker.patch.object(forced_command, "_READ_TIMEOUT", 0.3)
     os.write(pipe._write, b"hostkey:x\nhost")
     started = time.monotonic()
 
-    assert forced_command._said(pipe.read) == b"hostkey:x\nhost"
+    assert forced_command._input(pipe.read) == b"hostkey:x\nhost"
     assert within(time.monotonic() - started, 2)
 
 
 def test_a_sender_that_drips_is_not_waited_for_longer(pipe, mocker):
-    mocker.patch.object(forced_command, "_READ_WITHIN", 0.4)
+    mocker.patch.object(forced_command, "_READ_TIMEOUT", 0.4)
     started = time.monotonic()
 
     def drip():
@@ -669,5 +669,5 @@ def test_a_sender_that_drips_is_not_waited_for_longer(pipe, mocker):
 
     threading.Thread(target=drip, daemon=True).start()
 
-    assert set(forced_command._said(pipe.read)) == set(b"x")
+    assert set(forced_command._input(pipe.read)) == set(b"x")
     assert within(time.monotonic() - started, 2)

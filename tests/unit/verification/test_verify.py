@@ -13,13 +13,14 @@ from fakes import BackupPC, Dns, People
 from server_folder import ADUPONT, CMARTIN, PEER
 
 from backuppc_register import config
-from backuppc_register.backuppc import host_config
+from backuppc_register.backuppc import host_config, settings
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.backuppc.rsync_command import Transfer
 from backuppc_register.backuppc.settings import Plan, Route, Settings
 from backuppc_register.host_key import UNREADABLE, HostKey
 from backuppc_register.inventory import server as inventory
 from backuppc_register.inventory.services import Services
+from backuppc_register.network import rsync_handshake, ssh
 from backuppc_register.network.ssh import Answer
 from backuppc_register.protocol.errors import (
     BadUser,
@@ -110,7 +111,7 @@ class Server:
         self.hosts.write_text("host\tdhcp\tuser\tmoreUsers\nlocalhost\t0\tbackuppc\n")
         self.folders = HostFolders(folder / "state")
         self.machine = Machine(folder)
-        self.queued, self.queue_says, self.proposed = [], "", []
+        self.daemon, self.proposed = BackupPC(), []
         self.settings, self.options, self.port, self.user = self.as_we_made_it(), self.our_options(), 22, ""
         self.pinged, self.options_of_rsync = "dormeur.univ-brest.fr", (LETTERS,)
         self.register()
@@ -156,10 +157,6 @@ class Server:
         assert (ssh, client) == ("/usr/bin/ssh", self.pinged)
         return Route(client, self.port, self.user or "bckpciuem", self.options)
 
-    def begin_full(self, host, user, within):
-        self.queued.append((host, user))
-        return self.queue_says
-
     def server(self):
         places = config.BackupPC(
             hosts=self.hosts,
@@ -168,7 +165,10 @@ class Server:
             socket="",
             templates=self.folder / "templates",
         )
-        settings = config.Config(
+        return inventory.Server(self.config(places), "backuppc", self.folders)
+
+    def config(self, places):
+        return config.Config(
             server=config.Server(url="https://dugong.univ-brest.fr/?host={host}"),
             directory=config.Directory(servers=("ldap://x",), base="dc=x"),
             dns=config.Dns(domains=("univ-brest.fr",)),
@@ -177,20 +177,24 @@ class Server:
             limits=config.Limits(),
             syslog=config.Syslog(),
         )
-        return inventory.Server(settings, "backuppc", self.folders)
 
     def services(self, name="dormeur.univ-brest.fr"):
         resolver, people = Dns(name), People(CMARTIN, ADUPONT)
-        return Services(lambda: resolver, lambda: people, BackupPC(), Deadline(28))
+        return Services(lambda: resolver, lambda: people, self.daemon, Deadline(28))
 
     def register(self, logon="cmartin", name="dormeur.univ-brest.fr"):
         return register.serve(Request("register", "linux", logon), PEER, self.server(), self.services(name))
 
     def ask(self, *keys, logon="cmartin", name="dormeur.univ-brest.fr"):
         request = Request("verify", "linux", logon, keys)
-        it = self.machine
-        means = verify.Means(self, self.route, it.reached, it.first_word, it.files, self.begin_full)
-        return verify.serve(request, PEER, self.server(), self.services(name), means)
+        with pytest.MonkeyPatch.context() as patch:
+            # What would start BackupPC's Perl, ssh or rsync, or connect.
+            patch.setattr(settings, "SettingsReader", lambda places: self)
+            patch.setattr(settings, "route", self.route)
+            patch.setattr(ssh, "connect", self.machine.reached)
+            patch.setattr(rsync_handshake, "read_greeting", self.machine.first_word)
+            patch.setattr(rsync_handshake, "list_files", self.machine.files)
+            return verify.serve(request, PEER, self.server(), self.services(name))
 
     def record(self):
         return self.folders.record("dormeur")
@@ -215,7 +219,7 @@ def refused(server, *keys, **request):
         server.ask(*keys, **request)
     assert server.bytes() == before
     assert refusal.value.values["host"] == "dormeur"
-    assert server.queued == []
+    assert server.daemon.queued == []
     return refusal.value.values["step"]
 
 
@@ -230,7 +234,7 @@ def test_a_way_back_that_works_is_pinned_and_the_first_backup_is_queued(server):
     assert (server.state / "known_hosts").read_text() == f"dormeur {MINE}\n"
     assert "StrictHostKeyChecking yes\n" in (server.state / "ssh_config").read_text()
     assert server.record().verified > server.record().registered[:10]
-    assert server.queued == [("dormeur", "cmartin")]
+    assert server.daemon.queued == [("dormeur", "cmartin")]
     assert MINE.fingerprint in answer.note
     assert server.machine.done == [
         ("port 22 of dormeur.univ-brest.fr", ()),
@@ -284,7 +288,7 @@ def test_with_a_full_backup_none_is_asked_for(server):
     (server.folder / "data/pc/dormeur/backups").write_text(ROW)
 
     assert server.ask(MINE).backup == ""
-    assert server.queued == []
+    assert server.daemon.queued == []
 
 
 def test_after_a_backup_that_broke_off_the_first_full_one_is_asked_for(server):
@@ -295,12 +299,12 @@ def test_after_a_backup_that_broke_off_the_first_full_one_is_asked_for(server):
 
 
 def test_where_backuppc_cannot_be_asked_the_way_back_is_proved_all_the_same(server):
-    server.queue_says = "BackupPC is not running and will read the hosts file when it starts"
+    server.daemon.problem = "BackupPC is not running and will read the hosts file when it starts"
 
     answer = server.ask(MINE)
 
     assert (answer.status, answer.backup) == ("verified", "")
-    assert answer.note.endswith(server.queue_says)
+    assert answer.note.endswith(server.daemon.problem)
 
 
 def test_another_port_and_another_name_are_only_another_way_to_the_same_machine(server):
@@ -439,7 +443,7 @@ def test_whoever_lost_the_host_meanwhile_changes_nothing(server):
         server.ask(MINE)
 
     assert (server.state / "known_hosts").read_bytes() == b""
-    assert (server.record().verified, server.queued) == ("", [])
+    assert (server.record().verified, server.daemon.queued) == ("", [])
 
 
 def test_whoever_was_pinned_meanwhile_stays(server):
@@ -487,8 +491,8 @@ def test_the_last_refused_key_is_the_one_that_can_be_accepted(server):
             server.ask()
 
     with pytest.raises(HostKeyChanged):
-        accept_key.accept_key(server.folders, "dormeur", ANOTHER.fingerprint)
-    assert accept_key.accept_key(server.folders, "dormeur", ECDSA.fingerprint) == ECDSA
+        accept_key.accept(server.folders, "dormeur", ANOTHER.fingerprint)
+    assert accept_key.accept(server.folders, "dormeur", ECDSA.fingerprint) == ECDSA
 
 
 def test_a_key_that_the_machine_does_not_call_its_own_can_never_be_accepted(server):
@@ -514,7 +518,7 @@ def test_an_accepted_key_replaces_the_known_one_and_the_next_verification_goes_o
     with pytest.raises(HostKeyChanged):
         server.ask(ANOTHER)
 
-    accept_key.accept_key(server.folders, "dormeur", ANOTHER.fingerprint.removeprefix("SHA256:"))
+    accept_key.accept(server.folders, "dormeur", ANOTHER.fingerprint.removeprefix("SHA256:"))
 
     assert (server.state / "known_hosts").read_text() == f"dormeur {ANOTHER}\n"
     assert not (server.state / "offered_key").exists()
@@ -530,7 +534,7 @@ def test_another_fingerprint_accepts_nothing(server, fingerprint):
     before = server.bytes()
 
     with pytest.raises(HostKeyChanged):
-        accept_key.accept_key(server.folders, "dormeur", fingerprint)
+        accept_key.accept(server.folders, "dormeur", fingerprint)
 
     assert server.bytes() == before
 
@@ -540,7 +544,7 @@ def test_where_no_key_was_refused_none_is_accepted(server, host):
     before = server.bytes()
 
     with pytest.raises(NotAllowed):
-        accept_key.accept_key(server.folders, host, MINE.fingerprint)
+        accept_key.accept(server.folders, host, MINE.fingerprint)
 
     assert server.bytes() == before
 

@@ -1,0 +1,49 @@
+"""Find how BackupPC would reach a host and begin its first full backup."""
+
+from dataclasses import dataclass, replace
+
+from backuppc_register.backuppc import settings
+from backuppc_register.backuppc.rsync_command import Transfer
+from backuppc_register.backuppc.settings import Settings
+from backuppc_register.inventory.server import Server
+from backuppc_register.network.ssh import Place
+from backuppc_register.protocol.unreachable import Cause, not_reachable
+from backuppc_register.system.deadline import Deadline
+from backuppc_register.verification import config_drift
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """How BackupPC would reach a host: to which *place*, by which *ssh* (the program and its options).
+
+    *transfers*: the rsync that it would begin for each folder.
+    """
+
+    settings: Settings
+    place: Place
+    ssh: tuple[str, ...]
+    transfers: tuple[Transfer, ...]
+
+
+def find(host: str, server: Server, new_config: bytes | None, time: Deadline) -> WayBack:
+    """Return the way that BackupPC's settings lead, with *new_config* as the host's .pl if that is not None.
+
+    Raises NotReachable if it is not the way that we have made, or ends before ssh.
+    """
+    backuppc = settings.SettingsReader(server.backuppc)
+    its_settings = backuppc.read(host, time.remaining(), new_config)
+    if its_settings.disabled:
+        raise not_reachable(Cause.DISABLED, host, detail="BackupsDisable or FullPeriod")
+    config_drift.ssh_command(host, its_settings)
+    # Half of the time: a ping without an answer takes 10 seconds.
+    client = backuppc.alive(host, time.remaining() / 2, new_config)
+    plan = backuppc.plan(host, client, time.remaining() / 2, new_config)
+    config_drift.refuse_transfers(host, client, plan.transfers)
+    ssh = config_drift.ssh_command(host, replace(its_settings, ssh_args=plan.ssh_args))
+    try:
+        route = settings.route(ssh[0], ssh[1:], client, time.remaining())
+    except ValueError as error:
+        what = "ssh does not take RsyncSshArgs"
+        raise not_reachable(Cause.ELSEWHERE, host, what=what, detail=str(error)) from error
+    config_drift.refuse_route(host, route, server.folders.path(host))
+    return WayBack(its_settings, Place(host, route.host, route.port), ssh, plan.transfers)
