@@ -1,4 +1,4 @@
-"""The door that sshd opens: environment in, one reply, one log line, one exit status."""
+"""Answer one request of sshd: environment in; one reply, one log line, one exit status out."""
 
 import os
 import secrets
@@ -28,7 +28,7 @@ _LONGEST_INPUT = 16384  # bytes of them
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the client gets, and the status to exit with."""
+    """The reply for the client, and the exit status."""
 
     reply: bytes
     exit_status: int
@@ -36,7 +36,7 @@ class Outcome:
 
 @dataclass
 class _Call:
-    """One request on its way, and what the log will say of it."""
+    """One request, as far as it was read, and its fields for the log."""
 
     number: str
     connection: str = ""
@@ -47,11 +47,11 @@ class _Call:
 
 
 def run(arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> Outcome:
-    """Answer one request; the catcher of last resort.
+    """Answer one request; turn every error into a reply and a log line.
 
-    *arguments* are the forced command's own, *environment* is what sshd gave.
+    *arguments*: those of the forced command. *environment*: sshd's.
     """
-    # Digits, because people read them out over the telephone.
+    # Digits, because people read the number out on the telephone.
     call = _Call(number=f"{secrets.randbelow(10**8):08d}")
     try:
         answer = _answer(call, arguments, environment)
@@ -67,12 +67,12 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
     connection = request.connection(_text(environment, b"SSH_CONNECTION"))
     call.connection = connection.text if connection else ""
     path, call.register_key = _options(arguments)
-    settings, account = _settle(call, path)
+    settings, account = _configuration(call, path)
     if connection is None:
         raise Internal(detail="SSH_CONNECTION is absent or malformed: was this started by sshd?")
     call.asked = request.parse(_text(environment, b"SSH_ORIGINAL_COMMAND"), settings.server.os)
 
-    # A request that ends above needs nothing of what follows, and the imports take longer than its answer.
+    # Imported only now: a request that ends above does not need them, and they take longer than its answer.
     from backuppc_register.backuppc.daemon.status import Daemon
     from backuppc_register.inventory.server import Server
     from backuppc_register.inventory.services import Services
@@ -117,8 +117,8 @@ def _input(descriptor: int) -> bytes:
     return content
 
 
-def _settle(call: _Call, path: Path) -> tuple[config.Config, str]:
-    """Read the configuration as the account we work as; return both."""
+def _configuration(call: _Call, path: Path) -> tuple[config.Config, str]:
+    """Become BackupPC's account and read the configuration; return the configuration and the account."""
     document = config.read(path)
     call.syslog = config.syslog(document)
     folder = config.config_dir(document)
@@ -132,7 +132,7 @@ def _settle(call: _Call, path: Path) -> tuple[config.Config, str]:
 
 
 def _options(arguments: Sequence[str]) -> tuple[Path, str]:
-    """Return the configuration's path and the register-key's label."""
+    """Return the path of the configuration and the label of the register-key."""
     try:
         options, rest = getopt(list(arguments), "", ["config=", "register-key="])
     except GetoptError as error:

@@ -47,7 +47,7 @@ def advice(host: str, config: Config) -> str:
 
 
 def refuse_newcomer(status: HostStatus) -> None:
-    """Refuse a host that seems to be free while backups of it are missing: a newcomer could read them later.
+    """Refuse a host that seems to be free if backups of it are missing: its new owner could read them later.
 
     The caller holds BackupPC's lock. Raises HostsFileError; StateError if the snapshot cannot be read.
     """

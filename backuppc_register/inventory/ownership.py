@@ -1,4 +1,4 @@
-"""Decide whether an applicant may have a host; pure."""
+"""Judge whether an applicant may have a host, and refuse a host that has another owner; pure."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -11,9 +11,9 @@ from backuppc_register.state.records import Record
 
 @dataclass(frozen=True)
 class Applicant:
-    """Who applies for a host: *person* is proven by the directory, *full_name* and *host* by the DNS.
+    """A confirmed applicant: the *person* by the directory, *full_name* and *host* by the DNS.
 
-    *logon* is what was typed, *address* the peer's, as text.
+    *logon* is the one that was typed, *address* the peer's, as text.
     """
 
     host: str
@@ -25,17 +25,17 @@ class Applicant:
 
 
 class Claim(Enum):
-    """Why an applicant may have a host."""
+    """Why the applicant may have the host."""
 
-    KNOWN = "our record is this person's and this machine's"
-    TAKEN_OVER = "the hosts line is this person's, and we have no record, or an earlier person's"
-    FREE = "it has no owner"
+    KNOWN = "our record names this person and this machine"
+    TAKEN_OVER = "the hosts line names this person, and our record is missing or names an earlier person"
+    FREE = "the host has no owner"
 
 
 def judge(applicant: Applicant, status: HostStatus) -> Claim:
-    """Return why the applicant may have the host (design, section 4).
+    """Return why the applicant may have the host.
 
-    Raises OtherOwner, or InvalidDnsName for a reserved name.
+    Raises OtherOwner, or InvalidDnsName if an administrator has reserved the name.
     """
     if status.lines:
         return _judge_lines(applicant, status)
@@ -44,9 +44,13 @@ def judge(applicant: Applicant, status: HostStatus) -> Claim:
     if status.backups:
         raise _refusal(applicant, f"no hosts line, but backups of {_owner(status.record)}")
     if status.record is None and status.reserved:
-        raise InvalidDnsName(detail=f"{applicant.host} has a config, but no line, data or record: reserved")
+        raise InvalidDnsName(
+            detail=f"{applicant.host} is reserved: it has a config, but no line, data or record"
+        )
     if status.overriding:
-        raise InvalidDnsName(detail=f"{applicant.host} has a config that BackupPC prefers to ours: reserved")
+        raise InvalidDnsName(
+            detail=f"{applicant.host} is reserved: it has a config that BackupPC reads instead of ours"
+        )
     return Claim.FREE
 
 
@@ -62,7 +66,7 @@ def refuse_former_owner(applicant: Applicant, status: HostStatus) -> None:
 
 def _judge_lines(applicant: Applicant, status: HostStatus) -> Claim:
     uid, record = applicant.person.uid, status.record
-    others = [line.user or "nobody" for line in status.lines if not same_logon(line.user, uid)]
+    others = [line.user or "no owner" for line in status.lines if not same_logon(line.user, uid)]
     if others:
         raise _refusal(applicant, f"the hosts file says {', '.join(others)}")
     if record is None or not same_logon(record.person, uid):
@@ -75,9 +79,9 @@ def _judge_lines(applicant: Applicant, status: HostStatus) -> Claim:
 
 
 def _is_recorded(applicant: Applicant, record: Record | None) -> bool:
-    """Tell whether *record* is of this very person and machine.
+    """Tell whether *record* names this person and this machine.
 
-    Two entries under one uid are two persons: uids are given out again.
+    Two entries with the same uid are two persons: uids are reused.
     """
     if record is None:
         return False

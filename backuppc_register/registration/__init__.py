@@ -1,1 +1,1 @@
-"""Register a host: who applies, under which name, and what is written."""
+"""Register a host: identify the applicant, choose the host's name, plan, write."""

@@ -1,4 +1,4 @@
-"""Who asks: the machine by the DNS, the person by the directory, in this order."""
+"""Identify the applicant of a request: the machine by the DNS, then the person by the directory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +15,11 @@ from backuppc_register.registration import host_name
 
 @contextmanager
 def identified(request: Request, peer: Address, server: Server, services: Services) -> Iterator[Applicant]:
-    """Find out who asks; what goes wrong in the ``with`` statement learns which host it was about.
+    """Identify the applicant; an error in the ``with`` statement gets the host, for the log.
 
-    It learns as well what went wrong before the person was found: the caller tells that of a success.
+    It also gets the directory's note about servers that failed. Without an error the caller logs that note.
 
-    Raises what the error table has.
+    Raises the errors of the error table.
     """
     trace = services.trace
 
@@ -27,12 +27,12 @@ def identified(request: Request, peer: Address, server: Server, services: Servic
         return services.directory().find(logon, services.for_questions())
 
     full_name = trace("name", lambda: services.resolver().name_of(peer, services.for_questions()))
-    host, found = trace("host", lambda: host_name.host_of(full_name, server.config.dns)), ""
+    host, note = trace("host", lambda: host_name.host_of(full_name, server.config.dns)), ""
     try:
         person = trace("person", lambda: policy.find_person(request.logon, find, server.account))
-        found = person.note
+        note = person.note
         yield Applicant(host, full_name, person, request.logon, request.os, str(peer))
     except RegisterError as error:
         error.add_values(host=host)
-        error.add_detail(found)
+        error.add_detail(note)
         raise

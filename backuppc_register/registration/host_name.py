@@ -1,4 +1,4 @@
-"""The name under which a machine is registered, by its full name in the DNS, and the names that none gets."""
+"""Choose the name of a host by its full DNS name, and refuse names that no host can have."""
 
 import re
 from fnmatch import fnmatchcase
@@ -9,20 +9,20 @@ from backuppc_register.protocol.errors import InvalidDnsName
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _FULL_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})+", re.ASCII)
 
-# What inet_aton(3) takes for an address, and the numbers that it finds too large or misspelt (08, 0x):
-# ssh and BackupPC would go to that address, or fail, and never to the machine. `cafe` is no number.
+# inet_aton(3) takes these for addresses, or for numbers that are too large or misspelt (08, 0x). ssh and
+# BackupPC would go to that address, or fail, but never to the machine. `cafe` is not a number.
 _DIGITS = r"(?:[0-9]+|0x[0-9a-f]*)"
 _NUMBER = re.compile(rf"{_DIGITS}(?:\.{_DIGITS})*", re.ASCII)
 
-# BackupPC's settings of a host are HOST.pl in its config folder. Everything else there (`hosts`, `LOCK`,
-# `htpasswd`, the link `pc`) does not end in .pl, and pool, cpool and log are not in pc/ where the hosts'
-# folders are: a machine may be called `pc`, `pool` or `log`.
+# BackupPC's settings of a host are HOST.pl in its config folder. The other files there (`hosts`, `LOCK`,
+# `htpasswd`, the link `pc`) do not end in .pl. The folders pool, cpool and log are not in pc/, which has the
+# folders of the hosts. So a machine can be named `pc`, `pool` or `log`.
 _BACKUPPCS_OWN = {
     "config": "config.pl is BackupPC's own configuration",
     "localconfig": "localconfig.pl is read for every host (Storage/Text.pm, ConfigDataRead)",
-    "host": "a hosts file begins with a line of that name: its header",
+    "host": "the header line of a hosts file begins with that word",
 }
-# Debian's and RHEL's /etc/hosts: whoever connects to one of these connects to the backup server itself.
+# Names of the machine itself in /etc/hosts of Debian and RHEL: they lead to the backup server.
 _THE_SERVER_ITSELF = frozenset(
     (
         "localhost",
@@ -34,42 +34,42 @@ _THE_SERVER_ITSELF = frozenset(
         "ip6-allrouters",
     )
 )
-_LONGEST = 200  # characters: with `.pl.old` or a temporary file's ending it is still a file name (255 bytes)
+_LONGEST = 200  # characters; a file name has 255 bytes, and `.pl.old` or a temporary file's ending is added
 
 
 def host_of(full_name: str, settings: Dns) -> str:
-    """Return the name under which the machine *full_name* is registered, in lower case.
+    """Return the host's name for the machine *full_name*, in lower case.
 
-    With ``host_name = "short"`` that is the first label where the full name is one label below a domain, the
-    longest that fits, else the full name: a deeper sub-domain never meets the short names above it.
+    With ``host_name = "short"`` that is the first label if the full name is one label below a domain, the
+    longest that fits. Otherwise it is the full name, so that a deeper sub-domain never meets a short name.
 
-    Both forms must be fit to be registered, whichever is used: people type the short one to ssh all the same.
+    Both names must be allowed, whichever is used: people also type the short one to ssh.
 
     Raises InvalidDnsName.
     """
     name = full_name.lower() if full_name.isascii() else ""
     if not _FULL_NAME.fullmatch(name) or len(name) > _LONGEST:
-        raise InvalidDnsName(detail=f"{full_name[:_LONGEST]} is not the name of a host")
+        raise InvalidDnsName(detail=f"{full_name[:_LONGEST]} is not a host name")
     short, _, parent = name.partition(".")
     for form in (short, name):
-        if reason := _why_never(form):
+        if reason := _why_reserved(form):
             raise InvalidDnsName(detail=f"{name} is never registered: {reason}")
-        if pattern := _refusing_pattern(form, settings):
+        if pattern := _pattern_that_refuses(form, settings):
             raise InvalidDnsName(detail=f"{name} is refused by [dns] refuse: {pattern}")
     domain = _domain_of(name, settings)
     return short if settings.host_name == "short" and parent == domain else name
 
 
 def _domain_of(name: str, settings: Dns) -> str:
-    """Return the longest domain that *name* is below; a domain itself is no host."""
+    """Return the longest domain that *name* is below; a domain itself is not a host."""
     domains = [domain.lower() for domain in settings.domains]
     fitting = [domain for domain in domains if name.endswith("." + domain)]
     if not fitting or name in domains:
-        raise InvalidDnsName(detail=f"{name} is not below a domain of ours")
+        raise InvalidDnsName(detail=f"{name} is not below a configured domain")
     return max(fitting, key=len)
 
 
-def _why_never(name: str) -> str:
+def _why_reserved(name: str) -> str:
     if _NUMBER.fullmatch(name):
         return f"{name} reads as a number or an address"
     if name in _THE_SERVER_ITSELF:
@@ -77,5 +77,5 @@ def _why_never(name: str) -> str:
     return _BACKUPPCS_OWN.get(name, "")
 
 
-def _refusing_pattern(name: str, settings: Dns) -> str:
+def _pattern_that_refuses(name: str, settings: Dns) -> str:
     return next((p for p in settings.refuse if fnmatchcase(name, p.lower())), "")

@@ -1,4 +1,4 @@
-"""What a registration will write, decided before the first byte."""
+"""Plan what a registration writes, before the first byte is written."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,16 +17,17 @@ from backuppc_register.state.records import Record
 
 @dataclass(frozen=True)
 class Plan:
-    """What a registration will write, decided before the first byte.
+    """What a registration writes.
 
-    *set_aside*: what we made for an earlier person goes first, with *their_config*, the .pl of ours.
-    *config*: the new .pl, None where none is to be written. *line*: the hosts file gets a line.
-    *resumed*: the host was retired, and comes back first.
+    *folder*: our folder of the host is made or completed, with the *record*. *set_aside*: the folder that we
+    made for an earlier person is kept aside first, and so is our .pl for that person, *earlier_config*.
+    *config*: the new .pl, None if none is written. *line*: a hosts line is added. *resumed*: the host is
+    retired, and is resumed first.
     """
 
     record: Record
     set_aside: bool = False
-    their_config: Path | None = None
+    earlier_config: Path | None = None
     folder: bool = False
     config: bytes | None = None
     line: bool = False
@@ -35,7 +36,7 @@ class Plan:
 
     @property
     def status(self) -> str:
-        """The reply's ``status``: ``unchanged`` where nothing at all is to be written."""
+        """Return the ``status`` of the reply."""
         if self.resumed:
             return "resumed"
         changes = self.set_aside or self.folder or self.config is not None or self.line
@@ -43,14 +44,14 @@ class Plan:
 
 
 def plan_for(applicant: Applicant, status: HostStatus) -> Plan:
-    """Judge the applicant's claim and plan what makes it a whole registration; write nothing.
+    """Judge the applicant's claim, and plan what the registration of the host still needs.
 
-    Raises what the error table has, for everything that can be told before the first byte.
+    Raises the errors of the error table, so that nothing is refused after the first byte is written.
     """
     claim = judge(applicant, status)
     line = not status.lines
     if claim is Claim.FREE:
-        from backuppc_register.inventory import missing_backups  # most who register are known already
+        from backuppc_register.inventory import missing_backups  # not needed for a known host
 
         missing_backups.refuse_newcomer(status)
     if claim is Claim.TAKEN_OVER:
@@ -68,49 +69,50 @@ def plan_for(applicant: Applicant, status: HostStatus) -> Plan:
         return replace(_plan_known(applicant, record, status), line=line)
     open_config = status.config not in (None, retired_config.text(applicant.host))
     if claim is Claim.TAKEN_OVER and record is not None and record.config and open_config:
-        # The .pl is ours, from the earlier person's registration: it stays ours under the new record.
+        # We wrote the .pl for the earlier person. The new record keeps its digest.
         ours = replace(_record(applicant, record.config), os=record.os)
         return replace(_plan_known(applicant, ours, status), set_aside=True, folder=True)
     return replace(_plan_new(applicant, claim, status), line=line)
 
 
 def _is_retired(server: Server, host: str) -> bool:
-    """Tell whether we know for sure that *host* is not backed up any more."""
+    """Tell whether *host* is certainly retired."""
     try:
         record = server.folders.record(host)
-    except (StateError, ValueError):  # or a line that never was a machine's
+    except (StateError, ValueError):  # ValueError: a line with a name that no machine can have
         return False
     return record is not None and bool(record.retired)
 
 
 def _is_resumed(applicant: Applicant, claim: Claim, record: Record) -> bool:
     by_hand = record.by_hand and same_logon(record.person, applicant.person.uid)
-    theirs = claim is Claim.KNOWN or (claim is Claim.TAKEN_OVER and by_hand)
-    return theirs and bool(record.retired or record.purge)
+    is_owner = claim is Claim.KNOWN or (claim is Claim.TAKEN_OVER and by_hand)
+    return is_owner and bool(record.retired or record.purge)
 
 
 def _plan_new(applicant: Applicant, claim: Claim, status: HostStatus) -> Plan:
-    """Plan a host that we have no record of, or an earlier person's."""
+    """Plan a host without a record, or with the record of an earlier person."""
     free, record = claim is Claim.FREE, status.record
-    theirs = free and record is not None and bool(record.config) and status.config is not None
-    # A retired host's closed .pl would keep the newcomer's machine from being backed up.
-    theirs |= status.config == retired_config.text(applicant.host)
-    # What has a config already keeps it; a host that is backed up today keeps its way.
-    wanted = theirs or (not status.reserved and (free or not status.backups))
+    replaces = free and record is not None and bool(record.config) and status.config is not None
+    # The .pl of a retired host would disable the backups of the new machine.
+    replaces |= status.config == retired_config.text(applicant.host)
+    # Any other config stays. A host that is backed up today keeps its settings until `verify` proves ours.
+    wanted = replaces or (not status.reserved and (free or not status.backups))
     content = _render(applicant, applicant.os, status.server) if wanted else None
+    path = host_config.path(status.server.backuppc.config_dir, applicant.host)
     return Plan(
         record=_record(applicant, host_config.digest(content) if content is not None else ""),
         set_aside=status.folder,
-        their_config=host_config.path(status.server.backuppc.config_dir, applicant.host) if theirs else None,
+        earlier_config=path if replaces else None,
         folder=True,
         config=content,
     )
 
 
 def _plan_known(applicant: Applicant, record: Record, status: HostStatus) -> Plan:
-    """Plan a host that is this person's by our record: finish what is missing, follow another OS word."""
+    """Plan a host that has this person's record: complete what is missing, follow another OS word."""
     unchanged = Plan(record, folder=not status.server.folders.is_whole(applicant.host))
-    if record.config and _is_refreshed(record, status, applicant):
+    if record.config and _is_config_due(record, status, applicant):
         content = _render(applicant, applicant.os, status.server)
         renewed = replace(record, os=applicant.os, config=host_config.digest(content))
         return replace(unchanged, record=renewed, folder=True, config=content)
@@ -119,14 +121,14 @@ def _plan_known(applicant: Applicant, record: Record, status: HostStatus) -> Pla
     return replace(unchanged, advice=_why_kept(record, status))
 
 
-def _is_refreshed(record: Record, status: HostStatus, applicant: Applicant) -> bool:
-    """Tell whether the .pl, which we wrote once, is to be written again.
+def _is_config_due(record: Record, status: HostStatus, applicant: Applicant) -> bool:
+    """Tell whether the .pl, which we wrote once, must be written again.
 
-    It is when it is missing, or when it is ours to the byte and for another OS. A run that was killed between
-    record and config leaves the earlier OS's, which no digest tells any more.
+    That is so if it is missing, or if it is byte for byte ours and for another OS. A run that was interrupted
+    between record and config leaves the .pl of the earlier OS, which does not match the record's digest.
 
-    Where backups work with it, it stays: the OS word is nothing but a word of whoever uses the machine, and
-    another one would end its backups.
+    If backups work with it, it stays: another OS word is only a word that was typed, and a .pl for another OS
+    would end the backups.
     """
     if status.config is None:
         return True
@@ -139,13 +141,13 @@ def _is_refreshed(record: Record, status: HostStatus, applicant: Applicant) -> b
 
 
 def _why_kept(record: Record, status: HostStatus) -> str:
-    """Say why another OS word changes nothing."""
+    """Return the advice why another OS word changes nothing."""
     settings = f"The backup settings of {record.host}"
     if not record.config:
         return f"{settings} were not made by this program and stay as they are."
     if status.config is not None and host_config.digest(status.config) != record.config:
-        return f"{settings} were changed by hand and still are those for {record.os}."
-    return f"{settings} still are those for {record.os}, with which it is backed up: ask the help desk."
+        return f"{settings} were changed manually and are still those for {record.os}."
+    return f"{settings} are still those for {record.os}, because backups work with them: ask the help desk."
 
 
 def _record(applicant: Applicant, config: str) -> Record:
@@ -162,7 +164,7 @@ def _record(applicant: Applicant, config: str) -> Record:
 
 
 def _rendered(applicant: Applicant, os: str, server: Server) -> bytes | None:
-    """Return what we write for the word *os*, None where we cannot have: its template is no good."""
+    """Return the .pl that we write for the word *os*, None if its template is not usable."""
     try:
         return _render(applicant, os, server)
     except Misconfigured:

@@ -1,4 +1,4 @@
-"""A machine asks to be registered: the checks in their order, then what is written, in its order."""
+"""Register a host: identify the applicant, plan under the lock, write in a safe order, tell BackupPC."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,9 +18,9 @@ from backuppc_register.state.records import Record
 
 
 def serve(request: Request, peer: Address, server: Server, services: Services) -> Success:
-    """Answer a request to register, or to check whether registering would do.
+    """Answer a request to register, or to check whether a registration would succeed.
 
-    Raises what the error table has; nothing was written then that the next run would not finish or leave.
+    Raises the errors of the error table. The next run finishes what was already written then.
     """
     with identified(request, peer, server, services) as applicant:
         answer = _check if request.verb == "check" else _register
@@ -43,10 +43,10 @@ def _check(applicant: Applicant, server: Server, services: Services) -> Success:
 
 def _register(applicant: Applicant, server: Server, services: Services) -> Success:
     with server.locked(services.for_the_lock()):
-        plan, notes = _settle(applicant, server)
+        plan, notes = _plan_and_write(applicant, server)
         key = server.folders.public_key(applicant.host)
     if key is None:
-        raise StateError(detail=f"{applicant.host} has no key pair after all")
+        raise StateError(detail=f"the key pair of {applicant.host} is missing after the registration")
     notes.append(services.daemon.announce(applicant.host, services.for_backuppc()))
     return Success(
         host=applicant.host,
@@ -61,32 +61,32 @@ def _register(applicant: Applicant, server: Server, services: Services) -> Succe
     )
 
 
-def _settle(applicant: Applicant, server: Server) -> tuple[Plan, list[str]]:
-    """Plan and write, under the lock; return what was planned and what the log is to say."""
+def _plan_and_write(applicant: Applicant, server: Server) -> tuple[Plan, list[str]]:
+    """Plan and write, under the lock; return the plan, and notes for the log."""
     status, notes = host_status.read(applicant.host, server), []
     plan = plan_for(applicant, status)
     if plan.resumed:
         notes = _reopen(status)
         status = host_status.read(applicant.host, server)
         plan = replace(plan_for(applicant, status), resumed=True)
-    return plan, notes + _carry_out(plan, status)
+    return plan, notes + _write(plan, status)
 
 
 def _reopen(status: HostStatus) -> list[str]:
-    from backuppc_register.lifecycle import resume  # brings the administrators' verbs along
+    from backuppc_register.lifecycle import resume  # slow to import, and rarely needed
 
     resume.enable(status)
     purge = status.recorded.purge
     return [f"the purge planned for {purge} is cancelled"] if purge else []
 
 
-def _carry_out(plan: Plan, status: HostStatus) -> list[str]:
-    """Write what *plan* says, each part complete on disk before the next; the hosts line is the commit.
+def _write(plan: Plan, status: HostStatus) -> list[str]:
+    """Write the *plan*, each part complete on disk before the next; the hosts line is the commit.
 
-    Return what the log is to say of it.
+    Return notes for the log.
     """
     host, folders = plan.record.host, status.server.folders
-    aside = folders.set_aside(host, plan.their_config, datetime.now(UTC)) if plan.set_aside else None
+    aside = folders.set_aside(host, plan.earlier_config, datetime.now(UTC)) if plan.set_aside else None
     if plan.folder:
         if folders.exists(host):
             folders.complete(plan.record)
@@ -99,8 +99,8 @@ def _carry_out(plan: Plan, status: HostStatus) -> list[str]:
 
 
 def _add_line(record: Record, status: HostStatus) -> str:
-    """Add the hosts line, and note it should somebody lose it; return what the log is to say of that."""
-    from backuppc_register.inventory import hosts_snapshot  # most who register have their line already
+    """Add the hosts line, also to the snapshot that restores lost lines; return a note for the log."""
+    from backuppc_register.inventory import hosts_snapshot  # not needed for a host with a line
 
     config = status.server.config
     current = hosts.append(config.backuppc.hosts, status.hosts, record.host, record.person)

@@ -6,7 +6,7 @@
 @INSERT shares@
 $Conf{RsyncShareName} = ['/home'];
 
-# What programs make again by themselves, and what was thrown away.
+# Caches that programs make again, and the trash.
 # A leading / is the top of the share, one * is one folder's name.
 $Conf{BackupFilesExclude} = {
     '*' => [

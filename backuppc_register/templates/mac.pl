@@ -23,7 +23,7 @@ $Conf{RsyncArgs} = [
     '--stats',
 ];
 
-# Nothing more for any backup: what a site adds for all machines may be what Apple's rsync refuses.
+# No further options for any backup: Apple's rsync may refuse options that a site adds for all machines.
 $Conf{RsyncArgsExtra} = [];
 
 # A full backup compares contents, not only times and sizes.
@@ -33,13 +33,13 @@ $Conf{RsyncFullArgsExtra} = ['--checksum'];
 $Conf{RsyncIncrArgsExtra} = [];
 
 @INSERT restore@
-# Nothing more for a restore either, for the same reason as with backups.
+# No further options for a restore, for the same reason.
 $Conf{RsyncRestoreArgsExtra} = [];
 
 @INSERT shares@
 $Conf{RsyncShareName} = ['/Users'];
 
-# What programs make again by themselves, what was thrown away, and what the system keeps for itself.
+# Caches that programs make again, the trash, and the system's own files.
 # A leading / is the top of the share, one * is one folder's name.
 $Conf{BackupFilesExclude} = {
     '*' => [

@@ -6,7 +6,7 @@
 @INSERT shares@
 $Conf{RsyncShareName} = ['/cygdrive/c/Users'];
 
-# What programs make again by themselves, what was thrown away, and what Windows holds open while it runs.
+# Caches that programs make again, the trash, and files that Windows holds open.
 # A leading / is the top of the share, one * is one folder's name.
 $Conf{BackupFilesExclude} = {
     '*' => [

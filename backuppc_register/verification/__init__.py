@@ -1,1 +1,1 @@
-"""Verify a host: connect back, pin its ssh host key, and prove that a backup works."""
+"""Verify a host: connect back, pin its ssh host key, prove that a backup works."""

@@ -1,4 +1,4 @@
-"""Refuse a machine whose ssh host key has changed, until an administrator accepts the new key."""
+"""Refuse a machine if its ssh host key has changed, until an administrator accepts the new key."""
 
 from backuppc_register.host_key import HostKey
 from backuppc_register.protocol.errors import HostKeyChanged, NotAllowed

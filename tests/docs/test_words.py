@@ -23,6 +23,8 @@ DOCUMENTS = (
     "tests/README.md",
 )
 CODE: tuple[str, ...] = (
+    f"{PACKAGE}/registration/*.py",
+    f"{PACKAGE}/verification/*.py",
     f"{PACKAGE}/admin/init/*.py",
     f"{PACKAGE}/backuppc/**/*.py",
     f"{PACKAGE}/diagnosis/*.py",

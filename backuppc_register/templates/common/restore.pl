@@ -1,4 +1,4 @@
-## What every machine's config has: a restore.
+## Part of every template: how files are restored.
 # As in BackupPC's own configuration, but without --delete: a restore never removes a newer file.
 $Conf{RsyncRestoreArgs} = [
     '--recursive',

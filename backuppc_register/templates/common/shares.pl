@@ -1,5 +1,5 @@
-## What every machine's config has before its folders.
-# A backup without a single file has failed, whatever rsync says: a wrong share name, or a missing permission.
+## Part of every template: what comes before the folders.
+# A backup without a single file has failed, even if rsync succeeds: a wrong share name, a missing permission.
 $Conf{BackupZeroFilesIsFatal} = 1;
 
-# People's folders and nothing else: whoever registered the machine can read all that is backed up.
+# Only people's folders, because the owner of the machine can read everything that is backed up.
