@@ -5,18 +5,23 @@ import pytest
 from backuppc_register.backuppc import hosts
 from backuppc_register.config import Limits
 from backuppc_register.inventory import policy
+from backuppc_register.person import Person
 from backuppc_register.protocol.errors import BadUser, NotAllowed
 
 
-@pytest.mark.parametrize("logon", ["backuppc", "BackupPC", "bpc"])
-def test_backuppcs_own_account_is_nobody(logon):
+def find(logon):
+    return Person({"Bpc.alias": "bpc"}.get(logon, logon.lower()))
+
+
+@pytest.mark.parametrize("logon", ["backuppc", "BackupPC", "bpc", "Bpc.alias"])
+def test_backuppcs_own_account_is_no_person(logon):
     with pytest.raises(BadUser):
-        policy.refuse_own_account(logon, "bpc")
+        policy.find_person(logon, find, "bpc")
 
 
-@pytest.mark.parametrize("logon", ["backuppc2", "cmartin", "backupp"])
+@pytest.mark.parametrize("logon", ["backuppc2", "CMartin", "backupp"])
 def test_other_logons_are_people(logon):
-    policy.refuse_own_account(logon, "bpc")
+    assert policy.find_person(logon, find, "bpc") == Person(logon.lower())
 
 
 @pytest.fixture
