@@ -1,7 +1,6 @@
-"""The verb `reconcile`: lost hosts lines come back, and what does not fit together is told."""
+"""The verb `reconcile`: restore lost and reverted hosts lines, and report what does not fit together."""
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -11,12 +10,12 @@ from backuppc_register.admin.context import Context, write_log
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.protocol.reply import escape_text
-from backuppc_register.reconciliation import inconsistencies, reconcile
-from backuppc_register.reconciliation.inconsistency import Contradiction
+from backuppc_register.reconciliation import forget, inconsistencies, reconcile
+from backuppc_register.reconciliation.inconsistency import Inconsistency
 from backuppc_register.reconciliation.reconcile import Outcome
-from backuppc_register.reconciliation.report import News
+from backuppc_register.reconciliation.report import Item
 
-SUMMARY = "put lost hosts lines back, before BackupPC deletes their backups, and tell what does not fit"
+SUMMARY = "restore lost hosts lines before BackupPC deletes their backups, and report what does not fit"
 EXAMPLE = """backuppc-register-admin reconcile --quiet    (from a timer, at least once an hour)
   backuppc-register-admin reconcile --dry-run"""
 
@@ -26,10 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--forget",
         metavar="HOST",
-        help="let the line of HOST go, which was taken out: it does not come back; or its backups"
-        " that were deleted or moved on purpose",
+        help="forget HOST: do not restore its removed line, or stop expecting its missing backups",
     )
-    only_news = "tell news alone, for a timer: what stays undecided is in diagnose"
+    only_news = "report only what is new, for a timer; diagnose has what is undecided"
     parser.add_argument("--quiet", action="store_true", help=only_news)
     shared.add_yes(parser)
     shared.add_dry_run(parser)
@@ -37,85 +35,108 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
-    """Do it; 1 where there is anything to report."""
+    """Compare and correct; return 1 if there is anything to report."""
     context.folders.ready()
     if options.forget is not None:
         return _forget(context, _as_keyed(options.forget), options)
-    now, daemon = datetime.now(UTC), Daemon(context.config.backuppc.socket)
-    outcome = reconcile.reconcile(context.server, daemon, now, change=not options.dry_run)
-    if not options.dry_run:
-        _log(context, outcome)
-    wrong = [] if options.quiet else _undecided(context, outcome, now)
+    now = datetime.now(UTC)
+    outcome = _planned(context, now) if options.dry_run else _reconcile(context, now)
+    wrong = [] if options.quiet else [*inconsistencies.find(outcome.hosts, context.server, now)]
     if options.json:
         context.json(_as_json(outcome, wrong, dry_run=options.dry_run))
-    elif outcome.news or not options.quiet:
+    elif outcome.report or not options.quiet:
         _print(context, outcome, wrong, dry_run=options.dry_run)
-    return 1 if outcome.news or wrong else 0
+    return 1 if outcome.report or wrong else 0
 
 
-def _undecided(context: Context, outcome: Outcome, now: datetime) -> list[Contradiction]:
-    return [*inconsistencies.contradictions(outcome.hosts, context.server, now)]
+def _planned(context: Context, now: datetime) -> Outcome:
+    plan = reconcile.plan(context.server, now)
+    return Outcome(plan.report, plan.after)
+
+
+def _reconcile(context: Context, now: datetime) -> Outcome:
+    outcome = reconcile.reconcile(context.server, Daemon(context.config.backuppc.socket), now)
+    _log(context, outcome)
+    return outcome
 
 
 def _as_keyed(name: str) -> str:
-    """Return a name as BackupPC keys it, not only one that a machine may have; as the file spells it too."""
+    """Return *name* as BackupPC keys it, also if it is spelled as in the hosts file."""
     return hosts.keyed(name.replace("\\ ", " "))
 
 
 def _forget(context: Context, host: str, options: argparse.Namespace) -> int:
-    if not reconcile.forget(host, context.server, change=False):
+    plan = forget.plan(host, context.server)
+    if plan is None:
         context.say(f"{host} is not known, or forgotten already.")
         return 1
-    context.say(f"Without a line BackupPC deletes what backups there are of {host}.")
-    context.say("Where backups are missing, mount their disk first: they would be the next person's to read.")
+    if plan.data:
+        context.say(f"The missing backups of {host} will not be expected any more.")
+    else:
+        context.say(f"The lost line of {host} will not be restored.")
+        context.say("BackupPC deletes the backups of hosts without a line.")
+    context.say("If backups are missing, mount their disk first: the next owner of the host could read them.")
     if options.dry_run:
         return 0
     if not context.confirmed(host, None if options.yes is None else _as_keyed(options.yes)):
         context.say("That is not its name: nothing was changed.")
         return 1
-    reconcile.forget(host, context.server, change=True)
+    forget.apply(plan, context.server)
     context.log("reconcile --forget", host=host)
-    context.say(f"{host} is forgotten: a lost line does not come back, and missing backups do not count.")
+    context.say(f"{host} is forgotten.")
     return 0
 
 
 def _log(context: Context, outcome: Outcome) -> None:
-    """Leave a line for each piece of news; what somebody has to look at is a warning."""
-    for news in outcome.news:
+    """Write a syslog line for each item of the report."""
+    for item in outcome.report:
         entry = syslog_line.Entry(
             connection="",
-            outcome=escape_text(f"reconcile: {news.kind.value}"),
+            outcome=escape_text(f"reconcile: {item.word.value}"),
             level="warning",
-            host=news.host,
-            user=news.person,
-            detail=f"by {context.administrator} {news.what}",
+            host=item.host,
+            user=item.person,
+            detail=f"by {context.administrator} {item.what}",
         )
         write_log(entry, context.config.syslog)
 
 
-def _print(context: Context, outcome: Outcome, wrong: Sequence[Contradiction], *, dry_run: bool) -> None:
-    for news in outcome.news:
-        mark = "!!" if news.loud else "->"
-        _tell(context, mark, news.kind.value, news)
-    for contradiction in wrong:
-        _tell(context, "??", "undecided", contradiction)
-    hosts = len({line.host for line in outcome.hosts.lines})
-    context.say(f"{hosts} hosts have a line; {len(outcome.news)} news, {len(wrong)} undecided.")
+def _print(context: Context, outcome: Outcome, wrong: list[Inconsistency], *, dry_run: bool) -> None:
+    for item in outcome.report:
+        _say(context, "!!" if item.urgent else "->", item.word.value, item)
+    for inconsistency in wrong:
+        _say(context, "??", "undecided", inconsistency)
+    context.say(f"{_count(outcome)} hosts have a line; {len(outcome.report)} news, {len(wrong)} undecided.")
     if dry_run:
         context.say("Nothing was changed.")
 
 
-def _tell(context: Context, mark: str, kind: str, told: News | Contradiction) -> None:
-    who = f" {told.host}" + (f" ({told.person})" if told.person else "") if told.host else ""
-    context.say(f"{mark} {kind}{who}: {told.what}")
-    if told.advice:
-        context.say(f"   {told.advice}")
+def _say(context: Context, mark: str, word: str, found: Item | Inconsistency) -> None:
+    who = f" {found.host}" + (f" ({found.person})" if found.person else "") if found.host else ""
+    context.say(f"{mark} {word}{who}: {found.what}")
+    if found.advice:
+        context.say(f"   {found.advice}")
 
 
-def _as_json(outcome: Outcome, wrong: Sequence[Contradiction], *, dry_run: bool) -> dict[str, object]:
+def _as_json(outcome: Outcome, wrong: list[Inconsistency], *, dry_run: bool) -> dict[str, object]:
     return {
         "dry_run": dry_run,
-        "hosts": len({line.host for line in outcome.hosts.lines}),
-        "news": [asdict(news) | {"kind": news.kind.value, "loud": news.loud} for news in outcome.news],
-        "undecided": [asdict(contradiction) for contradiction in wrong],
+        "hosts": _count(outcome),
+        "news": [_item_as_json(item) for item in outcome.report],
+        "undecided": [asdict(inconsistency) for inconsistency in wrong],
     }
+
+
+def _item_as_json(item: Item) -> dict[str, object]:
+    return {
+        "kind": item.word.value,
+        "what": item.what,
+        "advice": item.advice,
+        "host": item.host,
+        "person": item.person,
+        "loud": item.urgent,
+    }
+
+
+def _count(outcome: Outcome) -> int:
+    return len({line.host for line in outcome.hosts.lines})

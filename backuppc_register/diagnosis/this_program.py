@@ -130,7 +130,7 @@ def reconcile(facts: ServerFacts) -> Iterator[Answer]:
 
 def undecided(facts: ServerFacts) -> Iterator[Answer]:
     """Report what does not fit together and waits for the administrator."""
-    found = inconsistencies.contradictions(facts.hosts, facts.server, datetime.now(UTC))
+    found = inconsistencies.find(facts.hosts, facts.server, datetime.now(UTC))
     wrong = [f"{one.host}: {one.what}" if one.host else one.what for one in found]
     if wrong:
         yield yellow(some(wrong, "; "), f"{_ADMIN} reconcile --dry-run shows all of it, with advice.")

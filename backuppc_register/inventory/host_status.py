@@ -14,7 +14,7 @@ from backuppc_register.state.records import Record
 
 if TYPE_CHECKING:
     from backuppc_register.backuppc.data_folder import Extent
-    from backuppc_register.state.former_owners import Former
+    from backuppc_register.state.former_owners import Owners
     from backuppc_register.state.snapshot_file import SeenHost
 
 _MANUALLY_ADDED = Record("", full_name="", person="", entry="", os="", address="", registered="", config="")
@@ -54,11 +54,9 @@ class HostStatus:
     @cached_property
     def owner(self) -> str:
         """Return the effective owner, "" if the host has none."""
-        user = self.line.user if self.line else ""
-        former = self.server.former_owners.of(self.host)
-        if not former.users and not former.closed:
-            return user
-        return effective_owner(user, former, self.last_seen, self.server.account)
+        owners = self.server.former_owners.of(self.host)
+        last = self.last_seen if owners.former else None  # without a former owner it does not count
+        return effective_owner(self.line.user if self.line else "", owners, last)
 
     @cached_property
     def last_seen(self) -> "SeenHost | None":
@@ -106,16 +104,14 @@ def read(host: str, server: Server, file: HostsFile | None = None) -> HostStatus
     )
 
 
-def effective_owner(line_owner: str, former: "Former", last: "SeenHost | None", account: str) -> str:
-    """Return the owner of a host if its hosts line names *line_owner*.
+def effective_owner(line_owner: str, owners: "Owners", last: "SeenHost | None") -> str:
+    """Return the owner of a host whose hosts line names *line_owner*.
 
-    A line that was reverted to a former owner does not change the owner. *last* is the host in the snapshot.
+    An administrator's command beats the hosts line. If the owner by a command is not known, the line counts,
+    unless it was reverted to a former owner: then the owner in the snapshot (*last*) counts.
     """
-    before = [line.user for line in last.lines] if last else [line_owner]
-    # An interrupted run may have left a stale "closed" mark; ignore it once the owner was reassigned.
-    if same_logon(line_owner, account) and any(
-        same_logon(one, account) or one == former.closed for one in before
-    ):
-        return former.closed or line_owner
-    reverted = former.had(line_owner) and not any(same_logon(line_owner, one) for one in before)
-    return before[0] if reverted else line_owner
+    if owners.owner:
+        return owners.owner
+    before = [line.user for line in last.lines] if last else []
+    reverted = owners.is_former(line_owner) and not any(same_logon(line_owner, one) for one in before)
+    return before[0] if reverted and before else line_owner

@@ -54,14 +54,14 @@ def judge(applicant: Applicant, status: HostStatus) -> Claim:
     return Claim.FREE
 
 
-def refuse_former_owner(applicant: Applicant, status: HostStatus) -> None:
-    """Refuse a former owner to whom the hosts line was reverted; under the lock.
+def refuse_other_owner(applicant: Applicant, status: HostStatus) -> None:
+    """Refuse an applicant if the effective owner is another person; the caller holds BackupPC's lock.
 
-    Raises OtherOwner; StateError in doubt.
+    The hosts line may be lost, or reverted to the applicant. Raises OtherOwner; StateError in doubt.
     """
-    if not same_logon(status.owner, applicant.person.uid):
-        again = f"it is {status.owner}'s: backuppc-register-admin reconcile"
-        raise _refusal(applicant, f"the line was reverted to a former owner; {again}")
+    if status.owner and not same_logon(status.owner, applicant.person.uid):
+        again = "backuppc-register-admin reconcile restores the line"
+        raise _refusal(applicant, f"the owner is {status.owner}: {again}")
 
 
 def _judge_lines(applicant: Applicant, status: HostStatus) -> Claim:

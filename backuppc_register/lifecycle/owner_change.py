@@ -15,10 +15,10 @@ def lost_access(status: HostStatus) -> tuple[str, ...]:
     return (f"{more} could read {status.host} too, and cannot any more",) if more else ()
 
 
-def note_former_owners(status: HostStatus, person: str = "") -> None:
-    """Note who loses the host to *person*, before the line changes: no old editor page gives it back.
+def note_owners(status: HostStatus, person: str = "") -> None:
+    """Record that *person* gets the host, "" for no one, and who loses it; call it before the line changes.
 
-    Administrators lose nothing. Raises StateError.
+    From then on the command counts, and not the line. Administrators lose nothing. Raises StateError.
     """
     line, account = status.line, status.server.account
     every = (status.owner, line.user, *line.more_users) if line else (status.owner,)
@@ -33,11 +33,9 @@ def set_owner(status: HostStatus, file: HostsFile, person: str) -> HostsFile:
     StateError.
     """
     host, server = status.host, status.server
-    note_former_owners(status, person)
+    note_owners(status, person)
     server.snapshot.forget(host)
-    file = hosts.give(server.backuppc.hosts, file, host, person)
-    server.former_owners.decided(host)
-    return file
+    return hosts.give(server.backuppc.hosts, file, host, person)
 
 
 def note_line(host: str, file: HostsFile, operation: Operation, *, data: bool) -> None:

@@ -210,7 +210,6 @@ def _delete_data(status: HostStatus, operation: Operation) -> None:
 def _remove_line(status: HostStatus) -> None:
     host, server = status.host, status.server
     if status.line:
-        owner_change.note_former_owners(status)
+        owner_change.note_owners(status)
         server.snapshot.forget(host)
         hosts.remove(server.backuppc.hosts, status.hosts, host)
-        server.former_owners.decided(host)

@@ -57,8 +57,8 @@ def _plan(status: HostStatus) -> RevokePlan:
     line, record = guards.the_line(status), status.recorded
     guards.refuse_linked_config(status)
     guards.refuse_missing_data(status)
-    recorded = not record.person or same_logon(record.person, account)
-    if same_logon(line.user, account) and not line.more_users and recorded:
+    owners = (line.user, status.owner, record.person or account)
+    if all(same_logon(owner, account) for owner in owners) and not line.more_users:
         raise Refused(reason=f"{host} is {account}'s already")
     hosts.refuse_give(status.server.backuppc.hosts, status.hosts, host, account)
     lost = owner_change.lost_access(status)

@@ -1,4 +1,4 @@
-"""Where hosts file, records, per-host configs, keys and data contradict each other; nothing is decided."""
+"""Compare hosts file, records, per-host configs, keys and data with each other, and decide nothing."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,87 +8,88 @@ from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.inventory import missing_backups
 from backuppc_register.inventory.server import Server
 from backuppc_register.protocol.errors import StateError
-from backuppc_register.reconciliation import orphans
-from backuppc_register.reconciliation.inconsistency import ADMIN, Contradiction
-from backuppc_register.reconciliation.owner_mismatch import of_owner
-from backuppc_register.reconciliation.retired_hosts import of_closed_hosts
+from backuppc_register.reconciliation import orphans, owner_mismatch, retired_hosts
+from backuppc_register.reconciliation.inconsistency import ADMIN, Inconsistency
 from backuppc_register.state.records import Record
 
 _UNFINISHED = timedelta(hours=1)  # a registration may be at work meanwhile
 
 
-def contradictions(hosts: HostsFile, server: Server, now: datetime) -> Iterator[Contradiction]:
+def find(hosts: HostsFile, server: Server, now: datetime) -> Iterator[Inconsistency]:
     """Yield what does not fit together; *now* has a time zone.
 
-    Needs no lock: what is being registered meanwhile is left out. Raises StateError where our state cannot
-    be listed.
+    Needs no lock: a registration at work is left out. Raises StateError if our state cannot be listed, or if
+    the owners by administrators' commands cannot be read.
     """
     users: dict[str, list[str]] = {}
     for line in hosts.lines:
         users.setdefault(line.host, []).append(line.user)
-    recorded = server.folders.names()
+    recorded, owners = server.folders.names(), server.former_owners.read()
     for host in recorded:
-        yield from _of_host(host, users.get(host, []), server, now)
-    yield from of_closed_hosts(recorded, hosts, server)
+        given_to = owners[host].owner if host in owners else ""
+        yield from _of_host(host, users.get(host, []), given_to, server, now)
+    yield from retired_hosts.find(recorded, hosts, server)
     known = users.keys() | set(recorded)
-    yield from orphans.of_data(known, server.config)
-    yield from orphans.of_configs(known, server.config)
+    yield from orphans.in_data(known, server.config)
+    yield from orphans.in_configs(known, server.config)
 
 
-def _of_host(host: str, users: list[str], server: Server, now: datetime) -> Iterator[Contradiction]:
+def _of_host(
+    host: str, users: list[str], given_to: str, server: Server, now: datetime
+) -> Iterator[Inconsistency]:
     owner = ", ".join(users)
     try:
         record = server.folders.record(host)
     except StateError as error:
-        advice = "Look at it, and set it right or move its folder away; the owner then registers again."
-        yield Contradiction(host, owner, f"our record cannot be read: {error.detail}", advice)
+        advice = "Correct it, or move its folder away; the owner then registers again."
+        yield Inconsistency(host, owner, f"our record cannot be read: {error.detail}", advice)
         return
     if record is None:
-        yield Contradiction(host, owner, "our folder of it has no record", "Its owner registers again.")
+        yield Inconsistency(host, owner, "our folder of it has no record", "Its owner registers again.")
         return
     if not users:
         yield from _without_line(record, server, now)
         return
-    yield from of_owner(record, users, server)
+    yield from owner_mismatch.find(record, users, given_to, server.account)
     if not record.is_closed:
         yield from _of_parts(record, server)
 
 
-def _of_parts(record: Record, server: Server) -> Iterator[Contradiction]:
+def _of_parts(record: Record, server: Server) -> Iterator[Inconsistency]:
     host, person = record.host, record.person
     if not record.by_hand:
-        again = f"{person} registers again and installs the key that is told then."
+        again = f"{person} registers again and installs the key that the server sends."
         try:
             if server.folders.public_key(host) is None:
-                yield Contradiction(host, person, "there is no key pair of it", again)
+                yield Inconsistency(host, person, "it has no key pair", again)
         except StateError as error:
-            yield Contradiction(host, person, f"its key pair is of no use: {error.detail}", again)
+            yield Inconsistency(host, person, f"its key pair is unusable: {error.detail}", again)
     try:
         if record.config and not host_config.exists(server.backuppc, host):
             what = f"{host}.pl is gone: BackupPC uses its global settings"
-            yield Contradiction(host, person, what, f"{person} registers again.")
+            yield Inconsistency(host, person, what, f"{person} registers again.")
     except StateError as error:
-        yield Contradiction(host, person, f"{host}.pl: {error.detail}", "See who may read it.")
+        yield Inconsistency(host, person, f"{host}.pl: {error.detail}", "Check its owner and mode.")
 
 
-def _without_line(record: Record, server: Server, now: datetime) -> Iterator[Contradiction]:
+def _without_line(record: Record, server: Server, now: datetime) -> Iterator[Inconsistency]:
     host, person = record.host, record.person
     if missing_backups.has_data(host, server.config):
         what = "it has backups and a record, but no line; BackupPC deletes such backups at its nightly runs"
         again = "" if record.archive_of else f"{person} registers again, or "
-        advice = again + f"add the line by hand: {host} 0 {person}"
-        yield Contradiction(host, person, what, advice)
+        advice = again + f"add the line manually: {host} 0 {person}"
+        yield Inconsistency(host, person, what, advice)
     elif record.by_hand:
-        what = "what was kept of it when it was retired is left, but no line and no backups"
-        yield Contradiction(host, person, what, f"Look at our folder of it, and move that away: {host}.")
+        what = "files kept since it was retired are left, but no line and no backups"
+        yield Inconsistency(host, person, what, f"Look at our folder hosts/{host}, and move it away.")
     elif record.archive_of:
-        what = "a transfer that was never finished: its archive has a record, but no line and no backups"
-        yield Contradiction(
+        what = "a transfer that was never finished: the archive has a record, but no line and no backups"
+        yield Inconsistency(
             host, person, what, f"{ADMIN} purge {host}, or transfer {record.archive_of} again."
         )
     elif _is_old(record, now):
         what = "a registration that was never finished: it has a record, but no line and no backups"
-        yield Contradiction(host, person, what, f"{person} registers again; or else it does no harm.")
+        yield Inconsistency(host, person, what, f"{person} registers again; otherwise it does no harm.")
 
 
 def _is_old(record: Record, now: datetime) -> bool:

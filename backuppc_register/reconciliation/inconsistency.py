@@ -1,4 +1,4 @@
-"""What does not fit together about a host."""
+"""Something about a host that does not fit together."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ ADMIN = "backuppc-register-admin"
 
 
 @dataclass(frozen=True)
-class Contradiction:
-    """What does not fit together about a host, and what can be done."""
+class Inconsistency:
+    """*what* does not fit about *host*, which *person* owns, and *advice* to an administrator."""
 
     host: str
     person: str

@@ -1,50 +1,72 @@
-"""Hosts that have lost all their lines: those that come back, and those that an administrator has cleaned."""
+"""Hosts that lost all their lines: those whose lines are restored, and those that were deleted on purpose."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from backuppc_register.backuppc import host_config, hosts
-from backuppc_register.backuppc.hosts import HostsFile, Written
+from backuppc_register.backuppc.hosts import HostsFile, edit
 from backuppc_register.config import Config
 from backuppc_register.inventory import hosts_snapshot, missing_backups
 from backuppc_register.lifecycle.operation import host_named
-from backuppc_register.person import same_logon
-from backuppc_register.protocol.errors import HostsFileError, NotRegistered, StateError
-from backuppc_register.reconciliation.report import Kind, News
-from backuppc_register.state.former_owners import FormerOwners
-from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.protocol.errors import HostsFileError, NotRegistered
+from backuppc_register.reconciliation.report import Item, Word
 from backuppc_register.state.snapshot_file import SeenHost
 
 _SHOWN = 3  # hosts named where there may be hundreds
-_MANY = 10  # lines lost at once: more than somebody takes out by hand between two runs
+_MANY = 10  # lines lost at once: more than an administrator deletes manually between two runs
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The hosts that have lost all their lines, by what happens to them.
+    """The hosts that lost all their lines.
 
-    *doubt*: why no data that is gone counts as cleaned up, "" where it does.
+    *lost*: their lines are restored. *deleted*: their backups are gone as well. *doubt*: why missing backups
+    do not count as deleted, "" if they do.
     """
 
-    back: tuple[SeenHost, ...]
-    cleaned: tuple[SeenHost, ...]
+    lost: tuple[SeenHost, ...]
+    deleted: tuple[SeenHost, ...]
     doubt: str
 
 
-def between(known: dict[str, SeenHost], seen: dict[str, SeenHost], config: Config) -> Loss:
-    """Return what was lost of the *known* hosts, of which *seen* still have a line."""
-    lost = [hosts_snapshot.with_data(host, host, config) for name, host in known.items() if name not in seen]
+@dataclass(frozen=True)
+class Restoration:
+    """The *lost* hosts, and which of them cannot be *written*; *problem*: why none of them can."""
+
+    lost: tuple[SeenHost, ...] = ()
+    unwritable: tuple[SeenHost, ...] = ()
+    problem: str = ""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Return the hosts that have their lines again."""
+        return () if self.problem else tuple(one.host for one in self.lost if one not in self.unwritable)
+
+    def items(self, problem: str = "") -> Iterator[Item]:
+        """Yield the items of the report; *problem*: why the hosts file could not be written."""
+        if self.lost and (why := problem or self.problem):
+            what = f"{len(self.lost)} lost lines could not be restored: {why}"
+            advice = (
+                "Correct that before BackupPC's next nightly run, which deletes data of hosts without a line."
+            )
+            yield Item(Word.NOT_RESTORED, what, advice)
+            return
+        for host in self.lost:
+            yield _unwritable(host) if host in self.unwritable else _restored(host)
+
+
+def find(known: Mapping[str, SeenHost], seen: Mapping[str, SeenHost], config: Config) -> Loss:
+    """Return the hosts of the snapshot (*known*) without a line now; *seen* still have one."""
+    gone = [hosts_snapshot.with_data(host, host, config) for name, host in known.items() if name not in seen]
     doubt = _doubt([*known.values()], config)
-    cleaned = tuple(
-        host for host in lost if host.data and not doubt and not missing_backups.has_data(host.host, config)
+    deleted = tuple(
+        host for host in gone if host.data and not doubt and not missing_backups.has_data(host.host, config)
     )
-    return Loss(tuple(host for host in lost if host not in cleaned), cleaned, doubt)
+    return Loss(tuple(host for host in gone if host not in deleted), deleted, doubt)
 
 
 def _doubt(known: Sequence[SeenHost], config: Config) -> str:
-    """Say why the data that is gone may be on a disk that is not mounted, and not deleted; else ""."""
+    """Return why missing backups may be on a disk that is not mounted, or "" if they were deleted."""
     had_data = [host for host in known if host.data]
     if elsewhere := [host.host for host in had_data if missing_backups.is_elsewhere(host, config)]:
         shown = ", ".join(elsewhere[:_SHOWN]) + (" and others" if len(elsewhere) > _SHOWN else "")
@@ -54,64 +76,48 @@ def _doubt(known: Sequence[SeenHost], config: Config) -> str:
     return ""
 
 
-def alarms(loss: Loss, current: HostsFile) -> Iterable[News]:
-    """Tell of a loss that is more than one host's."""
-    lost = len(loss.back) + len(loss.cleaned)
+def alarms(loss: Loss, current: HostsFile) -> Iterator[Item]:
+    """Report a loss of many hosts at once."""
+    lost = len(loss.lost) + len(loss.deleted)
     if lost > _MANY or (lost and not current.lines):
-        yield News(
-            Kind.MASS_LOSS,
+        yield Item(
+            Word.MASS_LOSS,
             f"{lost} hosts lost their lines at once; the hosts file had {len(current.lines)} left",
             "Find out who or what rewrote the hosts file: BackupPC's LOG has the web editor's deletions.",
         )
     if loss.doubt:
-        yield News(
-            Kind.DATA_MISSING,
-            f"{loss.doubt}, so no loss of data is taken for cleaning up",
+        yield Item(
+            Word.DATA_MISSING,
+            f"{loss.doubt}, so no host counts as deleted on purpose",
             "Is the disk of [backuppc] data_dir mounted? If the data was deleted or moved on purpose: "
             "backuppc-register-admin reconcile --forget HOST, for each host",
         )
 
 
-def restore(
-    back: Sequence[SeenHost], current: HostsFile, config: Config, *, change: bool
-) -> tuple[list[str], list[News]]:
-    """Put the lines of *back* into the hosts file; return the hosts that have them again, and the news."""
-    written = [line for host in back for line in hosts_snapshot.written(host)]
+def restore(lost: tuple[SeenHost, ...], file: HostsFile) -> tuple[HostsFile, Restoration]:
+    """Return *file* with the lines of the *lost* hosts, and what can be restored."""
+    lines = [line for host in lost for line in hosts_snapshot.written(host)]
     try:
-        put = set(_put_back(written, current, config)) if change else set(written)
+        file, added = edit.with_lines(file, lines)
     except HostsFileError as error:
-        advice = (
-            "Put it right before BackupPC's next nightly run, which deletes data of hosts without a line."
-        )
-        what = f"{len(back)} lost lines could not be put back: {error.detail}"
-        return [], [News(Kind.NOT_RESTORED, what, advice)]
-    news, restored = [], []
-    for host in back:
-        if put.issuperset(hosts_snapshot.written(host)):
-            restored.append(host.host)
-            news.append(_restored(host))
-        else:
-            what = f"the line cannot be written so that it means the same: {_shown(host)}"
-            news.append(News(Kind.NOT_RESTORED, what, "Add it by hand.", host.host, host.users))
-    return restored, news
+        return file, Restoration(lost, problem=str(error.detail))
+    unwritable = tuple(host for host in lost if not set(added).issuperset(hosts_snapshot.written(host)))
+    return file, Restoration(lost, unwritable)
 
 
-def _put_back(lost: Sequence[Written], current: HostsFile, config: Config) -> Sequence[Written]:
-    path = config.backuppc.hosts
-    if not lost:
-        return ()
-    _, added = hosts.restore_lines(path, current, lost) if path.exists() else hosts.create(path, lost)
-    return added
+def _restored(host: SeenHost) -> Item:
+    what = f"the line was gone and is restored, as last seen at {host.seen}: {_shown(host)}"
+    advice = f"If it should stay out: backuppc-register-admin {_way_out(host.host)}"
+    return Item(Word.RESTORED, what, advice, host.host, host.users)
 
 
-def _restored(host: SeenHost) -> News:
-    what = f"the line was gone and is put back, as last seen at {host.seen}: {_shown(host)}"
-    advice = f"If it is to go: backuppc-register-admin {_way_out(host.host)}"
-    return News(Kind.RESTORED, what, advice, host.host, host.users)
+def _unwritable(host: SeenHost) -> Item:
+    what = f"the line cannot be written so that it means the same: {_shown(host)}"
+    return Item(Word.NOT_RESTORED, what, "Add it manually.", host.host, host.users)
 
 
 def _way_out(host: str) -> str:
-    """Return the words that let *host* go: with a blank in its name it can be forgotten and no more."""
+    """Return the command that ends the host; one with a blank in its name can only be forgotten."""
     try:
         return f"purge {host_named(host)}"
     except NotRegistered:
@@ -120,40 +126,3 @@ def _way_out(host: str) -> str:
 
 def _shown(host: SeenHost) -> str:
     return " and ".join(line.raw.decode("utf-8", "surrogateescape").replace("\t", " ") for line in host.lines)
-
-
-def set_aside(
-    cleaned: Sequence[SeenHost], config: Config, folders: HostFolders, now: datetime, *, change: bool
-) -> Iterable[News]:
-    """Set aside what we have of the *cleaned* hosts, and tell it."""
-    for host in cleaned:
-        aside = _aside(host, config, folders, now, change=change)
-        what = f"line and backups are gone, so an administrator has cleaned{aside}; the line is not put back"
-        yield News(Kind.CLEANED, what, host=host.host, person=host.users)
-
-
-def _aside(host: SeenHost, config: Config, folders: HostFolders, now: datetime, *, change: bool) -> str:
-    """Set aside what we have of a cleaned host, unless it is of somebody who came later; say so.
-
-    Who had it does not get it back by an old page of the web editor either, when it is somebody else's.
-    """
-    try:
-        if change:
-            FormerOwners(config.state.directory).take(host.host, _readers(host))
-        record = folders.record(host.host)
-        if record is None or not any(same_logon(line.user, record.person) for line in host.lines):
-            return ""
-        if not change:
-            return ", and our record is to be set aside"
-        # Without line, data and record, a .pl would keep the name from everybody; a retired host's is ours.
-        ours = record.config or record.retired
-        theirs = host_config.path(config.backuppc.config_dir, host.host) if ours else None
-        return f", and our record is now {folders.set_aside(host.host, theirs, now)}"
-    except StateError as error:
-        return f", but our record could not be set aside ({error.detail})"
-    except ValueError:  # a line that never was a machine's: nothing of ours has such a name
-        return ""
-
-
-def _readers(host: SeenHost) -> Iterable[str]:
-    return (user for line in host.lines for user in (line.user, *line.more_users))

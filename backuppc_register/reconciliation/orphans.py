@@ -1,4 +1,4 @@
-"""Backups and per-host configs of hosts that have neither a line nor a record."""
+"""Find backups and per-host configs of hosts that have neither a line nor a record."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,25 +7,27 @@ from backuppc_register.backuppc import backups, host_config
 from backuppc_register.config import Config
 from backuppc_register.inventory import missing_backups
 from backuppc_register.protocol.errors import HostsFileError, StateError
-from backuppc_register.reconciliation.inconsistency import Contradiction
+from backuppc_register.reconciliation.inconsistency import Inconsistency
 
 
-def of_data(known: set[str], config: Config) -> Iterator[Contradiction]:
+def in_data(known: set[str], config: Config) -> Iterator[Inconsistency]:
     """Yield the backups of hosts that are not *known*."""
     try:
         names = backups.hosts_with_folder(config.backuppc.data_dir)
     except HostsFileError as error:
-        yield Contradiction("", "", str(error.detail), "Is the disk mounted, and open to BackupPC's account?")
+        yield Inconsistency(
+            "", "", str(error.detail), "Is the disk mounted, and may BackupPC's account read it?"
+        )
         return
     for host in names:
         if host not in known and missing_backups.has_data(host, config):
             what = "there are backups of it, but no line and no record"
             advice = f"Add its line to the hosts file, or delete {config.backuppc.data_dir}/pc/{host}."
-            yield Contradiction(host, "", what, advice)
+            yield Inconsistency(host, "", what, advice)
 
 
-def of_configs(known: set[str], config: Config) -> Iterator[Contradiction]:
-    """Yield the .pl files that lead to a key of ours without being of a *known* host."""
+def in_configs(known: set[str], config: Config) -> Iterator[Inconsistency]:
+    """Yield the .pl files of hosts that are not *known*, and that name a key of ours."""
     ours = str(config.state.directory / "hosts").encode()
     for path in _configs(config.backuppc.config_dir):
         try:
@@ -33,8 +35,8 @@ def of_configs(known: set[str], config: Config) -> Iterator[Contradiction]:
         except StateError:
             continue
         if path.stem not in known and ours in (content or b""):
-            what = f"{path} is of a host without line and record; the name is refused to everybody"
-            yield Contradiction(path.stem, "", what, "Move it away.")
+            what = f"{path} belongs to a host without line and record; no one can register that name"
+            yield Inconsistency(path.stem, "", what, "Move it away.")
 
 
 def _configs(config_dir: Path) -> list[Path]:

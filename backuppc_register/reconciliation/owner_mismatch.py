@@ -1,37 +1,46 @@
-"""Hosts whose lines are not of whom our records say they are: whose the backups are is for a verb to say."""
+"""Report hosts with another owner in the hosts file than by a command or in our record; a command decides."""
 
 from collections.abc import Iterator
 
-from backuppc_register.inventory.server import Server
 from backuppc_register.person import same_logon
-from backuppc_register.protocol.errors import StateError
-from backuppc_register.reconciliation.inconsistency import ADMIN, Contradiction
+from backuppc_register.reconciliation.inconsistency import ADMIN, Inconsistency
 from backuppc_register.state.records import Record
 
 
-def of_owner(record: Record, users: list[str], server: Server) -> Iterator[Contradiction]:
-    """Yield that the *users* of the host's lines are not all whose our record says it is."""
-    others = [user or "nobody" for user in users if not same_logon(user, record.person)]
-    if not others:
-        return
-    what = f"the hosts line is of {', '.join(others)}, our record of {record.person}; the line counts"
-    advice = _of_changed_line(record, users, server.account)
-    try:
-        if closed := server.former_owners.of(record.host).closed:
-            what = f"it was {closed}'s when somebody gave it back to whom it was taken from; it waits for you"
-            advice = f"{ADMIN} transfer {record.host} {closed}, or to whose it is now."
-    except StateError as error:
-        what, advice = f"{what}; whose it was cannot be read: {error.detail}", "Set that right first."
-    yield Contradiction(record.host, ", ".join(others), what, advice)
+def find(record: Record, users: list[str], given_to: str, account: str) -> Iterator[Inconsistency]:
+    """Yield that the *users* of the host's lines are not all its owner.
+
+    *given_to*: the owner by the last administrator's command, "" if there was none. *account*: BackupPC's.
+    """
+    host, owner = record.host, given_to or record.person
+    if others := _others(users, owner):
+        names = ", ".join(others)
+        if len(users) > 1:
+            what = f"the hosts lines name {names}, and the owner is {owner}"
+            advice = f"Leave one line of {host} in the hosts file."
+        elif given_to:
+            what = f"the hosts line names {names}, but a command gave the host to {given_to}"
+            advice = (
+                f"{ADMIN} reconcile restores the line. To change the owner: {ADMIN} transfer {host} LOGON"
+            )
+        else:
+            what = f"the hosts line is of {names}, our record of {owner}; the line counts"
+            advice = _of_changed_line(record, users[0], account)
+        yield Inconsistency(host, names, what, advice)
+    elif not same_logon(owner, record.person):
+        what = f"the hosts line is of {owner}, our record of {record.person}: a command was interrupted"
+        yield Inconsistency(host, owner, what, f"Repeat it: {ADMIN} transfer {host} {owner}")
 
 
-def _of_changed_line(record: Record, users: list[str], account: str) -> str:
-    """Say which verb keeps the backups from whom they are not of."""
+def _others(users: list[str], owner: str) -> list[str]:
+    return [user or "nobody" for user in users if not same_logon(user, owner)]
+
+
+def _of_changed_line(record: Record, user: str, account: str) -> str:
+    """Suggest the command that keeps the backups private to their owner."""
     host, person = record.host, record.person
-    if len(users) > 1:
-        return f"Leave one line of {host} in the hosts file."
-    hidden = record.archive_of or same_logon(users[0], account)
-    whose = account if hidden else users[0] or "LOGON"
-    then = "only administrators read it" if hidden else f"the backups stay {person or account}'s"
+    private = record.archive_of or same_logon(user, account)
+    new = account if private else user or "LOGON"
+    then = "only administrators read it" if private else f"the backups stay {person or account}'s"
     mistake = f" A mistake: put {person} into the line again." if person else ""
-    return f"Meant: {ADMIN} transfer {host} {whose}, and {then}.{mistake}"
+    return f"Meant: {ADMIN} transfer {host} {new}, and {then}.{mistake}"

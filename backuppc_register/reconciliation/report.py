@@ -1,11 +1,11 @@
-"""What `reconcile` has to tell."""
+"""The items of a report of `reconcile`, each with a word that scripts may know."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
-class Kind(Enum):
-    """What is told of a host, or, where it names none, of all."""
+class Word(Enum):
+    """What an item reports about its host, or about the whole hosts file if it names no host."""
 
     RESTORED = "restored"
     CLEANED = "cleaned"
@@ -16,33 +16,31 @@ class Kind(Enum):
     NOT_NOTED = "not-noted"
     DATA_MISSING = "data-missing"
     TAKEN_BACK = "taken-back"
-    CLOSED = "closed"
     GIVEN_BACK = "given-back"
     BACKUPPC = "backuppc"
 
 
-_LOUD = (
-    Kind.MASS_LOSS,
-    Kind.NOT_RESTORED,
-    Kind.NOT_NOTED,
-    Kind.DATA_MISSING,
-    Kind.TAKEN_BACK,
-    Kind.CLOSED,
-    Kind.GIVEN_BACK,
+_URGENT = (
+    Word.MASS_LOSS,
+    Word.NOT_RESTORED,
+    Word.NOT_NOTED,
+    Word.DATA_MISSING,
+    Word.TAKEN_BACK,
+    Word.GIVEN_BACK,
 )
 
 
 @dataclass(frozen=True)
-class News:
-    """Something that happened since the last run; *person* is whose the host was."""
+class Item:
+    """Something that happened since the last run: *what*, and *advice*; *person* is the owner of *host*."""
 
-    kind: Kind
+    word: Word
     what: str
     advice: str = ""
     host: str = ""
     person: str = ""
 
     @property
-    def loud(self) -> bool:
-        """Tell whether somebody has to look at once."""
-        return self.kind in _LOUD
+    def urgent(self) -> bool:
+        """Tell whether an administrator should look at once."""
+        return self.word in _URGENT

@@ -8,7 +8,7 @@ from pathlib import Path
 from backuppc_register.backuppc import host_config, hosts, retired_config
 from backuppc_register.inventory import policy
 from backuppc_register.inventory.host_status import HostStatus
-from backuppc_register.inventory.ownership import Applicant, Claim, judge, refuse_former_owner
+from backuppc_register.inventory.ownership import Applicant, Claim, judge, refuse_other_owner
 from backuppc_register.inventory.server import Server
 from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import Misconfigured, StateError
@@ -54,8 +54,8 @@ def plan_for(applicant: Applicant, status: HostStatus) -> Plan:
         from backuppc_register.inventory import missing_backups  # not needed for a known host
 
         missing_backups.refuse_newcomer(status)
-    if claim is Claim.TAKEN_OVER:
-        refuse_former_owner(applicant, status)
+    if line or claim is Claim.TAKEN_OVER:
+        refuse_other_owner(applicant, status)
     record = status.record
     resumed = record is not None and _is_resumed(applicant, claim, record)
     if line or resumed:

@@ -1,7 +1,7 @@
-"""Remember the former owners of hosts: an old page of BackupPC's editor must not revert to them unseen."""
+"""Who got a host by an administrator's command, and who lost it, so that no old editor page reverts that."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,20 @@ NAME = "former_owners"
 
 
 @dataclass(frozen=True)
-class Former:
-    """One host and the *users* who owned it before.
+class Owners:
+    """The owners of a host by administrators' commands.
 
-    *closed*: the owner at the time when the owner became disputed, until an administrator decides; else "".
+    *former*: users who lost the host. *owner*: who got it by the last command, "" if no one did or if that is
+    not known.
     """
 
     host: str
-    users: tuple[str, ...] = ()
-    closed: str = ""
+    former: tuple[str, ...] = ()
+    owner: str = ""
 
-    def had(self, user: str) -> bool:
-        """Tell whether *user* is a former owner of the host."""
-        return any(same_logon(user, one) for one in self.users)
+    def is_former(self, user: str) -> bool:
+        """Tell whether *user* lost the host."""
+        return any(same_logon(user, one) for one in self.former)
 
 
 class FormerOwners:
@@ -36,47 +37,38 @@ class FormerOwners:
     def __init__(self, state: Path) -> None:
         self.path = state / NAME
 
-    def read(self) -> dict[str, Former]:
+    def read(self) -> dict[str, Owners]:
         """Return the hosts by name; raises StateError if the file cannot be read or understood."""
-        return {former.host: former for former in json_lines.read(self.path, _former)}
+        return {owners.host: owners for owners in json_lines.read(self.path, _owners)}
 
-    def of(self, host: str) -> Former:
-        """Return the former owners of *host*; raises StateError as `read`."""
-        return self.read().get(host, Former(host))
+    def of(self, host: str) -> Owners:
+        """Return the owners of *host*; raises StateError as `read`."""
+        return self.read().get(host, Owners(host))
 
     def take(self, host: str, users: Iterable[str], *, person: str = "") -> None:
-        """Record that *host* passes from *users* to *person*, "" for no person; raises StateError.
+        """Record that *users* lose *host* to *person*, "" if it gets no new owner; raises StateError.
 
-        Call it before the line changes: a record of a transfer that does not happen does no harm.
+        Call it before the line changes. If the command is interrupted in between, `reconcile` finishes it.
         """
-        before = self.of(host)
-        every = dict.fromkeys([*before.users, *filter(None, users)])
-        users = tuple(user for user in every if not same_logon(user, person))
-        self._put(replace(before, users=users))
-
-    def close(self, host: str, owner: str) -> None:
-        """Record that the owner of *host*, until now *owner*, is disputed; raises StateError."""
-        self._put(replace(self.of(host), closed=owner))
-
-    def decided(self, host: str) -> None:
-        """Record that the owner of *host* is not disputed any more; raises StateError."""
-        self._put(replace(self.of(host), closed=""))
-
-    def _put(self, former: Former) -> None:
         known = self.read()
-        if known.get(former.host) != former:
-            json_lines.write(self.path, map(_row, (known | {former.host: former}).values()))
+        every = dict.fromkeys([*known.get(host, Owners(host)).former, *filter(None, users)])
+        owners = Owners(host, tuple(user for user in every if not same_logon(user, person)), person)
+        if known.get(host) != owners:
+            json_lines.write(self.path, map(_row, (known | {host: owners}).values()))
 
 
-def _row(former: Former) -> dict[str, object]:
-    closed = {"closed": former.closed} if former.closed else {}
-    return {"host": former.host, "users": former.users, **closed}
+def _row(owners: Owners) -> dict[str, object]:
+    return {"host": owners.host, "users": owners.former, "owner": owners.owner}
 
 
-def _former(row: Any) -> Former:
-    former = Former(row["host"], tuple(row["users"]), row.get("closed", ""))
-    if type(row["users"]) is not list or not all(
-        isinstance(text, str) for text in (former.host, former.closed, *former.users)
-    ):
+def _owners(row: Any) -> Owners:
+    # Releases before 0.2.0 wrote no "owner". In doubt they gave the line to BackupPC's account, and noted the
+    # owner in "closed" until a command decided. An interrupted command left that mark, its owner in "users".
+    host, users = row["host"], row["users"]
+    closed = row.get("closed", "")
+    owners = Owners(host, tuple(users), row.get("owner", closed))
+    texts = (host, owners.owner, closed, *users)
+    if type(users) is not list or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"no host: {row}"[:100])
-    return former
+    stale = "owner" not in row and owners.is_former(owners.owner)
+    return Owners(host, owners.former) if stale else owners

@@ -13,7 +13,7 @@ from checkout import CHECKOUT
 from backuppc_register import admin
 from backuppc_register.protocol import errors
 from backuppc_register.protocol.unreachable import Cause
-from backuppc_register.reconciliation.report import Kind
+from backuppc_register.reconciliation.report import Word
 
 PACKAGE = CHECKOUT / "backuppc_register"
 GUIDE = CHECKOUT / "docs/administrators.md"
@@ -198,7 +198,7 @@ def test_the_guide_says_what_to_do_about_each_refusal_of_a_verb() -> None:
 def test_the_guide_explains_each_word_of_a_reconciliation() -> None:
     told = entries(section(GUIDE.read_text(), "What reconcile reports"))
 
-    assert [word for (word,), _ in told] == [kind.value for kind in Kind]
+    assert [word for (word,), _ in told] == [word.value for word in Word]
     assert all(len(what.split(". ")) > 1 for _, what in told), "what has happened, and what to do"
 
 

@@ -17,8 +17,7 @@ from backuppc_register.lifecycle.operation import Operation
 from backuppc_register.person import Person
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Request
-from backuppc_register.reconciliation import reconcile
-from backuppc_register.reconciliation.inconsistencies import contradictions
+from backuppc_register.reconciliation import inconsistencies, reconcile
 from backuppc_register.registration import register
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import HostsSnapshot
@@ -167,12 +166,12 @@ class Site(Server):
 
     def reconcile(self) -> list[tuple[str, str]]:
         """Let reconcile look, and act; return what it had to tell."""
-        outcome = reconcile.reconcile(self.server(), BackupPC(), NOW, change=True)
-        return [(news.kind.value, news.host) for news in outcome.news]
+        outcome = reconcile.reconcile(self.server(), BackupPC(), NOW)
+        return [(item.word.value, item.host) for item in outcome.report]
 
     def contradictions(self) -> list[tuple[str, str]]:
         """What reconcile would have to leave undecided."""
-        found = contradictions(hosts.read(self.hosts), self.server(), NOW)
+        found = inconsistencies.find(hosts.read(self.hosts), self.server(), NOW)
         return [(one.host, one.what) for one in found]
 
     def texts(self) -> dict[Path, builtins.bytes]:

@@ -8,9 +8,7 @@ from backuppc_register.backuppc.hosts.file import (
     refuse_append,
     refuse_give,
     remove,
-    replace_line,
-    restore_header,
-    restore_lines,
+    replace,
 )
 from backuppc_register.backuppc.hosts.syntax import (
     HostsFile,
@@ -37,9 +35,7 @@ __all__ = [
     "refuse_append",
     "refuse_give",
     "remove",
-    "replace_line",
-    "restore_header",
-    "restore_lines",
+    "replace",
     "skipped",
     "with_header",
 ]

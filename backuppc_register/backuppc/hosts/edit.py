@@ -74,19 +74,22 @@ def without(current: HostsFile, host: str) -> HostsFile:
     return _checked(shorter, [line for line in current.lines if line != old])
 
 
-def with_lines(content: bytes, lost: Sequence[Written]) -> tuple[HostsFile, tuple[Written, ...]]:
-    """Return *content*, which has a header, with *lost* lines at its end; also return the lines added.
+def with_lines(current: HostsFile, lost: Sequence[Written]) -> tuple[HostsFile, tuple[Written, ...]]:
+    """Return *current* with *lost* lines at its end, and a header; also return the lines added.
 
     Each line gets its own bytes. If they would mean something else now, it gets bytes that mean the same. If
     there are none, the line is left out.
 
     Raises HostsFileError, also if a host has a line already.
     """
+    content = headed(current.content)
     rows = [(written, row) for written in lost if (row := _row_for(written, content)) is not None]
     before, added = parse(content).lines, tuple(written for written, _ in rows)
     known = {line.host for line in before}
     if doubled := [written.line.host for written in added if written.line.host in known]:
         raise HostsFileError(detail=f"{doubled[0]} has a line already")
+    if not rows:
+        return current, ()
     longer = ended(content) + b"".join(row + b"\n" for _, row in rows)
     return _checked(longer, [*before, *(written.line for written in added)]), added
 

@@ -6,11 +6,10 @@ the file a later modification time in whole seconds, which is all that a running
 
 import os
 import stat
-from collections.abc import Sequence
 from pathlib import Path
 
 from backuppc_register.backuppc.hosts import edit, syntax
-from backuppc_register.backuppc.hosts.syntax import HostsFile, Written
+from backuppc_register.backuppc.hosts.syntax import HostsFile
 from backuppc_register.protocol.errors import HostsFileError
 from backuppc_register.system import atomic_files, regular_files
 
@@ -26,12 +25,13 @@ def read(path: Path) -> HostsFile:
     return syntax.parse(content)
 
 
-def restore_header(path: Path, current: HostsFile) -> HostsFile:
-    """Add the missing header line to *path*; every other byte stays.
+def replace(path: Path, current: HostsFile, new: HostsFile) -> HostsFile:
+    """Replace *current* in *path* by *new*, which `edit` or `syntax` made of it.
 
-    Raises HostsFileError as `append`; *path* is then unchanged.
+    Raises HostsFileError if *path* is no longer what *current* was read from, or if owner, group and mode
+    cannot be kept; *path* is then unchanged.
     """
-    return _replace(path, syntax.with_header(current), _unchanged(path, current))
+    return _replace(path, new, _unchanged(path, current))
 
 
 def append(path: Path, current: HostsFile, host: str, user: str) -> HostsFile:
@@ -72,15 +72,6 @@ def refuse_give(path: Path, current: HostsFile, host: str, user: str) -> None:
     _refuse_not_kept(path, status)
 
 
-def replace_line(path: Path, current: HostsFile, wanted: Written) -> HostsFile:
-    """Replace the only line of a host in *path* by *wanted*; every other byte stays.
-
-    Raises HostsFileError as `give`, and if *wanted* would not mean the same any more.
-    """
-    status = _unchanged(path, current)
-    return _replace(path, edit.with_replaced(current, wanted), status)
-
-
 def remove(path: Path, current: HostsFile, host: str) -> HostsFile:
     """Remove the line of *host* from *path*; every other byte stays.
 
@@ -92,34 +83,15 @@ def remove(path: Path, current: HostsFile, host: str) -> HostsFile:
     return _replace(path, edit.without(current, host), status)
 
 
-def restore_lines(
-    path: Path, current: HostsFile, lost: Sequence[Written]
-) -> tuple[HostsFile, tuple[Written, ...]]:
-    """Add *lost* lines, of hosts that have none now, at the end of *path*; also return the lines added.
-
-    Each gets exactly its old bytes. If the header has other columns now, it gets bytes that mean the same. If
-    there are none, the line is left out.
-
-    Raises HostsFileError as `append`; *path* is then unchanged.
-    """
-    status = _unchanged(path, current)
-    longer, added = edit.with_lines(syntax.headed(current.content), lost)
-    return _replace(path, longer, status) if added else current, added
-
-
-def create(path: Path, lost: Sequence[Written]) -> tuple[HostsFile, tuple[Written, ...]]:
-    """Create a missing hosts file from a header and *lost* lines, as `restore_lines` does.
-
-    Raises HostsFileError, also if there is anything at *path*.
-    """
+def create(path: Path, new: HostsFile) -> HostsFile:
+    """Create the missing hosts file *path*; raises HostsFileError, also if there is anything at *path*."""
     if os.path.lexists(path):
         raise HostsFileError(detail=f"{path} is there already")
-    new, added = edit.with_lines(syntax.HEADER, lost)
     try:
         atomic_files.write(path, new.content, _MODE)
     except OSError as error:
         raise HostsFileError(detail=f"{path} cannot be created: {error}") from error
-    return new, added
+    return new
 
 
 def _load(path: Path) -> tuple[bytes, os.stat_result]:

@@ -25,6 +25,7 @@ from backuppc_register.protocol.errors import (
     OtherOwner,
     StateError,
 )
+from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.snapshot_file import HostsSnapshot
 
 
@@ -623,6 +624,13 @@ def test_killed_anywhere_the_old_person_may_still_register_and_is_given_what_wor
     ):
         if site.users()["dormeur"] != "cmartin":
             continue
+        if FormerOwners(site.folder / "state").of("dormeur").owner:  # the command counts already
+            with pytest.raises(OtherOwner):
+                site.ask()
+            site.reconcile()
+            assert (site.users()["dormeur"], site.readers()) == ("adupont", {"cmartin"})
+            assert site.ask("adupont").key != site.key
+            continue
         answer = site.ask()
         assert answer.key
         assert site.readers() == {"cmartin"}
@@ -681,13 +689,13 @@ def test_a_data_folder_that_cannot_be_moved_leaves_everything_with_the_old_perso
 # a line that went back
 
 
-@pytest.fixture(params=["closed", "unseen"])
-def gone_back(request, tmp_path):
+@pytest.fixture
+def gone_back(tmp_path):
     """Give a site whose host was transferred and backed up since, and whose line went back by an old page."""
-    return gone_back_in(tmp_path, closed=request.param == "closed")
+    return gone_back_in(tmp_path)
 
 
-def gone_back_in(folder, *, closed):
+def gone_back_in(folder):
     site = Site(folder)
     site.hosts.write_text(site.hosts.read_text() + "calmar 0 bdurand\n")
     verbs.transfer("dormeur", ADUPONT, site.custody())
@@ -697,9 +705,6 @@ def gone_back_in(folder, *, closed):
     site.reconcile()
     text = site.hosts.read_text()
     site.hosts.write_text(text.replace("dormeur\t0\tadupont", "dormeur\t0\tcmartin friend"))
-    if closed:
-        site.reconcile()
-        assert site.users()["dormeur"] == "backuppc"
     return site
 
 
@@ -768,11 +773,12 @@ def test_a_purge_of_a_host_that_went_back_is_of_whose_it_is(gone_back):
 def test_killed_anywhere_it_is_decided_by_the_next_run(tmp_path, person):
     for site in kill_everywhere(
         tmp_path,
-        lambda folder: gone_back_in(folder, closed=True),
+        gone_back_in,
         lambda site: verbs.transfer("dormeur", person, site.custody()),
     ):
         assert site.readers_of("cmartin") == {"cmartin"}
-        assert site.readers_of("adupont") <= {"adupont", "backuppc"}
+        site.reconcile()
+        assert site.readers_of("adupont") == {"adupont"}
         if site.users()["dormeur"] != person.uid:
             verbs.transfer("dormeur", person, site.custody())
         assert (site.readers_of("adupont"), site.readers_of("cmartin")) == ({"adupont"}, {"cmartin"})

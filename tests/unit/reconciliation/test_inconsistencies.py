@@ -7,8 +7,8 @@ import pytest
 from backuppc_register import config
 from backuppc_register.backuppc import host_config, hosts, retired_config
 from backuppc_register.inventory import server as inventory
-from backuppc_register.reconciliation.inconsistencies import contradictions
-from backuppc_register.reconciliation.inconsistency import Contradiction
+from backuppc_register.reconciliation import inconsistencies
+from backuppc_register.reconciliation.inconsistency import Inconsistency
 from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
@@ -55,9 +55,9 @@ class Server:
     def back_up(self, host: str) -> None:
         (self.top / "pc" / host / "0").mkdir(parents=True)
 
-    def found(self) -> list[Contradiction]:
+    def found(self) -> list[Inconsistency]:
         server = inventory.Server(self.config, "backuppc", self.folders)
-        return [*contradictions(hosts.parse(HEADER + self.lines), server, NOW)]
+        return [*inconsistencies.find(hosts.parse(HEADER + self.lines), server, NOW)]
 
     def told(self) -> list[tuple[str, str]]:
         found = self.found()
@@ -121,7 +121,7 @@ def test_an_archive_that_lost_its_line_is_nothing_that_a_machine_could_mend(serv
 
     assert (found.host, found.person) == (name, "cmartin")
     assert "no line; BackupPC deletes" in found.what
-    assert found.advice == f"add the line by hand: {name} 0 cmartin"
+    assert found.advice == f"add the line manually: {name} 0 cmartin"
 
 
 def test_the_archive_of_a_transfer_that_was_never_finished_is_told_with_both_ways_out(server: Server) -> None:
@@ -199,16 +199,29 @@ def test_what_is_retired_and_whose_settings_were_opened_again_is_told(server: Se
     assert only(server.told(), "calmar", "may be backed up")
 
 
-def test_a_line_that_was_closed_in_doubt_is_told_until_somebody_decides(server: Server) -> None:
-    FormerOwners(server.state).close("dormeur", "cmartin")
+def test_a_line_that_contradicts_a_command_is_told_until_it_is_the_owners(server: Server) -> None:
+    FormerOwners(server.state).take("dormeur", ["adupont"], person="cmartin")
     server.lines = b"dormeur 0 backuppc\n"
 
     (found,) = server.found()
 
-    assert "it was cmartin's" in found.what
-    assert "transfer dormeur cmartin" in found.advice
+    assert "names backuppc, but a command gave the host to cmartin" in found.what
+    assert "reconcile restores the line" in found.advice
+    server.lines += b"dormeur 0 cmartin\n"
+    assert server.found()[0].advice.startswith("Leave one line")
     server.lines = b"dormeur 0 cmartin\n"
     assert server.told() == []
+
+
+def test_a_command_that_was_interrupted_before_its_record_is_to_be_repeated(server: Server) -> None:
+    FormerOwners(server.state).take("dormeur", ["cmartin"], person="backuppc")
+    server.lines = b"dormeur 0 backuppc\n"
+
+    (found,) = server.found()
+
+    assert "our record of cmartin" in found.what
+    assert "transfer dormeur backuppc" in found.advice
+    assert "put cmartin" not in found.advice
 
 
 def test_a_config_of_ours_that_is_gone_is_told(server: Server) -> None:
@@ -242,7 +255,7 @@ def test_backups_of_nobody_are_told(server: Server) -> None:
 def test_a_config_that_leads_to_a_key_of_ours_keeps_its_name_from_everybody(server: Server) -> None:
     server.pl("sirene").write_text(f"'-F {server.state}/hosts/sirene/ssh_config';\n")
 
-    assert only(server.told(), "sirene", "refused to everybody")
+    assert only(server.told(), "sirene", "no one can register")
 
 
 def test_data_that_cannot_be_looked_at_is_told(server: Server) -> None:

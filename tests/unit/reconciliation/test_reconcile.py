@@ -13,12 +13,12 @@ from backuppc_register import config
 from backuppc_register.backuppc import hosts
 from backuppc_register.inventory import hosts_snapshot
 from backuppc_register.inventory import server as inventory
-from backuppc_register.inventory.host_status import effective_owner
 from backuppc_register.protocol.errors import HostsFileError, NotAllowed, StateError
-from backuppc_register.reconciliation import reconcile
-from backuppc_register.reconciliation.reconcile import Outcome
-from backuppc_register.reconciliation.report import Kind, News
-from backuppc_register.state.former_owners import Former, FormerOwners
+from backuppc_register.reconciliation import forget, reconcile
+from backuppc_register.reconciliation.forget import ForgetPlan
+from backuppc_register.reconciliation.reconcile import Outcome, Plan
+from backuppc_register.reconciliation.report import Item, Word
+from backuppc_register.state.former_owners import FormerOwners
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 from backuppc_register.state.snapshot_file import HostsSnapshot
@@ -76,8 +76,11 @@ class Server:
         self.folders.create(record)
         (self.etc / f"{host}.pl").write_bytes(b"1;\n")
 
-    def reconcile(self, *, change: bool = True, later: float = 0) -> Outcome:
-        return reconcile.reconcile(self.site, self.daemon, NOW + timedelta(hours=later), change=change)
+    def reconcile(self, *, later: float = 0) -> Outcome:
+        return reconcile.reconcile(self.site, self.daemon, NOW + timedelta(hours=later))
+
+    def plan(self) -> Plan:
+        return reconcile.plan(self.site, NOW)
 
     def after(self, *lines: bytes) -> bytes:
         return HEADER + b"".join(lines)
@@ -91,7 +94,7 @@ def server(tmp_path: Path) -> Server:
 @pytest.fixture
 def noted(server: Server) -> Server:
     """Give a server whose lines have been noted once."""
-    assert server.reconcile().news == ()
+    assert server.reconcile().report == ()
     return server
 
 
@@ -100,8 +103,8 @@ def was_on_disk(server: Server, host: str, place: str) -> None:
     server.ledger.note(replace(server.ledger.read()[host], data=True, place=place))
 
 
-def kinds(outcome: Outcome) -> list[tuple[str, str]]:
-    return [(news.kind.value, news.host) for news in outcome.news]
+def words(outcome: Outcome | Plan) -> list[tuple[str, str]]:
+    return [(item.word.value, item.host) for item in outcome.report]
 
 
 def test_the_first_run_notes_every_line_whoever_it_is_of_and_changes_none(server: Server) -> None:
@@ -109,7 +112,7 @@ def test_the_first_run_notes_every_line_whoever_it_is_of_and_changes_none(server
 
     outcome = server.reconcile()
 
-    assert outcome.news == ()
+    assert outcome.report == ()
     assert server.hosts.stat() == before
     known = server.ledger.read()
     assert [*known] == ["dormeur", "lab_1", "sirene", "orque"]
@@ -128,11 +131,11 @@ def test_a_lost_line_is_back_with_its_very_bytes_with_data_or_without(noted: Ser
 
     outcome = noted.reconcile(later=1)
 
-    assert kinds(outcome) == [("restored", host)]
+    assert words(outcome) == [("restored", host)]
     assert noted.hosts.read_bytes() == noted.after(*left, LINES[lost])
     assert outcome.hosts.lines_for(host)
     assert noted.daemon.told == [[host]]
-    assert noted.reconcile(later=2).news == ()
+    assert noted.reconcile(later=2).report == ()
 
 
 def test_where_only_looking_is_asked_for_nothing_is_written_and_all_is_told(noted: Server) -> None:
@@ -141,9 +144,9 @@ def test_where_only_looking_is_asked_for_nothing_is_written_and_all_is_told(note
     noted.write(LINES[2], LINES[3])
     before = {path: path.read_bytes() for path in (noted.hosts, noted.ledger.path)}
 
-    outcome = noted.reconcile(change=False)
+    outcome = noted.plan()
 
-    assert kinds(outcome) == [("restored", "lab_1"), ("cleaned", "dormeur")]
+    assert words(outcome) == [("restored", "lab_1"), ("cleaned", "dormeur")]
     assert {path: path.read_bytes() for path in before} == before
     assert noted.folders.exists("dormeur")
     assert noted.daemon.told == []
@@ -160,8 +163,8 @@ def test_an_emptied_or_missing_file_is_whole_again_and_that_is_said_loudly(
 
     outcome = noted.reconcile()
 
-    assert [kind for kind, _ in kinds(outcome)] == ["mass-loss", *["restored"] * 4]
-    assert outcome.news[0].loud
+    assert [word for word, _ in words(outcome)] == ["mass-loss", *["restored"] * 4]
+    assert outcome.report[0].urgent
     assert noted.hosts.read_bytes().endswith(b"".join(LINES))
     assert len(hosts.parse(noted.hosts.read_bytes()).lines) == 4
     noted.write(LINES[0])
@@ -177,15 +180,15 @@ def test_a_lost_header_is_put_back_and_the_host_that_was_taken_for_it_has_one_li
 
     outcome = noted.reconcile()
 
-    assert kinds(outcome) == [("header", ""), ("restored", "orque")]
+    assert words(outcome) == [("header", ""), ("restored", "orque")]
     assert noted.hosts.read_bytes() == noted.after(*LINES)
-    assert noted.reconcile().news == ()
+    assert noted.reconcile().report == ()
 
 
 def test_a_lost_header_is_only_told_of_where_nothing_may_change(noted: Server) -> None:
     noted.hosts.write_bytes(b"".join(LINES))
 
-    assert kinds(noted.reconcile(change=False)) == [("header", "")]
+    assert words(noted.plan()) == [("header", "")]
     assert noted.hosts.read_bytes() == b"".join(LINES)
 
 
@@ -195,9 +198,9 @@ def test_more_lines_than_anybody_takes_out_by_hand_is_a_mass_loss(server: Server
     server.reconcile()
     server.write(*LINES)
 
-    assert kinds(server.reconcile())[0] == ("mass-loss", "")
+    assert words(server.reconcile())[0] == ("mass-loss", "")
     server.write(*LINES, many[0])
-    assert ("mass-loss", "") not in kinds(server.reconcile())
+    assert ("mass-loss", "") not in words(server.reconcile())
 
 
 def test_a_file_that_is_missing_before_anything_was_noted_is_a_fault(server: Server) -> None:
@@ -237,20 +240,20 @@ class TestCleaned:
 
         outcome = noted.reconcile()
 
-        assert kinds(outcome) == [("cleaned", "dormeur")]
+        assert words(outcome) == [("cleaned", "dormeur")]
         assert not noted.folders.exists("dormeur")
         assert not (noted.etc / "dormeur.pl").exists()
         (aside,) = (noted.state / "aside").iterdir()
         assert {"key", "record.json", "dormeur.pl"} <= {path.name for path in aside.iterdir()}
         assert noted.hosts.read_bytes() == noted.after(*LINES[1:])
-        assert noted.reconcile().news == ()
+        assert noted.reconcile().report == ()
 
     def test_cleaned_in_two_steps_it_is_the_same(self, noted: Server) -> None:
         noted.clean("dormeur")
-        assert noted.reconcile().news == ()
+        assert noted.reconcile().report == ()
         noted.write(*LINES[1:])
 
-        assert kinds(noted.reconcile()) == [("cleaned", "dormeur")]
+        assert words(noted.reconcile()) == [("cleaned", "dormeur")]
 
     def test_a_record_of_somebody_who_came_later_stays(self, noted: Server) -> None:
         noted.write(*LINES[1:])
@@ -259,14 +262,14 @@ class TestCleaned:
 
         outcome = noted.reconcile()
 
-        assert kinds(outcome) == [("cleaned", "dormeur")]
+        assert words(outcome) == [("cleaned", "dormeur")]
         assert noted.folders.exists("dormeur")
 
     def test_a_host_that_never_was_ours_is_only_told_of(self, noted: Server) -> None:
         noted.write(LINES[0], *LINES[2:])
         noted.clean("lab_1")
 
-        assert kinds(noted.reconcile()) == [("cleaned", "lab_1")]
+        assert words(noted.reconcile()) == [("cleaned", "lab_1")]
 
     @pytest.mark.parametrize("gone", ["unmounted", "unreadable"])
     def test_a_disk_that_is_not_there_is_no_cleaning(self, noted: Server, gone: str) -> None:
@@ -278,9 +281,9 @@ class TestCleaned:
 
         outcome = noted.reconcile()
 
-        assert ("restored", "dormeur") in kinds(outcome)
+        assert ("restored", "dormeur") in words(outcome)
         assert noted.folders.exists("dormeur")
-        assert (("data-missing", "") in kinds(outcome)) == (gone == "unmounted")
+        assert (("data-missing", "") in words(outcome)) == (gone == "unmounted")
 
     @pytest.mark.parametrize("remains", ["", "lab_1"])
     def test_one_host_with_data_is_not_cleaned_by_an_empty_mount_point(
@@ -296,8 +299,8 @@ class TestCleaned:
 
         outcome = server.reconcile()
 
-        assert kinds(outcome) == [("data-missing", ""), ("restored", "dormeur")]
-        assert outcome.news[0].loud
+        assert words(outcome) == [("data-missing", ""), ("restored", "dormeur")]
+        assert outcome.report[0].urgent
         assert server.folders.exists("dormeur")
         assert server.ledger.read()["dormeur"].data
 
@@ -315,12 +318,12 @@ class TestCleaned:
 
         outcome = noted.reconcile()
 
-        assert kinds(outcome) == [("data-missing", ""), ("restored", "dormeur")]
-        assert "not the disk that had the backups of dormeur" in outcome.news[0].what
+        assert words(outcome) == [("data-missing", ""), ("restored", "dormeur")]
+        assert "not the disk that had the backups of dormeur" in outcome.report[0].what
         assert noted.folders.exists("dormeur")
         known = noted.ledger.read()["dormeur"]
         assert (known.data, known.place) == (True, "1:2")
-        assert kinds(noted.reconcile()) == [("data-missing", "")]
+        assert words(noted.reconcile()) == [("data-missing", "")]
 
     def test_a_backup_made_onto_the_bare_mount_point_makes_no_cleaning_of_the_others(
         self, noted: Server
@@ -330,13 +333,13 @@ class TestCleaned:
         noted.write(*LINES[1:])
         noted.clean("dormeur")  # and lab_1 has a fresh one
 
-        assert kinds(noted.reconcile()) == [("data-missing", ""), ("restored", "dormeur")]
+        assert words(noted.reconcile()) == [("data-missing", ""), ("restored", "dormeur")]
 
     def test_a_disk_that_has_another_number_after_a_restart_is_the_same(self, noted: Server) -> None:
         place = noted.ledger.read()["dormeur"].place
         was_on_disk(noted, "dormeur", "1:" + place.partition(":")[2])
 
-        assert noted.reconcile().news == ()
+        assert noted.reconcile().report == ()
         assert noted.ledger.read()["dormeur"].place == place
 
     def test_backups_that_came_before_the_line_was_lost_count_though_never_noted(self, noted: Server) -> None:
@@ -346,7 +349,7 @@ class TestCleaned:
         noted.clean("orque")
         noted.write(*LINES[:3])
 
-        assert kinds(noted.reconcile()) == [("cleaned", "orque")]
+        assert words(noted.reconcile()) == [("cleaned", "orque")]
 
 
 class TestChanged:
@@ -356,10 +359,10 @@ class TestChanged:
 
         first, second = noted.reconcile(), noted.reconcile()
 
-        assert kinds(first) == [("changed", "dormeur")]
-        assert "0 cmartin became 0 adupont" in first.news[0].what
-        assert first.news[0].person == "adupont"
-        assert second.news == ()
+        assert words(first) == [("changed", "dormeur")]
+        assert "0 cmartin became 0 adupont" in first.report[0].what
+        assert first.report[0].person == "adupont"
+        assert second.report == ()
         noted.write(*LINES[1:])
         noted.reconcile()
         assert noted.hosts.read_bytes() == noted.after(*LINES[1:], theirs)
@@ -368,7 +371,7 @@ class TestChanged:
         again = b"lab_1\t0\tadupont\tbdurand,cpetit\n"
         noted.write(LINES[0], again, *LINES[2:])
 
-        assert noted.reconcile().news == ()
+        assert noted.reconcile().report == ()
         assert noted.ledger.read()["lab_1"].lines[0].raw + b"\n" == again
 
     def test_one_of_two_lines_of_a_host_is_a_change_and_no_loss(self, noted: Server) -> None:
@@ -376,7 +379,7 @@ class TestChanged:
         noted.reconcile()
         noted.write(*LINES)
 
-        assert kinds(noted.reconcile()) == [("changed", "dormeur")]
+        assert words(noted.reconcile()) == [("changed", "dormeur")]
         assert noted.hosts.read_bytes() == noted.after(*LINES)
 
     def test_both_lines_of_a_host_come_back(self, noted: Server) -> None:
@@ -393,8 +396,8 @@ ARCHIVE = b"dormeur_20261101\t0\tcmartin\n"
 THEIRS = b"dormeur\t0\tadupont\thelper\n"
 
 
-class TestHandedBack:
-    """dormeur was cmartin's and is adupont's since a transfer; an old page or a hand gives it back."""
+class TestReverted:
+    """dormeur was cmartin's and is adupont's since a transfer; its line is changed afterwards."""
 
     @pytest.fixture
     def transferred(self, server: Server) -> Server:
@@ -402,54 +405,40 @@ class TestHandedBack:
         server.back_up("dormeur_20261101")
         server.former.take("dormeur", ["cmartin", "friend"], person="adupont")
         server.write(THEIRS, *LINES[1:], ARCHIVE)
-        assert server.reconcile().news == ()
+        assert server.reconcile().report == ()
         return server
 
     def test_an_old_page_is_undone_for_the_host_and_its_earlier_backups(self, transferred: Server) -> None:
         transferred.write(*LINES)
 
-        planned, again = transferred.reconcile(change=False), transferred.hosts.read_bytes()
+        planned, again = transferred.plan(), transferred.hosts.read_bytes()
         outcome = transferred.reconcile()
 
         assert again == transferred.after(*LINES)
         told = [("taken-back", "dormeur"), ("restored", "dormeur_20261101")]
-        assert (kinds(planned), kinds(outcome)) == (told, told)
+        assert words(outcome) == told
+        assert planned.report == outcome.report
         assert transferred.hosts.read_bytes() == transferred.after(THEIRS, *LINES[1:], ARCHIVE)
-        assert "until now cmartin could read" in outcome.news[0].what
+        assert planned.after == outcome.hosts == hosts.read(transferred.hosts)
+        assert "Until now cmartin could read" in outcome.report[0].what
         assert transferred.daemon.told == [["dormeur_20261101", "dormeur"]]
-        assert transferred.reconcile().news == ()
+        assert transferred.reconcile().report == ()
 
-    @pytest.mark.parametrize("user", [b"cmartin", b"CMartin", b"friend"])
-    def test_a_line_that_goes_back_alone_is_closed_until_somebody_decides(
+    @pytest.mark.parametrize("user", [b"cmartin", b"CMartin", b"friend", b"bdurand", b"backuppc"])
+    def test_a_line_with_another_user_is_restored_byte_for_byte(
         self, transferred: Server, user: bytes
     ) -> None:
-        back = b"dormeur 0 " + user + b" other  # mine\n"
-        transferred.write(*LINES[1:], ARCHIVE, back)
+        changed = b"dormeur 0 " + user + b" other  # mine\n"
+        for _ in range(2):
+            transferred.write(*LINES[1:], ARCHIVE, changed)
 
-        outcome = transferred.reconcile()
+            assert words(transferred.reconcile()) == [("taken-back", "dormeur")]
 
-        assert kinds(outcome) == [("closed", "dormeur")]
-        assert "transfer dormeur adupont" in outcome.news[0].advice
-        closed = b"dormeur\t0\tbackuppc  # mine\n"
-        assert transferred.hosts.read_bytes() == transferred.after(*LINES[1:], ARCHIVE, closed)
-        assert transferred.former.of("dormeur").closed == "adupont"
-        assert transferred.reconcile().news == ()
-        transferred.write(*LINES[1:], ARCHIVE, back)
-        assert kinds(transferred.reconcile()) == [("closed", "dormeur")]
-
-    def test_a_closed_line_that_an_administrator_gives_to_somebody_else_is_decided(
-        self, transferred: Server
-    ) -> None:
-        transferred.write(*LINES, ARCHIVE)
-        transferred.reconcile()
-
-        transferred.write(b"dormeur 0 bdurand\n", *LINES[1:], ARCHIVE)
-
-        assert kinds(transferred.reconcile()) == [("changed", "dormeur")]
-        assert transferred.former.of("dormeur").closed == ""
+            assert transferred.hosts.read_bytes() == transferred.after(*LINES[1:], ARCHIVE, THEIRS)
+            assert transferred.reconcile().report == ()
 
     @pytest.mark.parametrize("record", [None, "cmartin"])
-    def test_where_our_record_does_not_agree_it_is_closed_and_not_put_back(
+    def test_our_record_does_not_count_against_a_command(
         self, transferred: Server, record: str | None
     ) -> None:
         if record is None:
@@ -458,34 +447,66 @@ class TestHandedBack:
             transferred.folders.put_record(replace(ONE_RECORD, person=record))
         transferred.write(*LINES)
 
-        assert kinds(transferred.reconcile()) == [("closed", "dormeur"), ("restored", "dormeur_20261101")]
-        assert b"dormeur\t0\tbackuppc\n" in transferred.hosts.read_bytes()
+        assert words(transferred.reconcile()) == [("taken-back", "dormeur"), ("restored", "dormeur_20261101")]
+        assert THEIRS in transferred.hosts.read_bytes()
 
-    def test_who_has_no_archived_backups_had_no_such_page_and_it_is_closed(self, transferred: Server) -> None:
-        transferred.write(b"dormeur 0 friend\n", *LINES[1:])
+    def test_without_a_snapshot_of_the_owners_line_the_owner_alone_is_in_the_line(
+        self, transferred: Server
+    ) -> None:
+        transferred.ledger.forget("dormeur")
+        transferred.write(b"DORMEUR 1 cmartin helper  # mine\n", *LINES[1:], ARCHIVE)
 
-        assert kinds(transferred.reconcile()) == [("closed", "dormeur"), ("restored", "dormeur_20261101")]
-        assert b"dormeur\t0\tbackuppc\n" in transferred.hosts.read_bytes()
+        assert words(transferred.reconcile()) == [("taken-back", "dormeur")]
 
-    def test_another_user_and_a_helper_are_an_administrators_word(self, transferred: Server) -> None:
-        for line in (b"dormeur 0 bdurand\n", b"dormeur 0 bdurand cmartin\n"):
-            transferred.write(line, *LINES[1:], ARCHIVE)
+        line = b"DORMEUR\t1\tadupont  # mine\n"
+        assert transferred.hosts.read_bytes() == transferred.after(line, *LINES[1:], ARCHIVE)
+        assert transferred.reconcile().report == ()
+        transferred.write(*LINES[1:], ARCHIVE)
+        transferred.reconcile()
+        assert transferred.hosts.read_bytes() == transferred.after(*LINES[1:], ARCHIVE, line)
 
-            assert kinds(transferred.reconcile()) == [("changed", "dormeur")]
+    def test_a_lost_line_comes_back_as_the_owners_also_from_an_older_snapshot(
+        self, transferred: Server
+    ) -> None:
+        transferred.former.take("dormeur", ["adupont", "helper"], person="bdurand")
+        transferred.write(*LINES[1:], ARCHIVE)
+
+        assert words(transferred.reconcile()) == [("taken-back", "dormeur"), ("restored", "dormeur")]
+
+        assert b"dormeur\t0\tbdurand\n" in transferred.hosts.read_bytes()
+        assert transferred.reconcile().report == ()
+
+    def test_another_reader_is_a_change_that_stays(self, transferred: Server) -> None:
+        transferred.write(b"dormeur\t0\tadupont\tbdurand\n", *LINES[1:], ARCHIVE)
+
+        assert words(transferred.reconcile()) == [("changed", "dormeur")]
 
     def test_whom_it_is_transferred_to_again_is_no_former_owner(self, transferred: Server) -> None:
         transferred.former.take("dormeur", ["adupont"], person="CMARTIN")
         transferred.write(*LINES, ARCHIVE)
 
-        assert kinds(transferred.reconcile()) == [("changed", "dormeur")]
+        assert words(transferred.reconcile()) == [("changed", "dormeur")]
 
-    def test_what_cannot_be_closed_is_told_at_every_run(self, transferred: Server) -> None:
+    def test_what_cannot_be_restored_is_told_at_every_run(self, transferred: Server) -> None:
         transferred.write(*LINES, LINES[0], ARCHIVE)
 
         for _ in range(2):
             outcome = transferred.reconcile()
-            assert kinds(outcome) == [("given-back", "dormeur")]
-            assert "cmartin can read it" in outcome.news[0].advice
+            assert words(outcome) == [("given-back", "dormeur")]
+            assert "cmartin can read" in outcome.report[0].advice
+
+    def test_a_file_that_cannot_be_written_is_told_and_the_next_run_restores_it(
+        self, transferred: Server, mocker: MockerFixture
+    ) -> None:
+        transferred.write(*LINES)
+        mocker.patch("os.fchown", side_effect=PermissionError(1, "Operation not permitted"))
+
+        outcome = transferred.reconcile()
+
+        assert words(outcome) == [("given-back", "dormeur"), ("not-restored", "")]
+        assert transferred.daemon.told == []
+        mocker.stopall()
+        assert words(transferred.reconcile()) == [("taken-back", "dormeur"), ("restored", "dormeur_20261101")]
 
     def test_a_purged_host_that_has_its_line_again_is_told(self, noted: Server) -> None:
         noted.former.take("calmar", ["cmartin"])
@@ -493,58 +514,40 @@ class TestHandedBack:
 
         outcome = noted.reconcile()
 
-        assert kinds(outcome) == [("changed", "calmar")]
-        assert "purge calmar" in outcome.news[0].advice
-        assert noted.reconcile().news == ()
+        assert words(outcome) == [("changed", "calmar")]
+        assert "purge calmar" in outcome.report[0].advice
+        assert noted.reconcile().report == ()
 
     def test_an_old_page_gives_nobody_a_host_that_was_cleaned_up_and_is_somebody_elses_since(
         self, noted: Server
     ) -> None:
         noted.write(*LINES[1:])
         noted.clean("dormeur")
-        assert kinds(noted.reconcile()) == [("cleaned", "dormeur")]
+        assert words(noted.reconcile()) == [("cleaned", "dormeur")]
         noted.write(THEIRS, *LINES[1:])
         noted.back_up("dormeur")
-        assert noted.reconcile().news == ()
+        assert noted.reconcile().report == ()
 
         noted.write(*LINES)
 
-        assert kinds(noted.reconcile()) == [("closed", "dormeur")]
-        assert b"dormeur\t0\tbackuppc\n" in noted.hosts.read_bytes()
-
-    def test_whose_a_line_was_before_it_was_decided_counts_no_more(self, transferred: Server) -> None:
-        transferred.former.close("dormeur", "bdurand")  # killed before it noted that adupont has it now
-
-        transferred.write(*LINES, ARCHIVE)
-        outcome = transferred.reconcile()
-
-        assert "transfer dormeur adupont" in outcome.news[0].advice
-        assert transferred.former.of("dormeur").closed == "adupont"
-
-    def test_whose_a_host_is_that_only_administrators_read(self, transferred: Server) -> None:
-        former, known = Former("dormeur", ("cmartin",), "bdurand"), transferred.ledger.read()["dormeur"]
-        closed = replace(known, lines=(replace(known.lines[0], user="backuppc"),))
-        was_theirs = replace(known, lines=(replace(known.lines[0], user="bdurand"),))
-
-        whose = [effective_owner("backuppc", former, one, "backuppc") for one in (None, closed, was_theirs)]
-        assert whose == ["bdurand"] * 3
-        assert effective_owner("backuppc", former, known, "backuppc") == "backuppc"
+        assert words(noted.reconcile()) == [("taken-back", "dormeur")]
+        assert noted.hosts.read_bytes() == noted.after(THEIRS, *LINES[1:])
 
     def test_a_dry_run_notes_nobody_as_a_former_owner(self, noted: Server) -> None:
         noted.write(*LINES[1:])
         noted.clean("dormeur")
 
-        assert kinds(noted.reconcile(change=False)) == [("cleaned", "dormeur")]
+        assert words(noted.plan()) == [("cleaned", "dormeur")]
 
         assert noted.former.read() == {}
 
-    @pytest.mark.parametrize("lines", [LINES, (*LINES, ARCHIVE)], ids=["put back", "closed"])
+    @pytest.mark.parametrize("lines", [LINES, (*LINES, ARCHIVE)], ids=["old page", "line alone"])
     def test_killed_anywhere_the_next_run_ends_where_it_would_have(
         self, tmp_path: Path, lines: Sequence[bytes]
     ) -> None:
         def prepared(folder: Path) -> Server:
             folder.mkdir()
-            server: Server = TestHandedBack.transferred.__wrapped__(self, Server(folder))  # type: ignore[attr-defined]
+            server: Server = TestReverted.transferred.__wrapped__(self, Server(folder))  # type: ignore[attr-defined]
             server.write(*lines)
             return server
 
@@ -560,7 +563,7 @@ class TestHandedBack:
                 reference.hosts.read_bytes().split(b"\n")
             )
             assert server.former.read() == reference.former.read()
-            assert server.reconcile().news == ()
+            assert server.reconcile().report == ()
 
     def test_a_list_that_cannot_be_read_stops_the_run_before_anything_is_written(
         self, transferred: Server
@@ -598,7 +601,7 @@ def test_killed_anywhere_the_next_run_puts_lost_lines_back_and_sets_cleaned_host
 
         assert server.hosts.read_bytes() == reference.hosts.read_bytes()
         assert server.folders.exists("dormeur") == (server.etc / "dormeur.pl").exists() == data
-        assert server.reconcile().news == ()
+        assert server.reconcile().report == ()
 
 
 def test_what_backuppc_skips_is_no_line_and_stays_as_it_is(server: Server) -> None:
@@ -616,7 +619,7 @@ def test_a_forgotten_host_does_not_come_back(noted: Server) -> None:
     noted.ledger.forget("dormeur")
     noted.write(*LINES[1:])
 
-    assert noted.reconcile().news == ()
+    assert noted.reconcile().report == ()
     assert noted.hosts.read_bytes() == noted.after(*LINES[1:])
 
 
@@ -625,7 +628,7 @@ def test_a_new_registrations_line_is_known_before_the_next_run(noted: Server) ->
 
     assert hosts_snapshot.note_added(added, noted.config, data=False) == ""
 
-    assert kinds(noted.reconcile()) == [("restored", "calmar")]
+    assert words(noted.reconcile()) == [("restored", "calmar")]
     assert noted.hosts.read_bytes() == noted.after(*LINES, b"calmar\t0\tbdurand\n")
 
 
@@ -637,10 +640,10 @@ def test_where_the_line_cannot_be_put_back_that_is_said_loudly_and_it_stays_know
 
     outcome = noted.reconcile()
 
-    assert kinds(outcome) == [("not-restored", "")]
-    assert outcome.news[0].loud
+    assert words(outcome) == [("not-restored", "")]
+    assert outcome.report[0].urgent
     mocker.stopall()
-    assert kinds(noted.reconcile()) == [("restored", "dormeur")]
+    assert words(noted.reconcile()) == [("restored", "dormeur")]
 
 
 def test_a_line_that_would_mean_something_else_now_is_told_and_the_others_come_back(noted: Server) -> None:
@@ -648,8 +651,8 @@ def test_a_line_that_would_mean_something_else_now_is_told_and_the_others_come_b
 
     outcome = noted.reconcile()
 
-    assert ("not-restored", "lab_1") in kinds(outcome)
-    assert ("restored", "dormeur") in kinds(outcome)
+    assert ("not-restored", "lab_1") in words(outcome)
+    assert ("restored", "dormeur") in words(outcome)
 
 
 def test_a_damaged_ledger_stops_the_run_before_anything_is_written(noted: Server) -> None:
@@ -670,7 +673,7 @@ def test_a_ledger_that_cannot_be_written_is_told_beside_what_was_done(
     noted.write(*LINES[1:])
     mocker.patch.object(HostsSnapshot, "write", side_effect=StateError(detail="No space left"))
 
-    assert kinds(noted.reconcile()) == [("restored", "dormeur"), ("not-noted", "")]
+    assert words(noted.reconcile()) == [("restored", "dormeur"), ("not-noted", "")]
     assert noted.hosts.read_bytes() == noted.after(*LINES[1:], LINES[0])
 
 
@@ -678,28 +681,36 @@ def test_a_backuppc_that_does_not_see_the_hosts_is_told(noted: Server, mocker: M
     noted.write(*LINES[1:])
     mocker.patch.object(BackupPC, "reread", return_value="BackupPC is not running")
 
-    assert kinds(noted.reconcile()) == [("restored", "dormeur"), ("backuppc", "")]
+    assert words(noted.reconcile()) == [("restored", "dormeur"), ("backuppc", "")]
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_what_somebody_has_to_look_at_at_once_is_loud(kind: Kind) -> None:
-    quiet = {Kind.RESTORED, Kind.CLEANED, Kind.CHANGED, Kind.HEADER, Kind.BACKUPPC}
+@pytest.mark.parametrize("word", Word)
+def test_what_somebody_has_to_look_at_at_once_is_loud(word: Word) -> None:
+    quiet = {Word.RESTORED, Word.CLEANED, Word.CHANGED, Word.HEADER, Word.BACKUPPC}
 
-    assert replace(News(kind, "x")).loud == (kind not in quiet)
+    assert Item(word, "x").urgent == (word not in quiet)
+
+
+def forgotten(server: Server, host: str) -> bool:
+    """Forget a host as a command does; tell whether it was known."""
+    plan = forget.plan(host, server.site)
+    if plan is not None:
+        forget.apply(plan, server.site)
+    return plan is not None
 
 
 class TestForget:
     def test_a_line_that_was_taken_out_on_purpose_does_not_come_back(self, noted: Server) -> None:
         noted.write(*LINES[1:])
 
-        assert reconcile.forget("dormeur", noted.site, change=True)
+        assert forgotten(noted, "dormeur")
 
-        assert noted.reconcile().news == ()
-        assert not reconcile.forget("dormeur", noted.site, change=True)
+        assert noted.reconcile().report == ()
+        assert not forgotten(noted, "dormeur")
 
     def test_what_has_a_line_is_not_forgotten(self, noted: Server) -> None:
         with pytest.raises(NotAllowed):
-            reconcile.forget("dormeur", noted.site, change=True)
+            forget.plan("dormeur", noted.site)
 
         assert "dormeur" in noted.ledger.read()
 
@@ -708,29 +719,54 @@ class TestForget:
     ) -> None:
         noted.clean("dormeur")
 
-        assert reconcile.forget("dormeur", noted.site, change=False)
+        assert forget.plan("dormeur", noted.site) == ForgetPlan("dormeur", data=True)
         assert noted.ledger.read()["dormeur"].data
-        assert reconcile.forget("dormeur", noted.site, change=True)
+        assert forgotten(noted, "dormeur")
 
         assert not noted.ledger.read()["dormeur"].data
         with pytest.raises(NotAllowed):
-            reconcile.forget("dormeur", noted.site, change=True)
+            forget.plan("dormeur", noted.site)
         noted.write(*LINES[1:])
-        assert kinds(noted.reconcile()) == [("restored", "dormeur")]
+        assert words(noted.reconcile()) == [("restored", "dormeur")]
 
     def test_data_that_was_moved_to_another_disk_is_noted_there(self, noted: Server) -> None:
         place = noted.ledger.read()["dormeur"].place
         was_on_disk(noted, "dormeur", "1:2")
 
-        assert reconcile.forget("dormeur", noted.site, change=True)
+        assert forgotten(noted, "dormeur")
 
         known = noted.ledger.read()["dormeur"]
         assert (known.data, known.place) == (True, place)
-        assert noted.reconcile().news == ()
+        assert noted.reconcile().report == ()
 
-    def test_a_question_forgets_nothing(self, noted: Server) -> None:
+    def test_a_plan_forgets_nothing(self, noted: Server) -> None:
         noted.write(*LINES[1:])
 
-        assert reconcile.forget("dormeur", noted.site, change=False)
+        assert forget.plan("dormeur", noted.site) == ForgetPlan("dormeur", data=False)
 
         assert "dormeur" in noted.ledger.read()
+
+    def test_a_host_that_changed_since_it_was_confirmed_is_not_forgotten(self, noted: Server) -> None:
+        noted.write(*LINES[1:])
+        plan = forget.plan("dormeur", noted.site)
+        assert plan is not None
+        noted.write(*LINES)
+        noted.clean("dormeur")
+
+        with pytest.raises(NotAllowed, match="has changed while you were asked"):
+            forget.apply(plan, noted.site)
+
+        assert noted.ledger.read()["dormeur"].data
+
+    def test_a_forgotten_host_has_no_owner_by_a_command_but_a_former_one(self, noted: Server) -> None:
+        noted.former.take("dormeur", ["adupont"], person="cmartin")
+        noted.write(*LINES[1:])
+
+        assert forgotten(noted, "dormeur")
+
+        owners = noted.former.of("dormeur")
+        assert (owners.owner, owners.former) == ("", ("adupont", "cmartin"))
+        noted.write(b"dormeur 0 bdurand\n", *LINES[1:])
+        assert noted.reconcile().report == ()
+        noted.write(b"dormeur 0 cmartin\n", *LINES[1:])
+        assert words(noted.reconcile()) == [("taken-back", "dormeur")]

@@ -279,7 +279,7 @@ def test_who_has_a_line_again_since_an_old_page_alone_gets_neither_the_host_nor_
     for verb in ("register", "check"):
         with pytest.raises(OtherOwner) as refused:
             server.ask(verb=verb)
-        assert "adupont's" in refused.value.detail
+        assert "the owner is adupont" in refused.value.detail
         assert "adupont" not in refused.value.message()
 
     assert server.bytes() == before
@@ -296,12 +296,33 @@ def test_in_doubt_from_whom_a_host_was_taken_nobody_gets_it(server):
     assert server.bytes() == before
 
 
-def test_a_line_that_reconcile_has_seen_since_it_went_to_its_person_is_theirs(server):
+@pytest.mark.parametrize("given_to", ["", "adupont"])
+def test_a_line_that_reconcile_has_seen_is_its_users_unless_a_command_gave_the_host_to_another(
+    server, given_to
+):
     known = taken_from_cmartin(server)
+    FormerOwners(server.folder / "state").take("dormeur", ["cmartin"], person=given_to)
     ledger = HostsSnapshot(server.folder / "state")
     ledger.note(replace(known, lines=(replace(known.lines[0], user="cmartin"),)))
 
-    assert server.ask().status == "new"
+    if given_to:
+        with pytest.raises(OtherOwner):
+            server.ask()
+    else:
+        assert server.ask().status == "new"
+
+
+def test_a_host_that_lost_its_line_stays_with_its_owner_by_a_command(server):
+    server.ask("adupont")
+    FormerOwners(server.folder / "state").take("dormeur", ["cmartin"], person="adupont")
+    server.hosts.write_text(HEADER)
+    before = server.bytes()
+
+    with pytest.raises(OtherOwner):
+        server.ask()
+
+    assert server.bytes() == before
+    assert server.ask("adupont").status == "new"
 
 
 def taken_from_cmartin(server):

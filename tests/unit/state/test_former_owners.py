@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from backuppc_register.protocol.errors import StateError
-from backuppc_register.state.former_owners import Former, FormerOwners
+from backuppc_register.state.former_owners import FormerOwners, Owners
 
 
 @pytest.fixture
@@ -15,37 +15,41 @@ def former(tmp_path: Path) -> FormerOwners:
 
 def test_nobody_is_known_before_anything_was_taken(former: FormerOwners) -> None:
     assert former.read() == {}
-    assert former.of("dormeur") == Former("dormeur")
-    assert not former.of("dormeur").had("cmartin")
+    assert former.of("dormeur") == Owners("dormeur")
+    assert not former.of("dormeur").is_former("cmartin")
 
 
 def test_who_had_a_host_is_known_whatever_the_case_of_letters_until_it_is_theirs_again(
     former: FormerOwners,
 ) -> None:
     former.take("dormeur", ["CMartin", "", "helper", "CMartin"], person="adupont")
+    assert former.of("dormeur").owner == "adupont"
     former.take("sirene", ["bdurand"])
     former.take("dormeur", ["adupont"], person="cmartin")
 
     assert FormerOwners(former.path.parent).read() == {
-        "dormeur": Former("dormeur", ("helper", "adupont")),
-        "sirene": Former("sirene", ("bdurand",)),
+        "dormeur": Owners("dormeur", ("helper", "adupont"), "cmartin"),
+        "sirene": Owners("sirene", ("bdurand",)),
     }
-    assert former.of("dormeur").had("ADUPONT")
-    assert not former.of("dormeur").had("cmartin")
-    assert not former.of("dormeur").had("")
+    assert former.of("dormeur").is_former("ADUPONT")
+    assert not former.of("dormeur").is_former("cmartin")
+    assert not former.of("dormeur").is_former("")
 
 
-def test_a_closed_line_is_known_until_the_host_is_given_to_somebody(former: FormerOwners) -> None:
-    former.take("dormeur", ["cmartin"], person="adupont")
-    former.close("dormeur", "adupont")
-    assert former.of("dormeur") == Former("dormeur", ("cmartin",), "adupont")
+@pytest.mark.parametrize(
+    ("row", "owners"),
+    [
+        ('"users": ["cmartin"]', Owners("dormeur", ("cmartin",))),
+        ('"users": ["cmartin"], "closed": "adupont"', Owners("dormeur", ("cmartin",), "adupont")),
+        ('"users": ["cmartin"], "closed": "CMartin"', Owners("dormeur", ("cmartin",))),
+        ('"users": [], "owner": "adupont"', Owners("dormeur", (), "adupont")),
+        ('"users": ["adupont"], "owner": ""', Owners("dormeur", ("adupont",))),
+    ],
+)
+def test_a_row_of_an_earlier_release_is_understood(former: FormerOwners, row: str, owners: Owners) -> None:
+    former.path.write_text('{"format": 1}\n{"host": "dormeur", ' + row + "}\n")
 
-    former.take("dormeur", ["adupont"], person="bdurand")
-    assert former.of("dormeur") == Former("dormeur", ("cmartin", "adupont"), "adupont")
-    former.decided("dormeur")
-    former.decided("dormeur")
-
-    assert former.of("dormeur") == Former("dormeur", ("cmartin", "adupont"))
+    assert former.of("dormeur") == owners
 
 
 @pytest.mark.parametrize(
@@ -58,6 +62,8 @@ def test_a_closed_line_is_known_until_the_host_is_given_to_somebody(former: Form
         b'{"format": 1}\n{"host": "a", "users": "bc"}\n',
         b'{"format": 1}\n{"host": "a", "users": [1]}\n',
         b'{"format": 1}\n{"host": "a", "users": [], "closed": 1}\n',
+        b'{"format": 1}\n{"host": "a", "users": [], "owner": 1}\n',
+        b'{"format": 1}\n{"host": "a", "users": [], "owner": "b", "closed": 1}\n',
         b'{"format": 1}\n[]\n',
         b"\xff",
         b"[" * 100_000,

@@ -3,7 +3,7 @@ import multiprocessing
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pytest_mock import MockerFixture
 from slowness import within
 
 from backuppc_register.backuppc import hosts
-from backuppc_register.backuppc.hosts import HostsFile, Line, Written
+from backuppc_register.backuppc.hosts import HostsFile, Line, Written, edit
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.protocol.errors import HostsFileError
 
@@ -365,12 +365,29 @@ LOST = {
 }
 
 
+def restore_lines(
+    path: Path, current: HostsFile, gone: Sequence[Written]
+) -> tuple[HostsFile, tuple[Written, ...]]:
+    new, added = edit.with_lines(current, gone)
+    return hosts.replace(path, current, new), added
+
+
+def create(path: Path, gone: Sequence[Written]) -> tuple[HostsFile, tuple[Written, ...]]:
+    new, added = edit.with_lines(HostsFile(()), gone)
+    return hosts.create(path, new), added
+
+
+def replace_line(path: Path, wanted: Written) -> HostsFile:
+    current = hosts.read(path)
+    return hosts.replace(path, current, edit.with_replaced(current, wanted))
+
+
 @pytest.mark.parametrize("line", LOST.values(), ids=LOST)
 @pytest.mark.parametrize("left", [b"", HEADER, HEADER + b"lab2 0 b", b"lab2 0 b\n"], ids=repr)
 def test_a_lost_line_comes_back_with_its_very_bytes(perl: Perl, path: Path, line: bytes, left: bytes) -> None:
     gone = lost(path, HEADER + line + b"\n", left)
 
-    new, put = hosts.restore_lines(path, hosts.read(path), gone)
+    new, put = restore_lines(path, hosts.read(path), gone)
 
     after = path.read_bytes()
     assert put == gone
@@ -383,7 +400,7 @@ def test_a_lost_line_comes_back_with_its_very_bytes(perl: Perl, path: Path, line
 def test_under_another_header_a_lost_line_keeps_its_meaning(perl: Perl, path: Path) -> None:
     gone = lost(path, b"host user dhcp\nlab1 amartin 0\n", HEADER)
 
-    hosts.restore_lines(path, hosts.read(path), gone)
+    restore_lines(path, hosts.read(path), gone)
 
     assert agrees(perl, path.read_bytes()).lines == (Line("lab1", "0", "amartin", ()),)
     assert path.read_bytes() == HEADER + b"lab1\t0\tamartin\t\n"
@@ -392,7 +409,7 @@ def test_under_another_header_a_lost_line_keeps_its_meaning(perl: Perl, path: Pa
 def test_a_line_that_cannot_mean_the_same_again_is_left_out_and_the_others_are_not(path: Path) -> None:
     gone = lost(path, HEADER + b"lab1 0 amartin bdurand\nlab2 0 cpetit\n", b"host dhcp user\n")
 
-    _, put = hosts.restore_lines(path, hosts.read(path), gone)
+    _, put = restore_lines(path, hosts.read(path), gone)
 
     assert [one.line.host for one in put] == ["lab2"]
     assert path.read_bytes() == b"host dhcp user\nlab2 0 cpetit\n"
@@ -401,7 +418,7 @@ def test_a_line_that_cannot_mean_the_same_again_is_left_out_and_the_others_are_n
 def test_several_lines_of_a_host_come_back_in_their_order(path: Path) -> None:
     gone = lost(path, HEADER + b"lab1 0 a\nlab3 0 c\nlab1 0 b\n", HEADER)
 
-    hosts.restore_lines(path, hosts.read(path), gone)
+    restore_lines(path, hosts.read(path), gone)
 
     assert path.read_bytes() == HEADER + b"lab1 0 a\nlab3 0 c\nlab1 0 b\n"
 
@@ -411,7 +428,7 @@ def test_a_host_that_has_a_line_gets_no_second_one(path: Path) -> None:
     gone = hosts.parse(HEADER + b"lab1 0 amartin\n").written()
 
     with pytest.raises(HostsFileError, match="lab1"):
-        hosts.restore_lines(path, hosts.read(path), gone)
+        restore_lines(path, hosts.read(path), gone)
 
     assert path.read_bytes() == HEADER + b"lab1 0 bdurand\n"
 
@@ -422,7 +439,7 @@ def test_where_nothing_is_lost_no_byte_is_written(path: Path) -> None:
 
     current = hosts.read(path)
 
-    assert hosts.restore_lines(path, current, ()) == (current, ())
+    assert edit.with_lines(current, ()) == (current, ())
     assert path.stat() == before
 
 
@@ -432,13 +449,13 @@ def test_lines_are_not_put_back_into_a_file_that_changed_meanwhile(path: Path) -
     path.write_bytes(HEADER + b"meanwhile 0 bdurand\n")
 
     with pytest.raises(HostsFileError, match="changed"):
-        hosts.restore_lines(path, current, gone)
+        restore_lines(path, current, gone)
 
 
 def test_a_file_that_is_gone_is_made_of_its_lines(perl: Perl, path: Path) -> None:
     gone = hosts.parse(b"host user dhcp\nlab1 amartin 0\nlab2 b 1\n").written()
 
-    new, put = hosts.create(path, gone)
+    new, put = create(path, gone)
 
     assert (new, put) == (hosts.read(path), gone)
     assert agrees(perl, path.read_bytes()).lines == tuple(one.line for one in gone)
@@ -453,7 +470,7 @@ def test_what_is_there_is_never_made_anew(path: Path, there: str) -> None:
         path.symlink_to("nowhere")
 
     with pytest.raises(HostsFileError, match="there already"):
-        hosts.create(path, ())
+        hosts.create(path, hosts.parse(HEADER))
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -461,7 +478,7 @@ def test_what_is_there_is_never_made_anew(path: Path, there: str) -> None:
 def test_whatever_the_lines_are_they_come_back(perl: Perl, path: Path, content: bytes) -> None:
     gone = lost(path, HEADER + content, HEADER)
 
-    _, put = hosts.restore_lines(path, hosts.read(path), gone)
+    _, put = restore_lines(path, hosts.read(path), gone)
 
     assert agrees(perl, path.read_bytes()).lines == tuple(one.line for one in gone)
     assert put == gone
@@ -629,7 +646,7 @@ def test_every_other_byte_survives_a_gift_and_a_removal(
     assert agrees(perl, path.read_bytes()).lines_for("calmar") == (Line("calmar", "1", "cmartin", ()),)
 
     was = Written(Line("calmar", "1", "poulpe", ("a", "b")), line + b" # note")
-    new = hosts.replace_line(path, hosts.read(path), was)
+    new = replace_line(path, was)
 
     assert path.read_bytes() == content
     assert new == hosts.read(path)
@@ -661,10 +678,10 @@ def test_a_line_is_put_in_the_place_of_another_only_where_it_means_what_it_did(
 
     if becomes is None:
         with pytest.raises(HostsFileError, match="as intended"):
-            hosts.replace_line(path, hosts.read(path), wanted)
+            replace_line(path, wanted)
         becomes = b"lab1 0 zz\n"
     else:
-        hosts.replace_line(path, hosts.read(path), wanted)
+        replace_line(path, wanted)
 
     assert path.read_bytes() == header + first + becomes + last
 
