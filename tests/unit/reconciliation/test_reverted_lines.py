@@ -3,7 +3,6 @@
 import json
 import re
 from datetime import timedelta
-from typing import Any, cast
 
 import pytest
 import verbs
@@ -86,7 +85,7 @@ class Attacked(Site):
             deadline=Deadline(28),
         )
         request = Request("verify", "mac", logon)
-        return verify.serve(request, PEER, self.server(), services, cast("Any", None))
+        return verify.serve(request, PEER, self.server(), services)
 
 
 def refused(site, *logons):
