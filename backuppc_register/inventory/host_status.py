@@ -105,7 +105,7 @@ def read(host: str, server: Server, file: HostsFile | None = None) -> HostStatus
 
 
 def effective_owner(line_owner: str, owners: "Owners", last: "SeenHost | None") -> str:
-    """Return the owner of a host whose hosts line names *line_owner*.
+    """Return the owner of a host with a hosts line that names *line_owner*.
 
     An administrator's command beats the hosts line. If the owner by a command is not known, the line counts,
     unless it was reverted to a former owner: then the owner in the snapshot (*last*) counts.

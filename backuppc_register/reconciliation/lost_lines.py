@@ -1,4 +1,4 @@
-"""Hosts that lost all their lines: those whose lines are restored, and those that were deleted on purpose."""
+"""Find hosts that lost all their lines, and restore these lines unless an administrator deleted the host."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
