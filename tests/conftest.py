@@ -1,16 +1,24 @@
 """The fixtures of the lab, and the one place where tests are skipped: for want of a lab or of Debian 13."""
 
+import compileall
 import shutil
 import signal
 from collections.abc import Callable, Iterator
 
 import pytest
+from checkout import CHECKOUT
 from lab import Lab, NotGiven, System, available, unpack
 from laptops import Site
 
 # A run in the background ignores these keys, and so would all that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the package once: the programs that tests start may not write beside its modules."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(CHECKOUT / "backuppc_register", quiet=1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -29,8 +29,7 @@ class AdminSite:
         self.folder = folder
         # A copy, because the account that the program becomes may not read the checkout.
         for part in ("backuppc_register", "bin", "clients", "packaging"):
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(CHECKOUT / part, folder / "opt" / part, ignore=ignored)
+            shutil.copytree(CHECKOUT / part, folder / "opt" / part)
         self.program = folder / "opt/bin/backuppc-register-admin"
         self.hosts, self.state = folder / "etc/hosts", folder / "state"
         for name in ("etc", "data/pc", "state", "ssh"):

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import stat
 
 from checkout import CHECKOUT
 from lab import Lab, Laptop, Result, Server, Terminal
@@ -68,12 +69,16 @@ def contents(laptop: Laptop, *folders: str) -> dict[str, str]:
 
 def touched(laptop: Laptop) -> list[str]:
     """Give all on the laptop's disk whose inode has changed since the last `stamp`; /tmp held a folder."""
-    return laptop.run("find / -xdev -newercc /run/stamp ! -path /tmp; ls -A /tmp", timeout=60).lines
+    stamp = laptop.changed("/run/stamp")
+    written = [path for path, status in laptop.process.written() if status.st_ctime_ns > stamp]
+    roots = [path for path in ("/dev", "/run") if laptop.changed(path) > stamp]
+    return [*written, *roots, *laptop.run("ls -A /tmp").lines]
 
 
 def stamp(laptop: Laptop) -> None:
     # The first look into a merged folder may change its inode: overlayfs notes there what it found.
-    laptop.run("find / -xdev >/dev/null; touch /run/stamp", timeout=60, check=True)
+    folders = "\0".join(path for path, status in laptop.process.written() if stat.S_ISDIR(status.st_mode))
+    laptop.run("xargs -0 ls -A >/dev/null; touch /run/stamp", input=folders, check=True)
 
 
 def bundle(site: Site) -> str:

@@ -183,6 +183,10 @@ class Host:
         """Tell whether there is anything at *path*, a dangling link included."""
         return self.run(["sh", "-c", 'test -e "$0" || test -L "$0"', path]).status == 0
 
+    def changed(self, path: str) -> int:
+        """Give when the inode at *path* changed last, in nanoseconds."""
+        return Path(f"/proc/{self.pid}/root{path}").lstat().st_ctime_ns
+
     def copy(self, source: Path, path: str, *, mode: int = 0o644, owner: str = "root") -> None:
         """Copy the machine's file *source* to *path* in the host."""
         self.write(path, source.read_bytes(), mode=mode, owner=owner)
@@ -213,10 +217,12 @@ class Host:
     def wait_for(self, question: Callable[[], object], what: str = "it", timeout: float = PATIENCE) -> None:
         """Ask *question* until it is true. Raises LabError after *timeout* seconds."""
         end = time.monotonic() + timeout
+        pause = 0.005
         while not question():
             if time.monotonic() > end:
                 raise LabError(f"on {self.name}: {what} did not come about in {timeout} s")
-            time.sleep(0.005)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.1)  # many questions start a program, which slows what is waited for
 
     def in_network(self, action: Callable[[], T]) -> T:
         """Do *action* of this program's with the host's network: sockets that it opens are the host's."""

@@ -33,6 +33,7 @@ EMPTY = (
 VIRTUAL = ("proc", "sys", "dev", "run", "tmp")
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 FIRST_HUMAN, NOBODY = 1000, 65534
+FIRST_LAYER = 100  # descriptor of the layer that takes what is written to the root, then to each other part
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -43,18 +44,19 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o022)
     spec = json.loads(sys.stdin.buffer.readline())
+    parts: list[str] = []
     outer = Path("/proc/self").readlink()  # our pid as the lab sees it: this /proc is still the machine's
     if spec["kind"] == "host":
-        build(spec)
-    print("ready", outer, flush=True)
+        parts = build(spec)
+    print("ready", outer, json.dumps(parts), flush=True)
     for line in sys.stdin.buffer:
         if line == b"keep\n":
             libc.prctl(PR_SET_NAME, b"lab-kept", 0, 0, 0)
             signal.pause()
 
 
-def build(spec: dict[str, Any]) -> None:
-    """Make the host that *spec* describes and move into it."""
+def build(spec: dict[str, Any]) -> list[str]:
+    """Make the host that *spec* describes and move into it; give its parts, each a file system of its own."""
     root = spec["root"].lstrip("/")  # from the machine's top; what is mounted there is not in another system
     parts = [""] if root else ["", *mounted_parts()]
     leave_chroot()
@@ -80,6 +82,7 @@ def build(spec: dict[str, Any]) -> None:
     turn_root()
     name = spec["name"].encode()
     call(libc.sethostname, name, len(name))
+    return parts
 
 
 def leave_chroot() -> None:
@@ -122,6 +125,7 @@ def take_layer(part: str, number: int) -> str:
     made.rename(layer / "upper")
     if part:
         like(Path(part), made)
+    os.dup2(os.open(layer / "upper", os.O_PATH), FIRST_LAYER + number)  # for who looks from outside
     return str(layer)
 
 
@@ -196,12 +200,16 @@ def keeps(row: list[str]) -> bool:
 
 
 def install_checkout(source: Path, target: Path) -> None:
-    """Copy the checkout, as its real place may be closed to accounts: root's, readable by all."""
+    """Copy the checkout, as its real place may be closed to accounts: root's, readable by all.
+
+    The package's compiled modules come along, as they do with pip: otherwise each request compiles them.
+    """
 
     def unwanted(folder: str, names: list[str]) -> list[str]:
         return [
             name for name in names
-            if name.startswith(".") or name == "__pycache__" or Path(folder, name, "pyvenv.cfg").exists()
+            if name.startswith(".") or Path(folder, name, "pyvenv.cfg").exists()
+            or (name == "__pycache__" and "backuppc_register" not in Path(folder).parts)
         ]  # fmt: skip
 
     shutil.copytree(source, target, symlinks=True, ignore=unwanted)

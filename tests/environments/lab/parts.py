@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import signal
+import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import IO, Any, cast
 MACHINE = Path(__file__).with_name("machine.py")
 MARK = "backuppc-register-lab"
 PATIENCE = 20.0
+FIRST_LAYER = 100  # machine.py opens them
 
 
 class LabError(Exception):
@@ -37,16 +39,32 @@ class ProcessOne:
             self._lifeline.write(json.dumps(spec).encode() + b"\n")
             self._lifeline.flush()
         self.pid = 0
+        self._parts: list[str] = []
 
     def await_ready(self) -> int:
         """Wait until it has built what it is to be; give its pid. Raises LabError."""
-        word, _, pid = self._said.readline().decode().partition(" ")
+        word, _, facts = self._said.readline().decode().partition(" ")
         if word != "ready":
             complaint = self._complaints.read().decode(errors="replace")
             self._outer.wait()
             raise LabError(f"{self.name} did not start:\n{complaint}")
-        self.pid = int(pid)
+        pid, _, parts = facts.partition(" ")
+        self.pid, self._parts = int(pid), json.loads(parts)
         return self.pid
+
+    def written(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Find what differs from the machine's files, or has differed: each path in the host and its status.
+
+        What is not in these upper layers of the overlays cannot have changed.
+        """
+        for number, part in enumerate(self._parts):
+            layer = f"/proc/{self.pid}/fd/{FIRST_LAYER + number}"
+            for folder, folders, files in os.walk(layer):
+                for name in ["", *folders, *files] if folder == layer else [*folders, *files]:
+                    status = Path(folder, name).lstat()
+                    if not (stat.S_ISCHR(status.st_mode) and status.st_rdev == 0):  # a whiteout is not there
+                        inside = Path("/", part, os.path.relpath(folder, layer), name)
+                        yield str(inside), status
 
     def alive(self) -> bool:
         """Tell whether it still runs."""
