@@ -189,25 +189,33 @@ installed_packages() { dpkg-query -W -f='${db:Status-Status} ${Package}\n' | sed
 
 # Make .venv-pypi (the libraries' releases of today) and .venv-debian (Debian's), unless they are of today's setup.cfg.
 make_environments() {
-    make_environment .venv-pypi '' '.' || fail 'no Python environment with the releases of PyPI.'
-    make_environment .venv-debian --system-site-packages '^(pytest|hypothesis)' ||
-        fail "no Python environment with Debian's libraries."
+    stamp=$( (cat "$checkout/setup.cfg" "$checkout/tests/prepare.sh" && "$PYTHON" -VV) | sha256sum)
+    if is_of_today .venv-pypi && is_of_today .venv-debian; then
+        return 0
+    fi
+    requirements >"$work/requirements-pypi"
+    grep -E '^(pytest|hypothesis)' "$work/requirements-pypi" >"$work/requirements-debian"
+    quietly 'Two Python environments, with the libraries of PyPI and of Debian' fill_environments ||
+        fail 'no Python environments.'
 }
 
-make_environment() {
-    environment=$checkout/$1
-    stamp=$( (cat "$checkout/setup.cfg" "$checkout/tests/prepare.sh" && "$PYTHON" -VV) | sha256sum)
-    [ "$(cat "$environment/stamp" 2>/dev/null)" != "$stamp" ] || return 0
-    requirements >"$work/all-requirements"
-    grep -E "$3" "$work/all-requirements" >"$work/requirements"
-    quietly "Python environment $1" fill_environment "$environment" "$2" || return 1
-    printf '%s\n' "$stamp" >"$environment/stamp"
+is_of_today() { [ "$(cat "$checkout/$1/stamp" 2>/dev/null)" = "$stamp" ]; }
+
+# Both at once: pip mostly waits.
+fill_environments() {
+    fill_environment debian --system-site-packages &
+    debian=$!
+    code=0
+    fill_environment pypi || code=$?
+    wait "$debian" && [ "$code" -eq 0 ]
 }
 
 fill_environment() {
-    rm -rf "$1"
-    "$PYTHON" -m venv ${2:+"$2"} "$1" &&
-        "$1/bin/python" -m pip install --disable-pip-version-check -r "$work/requirements"
+    environment=$checkout/.venv-$1
+    rm -rf "$environment"
+    "$PYTHON" -m venv ${2:+"$2"} "$environment" &&
+        "$environment/bin/python" -m pip install --disable-pip-version-check -r "$work/requirements-$1" &&
+        printf '%s\n' "$stamp" >"$environment/stamp"
 }
 
 # The dependencies as setup.cfg names them, those of the tests included.

@@ -14,7 +14,7 @@ from lab import Lab, LabError, Laptop
 from lab.bare_server import SUBSTITUTES, BareServer
 from lab.lab import NAMESERVERS
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 GUIDE = CHECKOUT / "docs/administrators.md"
 ON_THE_LAPTOP = "# on the laptop\n"

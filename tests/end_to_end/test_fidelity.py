@@ -9,7 +9,7 @@ import pytest
 from lab import Lab, Laptop, Server
 from lab.backuppc import Backup
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 SETUP = "/opt/backuppc-register/clients/setup.sh"
 GIVEN = "--server dugong.univ-brest.fr --register-key /root/register-key --known-hosts /root/known_hosts"

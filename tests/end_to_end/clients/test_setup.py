@@ -22,7 +22,7 @@ from laptops import (
     touched,
 )
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 BEING_DONE = "Applying changes:\n"
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from laptops import ERROR, GIVEN, LEFT_TO_DO, NOT_VERIFIED, OK, PLACE, SETUP, Site, contents, set_up
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 
 def test_whoever_does_not_agree_to_the_plan_keeps_the_laptop_as_it_is(site: Site) -> None:

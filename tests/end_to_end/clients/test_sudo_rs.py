@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from lab import Lab, Laptop, Server, System
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 SETUP = "/opt/backuppc-register/clients/setup.sh"
 GIVEN = "--server dugong.univ-brest.fr --register-key /root/register-key --known-hosts /root/known_hosts"
