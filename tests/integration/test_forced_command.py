@@ -565,7 +565,7 @@ def test_where_everything_is_slow_at_once_a_request_is_answered_within_30_second
             request.join()
 
         (first, *_), seconds = answers["slow"]
-        assert first == "success" or slowness() > 2  # its 30 seconds are over sooner there than its work
+        assert first == "success" or slowness() > 2  # the 30 seconds are over sooner than the work there
         assert seconds > LOCKED_FOR
         assert within(seconds, 30)
         (_, code, *_), seconds = answers["hung"]
