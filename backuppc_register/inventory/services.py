@@ -1,6 +1,6 @@
 """The services that a request asks: the DNS, the directory and the running BackupPC."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -49,6 +49,9 @@ class Daemon(Protocol):
 
     def begin_full(self, host: str, user: str, within: float) -> str:
         """Queue a full backup of *host* for *user*; return "" or why there will be none."""
+
+    def reread(self, hosts: Sequence[str], within: float) -> str:
+        """Make it read the hosts file; return "" if it knows all of *hosts*, else a sentence."""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """Compare the hosts file with its snapshot, and correct it before BackupPC deletes data."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.inventory import hosts_snapshot
 from backuppc_register.inventory.server import Server
+from backuppc_register.inventory.services import Daemon
 from backuppc_register.protocol.errors import HostsFileError, StateError
 from backuppc_register.reconciliation import changed_lines, deleted_hosts, lost_lines, reverted_lines
 from backuppc_register.reconciliation.deleted_hosts import DeletedHost
@@ -65,13 +65,6 @@ class Outcome:
 
     report: tuple[Item, ...]
     hosts: HostsFile
-
-
-class Daemon(Protocol):
-    """The running BackupPC."""
-
-    def reread(self, hosts: Sequence[str], within: float) -> str:
-        """Make it read the hosts file; return "" if it knows all of *hosts*, else a sentence."""
 
 
 def plan(server: Server, now: datetime) -> Plan:

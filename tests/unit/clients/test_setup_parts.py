@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from checkout import CHECKOUT
 
+from backuppc_register import __version__
+
 CLIENTS = CHECKOUT / "clients"
 PARTS = CLIENTS / "setup.d"
 SAY = r"\b(?:say|note|warn|caution|todo|mark|die \d+|heading|step \w+|ask|yes_or_no|each_folder \w+)"
@@ -18,6 +20,14 @@ def test_setup_sh_is_the_assembly_of_its_parts() -> None:
     done = subprocess.run([PARTS / "assemble", "--print"], capture_output=True, check=True, timeout=30)
 
     assert (CLIENTS / "setup.sh").read_bytes() == done.stdout
+
+
+def test_the_setup_has_the_version_of_the_package() -> None:
+    done = subprocess.run(
+        ["sh", CLIENTS / "setup.sh", "--version"], capture_output=True, text=True, check=True, timeout=30
+    )
+
+    assert done.stdout == f"setup.sh {__version__}\n"
 
 
 def test_a_text_without_its_french_is_no_assembly(tmp_path: Path) -> None:
