@@ -86,8 +86,6 @@ REPLACING |= {"truncate", "move", "copy", "copy2", "copyfile", "copytree", "copy
 CREATING = {"os.O_CREAT", "os.O_TRUNC", "os.O_WRONLY", "os.O_RDWR", "os.O_APPEND"}
 
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40
-# Modules that are too long yet. Take each one out as soon as it is not; add none.
-TOO_LONG_YET: set[str] = set()
 
 # The tests of a module PATH/NAME.py are unit/PATH/test_NAME.py or integration/PATH/test_NAME.py. For others,
 # the first row that fits names the file that covers them.
@@ -281,10 +279,7 @@ def test_the_house_is_there():
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.path)
 def test_every_module_keeps_to_its_place(module, check):
-    if check is too_long and module.path in TOO_LONG_YET:
-        assert list(check(module)), "take it out of TOO_LONG_YET"
-    else:
-        assert list(check(module)) == []
+    assert list(check(module)) == []
 
 
 def test_a_request_of_a_known_host_imports_no_more_than_it_needs():
