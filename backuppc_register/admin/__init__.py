@@ -11,6 +11,7 @@ from types import ModuleType
 from backuppc_register import __version__, config
 from backuppc_register.admin import context
 from backuppc_register.admin.context import Start
+from backuppc_register.admin.options import add_options
 from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.system.account import WrongAccount
 
@@ -35,9 +36,8 @@ VERBS: dict[str, str] = {
 }
 """Each verb and its module in this package, which is imported when the verb is used.
 
-A module has SUMMARY, EXAMPLE, ``arguments(parser)`` and ``run(context, options)``, which is called as
-BackupPC's account. If the verb needs the account that started the program, it has
-``run_alone(start, options)`` instead.
+A module has SUMMARY, EXAMPLE, OPTIONS and ``run(context, options)``, which is called as BackupPC's account.
+If the verb needs the account that started the program, it has ``run_alone(start, options)`` instead.
 """
 
 _DESCRIPTION = "Manage the hosts that registered themselves for BackupPC."
@@ -83,17 +83,12 @@ def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     path, arguments = _config_path(arguments)
     chosen = parser().parse_args(arguments)
     module = load(chosen.verb)
-    options = verb_parser(chosen.verb, module).parse_args(chosen.rest)
-    start = Start(
-        config_path=path,
-        administrator=context.administrator(environment),
-        out=sys.stdout,
-        keyboard=sys.stdin,
-    )
+    given = verb_parser(chosen.verb, module).parse_args(chosen.rest)
+    start = Start(path, context.administrator(environment), sys.stdout, sys.stdin)
     if hasattr(module, "run_alone"):
-        status = module.run_alone(start, options)
+        status = module.run_alone(start, given)
     else:
-        status = module.run(context.settle(start), options)
+        status = module.run(context.settle(start), given)
     return int(status)
 
 
@@ -146,5 +141,6 @@ def verb_parser(verb: str, module: ModuleType) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     made.add_argument("--config", metavar="FILE", help=_CONFIG_HELP)
-    module.arguments(made)
+    add_options(made, module.OPTIONS)
+    made.set_defaults(wrong=made.error)
     return made

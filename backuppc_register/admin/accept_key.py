@@ -2,21 +2,19 @@
 
 import argparse
 
-from backuppc_register.admin import host_change, options
 from backuppc_register.admin.context import Context
+from backuppc_register.admin.options import DRY_RUN, HOST, option
 from backuppc_register.lifecycle.operation import examined, host_named
 from backuppc_register.protocol.errors import NotRegistered
 from backuppc_register.verification import accept_key
 
 SUMMARY = "accept the new ssh host key of a reinstalled machine, as its refused verify met it"
 EXAMPLE = "backuppc-register-admin accept-key dormeur SHA256:LFlyTI/7wXCMQAv7DhTR9ZJN0sEqpfn/ajbxqZPk6CI"
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    host_change.add_host(parser)
-    parser.add_argument("fingerprint", metavar="FINGERPRINT", help="ask the machine's owner: ssh-keygen -lf")
-    options.add_dry_run(parser)
+OPTIONS = (
+    HOST,
+    option("fingerprint", metavar="FINGERPRINT", help="ask the machine's owner: ssh-keygen -lf"),
+    DRY_RUN,
+)
 
 
 def run(context: Context, options: argparse.Namespace) -> int:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from backuppc_register import config, host_key, syslog_line
-from backuppc_register.admin import options as common
 from backuppc_register.admin.as_backuppc import run_as_owner
 from backuppc_register.admin.context import Start, read_config, settle, write_log
-from backuppc_register.admin.register_key import FILE_HELP, default_path, label
+from backuppc_register.admin.options import DRY_RUN, option
+from backuppc_register.admin.register_key import AUTHORIZED_KEYS, default_path, label
 from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.state import safe_files
 from backuppc_register.state.authorized_keys import RegisterKey
@@ -36,23 +36,22 @@ _SETUP = re.compile(rb"(?:#!/bin/sh\n|\xef\xbb\xbf)# setup\.(?:sh|ps1) - ")
 _SERVER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    parser.add_argument(
-        "--os", required=True, choices=["linux", "mac", "windows"], help="the machines' system"
-    )
-    parser.add_argument("-o", dest="output", metavar="FILE", type=Path, required=True, help="the new file")
-    parser.add_argument(
-        "--key", metavar="LABEL", type=label, help="the register-key (default: the only valid one)"
-    )
-    parser.add_argument(
-        "--server",
-        metavar="NAME",
-        type=server,
-        help="this server's name for clients (default: its full name)",
-    )
-    parser.add_argument("--authorized-keys", metavar="FILE", type=Path, help=FILE_HELP)
-    common.add_dry_run(parser)
+def server(text: str) -> str:
+    """Read the name or address of a server; raises ValueError."""
+    if not _SERVER.fullmatch(text):
+        raise ValueError
+    return text
+
+
+_SERVER_HELP = "this server's name for clients (default: its full name)"
+OPTIONS = (
+    option("--os", required=True, choices=list(_SETUPS), help="the machines' system"),
+    option("-o", dest="output", metavar="FILE", type=Path, required=True, help="the new file"),
+    option("--key", metavar="LABEL", type=label, help="the register-key (default: the only valid one)"),
+    option("--server", metavar="NAME", type=server, help=_SERVER_HELP),
+    AUTHORIZED_KEYS,
+    DRY_RUN,
+)
 
 
 def run_alone(start: Start, options: argparse.Namespace) -> int:
@@ -131,13 +130,6 @@ def _with_here_strings(setup: str, server: str, parts: dict[str, str]) -> str:
             raise Misconfigured(detail=f"the {part} cannot be put into the setup")
         setup = _replaced(setup, f"{name} = @'\n\n'@\n", f"{name} = @'\n{text}'@\n")
     return setup
-
-
-def server(text: str) -> str:
-    """Read the name or address of a server; raises ValueError."""
-    if not _SERVER.fullmatch(text):
-        raise ValueError
-    return text
 
 
 def _register_key(start: Start, options: argparse.Namespace) -> dict[str, Any]:

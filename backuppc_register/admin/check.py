@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
-from backuppc_register.admin import options
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import moment
+from backuppc_register.admin.options import JSON, option
 from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.inventory.host_status import HostStatus
@@ -81,20 +81,20 @@ class Replay:
         }[step]
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    parser.add_argument("request", metavar="OS:LOGON", help="the request")
-    peer = "the machine's address, see the log"
-    parser.add_argument("--from", dest="peer", metavar="ADDRESS", type=address, required=True, help=peer)
-    options.add_json(parser)
-
-
 def address(text: str) -> Address:
     """Read the address of a machine, in sshd's form; raises argparse's error."""
     connection = request.connection(f"{text} 0 ::1 22")
     if connection is None:
         raise argparse.ArgumentTypeError(f"{text} is not an address")
     return connection.peer
+
+
+_FROM = "the machine's address, see the log"
+OPTIONS = (
+    option("request", metavar="OS:LOGON", help="the request"),
+    option("--from", dest="peer", metavar="ADDRESS", type=address, required=True, help=_FROM),
+    JSON,
+)
 
 
 def run(context: Context, options: argparse.Namespace) -> int:

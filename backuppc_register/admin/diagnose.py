@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from backuppc_register.admin import options as shared
 from backuppc_register.admin import partial_config, root_facts
 from backuppc_register.admin.as_backuppc import run_as_owner
 from backuppc_register.admin.context import Start
+from backuppc_register.admin.options import JSON, option, switch
 from backuppc_register.admin.partial_config import PartialConfig
 from backuppc_register.admin.root_facts import RootFacts
 from backuppc_register.diagnosis.checks import CHECKS
@@ -29,16 +29,15 @@ EXAMPLE = """backuppc-register-admin diagnose
 _COLOURS = {Level.GREEN: "\x1b[32m", Level.YELLOW: "\x1b[33m", Level.RED: "\x1b[31m"}
 _PLAIN = "\x1b[0m"
 
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    parser.add_argument("--logon", metavar="LOGON", default="", help="a person to look for in the directory")
-    only = f"only this check, may be repeated: {', '.join(CHECKS)}"
-    parser.add_argument("--only", metavar="CHECK", action="append", choices=CHECKS, help=only)
-    parser.add_argument("--quiet", action="store_true", help="print nothing that is green")
-    metrics = "also write a file for node_exporter's textfile collector"
-    parser.add_argument("--prometheus", metavar="FILE", type=Path, help=metrics)
-    shared.add_json(parser)
+_ONLY = f"only this check, may be repeated: {', '.join(CHECKS)}"
+_METRICS = "also write a file for node_exporter's textfile collector"
+OPTIONS = (
+    option("--logon", metavar="LOGON", default="", help="a person to look for in the directory"),
+    option("--only", metavar="CHECK", action="append", choices=CHECKS, help=_ONLY),
+    switch("--quiet", "print nothing that is green"),
+    option("--prometheus", metavar="FILE", type=Path, help=_METRICS),
+    JSON,
+)
 
 
 def run_alone(start: Start, options: argparse.Namespace) -> int:

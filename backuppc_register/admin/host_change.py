@@ -4,6 +4,7 @@ import argparse
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from backuppc_register.admin.context import Context
@@ -35,9 +36,30 @@ def days(text: str) -> int:
     return int(text)
 
 
-def add_host(parser: argparse.ArgumentParser) -> None:
-    """Add ``HOST``: options.host."""
-    parser.add_argument("host", metavar="HOST", help="its name in BackupPC")
+@dataclass(frozen=True)
+class Change:
+    """A change of a host: the *verb*, its *plan*, and the *work* that applies the plan and returns a note."""
+
+    verb: str
+    plan: Plan
+    work: Callable[[], str]
+
+
+def carry_out(change: Change, context: Context, options: argparse.Namespace) -> bool | None:
+    """Apply *change* as *options* say; tell whether it was applied, or None for a dry run.
+
+    If the verb has ``--yes HOST``, print the plan first, and ask for the name of the host unless it is given.
+    """
+    asks = "yes" in options
+    if options.dry_run or asks:
+        show(context, change.plan)
+    if options.dry_run:
+        return None
+    if asks and not context.confirmed(change.plan.host, options.yes):
+        context.say("This is not the name of the host: nothing was changed.")
+        return False
+    apply(change, context)
+    return True
 
 
 def show(context: Context, plan: Plan) -> None:
@@ -46,24 +68,15 @@ def show(context: Context, plan: Plan) -> None:
         context.say(f"would: {step}")
 
 
-def is_confirmed(context: Context, plan: Plan, options: argparse.Namespace) -> bool:
-    """Print *plan*; tell whether the host's name is typed again: by ``--yes HOST``, or else asked for."""
-    show(context, plan)
-    if context.confirmed(plan.host, options.yes):
-        return True
-    context.say("This is not the name of the host: nothing was changed.")
-    return False
-
-
-def apply(context: Context, verb: str, plan: Plan, work: Callable[[], str]) -> None:
-    """Apply *plan* by *work*, which returns a note; leave a line in the log, then print what was done.
+def apply(change: Change, context: Context) -> None:
+    """Apply *change*; leave a line in the log, then print what was done.
 
     The log comes first, because the terminal may be gone by then. Work that a fault or Ctrl-C ends is logged
     as well: it may be done in part. Work goes on if the terminal goes away.
     """
     with _without_a_terminal():
-        note = _logged(context, verb, plan, work)
-    for step in plan.steps:
+        note = _logged(change, context)
+    for step in change.plan.steps:
         context.say(step)
     if note:
         context.say(f"note: {note}")
@@ -85,17 +98,18 @@ def sweep(context: Context) -> bool:
     return not swept.problems
 
 
-def _logged(context: Context, verb: str, plan: Plan, work: Callable[[], str]) -> str:
+def _logged(change: Change, context: Context) -> str:
+    plan = change.plan
     try:
-        note = work()
+        note = change.work()
     except (Refusal, Busy):  # nothing was done
         raise
     except BaseException as error:
         code = error.code if isinstance(error, RegisterError) else "interrupted"
-        context.log(f"{verb} was not finished", host=plan.host, detail=str(error), code=code)
+        context.log(f"{change.verb} was not finished", host=plan.host, detail=str(error), code=code)
         raise
     detail = "; ".join((*plan.steps, *filter(None, [note])))
-    context.log(verb, host=plan.host, person=plan.person, detail=detail)
+    context.log(change.verb, host=plan.host, person=plan.person, detail=detail)
     return note
 
 

@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from backuppc_register.admin import host_overview, next_backup, options
+from backuppc_register.admin import host_overview, next_backup
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import View, moment
+from backuppc_register.admin.options import JSON, option, switch
 from backuppc_register.admin.people import People
 from backuppc_register.admin.table import Columns
 from backuppc_register.person import same_logon
@@ -25,13 +26,27 @@ _WIDE = Columns(
     cut={**_CUT, "NEXT": 16},
 )
 
-_SWITCHES = {
-    "--never-verified": "only hosts that were never verified",
-    "--person-gone": "only hosts with an owner who is not in the directory any more",
-    "--key-without-host": "only folders of our state without a hosts line",
-    "--host-without-key": "only hosts lines without a key pair of ours",
-    "--wide": "more columns, as many as fit: next backup, names, addresses, fingerprints",
-}
+
+def days(text: str) -> float:
+    """Read a number of days; raises ValueError."""
+    number = float(text)
+    if not 0 <= number < 1e6:
+        raise ValueError
+    return number
+
+
+_OLD = "only hosts without a backup for so many days"
+OPTIONS = (
+    option("--person", metavar="LOGON", help="only hosts of this person"),
+    option("--os", help="only hosts that registered with this OS word"),
+    option("--not-backed-up", metavar="DAYS", type=days, help=_OLD),
+    switch("--never-verified", "only hosts that were never verified"),
+    switch("--person-gone", "only hosts with an owner who is not in the directory any more"),
+    switch("--key-without-host", "only folders of our state without a hosts line"),
+    switch("--host-without-key", "only hosts lines without a key pair of ours"),
+    switch("--wide", "more columns, as many as fit: next backup, names, addresses, fingerprints"),
+    JSON,
+)
 
 
 @dataclass(frozen=True)
@@ -41,17 +56,6 @@ class _Row:
     view: View
     gone: str = ""
     due: str = ""
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    parser.add_argument("--person", metavar="LOGON", help="only hosts of this person")
-    parser.add_argument("--os", help="only hosts that registered with this OS word")
-    old = "only hosts without a backup for so many days"
-    parser.add_argument("--not-backed-up", metavar="DAYS", type=days, help=old)
-    for option, what in _SWITCHES.items():
-        parser.add_argument(option, action="store_true", help=what)
-    options.add_json(parser)
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
@@ -85,14 +89,6 @@ def note(view: View) -> str:
         notes += [f"registered by {view.record.person}"] if others else []
     notes += ["another host key was offered"] if view.offered else []
     return ", ".join([*notes, *view.problems])
-
-
-def days(text: str) -> float:
-    """Read a number of days; raises ValueError."""
-    number = float(text)
-    if not 0 <= number < 1e6:
-        raise ValueError
-    return number
 
 
 def _filters(options: argparse.Namespace) -> Iterator[Callable[[View], bool]]:

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 
-from backuppc_register.admin import log_arrival, log_files, options
+from backuppc_register.admin import log_arrival, log_files
 from backuppc_register.admin.context import Start, settle
 from backuppc_register.admin.host_overview import moment
 from backuppc_register.admin.list_hosts import days
 from backuppc_register.admin.log_files import Source
 from backuppc_register.admin.log_rows import Logged, parse_row
+from backuppc_register.admin.options import JSON, option, switch
 from backuppc_register.admin.table import Columns
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.person import same_logon
@@ -25,23 +26,22 @@ from backuppc_register.system.account import WrongAccount
 SUMMARY = "show the requests of the last days"
 EXAMPLE = "backuppc-register-admin log dormeur --days 30 --refusals"
 
+_WORD = "only requests with this host, logon, address or request number"
+_FILE = "read this file, plain or .gz; may be repeated"
+OPTIONS = (
+    option("word", nargs="?", metavar="HOST|LOGON|ADDRESS|REQUEST", help=_WORD),
+    option("--days", metavar="N", type=days, default=7.0, help="how far back (default: 7)"),
+    switch("--all", "also show the test lines of diagnose"),
+    switch("--refusals", "show what failed first"),
+    option("--file", metavar="FILE", action="append", help=_FILE),
+    JSON,
+)
+
 _COLUMNS = Columns(
     ("TIME", "REQUEST", "HOST", "USER", "OS", "FROM", "ANSWER", "DETAIL"),
     leave=("OS", "DETAIL", "REQUEST", "FROM", "TIME", "USER", "ANSWER"),
     cut={"USER": 8, "ANSWER": 20, "DETAIL": 20},
 )
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    word = "only requests with this host, logon, address or request number"
-    parser.add_argument("word", nargs="?", metavar="HOST|LOGON|ADDRESS|REQUEST", help=word)
-    parser.add_argument("--days", metavar="N", type=days, default=7.0, help="how far back (default: 7)")
-    parser.add_argument("--all", action="store_true", help="also show the test lines of diagnose")
-    parser.add_argument("--refusals", action="store_true", help="show what failed first")
-    file = "read this file, plain or .gz; may be repeated"
-    parser.add_argument("--file", metavar="FILE", action="append", help=file)
-    options.add_json(parser)
 
 
 def run_alone(start: Start, options: argparse.Namespace) -> int:

@@ -2,8 +2,10 @@
 
 import argparse
 
-from backuppc_register.admin import host_change, options
+from backuppc_register.admin import host_change
 from backuppc_register.admin.context import Context
+from backuppc_register.admin.host_change import Change, carry_out
+from backuppc_register.admin.options import DRY_RUN, YES, one_of, option, switch
 from backuppc_register.lifecycle import purge
 from backuppc_register.lifecycle.operation import Operation, host_named
 from backuppc_register.protocol.errors import NotRegistered, RegisterError
@@ -13,17 +15,15 @@ EXAMPLE = """backuppc-register-admin purge dormeur --days 30
   backuppc-register-admin purge --due          (from cron, once a day)"""
 
 _DAYS = f"days to wait (default: {purge.DAYS}, or as planned before)"
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("host", metavar="HOST", nargs="?", help="its name in BackupPC")
-    what.add_argument("--due", action="store_true", help="run all purges after their waiting period")
-    parser.add_argument("--days", metavar="DAYS", type=host_change.days, help=_DAYS)
-    options.add_yes(parser)
-    options.add_dry_run(parser)
-    parser.set_defaults(wrong=parser.error)
+OPTIONS = (
+    one_of(
+        option("host", metavar="HOST", nargs="?", help="its name in BackupPC"),
+        switch("--due", "run all purges after their waiting period"),
+    ),
+    option("--days", metavar="DAYS", type=host_change.days, help=_DAYS),
+    YES,
+    DRY_RUN,
+)
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
@@ -34,15 +34,11 @@ def run(context: Context, options: argparse.Namespace) -> int:
             options.wrong("--due runs purges that were planned before: --days and --yes go with a HOST")
         return _run_due(context, operation, dry_run=options.dry_run)
     plan = purge.plan(host_named(options.host), options.days, operation)
-    if options.dry_run:
-        host_change.show(context, plan)
-        return 0
-    if not host_change.is_confirmed(context, plan, options):
-        return 1
-    host_change.apply(context, "purge", plan, lambda: purge.apply(plan, operation))
-    _say_what_cancels(context, plan.host)
-    host_change.sweep(context)
-    return 0
+    done = carry_out(Change("purge", plan, lambda: purge.apply(plan, operation)), context, options)
+    if done:
+        _say_what_cancels(context, plan.host)
+        host_change.sweep(context)
+    return 1 if done is False else 0
 
 
 def _say_what_cancels(context: Context, host: str) -> None:
@@ -68,7 +64,7 @@ def _is_purged(host: str, context: Context, operation: Operation, *, dry_run: bo
         if dry_run:
             host_change.show(context, plan)
         else:
-            host_change.apply(context, "purge --due", plan, lambda: purge.apply(plan, operation))
+            host_change.apply(Change("purge --due", plan, lambda: purge.apply(plan, operation)), context)
     except NotRegistered:
         return True  # another run has done it meanwhile
     except RegisterError as error:

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from backuppc_register import syslog_line
-from backuppc_register.admin import options as shared
 from backuppc_register.admin.context import Context, write_log
+from backuppc_register.admin.options import DRY_RUN, JSON, YES, option, switch
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.protocol.reply import escape_text
@@ -19,19 +19,14 @@ SUMMARY = "restore lost hosts lines before BackupPC deletes their backups, and r
 EXAMPLE = """backuppc-register-admin reconcile --quiet    (from a timer, at least once an hour)
   backuppc-register-admin reconcile --dry-run"""
 
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    parser.add_argument(
-        "--forget",
-        metavar="HOST",
-        help="forget HOST: do not restore its removed line, or stop expecting its missing backups",
-    )
-    only_news = "report only what is new, for a timer; diagnose has what is undecided"
-    parser.add_argument("--quiet", action="store_true", help=only_news)
-    shared.add_yes(parser)
-    shared.add_dry_run(parser)
-    shared.add_json(parser)
+_FORGET = "forget HOST: do not restore its removed line, or stop expecting its missing backups"
+OPTIONS = (
+    option("--forget", metavar="HOST", help=_FORGET),
+    switch("--quiet", "report only what is new, for a timer; diagnose has what is undecided"),
+    YES,
+    DRY_RUN,
+    JSON,
+)
 
 
 def run(context: Context, options: argparse.Namespace) -> int:

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 
-from backuppc_register.admin import options as common
 from backuppc_register.admin import program_paths
 from backuppc_register.admin.context import Context
+from backuppc_register.admin.options import DRY_RUN, JSON, Option, add_options, option
 from backuppc_register.admin.table import Columns
 from backuppc_register.config import value_checks
 from backuppc_register.state.authorized_keys import Binding
@@ -26,51 +26,6 @@ _COLUMNS = Columns(
     leave=("FINGERPRINT", "BUNDLES", "FROM", "EXPIRES", "RESTRICTED", "GOOD"),
     cut={"FROM": 12, "FINGERPRINT": 20},
 )
-
-FILE_HELP = "sshd's file for BackupPC's account (default: ~/.ssh/authorized_keys)"
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    actions = parser.add_subparsers(dest="action", metavar="list|add|revoke", required=True)
-    listed = _action(actions, "list", "list them", _LIST)
-    common.add_json(listed)
-    added = _action(actions, "add", "make a new key", EXAMPLE)
-    added.add_argument("label", metavar="LABEL", type=label, help="its name, which is in every log line")
-    add_binding(added)
-    common.add_dry_run(added)
-    revoked = _action(actions, "revoke", "revoke one key, and no other", _REVOKE)
-    revoked.add_argument("label", metavar="LABEL", type=label)
-    common.add_dry_run(revoked)
-    for action in (listed, added, revoked):
-        action.add_argument("--authorized-keys", metavar="FILE", type=Path, help=FILE_HELP)
-
-
-def _action(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str, example: str
-) -> argparse.ArgumentParser:
-    return actions.add_parser(
-        name,
-        help=what,
-        description=f"the register-keys: {what}",
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-
-
-def add_binding(parser: argparse._ActionsContainer) -> None:
-    """Add the options that limit a register-key: options.key_from, options.expires."""
-    parser.add_argument(
-        "--from",
-        dest="key_from",
-        metavar="ADDRESS",
-        type=network,
-        action="append",
-        default=[],
-        help="valid from this address or network only; may be repeated",
-    )
-    parser.add_argument("--expires", metavar="DATE", type=day, help="invalid from this day on, YYYY-MM-DD")
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
@@ -117,6 +72,47 @@ def day(text: str) -> str:
         today = parsed == date.today()
         raise argparse.ArgumentTypeError(f"{text} is today" if today else f"{text} is in the past")
     return parsed.strftime("%Y%m%d")
+
+
+_FILE = "sshd's file for BackupPC's account (default: ~/.ssh/authorized_keys)"
+AUTHORIZED_KEYS = option("--authorized-keys", metavar="FILE", type=Path, help=_FILE)
+_FROM = "valid from this address or network only; may be repeated"
+BINDING = (
+    option(
+        "--from", dest="key_from", metavar="ADDRESS", type=network, action="append", default=[], help=_FROM
+    ),
+    option("--expires", metavar="DATE", type=day, help="invalid from this day on, YYYY-MM-DD"),
+)
+"""The options that limit a register-key: options.key_from, options.expires."""
+
+_NEW_LABEL = option("label", metavar="LABEL", type=label, help="its name, which is in every log line")
+_ACTIONS: dict[str, tuple[str, str, tuple[Option, ...]]] = {
+    "list": ("list them", _LIST, (JSON, AUTHORIZED_KEYS)),
+    "add": ("make a new key", EXAMPLE, (_NEW_LABEL, *BINDING, DRY_RUN, AUTHORIZED_KEYS)),
+    "revoke": (
+        "revoke one key, and no other",
+        _REVOKE,
+        (option("label", metavar="LABEL", type=label), DRY_RUN, AUTHORIZED_KEYS),
+    ),
+}
+"""What each action does, an example of it, and its options."""
+
+
+def _add_actions(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="list|add|revoke", required=True)
+    for name, (what, example, options) in _ACTIONS.items():
+        action = actions.add_parser(
+            name,
+            help=what,
+            description=f"the register-keys: {what}",
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        add_options(action, options)
+
+
+OPTIONS = (_add_actions,)
 
 
 def _list(context: Context, keys: RegisterKeys, *, as_json: bool) -> int:

@@ -3,9 +3,11 @@
 import argparse
 
 from backuppc_register.admin.context import Start
+from backuppc_register.admin.options import option
 
 SUMMARY = "explain why there is no such verb"
 EXAMPLE = "backuppc-register-admin remove dormeur"
+OPTIONS = (option("host", metavar="HOST", nargs="?", default="HOST", help="its name in BackupPC"),)
 
 _WHY = """\
 There is no remove. BackupPC counts the pool's files only for hosts with a line in its hosts file. After two
@@ -16,11 +18,6 @@ bring them back. Choose instead:
   backuppc-register-admin purge {host}           delete its data after some days, in which you can cancel it
   backuppc-register-admin transfer {host} LOGON  give the machine to another person
 """
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    parser.add_argument("host", metavar="HOST", nargs="?", default="HOST", help="its name in BackupPC")
 
 
 def run_alone(start: Start, options: argparse.Namespace) -> int:

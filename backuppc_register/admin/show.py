@@ -3,10 +3,11 @@
 import argparse
 from collections.abc import Iterator
 
-from backuppc_register.admin import host_overview, next_backup, options
+from backuppc_register.admin import host_overview, next_backup
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import View, moment
 from backuppc_register.admin.list_hosts import note
+from backuppc_register.admin.options import HOST, JSON
 from backuppc_register.admin.table import Columns
 from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.daemon.status import Daemon
@@ -14,6 +15,7 @@ from backuppc_register.state.records import Record
 
 SUMMARY = "show everything about one host"
 EXAMPLE = "backuppc-register-admin show dormeur"
+OPTIONS = (HOST, JSON)
 
 _TIMEOUT = 5.0  # seconds for BackupPC's daemon
 _BACKUPS = 10  # rows of the table
@@ -22,12 +24,6 @@ _COLUMNS = Columns(
     leave=("MINUTES", "MB", "FILES", "KIND", "ERRORS", "STARTED"),
     cut={},
 )
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    parser.add_argument("host", metavar="HOST", help="its name in BackupPC")
-    options.add_json(parser)
 
 
 def run(context: Context, options: argparse.Namespace) -> int:

@@ -80,7 +80,7 @@ def test_every_name_of_the_code_is_one() -> None:
 
     assert {"`VERBS`", "`SUMMARY`", "`EXAMPLE`", "`WRITERS`"} <= set(re.findall(r"`[A-Z]+`", text))
     assert hasattr(admin, "VERBS")
-    assert all(hasattr(module, name) for name in ("SUMMARY", "EXAMPLE", "arguments", "run"))
+    assert all(hasattr(module, name) for name in ("SUMMARY", "EXAMPLE", "OPTIONS", "run"))
     assert re.search(r"^WRITERS\b", structure, re.MULTILINE)
 
 

@@ -6,24 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backuppc_register import config, syslog_line
-from backuppc_register.admin import options as common
 from backuppc_register.admin.context import Start, write_log
 from backuppc_register.admin.init import configuration, first_key, folders, log_rules, timers, web_editor
 from backuppc_register.admin.init.step import Plan, Step, owner_of
+from backuppc_register.admin.options import DRY_RUN, switch
 
 SUMMARY = "make this server ready"
 EXAMPLE = (
     "backuppc-register-admin init --url 'https://dugong.univ-brest.fr/backuppc/index.cgi?host={host}' \\\n"
     "      --ldap ldaps://ldap1.univ-brest.fr --base ou=people,dc=univ-brest,dc=fr --domain univ-brest.fr"
 )
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    configuration.arguments(parser)
-    first_key.arguments(parser)
-    parser.add_argument("--no-harden", action="store_true", help="do not change BackupPC's web editor")
-    common.add_dry_run(parser)
+OPTIONS = (
+    configuration.OPTIONS,
+    first_key.OPTIONS,
+    switch("--no-harden", "do not change BackupPC's web editor"),
+    DRY_RUN,
+)
 
 
 def run_alone(start: Start, options: argparse.Namespace) -> int:

@@ -10,42 +10,36 @@ from typing import Any
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.init.root_files import own_folder
 from backuppc_register.admin.init.step import NONE, Plan, Step
+from backuppc_register.admin.options import group, option
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import atomic_files
 
 _CONFIG_DIR = "/etc/backuppc"
 _DATA_DIR = "/var/lib/backuppc"
 _STATE = "/var/lib/backuppc-register"
-_LISTS = {
-    "ldap": ("URL", "a directory server; may be repeated"),
-    "domain": ("DOMAIN", "a domain of the machines; may be repeated"),
-    "backups_from": ("ADDRESS", "an address that backups come from; may be repeated"),
+_OPTIONS = {
+    "--url": ("URL", "the address of a host's web page, with {host} in it"),
+    "--base": ("DN", "the entry that has all persons below it"),
+    "--config-dir": ("DIR", f"BackupPC's settings (default: {_CONFIG_DIR})"),
+    "--data-dir": ("DIR", f"BackupPC's data (default: {_DATA_DIR})"),
+    "--state": ("DIR", f"our own files (default: {_STATE})"),
 }
-_TEXTS = {
-    "url": ("URL", "the address of a host's web page, with {host} in it"),
-    "base": ("DN", "the entry that has all persons below it"),
-    "config_dir": ("DIR", f"BackupPC's settings (default: {_CONFIG_DIR})"),
-    "data_dir": ("DIR", f"BackupPC's data (default: {_DATA_DIR})"),
-    "state": ("DIR", f"our own files (default: {_STATE})"),
+_REPEATED = {
+    "--ldap": ("URL", "a directory server; may be repeated"),
+    "--domain": ("DOMAIN", "a domain of the machines; may be repeated"),
+    "--backups-from": ("ADDRESS", "an address that backups come from; may be repeated"),
 }
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    group = parser.add_argument_group("a new configuration; init asks for what is not given")
-    for name, (value, what) in _TEXTS.items():
-        group.add_argument(_option(name), metavar=value, help=what)
-    for name, (value, what) in _LISTS.items():
-        group.add_argument(_option(name), metavar=value, action="append", help=what)
+OPTIONS = group(
+    "a new configuration; init asks for what is not given",
+    *(option(name, metavar=value, help=what) for name, (value, what) in _OPTIONS.items()),
+    *(option(name, metavar=value, help=what, action="append") for name, (value, what) in _REPEATED.items()),
+)
 
 
 def options_given(options: argparse.Namespace) -> list[str]:
     """Return the given options for a configuration, as they are typed."""
-    return [_option(name) for name in (*_TEXTS, *_LISTS) if getattr(options, name)]
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    names = (*_OPTIONS, *_REPEATED)
+    return [name for name in names if getattr(options, name[2:].replace("-", "_"))]
 
 
 def step(plan: Plan) -> Step:

@@ -5,20 +5,18 @@ from pathlib import Path
 
 from backuppc_register.admin import program_paths, register_key
 from backuppc_register.admin.init.step import NONE, Plan, Step
+from backuppc_register.admin.options import group, option
 from backuppc_register.backuppc.lock import locked
 from backuppc_register.state.authorized_keys import Binding
 from backuppc_register.state.register_keys import RegisterKeys
 
 _LABEL = "main"
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    group = parser.add_argument_group("the first register-key")
-    label = f"its label, in every log line (default: {_LABEL})"
-    group.add_argument("--label", type=register_key.label, help=label)
-    register_key.add_binding(group)
-    group.add_argument("--authorized-keys", metavar="FILE", type=Path, help=register_key.FILE_HELP)
+OPTIONS = group(
+    "the first register-key",
+    option("--label", type=register_key.label, help=f"its label, in every log line (default: {_LABEL})"),
+    *register_key.BINDING,
+    register_key.AUTHORIZED_KEYS,
+)
 
 
 def options_given(options: argparse.Namespace) -> list[str]:
