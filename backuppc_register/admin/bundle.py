@@ -3,20 +3,20 @@
 import argparse
 import re
 import socket
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import config, host_key, syslog_line
+from backuppc_register import config, host_key
 from backuppc_register.admin.as_backuppc import run_as_owner
-from backuppc_register.admin.context import Start, read_config, settle, write_log
+from backuppc_register.admin.context import Start, read_config, settle
 from backuppc_register.admin.options import DRY_RUN, option
 from backuppc_register.admin.register_key import AUTHORIZED_KEYS, default_path, label
 from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.state import safe_files
 from backuppc_register.state.authorized_keys import RegisterKey
 from backuppc_register.state.register_keys import RegisterKeys
+from backuppc_register.syslog_line import Entry
 from backuppc_register.system import atomic_files, data_files
 
 SUMMARY = "make the one file that people download: setup, register-key, server's host keys, wrapper"
@@ -77,8 +77,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
         atomic_files.write(options.output, content, _MODE)
     except OSError as error:
         raise Misconfigured(detail=f"{options.output} cannot be made: {error}") from error
-    detail = f"by {start.administrator} {what}"
-    write_log(syslog_line.Entry("", "bundle", "notice", detail=detail), config.syslog(document))
+    start.write_log(Entry("", "bundle", "notice", detail=what), config.syslog(document))
     start.say(what)
     if options.os == "windows":
         start.say(_WINDOWS)
@@ -141,21 +140,16 @@ def _register_key(start: Start, options: argparse.Namespace) -> dict[str, Any]:
     now = datetime.now().astimezone()
     good = {key.label: key for key in asked if not key.flaw(now)}
     if not good:
-        return {"problems": [*_flaws(asked, now), _none_good(options.key)]}
+        which = f"register-key {options.key}" if options.key else "register-key"
+        none = f"No bundle was made: this server has no valid {which}."
+        none += " See register-key list, register-key add."
+        flaws = [f"The register-key {key.label or '(no label)'} {key.flaw(now)}." for key in asked]
+        return {"problems": [*flaws, none]}
     if len(good) > 1:
         return {"problems": [f"Which register-key? --key {' or '.join(good)}"]}
     (key,) = good.values()
     private = keys.private(key.label) or b""
     return {"label": key.label, "private": private.decode("ascii"), "bounds": _bounds(key)}
-
-
-def _flaws(keys: Sequence[RegisterKey], now: datetime) -> list[str]:
-    return [f"The register-key {key.label or '(no label)'} {key.flaw(now)}." for key in keys]
-
-
-def _none_good(label: str | None) -> str:
-    what = f"register-key {label}" if label else "register-key"
-    return f"No bundle was made: this server has no valid {what}. See register-key list, register-key add."
 
 
 def _bounds(key: RegisterKey) -> str:

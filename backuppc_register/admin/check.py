@@ -37,8 +37,8 @@ class Step:
     asked: str
     of: str
     answer: str
-    ok: bool
-    ms: float
+    ok: bool = True
+    ms: float = 0.0
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Replay:
         if isinstance(result, HostStatus):
             self.steps += _parts(result, ms)
         else:
-            self.steps.append(Step(step, *self._question(step), _words(result), ok=True, ms=ms))
+            self.steps.append(Step(step, *self._question(step), _words(result), ms=ms))
         return result
 
     def _question(self, step: str) -> tuple[str, str]:
@@ -146,13 +146,12 @@ def _parts(status: HostStatus, ms: float) -> Iterator[Step]:
     """Yield what a host's status consists of; all was read together, in *ms* milliseconds."""
     host, places = status.host, status.server.backuppc
     lines = "; ".join(f"{line.host} {line.dhcp} {line.user}" for line in status.lines) or "none"
-    yield Step("line", f"the line of {host}", str(places.hosts), lines, ok=True, ms=ms)
+    yield Step("line", f"the line of {host}", str(places.hosts), lines, ms=ms)
     folder = str(status.server.folders.path(host))
-    yield Step("record", f"who registered {host}?", folder, _registered(status), ok=True, ms=0.0)
-    backups = f"{places.data_dir}/pc"
-    yield Step("data", f"are there backups of {host}?", backups, _words(status.backups), ok=True, ms=0.0)
+    yield Step("record", f"who registered {host}?", folder, _registered(status))
+    yield Step("data", f"are there backups of {host}?", f"{places.data_dir}/pc", _words(status.backups))
     config = str(host_config.path(places.config_dir, host))
-    yield Step("config", f"are there settings of {host}?", config, _words(status.reserved), ok=True, ms=0.0)
+    yield Step("config", f"are there settings of {host}?", config, _words(status.reserved))
 
 
 def _registered(status: HostStatus) -> str:

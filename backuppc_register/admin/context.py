@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,6 +19,7 @@ from backuppc_register.inventory.server import Server
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.protocol.reply import escape_text
 from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.syslog_line import Entry
 from backuppc_register.system.account import WrongAccount, become_owner
 
 
@@ -55,6 +56,13 @@ class Start:
             given = self.keyboard.readline().strip()
         return given.lower() == host.lower()
 
+    def write_log(self, entry: Entry, where: Syslog) -> None:
+        """Write *entry* to syslog with the administrator in its detail; print if syslog does not take it."""
+        detail = f"by {self.administrator}" + (f" {entry.detail}" if entry.detail else "")
+        if not syslog_line.write(replace(entry, detail=detail), where):
+            with suppress(OSError):
+                print(f"note: {where.socket} takes no log: `{entry.outcome}` is not logged", file=sys.stderr)
+
 
 @dataclass(frozen=True)
 class Context(Start):
@@ -77,36 +85,14 @@ class Context(Start):
         """Return our folders of the hosts."""
         return self.server.folders
 
-    def log(
-        self,
-        did: str,
-        *,
-        host: str = "",
-        person: str = "",
-        detail: str = "",
-        code: str = "",
-    ) -> None:
+    def log(self, did: str, *, host: str = "", person: str = "", detail: str = "", code: str = "") -> None:
         """Write the one syslog line of a change: *did* names it, for example ``retire``.
 
         *code*: the error that interrupted it.
         """
-        entry = syslog_line.Entry(
-            connection="",
-            outcome=escape_text(did),
-            level="err" if code else "notice",
-            code=code,
-            host=host,
-            user=person,
-            detail=f"by {self.administrator}" + (f" {detail}" if detail else ""),
-        )
-        write_log(entry, self.config.syslog)
-
-
-def write_log(entry: syslog_line.Entry, where: Syslog) -> None:
-    """Write *entry* to syslog; if syslog does not take it, print that."""
-    if not syslog_line.write(entry, where):
-        with suppress(OSError):
-            print(f"note: {where.socket} takes no log: `{entry.outcome}` is not logged", file=sys.stderr)
+        level = "err" if code else "notice"
+        entry = Entry("", escape_text(did), level, code=code, host=host, user=person, detail=detail)
+        self.write_log(entry, self.config.syslog)
 
 
 def settle(start: Start) -> Context:
@@ -122,13 +108,7 @@ def settle(start: Start) -> Context:
     except Misconfigured as error:
         raise config.with_problems(error, document) from error
     settings = config.check(document)
-    return Context(
-        config_path=start.config_path,
-        administrator=start.administrator,
-        out=start.out,
-        keyboard=start.keyboard,
-        server=Server(settings, account, HostFolders(settings.state.directory)),
-    )
+    return Context(**vars(start), server=Server(settings, account, HostFolders(settings.state.directory)))
 
 
 def read_config(start: Start) -> dict[str, Any]:

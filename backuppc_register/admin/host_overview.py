@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from backuppc_register import host_key
@@ -107,35 +107,26 @@ def view(context: Context, host: str, lines: tuple[Line, ...]) -> View:
         return otherwise
 
     folders = context.folders
-    public = read(lambda: folders.public_key(host), None)
-    known: tuple[HostKey, ...] = read(lambda: _known_keys(context, host), ())
+    key = host_key.read((read(lambda: folders.public_key(host), None) or "").strip())
+    exists = read(lambda: folders.exists(host), False)
+    known: tuple[HostKey, ...] = read(lambda: folders.known_keys(host), ()) if exists else ()
     offered = read(lambda: folders.offered_key(host), None)
     return View(
         host=host,
         lines=lines,
-        folder=read(lambda: folders.exists(host), False),
+        folder=exists,
         record=read(lambda: folders.record(host), None),
-        key=fingerprint(public or ""),
-        host_keys=tuple(key.fingerprint for key in known),
+        key=key.fingerprint if key else "",
+        host_keys=tuple(one.fingerprint for one in known),
         offered=offered.fingerprint if offered else "",
         backups=read(lambda: backups.backups(context.config.backuppc.data_dir, host), ()),
         problems=tuple(dict.fromkeys(problems)),  # several questions meet the same problem
     )
 
 
-def _known_keys(context: Context, host: str) -> tuple[HostKey, ...]:
-    return context.folders.known_keys(host) if context.folders.exists(host) else ()
-
-
 def views(context: Context) -> Iterable[View]:
     """Return what is known about every host."""
     return (view(context, host, lines) for host, lines in names(context).items())
-
-
-def fingerprint(public: str) -> str:
-    """Return the fingerprint of a public key's line, or ""."""
-    key = host_key.read(public.strip())
-    return key.fingerprint if key else ""
 
 
 def moment(when: datetime | str | None) -> str:
@@ -147,11 +138,6 @@ def moment(when: datetime | str | None) -> str:
     except ValueError:
         return str(when)
     return parsed.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def age_in_days(when: datetime) -> float:
-    """Return how many days ago *when* was."""
-    return (datetime.now(UTC) - when).total_seconds() / 86400
 
 
 def _json(backup: Backup) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The verb `list`: list the hosts that match all filters."""
 
 import argparse
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -99,16 +100,12 @@ def _filters(options: argparse.Namespace) -> Iterator[Callable[[View], bool]]:
     if options.never_verified:
         yield lambda view: not view.retired and (view.record is None or not view.record.verified)
     if options.not_backed_up is not None:
-        yield lambda view: not view.retired and _not_backed_up(view, options.not_backed_up)
+        oldest = time.time() - 86400 * options.not_backed_up
+        yield lambda view: not view.retired and (not view.last or view.last.started.timestamp() < oldest)
     if options.key_without_host:
         yield lambda view: view.folder and not view.lines
     if options.host_without_key:
         yield lambda view: bool(view.lines) and not view.key
-
-
-def _not_backed_up(view: View, days: float) -> bool:
-    last = view.last
-    return last is None or host_overview.age_in_days(last.started) > days
 
 
 def _gone(context: Context, views: Iterable[View]) -> Iterator[_Row]:

@@ -1,19 +1,22 @@
 """The verb `log`: show the requests of the last days."""
 
 import argparse
+import gzip
 import os
+import shutil
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
-from backuppc_register.admin import log_arrival, log_files
+from backuppc_register.admin import log_arrival
 from backuppc_register.admin.context import Start, settle
 from backuppc_register.admin.host_overview import moment
 from backuppc_register.admin.list_hosts import days
-from backuppc_register.admin.log_files import Source
 from backuppc_register.admin.log_rows import Logged, parse_row
 from backuppc_register.admin.options import JSON, option, switch
 from backuppc_register.admin.table import Columns
@@ -21,6 +24,7 @@ from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.person import same_logon
 from backuppc_register.protocol import request
 from backuppc_register.protocol.errors import Misconfigured
+from backuppc_register.system import processes
 from backuppc_register.system.account import WrongAccount
 
 SUMMARY = "show the requests of the last days"
@@ -43,6 +47,14 @@ _COLUMNS = Columns(
     cut={"USER": 8, "ANSWER": 20, "DETAIL": 20},
 )
 
+Source = IO[bytes] | gzip.GzipFile
+"""An open log."""
+
+LOGS = Path("/var/log"), "backuppc-register.log*"
+
+_JOURNAL = ["-t", "backuppc-register", "-o", "short-iso", "--no-pager", "-q"]
+_PATH = processes.PATH
+
 
 def run_alone(start: Start, options: argparse.Namespace) -> int:
     """Show the requests, oldest first; return 1 if there are none.
@@ -54,7 +66,8 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     since = now - timedelta(days=options.days)
     sources = _sources(start, options.file, since)
     _become_backuppc(start, quiet=options.json)
-    logged = (one for one in _logged(sources, now) if one.when >= since and concerns(one, options.word))
+    parsed = (parse_row(row, now) for row in rows(sources))
+    logged = (one for one in parsed if one and one.when >= since and concerns(one, options.word))
     found = [one for one in logged if options.all or options.word == one.entry.request or not _is_test(one)]
     found.sort(key=lambda one: (bool(options.refusals and not one.entry.code), one.when))
     if options.json:
@@ -68,7 +81,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
 
 def _sources(start: Start, names: list[str] | None, since: datetime) -> list[Source]:
     try:
-        return log_files.opened(names, since)
+        return opened(names, since)
     except (Misconfigured, Refused):
         if os.geteuid() != 0:
             settle(start)  # for an account that is neither root nor BackupPC's, this error matters more
@@ -83,6 +96,41 @@ def _become_backuppc(start: Start, *, quiet: bool) -> None:
     except Misconfigured as error:
         if not quiet:
             start.say(f"(The configuration is broken: {error.detail})")
+
+
+def opened(names: list[str] | None, since: datetime) -> list[Source]:
+    """Open the files *names*, or syslog's files that are not older than *since*, or the journal.
+
+    Raises Refused if a file is closed to us, another OSError if it cannot be opened.
+    """
+    folder, pattern = LOGS
+    paths = [Path(name) for name in names] if names else sorted(folder.glob(pattern))
+    if not paths:
+        return [_journal(since)]
+    try:
+        return [_open(path) for path in paths if names or path.stat().st_mtime >= since.timestamp()]
+    except PermissionError as error:
+        raise Refused(reason=f"{error}; only root can read the log: try sudo") from error
+
+
+def rows(sources: Iterable[Source]) -> Iterator[str]:
+    """Yield the rows of all *sources*; a compressed file that was cut short ends where it was cut."""
+    for source in sources:
+        with source, suppress(EOFError, zlib.error, gzip.BadGzipFile):
+            for raw in source:
+                yield raw.decode("utf-8", "replace").rstrip("\n")
+
+
+def _open(path: Path) -> Source:
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+
+
+def _journal(since: datetime) -> IO[bytes]:
+    tool = shutil.which("journalctl", path=_PATH)
+    if tool is None:
+        raise Misconfigured(detail=f"there is neither {Path(*LOGS)} nor journalctl")
+    command = [tool, *_JOURNAL, "--since", since.strftime("%Y-%m-%d %H:%M:%S")]
+    return processes.stream(command, path=_PATH)
 
 
 def concerns(one: Logged, word: str | None) -> bool:
@@ -101,12 +149,6 @@ def concerns(one: Logged, word: str | None) -> bool:
 def _is_test(one: Logged) -> bool:
     """Tell whether it is a test line of `diagnose`, which a timer may send often."""
     return not one.entry.connection and one.entry.outcome == log_arrival.OUTCOME
-
-
-def _logged(sources: Iterable[Source], now: datetime) -> Iterator[Logged]:
-    for row in log_files.rows(sources):
-        if (logged := parse_row(row, now)) is not None:
-            yield logged
 
 
 def _json(one: Logged) -> dict[str, Any]:

@@ -4,8 +4,7 @@ import argparse
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from backuppc_register import syslog_line
-from backuppc_register.admin.context import Context, write_log
+from backuppc_register.admin.context import Context
 from backuppc_register.admin.options import DRY_RUN, JSON, YES, option, switch
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon.status import Daemon
@@ -14,6 +13,7 @@ from backuppc_register.reconciliation import forget, inconsistencies, reconcile
 from backuppc_register.reconciliation.inconsistency import Inconsistency
 from backuppc_register.reconciliation.reconcile import Outcome
 from backuppc_register.reconciliation.report import Item
+from backuppc_register.syslog_line import Entry
 
 SUMMARY = "restore lost hosts lines before BackupPC deletes their backups, and report what does not fit"
 EXAMPLE = """backuppc-register-admin reconcile --quiet    (from a timer, at least once an hour)
@@ -85,15 +85,9 @@ def _forget(context: Context, host: str, options: argparse.Namespace) -> int:
 def _log(context: Context, outcome: Outcome) -> None:
     """Write a syslog line for each item of the report."""
     for item in outcome.report:
-        entry = syslog_line.Entry(
-            connection="",
-            outcome=escape_text(f"reconcile: {item.word.value}"),
-            level="warning",
-            host=item.host,
-            user=item.person,
-            detail=f"by {context.administrator} {item.what}",
-        )
-        write_log(entry, context.config.syslog)
+        what = escape_text(f"reconcile: {item.word.value}")
+        entry = Entry("", what, "warning", host=item.host, user=item.person, detail=item.what)
+        context.write_log(entry, context.config.syslog)
 
 
 def _print(context: Context, outcome: Outcome, wrong: list[Inconsistency], *, dry_run: bool) -> None:
@@ -117,19 +111,18 @@ def _as_json(outcome: Outcome, wrong: list[Inconsistency], *, dry_run: bool) -> 
     return {
         "dry_run": dry_run,
         "hosts": _count(outcome),
-        "news": [_item_as_json(item) for item in outcome.report],
+        "news": [
+            {
+                "kind": item.word.value,
+                "what": item.what,
+                "advice": item.advice,
+                "host": item.host,
+                "person": item.person,
+                "loud": item.urgent,
+            }
+            for item in outcome.report
+        ],
         "undecided": [asdict(inconsistency) for inconsistency in wrong],
-    }
-
-
-def _item_as_json(item: Item) -> dict[str, object]:
-    return {
-        "kind": item.word.value,
-        "what": item.what,
-        "advice": item.advice,
-        "host": item.host,
-        "person": item.person,
-        "loud": item.urgent,
     }
 
 

@@ -7,7 +7,6 @@ from backuppc_register.diagnosis import (
     ldap_checks,
     machine_checks,
     sshd_checks,
-    syslog_checks,
     this_program,
     version_checks,
     web_checks,
@@ -19,7 +18,7 @@ _CONFIG_DIR = "See [backuppc] config_dir, and who may enter it."
 
 _TABLE = (
     Check("configuration", this_program.configuration, "See docs/configuration.md."),
-    Check("account", this_program.account, "See [backuppc] config_dir, and who may enter it."),
+    Check("account", this_program.account, _CONFIG_DIR),
     Check("state", this_program.state, this_program.STATE_ADVICE),
     Check("state-files", this_program.state_files, _STATE),
     Check("program", this_program.program, "See who may read the installed program: ls -l"),
@@ -28,7 +27,7 @@ _TABLE = (
     Check("purges", this_program.purges, _STATE),
     Check("disks", machine_checks.disks, "See [backuppc] data_dir and [state] directory: are they mounted?"),
     Check("clock", machine_checks.clock, "See who may read [state] directory and [backuppc] data_dir."),
-    Check("syslog", syslog_checks.syslog, "See [syslog] socket; systemctl status rsyslog"),
+    Check("syslog", machine_checks.syslog, "See [syslog] socket; systemctl status rsyslog"),
     Check("hosts-file", hosts_file_checks.hosts_file, hosts_file_checks.ADVICE),
     Check("lock", hosts_file_checks.lock, _CONFIG_DIR),
     Check("backuppc-config", backuppc_checks.settings, backuppc_checks.SETTINGS_ADVICE),
@@ -40,11 +39,7 @@ _TABLE = (
     Check("web-editor", web_checks.web_editor, web_checks.HARDEN),
     Check("admin-users", web_checks.admin_users, "See CgiAdminUsers in config.pl."),
     Check("sshd", sshd_checks.sshd, "systemctl status ssh"),
-    Check(
-        "authorized-keys",
-        sshd_checks.authorized_keys,
-        "See who may read authorized_keys: ls -l",
-    ),
+    Check("authorized-keys", sshd_checks.authorized_keys, "See who may read authorized_keys: ls -l"),
     Check("directory", ldap_checks.directory, "See [directory] servers."),
     Check("persons", ldap_checks.persons, _STATE),
     Check("dns", dns_checks.dns, "See [dns] nameservers and /etc/resolv.conf."),

@@ -5,11 +5,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from backuppc_register import config, syslog_line
-from backuppc_register.admin.context import Start, write_log
+from backuppc_register import config
+from backuppc_register.admin.context import Start
 from backuppc_register.admin.init import configuration, first_key, folders, log_rules, timers, web_editor
 from backuppc_register.admin.init.step import Plan, Step, owner_of
 from backuppc_register.admin.options import DRY_RUN, switch
+from backuppc_register.syslog_line import Entry
 
 SUMMARY = "make this server ready"
 EXAMPLE = (
@@ -55,8 +56,7 @@ def _carry_out(plan: Plan, start: Start) -> list[str]:
             _take(step, start, done, dry_run=plan.options.dry_run)
     finally:  # if a step fails or the terminal is gone, the steps so far are logged as well
         if done and not plan.options.dry_run:
-            detail = f"by {start.administrator} {'; '.join(done)}"
-            write_log(syslog_line.Entry("", "init", "notice", detail=detail), plan.settings.syslog)
+            start.write_log(Entry("", "init", "notice", detail="; ".join(done)), plan.settings.syslog)
     return done
 
 

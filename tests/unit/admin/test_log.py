@@ -10,7 +10,7 @@ import pytest
 from admin_door import NOBODY, PYTHON, admin_site
 
 from backuppc_register import syslog_line
-from backuppc_register.admin import log_files, log_rows
+from backuppc_register.admin import log, log_rows
 from backuppc_register.protocol.errors import Misconfigured
 
 NOW = datetime.now().astimezone().replace(microsecond=0)
@@ -167,17 +167,14 @@ def test_a_log_that_is_closed_to_backuppcs_account_is_read_for_root(site, file):
 
 
 def test_without_a_log_file_the_journal_is_asked(tmp_path, mocker):
-    mocker.patch.object(log_files, "LOGS", (tmp_path, "backuppc-register.log*"))
-    mocker.patch.object(log_files, "_PATH", f"{tmp_path}:/usr/bin:/bin")
+    mocker.patch.object(log, "LOGS", (tmp_path, "backuppc-register.log*"))
+    mocker.patch.object(log, "_PATH", f"{tmp_path}:/usr/bin:/bin")
     tool = tmp_path / "journalctl"
     tool.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/asked\ncat {tmp_path}/says\n')
     tool.chmod(0o755)
     (tmp_path / "says").write_text(row(1, request="7"))
 
-    found = [
-        log_rows.parse_row(row, NOW)
-        for row in log_files.rows(log_files.opened(None, NOW - timedelta(days=2)))
-    ]
+    found = [log_rows.parse_row(row, NOW) for row in log.rows(log.opened(None, NOW - timedelta(days=2)))]
 
     assert [one.entry.request for one in found] == ["7"]
     asked = (tmp_path / "asked").read_text()
@@ -186,22 +183,22 @@ def test_without_a_log_file_the_journal_is_asked(tmp_path, mocker):
 
 
 def test_with_neither_log_nor_journal_that_is_told(tmp_path, mocker):
-    mocker.patch.object(log_files, "LOGS", (tmp_path, "backuppc-register.log*"))
-    mocker.patch.object(log_files, "_PATH", str(tmp_path))
+    mocker.patch.object(log, "LOGS", (tmp_path, "backuppc-register.log*"))
+    mocker.patch.object(log, "_PATH", str(tmp_path))
 
     with pytest.raises(Misconfigured, match="journalctl"):
-        log_files.opened(None, NOW)
+        log.opened(None, NOW)
 
 
 def test_old_versions_of_the_log_are_not_even_opened(tmp_path, mocker):
-    mocker.patch.object(log_files, "LOGS", (tmp_path, "backuppc-register.log*"))
+    mocker.patch.object(log, "LOGS", (tmp_path, "backuppc-register.log*"))
     for ending, days in (("", 0), (".1", 5), (".2.gz", 60)):
         path = tmp_path / f"backuppc-register.log{ending}"
         path.write_text("")
         then = (NOW - timedelta(days=days)).timestamp()
         os.utime(path, (then, then))
 
-    opened = log_files.opened(None, NOW - timedelta(days=7))
+    opened = log.opened(None, NOW - timedelta(days=7))
 
     names = []
     for source in opened:

@@ -16,7 +16,7 @@ import pytest
 from admin_door import PYTHON, admin_site
 from checkout import CHECKOUT
 
-from backuppc_register import admin, config
+from backuppc_register import admin, config, syslog_line
 from backuppc_register.admin import init
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.init import configuration, log_rules, root_files, timers, web_editor
@@ -328,7 +328,7 @@ def test_what_init_has_done_is_logged_whatever_ends_it(mocker, tmp_path, out):
     steps = [Step("the first"), Step("the second", HostsFileError(detail="full"))]
     mocker.patch.object(os, "geteuid", return_value=0)
     mocker.patch.object(init, "_steps", return_value=steps)
-    log = mocker.patch.object(init, "write_log")
+    log = mocker.patch.object(syslog_line, "write")
     options = admin.verb_parser("init", init).parse_args([])
     mocker.patch.object(init, "_plan", return_value=mocker.Mock(options=options))
 
