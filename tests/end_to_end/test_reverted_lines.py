@@ -1,4 +1,4 @@
-"""After a transfer or a purge: stale pages of the real editor, and hosts that somebody made by hand."""
+"""After a transfer or a purge: stale pages of the real editor, and manually added hosts."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_stale_page_that_gives_a_host_back_is_undone_and_each_reads_their_own_
     for host in ("dormeur", archive):
         assert "Status_idle" in dugong.message(f"status host({host})")
     logged = [line for line in dugong.syslog() if "reconcile: taken-back" in line]
-    assert re.search("host=dormeur user=adupont .*detail=by chef the line went back", logged[-1])
+    assert re.search("host=dormeur user=adupont .*detail=by chef the line was changed", logged[-1])
     for _ in range(2):
         site.nightly()
     assert SECRET in dugong.backuppc("BackupPC_tarCreate", "-h", archive, "-n", "-1", "-s", SHARE, "/").stdout
@@ -66,7 +66,7 @@ def test_a_stale_page_that_gives_a_host_back_is_undone_and_each_reads_their_own_
     assert site.admin("reconcile").status == 0
 
 
-def test_a_host_that_a_hand_gives_back_is_closed_until_the_administrator_says_whose_it_is(site):
+def test_a_manual_edit_that_names_the_former_owner_is_restored_and_reads_nothing_more(site):
     dugong, archive = site.dugong, site.archive()
     key = dugong.read("/var/lib/backuppc-register/hosts/dormeur/key.pub")
     dugong.run(
@@ -74,22 +74,17 @@ def test_a_host_that_a_hand_gives_back_is_closed_until_the_administrator_says_wh
     )
     dugong.run("chown backuppc:www-data /etc/backuppc/hosts; chmod 644 /etc/backuppc/hosts", check=True)
     assert site.can_read("dormeur", NEW, NEW_FILE) == {"cmartin"}
+    assert "other-owner" in site.register("dormeur", "cmartin")
 
     done = site.admin("reconcile", "--quiet")
 
-    assert "!! closed dormeur (adupont)" in done.stdout
-    assert dugong.owner_of("dormeur") == "backuppc"
-    assert site.can_read("dormeur", NEW, NEW_FILE) == set()
-    assert NEW in site.read("backuppc", "dormeur", NEW_FILE)
-    assert "other-owner" in site.register("dormeur", "cmartin")
-    assert "?? undecided dormeur" in site.admin("reconcile").stdout
-    assert dugong.incremental("dormeur").files
-
-    decided = site.admin("transfer", "dormeur", "adupont", "--yes", "dormeur")
-
-    assert "dormeur is adupont's again" in decided.stdout
+    assert "!! taken-back dormeur (adupont)" in done.stdout
+    assert "backuppc-register-admin transfer dormeur cmartin" in done.stdout
+    assert dugong.owner_of("dormeur") == "adupont"
     assert site.can_read("dormeur", NEW, NEW_FILE) == {"adupont"}
     assert site.can_read(archive, SECRET, "/cmartin/Documents/rapport 2024.txt") == {"cmartin"}
+    assert "other-owner" in site.register("dormeur", "cmartin")
+    assert "status: unchanged" in site.register("dormeur", "adupont")
     assert dugong.read("/var/lib/backuppc-register/hosts/dormeur/key.pub") == key
     assert dugong.incremental("dormeur").files
     assert site.admin("reconcile").status == 0

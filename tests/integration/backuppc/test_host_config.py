@@ -325,7 +325,7 @@ def test_a_sites_template_takes_in_our_parts_and_its_own(places: config.BackupPC
     rendered = host_config.render("linux", DORMEUR, places.templates)
 
     own = b"$Conf{ClientComment} = 'dormeur.univ-brest.fr';\n# @INSERT way@ stays\n"
-    assert rendered.startswith(b"#\n# This file is yours")
+    assert rendered.startswith(b"#\n# You can edit this file: ")
     assert rendered.endswith(f"'{DORMEUR.ssh_config}'];\n\n".encode() + own)
 
 
