@@ -450,9 +450,8 @@ def test_where_everything_is_slow_at_once_a_verify_is_answered_within_30_seconds
         seconds = time.monotonic() - started
         held.wait()
 
-    assert (
-        outcome(answer) == "verified" or slowness() > 2
-    )  # the 30 seconds are over sooner than the work there
+    # On a slow machine the 30 seconds are over sooner than the work.
+    assert outcome(answer) == "verified" or slowness() > 2
     assert "backup" not in words(answer)
     assert "passed over ldap://127.0.0.1:1389" in site.dugong.syslog()[-1]
     assert seconds > 20
