@@ -9,16 +9,13 @@
 #
 #   -Server NAME          the backup server
 #   -Logon LOGON          logon of the computer's owner (default: that of the last run, else the setup asks)
-#   -LogonFile FILE       read the logon from the first line of FILE
 #   -Verify               only ask the server to test its connection to this computer
 #   -Uninstall            undo what the setup has done
 #   -Unattended           ask no questions: needs a logon, and trusts the name that the server finds for it
 #   -DryRun               show the plan and change nothing
 #   -Share PATH,...       folders to back up, in Cygwin's spelling (default: those of the last run, at first /cygdrive/c/Users)
 #   -Port PORT            ssh port of the backup server (default: 22)
-#   -CygwinSetup FILE     Cygwin's setup-x86_64.exe (default: the one beside this file)
-#   -CygwinSha256 HASH    SHA256 of that file, from cygwin.com; a signature does not replace it
-#   -CygwinMirror URL     where Cygwin's setup gets its packages; it checks their signatures
+#   -CygwinSha256 HASH    SHA256 of Cygwin's setup-x86_64.exe, which is beside this file: both are from cygwin.com
 #
 # Exit status: 0 done, or nothing to do; 1 failed, or not agreed to; 2 wrong options; 4 the server refuses; 5 the
 # server cannot be reached; 6 the server has another host key than the known one; 7 something is left to do for the
@@ -31,16 +28,13 @@
 param(
     [string]$Server = '',
     [string]$Logon = '',
-    [string]$LogonFile = '',
     [switch]$Verify,
     [switch]$Uninstall,
     [switch]$Unattended,
     [switch]$DryRun,
     [string]$Share = '',
     [string]$Port = '22',
-    [string]$CygwinSetup = '',
-    [string]$CygwinSha256 = '',
-    [string]$CygwinMirror = 'https://mirrors.kernel.org/sourceware/cygwin/'
+    [string]$CygwinSha256 = ''
 )
 
 Set-StrictMode -Version 2.0
@@ -79,7 +73,6 @@ $WrapperPath = '/usr/local/libexec/bckpciuem/rsyncsend.sh'
 $State = Join-Path $ProgramData 'bckpciuem'
 $Receipt = Join-Path $State 'receipt'
 $KeyFile = Join-Path $State 'register-key'
-$TrialKey = Join-Path $State 'key'
 $KnownHostsFile = Join-Path $State 'known_hosts'
 $CygwinCopy = Join-Path $State 'setup-x86_64.exe'
 $SshFolder = Join-Path $ProgramData 'ssh'
@@ -87,8 +80,8 @@ $SshdConfig = Join-Path $SshFolder 'sshd_config'
 $AuthorizedKeys = Join-Path $SshFolder 'bckpciuem_authorized_keys'
 $OpenSsh = Join-Path $System32 'OpenSSH'
 $Sshd = Join-Path $OpenSsh 'sshd.exe'
-$Capability = 'OpenSSH.Server~~~~0.0.1.0'
-$CapabilityRule = 'OpenSSH-Server-In-TCP'
+# Cygwin's setup checks the signatures of the packages that it gets from here.
+$CygwinMirror = 'https://mirrors.kernel.org/sourceware/cygwin/'
 $BlockBegin = '# BEGIN bckpciuem'
 $BlockEnd = '# END bckpciuem'
 # Some domains move profiles, so the path of the key file is absolute.
@@ -113,13 +106,10 @@ $Latin1 = [System.Text.Encoding]::GetEncoding(28591)
 
 $script:Notes = @{}
 $script:Planning = $false
-$script:IpVersion = ''
 $script:CallKeyMade = $false
 $script:Reply = $null
 $script:Words = @{}
-$script:Problem = ''
 $script:Verifying = $false
-$script:ExitStatus = 0
 
 # ---------------------------------------------------------------- messages
 
@@ -145,24 +135,6 @@ function Read-Consent {
 function Get-Printable {
     param([string]$Text)
     return [regex]::Replace($Text, '[^\n -~]', '?')
-}
-
-# The server writes a byte outside ASCII as \xHH. Decode the bytes that make letters, and nothing else: other
-# characters could change the direction of the text.
-function Get-Readable {
-    param([string]$Text)
-    return [regex]::Replace((Get-Printable $Text), '(\\x[89a-fA-F][0-9a-fA-F])+', { Get-Letters $args[0].Value })
-}
-
-function Get-Letters {
-    param([string]$Escaped)
-    $pairs = @($Escaped -split '\\x' | Where-Object { $_ -cne '' })
-    $bytes = [byte[]]@($pairs | ForEach-Object { [Convert]::ToByte($_, 16) })
-    $letters = [System.Text.Encoding]::UTF8.GetString($bytes)
-    if ($letters -cmatch '\A[\p{L}\p{M}]+\z') {
-        return $letters
-    }
-    return $Escaped
 }
 
 # ---------------------------------------------------------------- changes
@@ -402,18 +374,12 @@ function Remove-Tree {
 
 # Everything that ends in a command line or in a file is checked before anything else happens.
 function Test-Options {
-    if ($script:Logon -ceq '' -and $LogonFile -cne '') {
-        $script:Logon = @((Read-File (Resolve-Path -LiteralPath $LogonFile).ProviderPath) -split "`r?`n")[0]
-        # Windows' editors may begin the file with the three bytes that mark UTF-8.
-        $script:Logon = $script:Logon -replace '\A\xef\xbb\xbf', ''
-    }
     $rules = @(
         @('Server', $Server, '\A[A-Za-z0-9][A-Za-z0-9.:-]*\z'),
         @('Logon', $script:Logon, '\A([A-Za-z0-9_][A-Za-z0-9._-]{0,63})?\z'),
         @('Share', $Share, '\A(/cygdrive/[a-z](/(?!\.\.?(/|,|\z))[^/,\x00-\x1f]+)*(,(?!\z)|\z))*\z'),
         @('Port', $Port, '\A[1-9][0-9]{0,4}\z'),
-        @('CygwinSha256', $CygwinSha256, '\A([0-9A-Fa-f]{64})?\z'),
-        @('CygwinMirror', $CygwinMirror, '\Ahttps://[A-Za-z0-9./_~-]+\z')
+        @('CygwinSha256', $CygwinSha256, '\A([0-9A-Fa-f]{64})?\z')
     )
     foreach ($rule in $rules) {
         $option, $value, $form = $rule
@@ -425,7 +391,7 @@ function Test-Options {
         $script:Logon = Get-Note 'logon'
     }
     if ($script:Logon -ceq '' -and $Unattended -and -not $DryRun) {
-        Stop-Setup 2 '-Unattended needs -Logon or -LogonFile.'
+        Stop-Setup 2 '-Unattended needs -Logon.'
     }
 }
 
@@ -476,12 +442,9 @@ function Install-Cygwin {
     if ((Get-Note 'cygwin') -cne '') {
         return
     }
-    $program = $CygwinSetup
-    if ($program -ceq '') {
-        $program = Join-Path $PSScriptRoot 'setup-x86_64.exe'
-    }
+    $program = Join-Path $PSScriptRoot 'setup-x86_64.exe'
     if ($CygwinSha256 -ceq '' -or -not (Test-Path -LiteralPath $program -PathType Leaf)) {
-        Stop-Setup 7 'Cygwin is needed. Get https://cygwin.com/setup-x86_64.exe and its SHA256 from cygwin.com, and give -CygwinSetup FILE -CygwinSha256 HASH.'
+        Stop-Setup 7 'Cygwin is needed. Put https://cygwin.com/setup-x86_64.exe beside this file, and give its SHA256, also from cygwin.com: -CygwinSha256 HASH.'
     }
     Invoke-Change "  installing a small Cygwin in $Cygwin" {
         [System.IO.File]::Delete($CygwinCopy)
@@ -508,45 +471,18 @@ function Reset-Tree {
     Invoke-Needed $icacls @($Path, '/reset', '/T', '/L', '/Q') 600
 }
 
-# If sshd was there before, the receipt keeps how it was started, so that -Uninstall can restore that.
-function Install-Sshd {
-    $service = Get-SshdService
+# The setup neither installs nor starts an ssh server: whether others may reach one is for an administrator to decide.
+function Test-Sshd {
+    $service = Get-CimInstance -ClassName Win32_Service -Filter "Name='sshd'"
     if ($null -ne $service -and $service.State -ceq 'Running' -and $service.StartMode -ceq 'Auto') {
         return
     }
-    Write-Host "  ! An ssh server lets everyone whom the firewall lets in try the passwords of this computer's accounts."
-    Invoke-Change '  installing the OpenSSH server of Windows if it is missing, and starting it, now and with Windows' {
-        if ($null -eq $service) {
-            Add-OpenSsh
-        }
-        elseif ((Get-Note 'sshd') -ceq '' -and (Get-Note 'capability') -ceq '') {
-            Set-Note 'sshd' "$($service.StartMode) $($service.State)"
-        }
-        Set-Service -Name 'sshd' -StartupType Automatic
-        Start-Service -Name 'sshd'
-    }
-}
-
-# The server's firewall rule lets everyone in, so it is disabled. An administrator may enable it again.
-function Add-OpenSsh {
-    Set-Note 'capability' 'installed'
-    try {
-        $null = Add-WindowsCapability -Online -Name $Capability
-    }
-    catch {
-        Complain $_.Exception.Message
-    }
-    if (-not (Test-Path -LiteralPath $Sshd)) {
-        Set-Note 'capability' ''
-        Stop-Setup 7 'Windows did not install it, as often behind WSUS. Add "OpenSSH Server" in Settings, Optional features. Then start the setup again.'
-    }
-    foreach ($rule in @(Get-NetFirewallRule | Where-Object { $_.Name -ceq $CapabilityRule })) {
-        Disable-NetFirewallRule -Name $rule.Name
-    }
-}
-
-function Get-SshdService {
-    return (Get-CimInstance -ClassName Win32_Service -Filter "Name='sshd'")
+    Complain "The ssh server of Windows is missing, or does not run, or does not start with Windows. Such a server lets everyone whom the firewall lets in try the passwords of this computer's accounts. If there was none before, disable its own firewall rule too:"
+    Complain '    Add-WindowsCapability -Online -Name OpenSSH.Server~~~~0.0.1.0'
+    Complain '    Disable-NetFirewallRule -Name OpenSSH-Server-In-TCP'
+    Complain '    Set-Service sshd -StartupType Automatic'
+    Complain '    Start-Service sshd'
+    Stop-Setup 7 'Run these commands, then start the setup again.'
 }
 
 # ---------------------------------------------------------------- step: the account
@@ -617,23 +553,22 @@ function Get-WrapperConfig {
 
 # ---------------------------------------------------------------- step: sshd
 
-# sshd reads its settings when it starts, so the restart is noted separately.
+# sshd reads its settings when it starts, so the note says whether it was restarted.
 function Set-Sshd {
     Test-Owner $SshFolder
     Test-Owner $SshdConfig
     $there = (Test-Path -LiteralPath $SshdConfig) -and (Read-File $SshdConfig).Contains($SshdBlock)
-    if ($there -and (Get-Note 'restarted') -cne '') {
+    if ($there -and (Get-Note 'match') -ceq 'restarted') {
         return
     }
     Invoke-Change "  adding `"Match User $Account`" to $SshdConfig, and restarting sshd" {
         Set-Note 'match' 'added'
-        Set-Note 'restarted' ''
         $text = Remove-SshdBlock (Read-File $SshdConfig)
         if ($text -cne '' -and -not $text.EndsWith("`n", [StringComparison]::Ordinal)) {
             $text += "`r`n"
         }
         Set-SshdConfig ($text + $SshdBlock)
-        Set-Note 'restarted' 'yes'
+        Set-Note 'match' 'restarted'
     }
 }
 
@@ -661,9 +596,8 @@ function Set-SshdConfig {
         }
     }
     Move-Over $fresh $SshdConfig
-    $service = Get-SshdService
-    if ($null -ne $service -and $service.State -ceq 'Running') {
-        Restart-Service -Name 'sshd'
+    foreach ($service in @(Get-CimInstance -ClassName Win32_Service -Filter "Name='sshd' AND State='Running'")) {
+        Restart-Service -Name $service.Name
     }
 }
 
@@ -708,7 +642,6 @@ function Set-CallFiles {
     Set-File $KeyFile (Get-Bundled 'RegisterKey' $BundledRegisterKey)
 }
 
-# Ask the server. Without -4, ssh may come from an IPv6 address, for which a laptop often has no DNS name.
 function Send-Request {
     param([string]$Request, [string]$StandardInput, [int]$Timeout)
     $script:Reply = Invoke-Ssh $Request $StandardInput $Timeout
@@ -719,20 +652,11 @@ function Send-Request {
     if ($script:Reply.Status -eq 255 -and $script:Reply.Output -ceq '') {
         Stop-NotConnected
     }
-    $peer = @($script:Reply.Output -split '[ \n]')[0]
-    if ($script:IpVersion -ceq '' -and (Get-ErrorCode) -ceq 'dns-name' -and $peer.Contains(':')) {
-        $script:IpVersion = '-4'
-        Send-Request $Request $StandardInput $Timeout
-    }
 }
 
 function Invoke-Ssh {
     param([string]$Request, [string]$StandardInput, [int]$Timeout)
-    $options = @('-x', '-a', '-T')
-    if ($script:IpVersion -cne '') {
-        $options += $script:IpVersion
-    }
-    $options += @('-F', 'none', '-l', 'backuppc', '-p', $Port, '-i', $KeyFile)
+    $options = @('-x', '-a', '-T', '-F', 'none', '-l', 'backuppc', '-p', $Port, '-i', $KeyFile)
     $options += @('-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=yes')
     $options += @('-o', "UserKnownHostsFile=$KnownHostsFile", '-o', "GlobalKnownHostsFile=$KnownHostsFile")
     $options += @('-o', 'ConnectTimeout=15', '-o', 'ServerAliveInterval=15', '-o', 'LogLevel=ERROR')
@@ -759,8 +683,8 @@ function Confirm-Person {
     }
     Send-Request ('check:windows:' + $script:Logon) '' 90
     Read-Reply
-    Write-Host "  computer: $(Get-Readable (Get-Word 'host'))"
-    Write-Host "  person: $(Get-Readable (Get-Word 'person')) ($($script:Logon))"
+    Write-Host "  computer: $(Get-Printable (Get-Word 'host'))"
+    Write-Host "  person: $(Get-Printable (Get-Word 'person')) ($($script:Logon))"
     Write-Host 'This person will be able to read every backed-up file of this computer, even the files of other people.'
     Read-Consent 'Is that right (yes/no)?' 'Nothing was registered.'
 }
@@ -770,7 +694,6 @@ function Confirm-Person {
 # Read the reply into Words. Stop if the server reports an error, or if the reply is not understood.
 function Read-Reply {
     $script:Words = @{}
-    $script:Problem = ''
     $lines = @($script:Reply.Output -split "`n")
     if ($script:Reply.Output -ceq '' -or $script:Reply.Output.Length -gt $MaxReply) {
         Stop-OnReply 'it is empty or too long'
@@ -778,17 +701,14 @@ function Read-Reply {
     if ($lines[0] -cne 'success') {
         Stop-OnReply ''
     }
-    for ($at = 1; $at -lt $lines.Count; $at++) {
-        Read-ReplyLine $lines[$at]
-    }
     if ($script:Reply.Status -ne 0) {
-        $script:Problem = 'it was cut off'
+        Stop-OnReply 'it was cut off'
     }
-    if ($script:Problem -cne '') {
-        Stop-OnReply $script:Problem
+    foreach ($line in $lines) {
+        Read-ReplyLine $line
     }
     if ((Get-Word 'advice') -cne '') {
-        Write-Host "  ! The server adds: $(Get-Readable (Get-Word 'advice'))"
+        Write-Host "  ! The server adds: $(Get-Printable (Get-Word 'advice'))"
     }
 }
 
@@ -796,11 +716,11 @@ function Read-Reply {
 function Read-ReplyLine {
     param([string]$Line)
     $word, $value = $Line -split ':', 2
-    if ($null -eq $value -or @('host', 'person', 'key', 'url', 'from', 'backup', 'shares', 'advice') -cnotcontains $word) {
+    if ($null -eq $value -or @('host', 'person', 'key', 'url', 'from', 'backup', 'advice') -cnotcontains $word) {
         return
     }
     if ($script:Words.ContainsKey($word)) {
-        $script:Problem = "it has $word twice"
+        Stop-OnReply "it has $word twice"
     }
     $script:Words[$word] = $value.Trim(' ', "`t")
 }
@@ -810,28 +730,14 @@ function Get-Word {
     return [string]$script:Words[$Word]
 }
 
-# Return TYPE BASE64 COMMENT if Text is one public key and nothing more, else ''. The comment loses everything that
-# could mean something in authorized_keys.
+# Return TYPE BASE64 COMMENT if Text is one public key as the server makes them, else ''. The comment loses everything
+# that could mean something in authorized_keys.
 function Get-PublicKey {
     param([string]$Text)
-    $kind, $body, $comment = $Text -split ' ', 3
-    if (@('ssh-ed25519', 'ssh-rsa', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521') -cnotcontains $kind) {
+    if ($Text -cnotmatch '\A(ssh-ed25519 [A-Za-z0-9+/]{68})( .{0,200})?\z') {
         return ''
     }
-    if ($body -cnotmatch '\A[A-Za-z0-9+/=]+\z') {
-        return ''
-    }
-    Write-File $TrialKey "$kind $body`n"
-    $judged = Invoke-Program (Join-Path $OpenSsh 'ssh-keygen.exe') @('-lf', $TrialKey)
-    [System.IO.File]::Delete($TrialKey)
-    if ($judged.Status -ne 0 -or $judged.Output -cnotmatch '\A([0-9]{1,5}) ') {
-        return ''
-    }
-    if ($kind -ceq 'ssh-rsa' -and [int]$Matches[1] -lt 2048) {
-        return ''
-    }
-    $tame = [regex]::Replace([string]$comment, '[^A-Za-z0-9 ._@:+-]', '')
-    return "$kind $body $($tame.Substring(0, [Math]::Min(200, $tame.Length)))".TrimEnd()
+    return $Matches[1] + [regex]::Replace([string]$Matches[2], '[^A-Za-z0-9 ._@:+-]', '')
 }
 
 # Return whether Text is empty or a list of addresses or networks, separated by commas. IPAddress.TryParse alone accepts
@@ -848,14 +754,6 @@ function Test-AddressList {
         }
     }
     return $true
-}
-
-# Return the code of an error, or ''.
-function Get-ErrorCode {
-    if ($script:Reply.Output -cnotmatch '\Asuccess\n' -and $script:Reply.Output -cmatch '\nerror:[ \t]*([a-z-]+)\n') {
-        return $Matches[1]
-    }
-    return ''
 }
 
 # Show the reply: the server's own text has its advice and the number for the help desk. A computer that is registered
@@ -883,16 +781,17 @@ function Open-Firewall {
         if ((Get-Note 'from') -ceq '') {
             $addresses = @([System.Net.Dns]::GetHostAddresses($Server) | ForEach-Object { $_.ToString() })
         }
-        $four = @($addresses | Where-Object { -not $_.Contains(':') })
-        $six = @($addresses | Where-Object { $_.Contains(':') })
         Remove-OurRules
-        $null = New-NetFirewallRule -Name $FirewallRules[0] -DisplayName 'Backup server (ssh)' -Direction Inbound -Action Allow -Protocol TCP -Program $Sshd -RemoteAddress $addresses -Profile Any
-        if ($four.Count -gt 0) {
-            $null = New-NetFirewallRule -Name $FirewallRules[1] -DisplayName 'Backup server (ping)' -Direction Inbound -Action Allow -Protocol ICMPv4 -IcmpType 8 -RemoteAddress $four -Profile Any
-        }
-        if ($six.Count -gt 0) {
-            $null = New-NetFirewallRule -Name $FirewallRules[2] -DisplayName 'Backup server (ping)' -Direction Inbound -Action Allow -Protocol ICMPv6 -IcmpType 128 -RemoteAddress $six -Profile Any
-        }
+        Add-OurRule 'bckpciuem-ssh' $addresses @{ Protocol = 'TCP'; Program = $Sshd }
+        Add-OurRule 'bckpciuem-ping' @($addresses | Where-Object { -not $_.Contains(':') }) @{ Protocol = 'ICMPv4'; IcmpType = 8 }
+        Add-OurRule 'bckpciuem-ping-6' @($addresses | Where-Object { $_.Contains(':') }) @{ Protocol = 'ICMPv6'; IcmpType = 128 }
+    }
+}
+
+function Add-OurRule {
+    param([string]$Rule, [string[]]$Addresses, [hashtable]$What)
+    if ($Addresses.Count -gt 0) {
+        $null = New-NetFirewallRule -Name $Rule -DisplayName 'Backup server' -Direction Inbound -Action Allow -RemoteAddress $Addresses -Profile Any @What
     }
 }
 
@@ -913,24 +812,6 @@ function Request-Verification {
         Write-Host '  the server connected and could read: backups will work'
         if ((Get-Word 'backup') -cne '') {
             Write-Host '  the first backup begins soon'
-        }
-        foreach ($folder in @(Get-Unsaved (Get-Word 'shares'))) {
-            Complain "  ! The server may read $(Get-Readable $folder) but does not save it. Add it on the server's web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator."
-            $script:ExitStatus = 7
-        }
-    }
-}
-
-# Return our shares that are neither in Saved nor below one of its folders. Saved is the server's list: its folders have
-# blanks between them, and a byte outside printable ASCII, a blank, = or \ is written \xHH.
-function Get-Unsaved {
-    param([string]$Saved)
-    $lines = @((Read-File $WrapperConfig) -split "`r?`n")
-    foreach ($line in @($lines | Where-Object { $_.StartsWith('share=', [StringComparison]::Ordinal) })) {
-        $escaped = [regex]::Replace($line.Substring(6).TrimEnd('/'), '[^!-<>-\[\]-~]', { '\x{0:x2}' -f [int][char]$args[0].Value })
-        $above = @($Saved -split ' ' | Where-Object { $_ -cne '' -and "$escaped/".StartsWith($_.TrimEnd('/') + '/', [StringComparison]::Ordinal) })
-        if ($above.Count -eq 0) {
-            $escaped
         }
     }
 }
@@ -960,7 +841,7 @@ function Remove-Setup {
         }
         Remove-OurRules
     }
-    Restore-Sshd
+    Remove-OurSettings
     Remove-Account
     Remove-Base
     $name = Get-Note 'host'
@@ -970,30 +851,12 @@ function Remove-Setup {
     Write-Host "What was backed up stays on the server, which still knows this computer. To end its backups, ask the backup administrator to retire it: $name"
 }
 
-# Remove our lines. Then remove the OpenSSH server if the setup installed it, else restore how sshd was started.
-function Restore-Sshd {
+function Remove-OurSettings {
     if ((Get-Note 'match') -cne '' -and (Test-Path -LiteralPath $SshdConfig)) {
         Test-Owner $SshFolder
         Test-Owner $SshdConfig
         Invoke-Change "  removing our lines from $SshdConfig" {
             Set-SshdConfig (Remove-SshdBlock (Read-File $SshdConfig))
-        }
-    }
-    if ((Get-Note 'capability') -cne '' -and (Test-Path -LiteralPath $Sshd)) {
-        Invoke-Change '  removing the OpenSSH server of Windows' {
-            $null = Remove-WindowsCapability -Online -Name $Capability
-        }
-    }
-    $mode, $before = (Get-Note 'sshd') -split ' ', 2
-    if (@('Auto', 'Manual', 'Disabled') -cnotcontains $mode -or $null -eq (Get-SshdService)) {
-        return
-    }
-    Invoke-Change "  restoring how sshd was started before: $mode, $before" {
-        if ($before -cne 'Running') {
-            Stop-Service -Name 'sshd'
-        }
-        if ($mode -cne 'Auto') {
-            Set-Service -Name 'sshd' -StartupType $mode
         }
     }
 }
@@ -1024,14 +887,11 @@ function Remove-Base {
     if ((Get-Note 'base') -ceq '') {
         return
     }
-    $kept = (Test-Path -LiteralPath $Restored) -and @(Get-ChildItem -LiteralPath $Restored -Force).Count -gt 0
-    $what = $Base
-    if ($kept) {
-        Write-Host "  $Restored has restored files: they stay. Move them away before you start the setup again."
-        $what = $Cygwin
+    if ((Test-Path -LiteralPath $Restored) -and @(Get-ChildItem -LiteralPath $Restored -Force).Count -gt 0) {
+        Stop-Setup 1 "$Restored has restored files. Move them away, then start -Uninstall again."
     }
-    Invoke-Change "  removing $what" {
-        Remove-Tree $what
+    Invoke-Change "  removing $Base" {
+        Remove-Tree $Base
     }
 }
 
@@ -1039,9 +899,9 @@ function Remove-Base {
 
 function Invoke-Steps {
     Write-Host 'Required programs'
+    Test-Sshd
     Set-Places
     Install-Cygwin
-    Install-Sshd
     Write-Host "The account $Account, and what the backup server may do here"
     Set-Account
     Set-Wrapper
@@ -1105,4 +965,4 @@ finally {
         [System.IO.File]::Delete($KeyFile)
     }
 }
-exit $script:ExitStatus
+exit 0
