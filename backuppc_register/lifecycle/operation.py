@@ -1,5 +1,6 @@
 """Begin a change of a registered host: read its status under the lock, plan, and compare plans."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,16 +53,16 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(ABC):
     """What a verb will do with *host*, which *person* owns then."""
 
     host: str
     person: str
 
     @property
+    @abstractmethod
     def steps(self) -> tuple[str, ...]:
         """Return the plan in words; nothing if there is nothing to do."""
-        raise NotImplementedError
 
 
 def refuse_changed(plan: Plan, new: Plan) -> None:
