@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backuppc_register import config, syslog_line
-from backuppc_register.protocol import reply, request
+from backuppc_register.protocol import errors, escaping, reply, request
 from backuppc_register.protocol.errors import Internal, Misconfigured, RegisterError
 from backuppc_register.system.account import WrongAccount, become_owner
 from backuppc_register.system.deadline import Deadline
@@ -166,9 +166,9 @@ def _succeeded(call: _Call, answer: reply.Success) -> Outcome:
 
 
 def _failed(call: _Call, error: RegisterError) -> Outcome:
-    outcome = error.message(reply.escape_field, reply.escape_text)
+    outcome = error.message(escaping.escape_field, escaping.escape_text)
     _log(call, outcome, error.level, error.values, code=error.code, detail=error.detail)
-    return Outcome(reply.failure(error, call.number, call.connection), error.exit_status)
+    return Outcome(errors.reply(error, call.number, call.connection), error.exit_status)
 
 
 def _log(call: _Call, outcome: str, level: str, known: Mapping[str, str], **fields: str) -> None:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from backuppc_register.config import FACILITIES, Syslog
-from backuppc_register.protocol.reply import escape_field, escape_text
+from backuppc_register.protocol.escaping import escape_field, escape_text
 
 _LEVELS = {"err": 3, "warning": 4, "notice": 5, "info": 6}  # RFC 5424, table 2
 _TIMEOUT = 1.0  # seconds, if the queue of syslogd is full

@@ -113,7 +113,7 @@ END
 set -eu
 umask 077
 
-VERSION=0.2.0
+VERSION=0.3.0
 ACCOUNT=bckpciuem
 STATE_DIR=/var/lib/bckpciuem
 RECEIPT=$STATE_DIR/receipt

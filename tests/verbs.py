@@ -3,14 +3,14 @@
 from backuppc_register.lifecycle import purge as purging
 from backuppc_register.lifecycle import resume as resuming
 from backuppc_register.lifecycle import retire as retiring
-from backuppc_register.lifecycle import revoke_access as revoking
 from backuppc_register.lifecycle import transfer as transferring
+from backuppc_register.lifecycle import transfer_to_administrators as revoking
 from backuppc_register.lifecycle.operation import Operation
 from backuppc_register.lifecycle.purge import DeletionPlan, PurgePlan
 from backuppc_register.lifecycle.resume import ResumePlan
 from backuppc_register.lifecycle.retire import RetirePlan
-from backuppc_register.lifecycle.revoke_access import RevokePlan
 from backuppc_register.lifecycle.transfer_plan import ReturnPlan, TransferPlan
+from backuppc_register.lifecycle.transfer_to_administrators import RevokePlan
 from backuppc_register.person import Person
 
 
@@ -46,7 +46,7 @@ def transfer(
     return plan
 
 
-def revoke_access(host: str, operation: Operation) -> RevokePlan:
+def transfer_to_administrators(host: str, operation: Operation) -> RevokePlan:
     plan = revoking.plan(host, operation)
     revoking.apply(plan, operation)
     return plan

@@ -17,7 +17,7 @@ from backuppc_register.admin.table import Columns
 from backuppc_register.config import Config, Syslog
 from backuppc_register.inventory.server import Server
 from backuppc_register.protocol.errors import Misconfigured
-from backuppc_register.protocol.reply import escape_text
+from backuppc_register.protocol.escaping import escape_text
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.syslog_line import Entry
 from backuppc_register.system.account import WrongAccount, become_owner

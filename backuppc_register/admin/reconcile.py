@@ -8,7 +8,7 @@ from backuppc_register.admin.context import Context
 from backuppc_register.admin.options import DRY_RUN, JSON, YES, option, switch
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon.status import Daemon
-from backuppc_register.protocol.reply import escape_text
+from backuppc_register.protocol.escaping import escape_text
 from backuppc_register.reconciliation import forget, inconsistencies, reconcile
 from backuppc_register.reconciliation.inconsistency import Inconsistency
 from backuppc_register.reconciliation.reconcile import Outcome

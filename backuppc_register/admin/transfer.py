@@ -7,7 +7,7 @@ from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_change import Change, carry_out
 from backuppc_register.admin.options import DRY_RUN, HOST, YES, option
 from backuppc_register.inventory import policy
-from backuppc_register.lifecycle import revoke_access, transfer
+from backuppc_register.lifecycle import transfer, transfer_to_administrators
 from backuppc_register.lifecycle.operation import host_named
 from backuppc_register.person import Person
 
@@ -41,8 +41,8 @@ def _change(context: Context, options: argparse.Namespace) -> Change:
     if options.logon == context.account:
         if options.purge is not None:
             options.wrong("--purge goes with a person; then backuppc-register-admin purge HOST")
-        revoking = revoke_access.plan(host, operation)
-        return Change("transfer", revoking, lambda: revoke_access.apply(revoking, operation))
+        revoking = transfer_to_administrators.plan(host, operation)
+        return Change("transfer", revoking, lambda: transfer_to_administrators.apply(revoking, operation))
     person = policy.find_person(options.logon, lambda logon: _find(logon, context), context.account)
     context.say(f"{person.uid} is {person.name or 'a person without a name'}.")
     plan = transfer.plan(host, person, operation, purge_in=options.purge)

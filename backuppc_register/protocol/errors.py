@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
+from backuppc_register.protocol.escaping import escape, to_lines
+
 
 class RegisterError(Exception):
     """Any end of a request but success.
@@ -220,3 +222,15 @@ def table() -> Iterator[type[RegisterError]]:
     """Yield the classes of the error table, in its order."""
     for root in (Refusal, Fault):
         yield from root.__subclasses__()
+
+
+def reply(error: RegisterError, request: str, connection: str) -> bytes:
+    """Return the reply to a request that ended with *error*: the first line begins with SSH_CONNECTION.
+
+    *connection*: SSH_CONNECTION, empty if that is malformed.
+    """
+    message = error.message(escape, escape)
+    first = f"{connection} {message}" if connection else message
+    names = [name for name in error.reply_values if error.values.get(name)]
+    lines = [first, f"error:{error.code}", f"request:{request}", f"advice:{escape(error.advice)}"]
+    return to_lines([*lines, *(f"{name}:{escape(error.values[name])}" for name in names)])

@@ -14,7 +14,7 @@ from slowness import within
 
 from backuppc_register import syslog_line
 from backuppc_register.config import FACILITIES, Syslog
-from backuppc_register.protocol import reply
+from backuppc_register.protocol import escaping
 from backuppc_register.protocol.errors import BadUser, OtherOwner, table
 
 PROTOCOL = CHECKOUT / "docs" / "protocol.md"
@@ -111,7 +111,7 @@ def test_the_reference_names_the_same_fields():
 def test_whatever_bytes_are_in_the_fields_they_are_read_back_and_no_other(values):
     names = [name for name in FIELDS if name != "ms"]
     told = dict(zip(names, values, strict=True))
-    outcome = BadUser(logon=told["user"]).message(reply.escape_field)
+    outcome = BadUser(logon=told["user"]).message(escaping.escape_field)
     entry = replace(EMPTY, connection=CONNECTION, outcome=outcome, ms=7, **told)
 
     line = syslog_line.line(entry)
@@ -131,7 +131,7 @@ def test_whatever_bytes_are_in_the_fields_they_are_read_back_and_no_other(values
 def test_a_logon_cannot_pass_for_a_success():
     error = OtherOwner(host="dormeur", logon="x success request=1 code=- host=evil\n")
 
-    head, fields = cut(syslog_line.line(replace(REFUSED, outcome=error.message(reply.escape_field))))
+    head, fields = cut(syslog_line.line(replace(REFUSED, outcome=error.message(escaping.escape_field))))
 
     assert head.endswith(r"dormeur x\x20success\x20request\x3d1\x20code\x3d-\x20host\x3devil\x0a")
     assert fields[0] == ("request", "48150973")

@@ -11,7 +11,7 @@ from checkout import CHECKOUT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backuppc_register.protocol import errors, reply
+from backuppc_register.protocol import errors, escaping, reply
 from backuppc_register.protocol.unreachable import Cause
 
 SCRIPT = CHECKOUT / "clients" / "setup.sh"
@@ -276,7 +276,7 @@ def test_the_code_of_an_error_is_found_even_where_an_old_server_does_not_name_it
     work: Path, code: str, old: bool
 ) -> None:
     kind = next(kind for kind in vars(errors).values() if getattr(kind, "code", "") == code)
-    text = reply.failure(kind(logon="x", host="h", reason="r"), "123", "fd77::2 1 fd77::1 22").decode()
+    text = errors.reply(kind(logon="x", host="h", reason="r"), "123", "fd77::2 1 fd77::1 22").decode()
     (work / "reply").write_text(text.split("\n")[0] + "\n" if old else text)
 
     assert shell(work, "error_code").stdout == code
@@ -295,7 +295,7 @@ def test_an_error_is_shown_whole_and_harmless(work: Path) -> None:
 
 
 def escaped(text: str) -> str:
-    return reply.escape(text)
+    return escaping.escape(text)
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_from_takes_addresses_and_networks_only(work: Path, text: str, good: boo
 @example(name="/srv/a b=c\\d/été")
 @example(name="/srv/*?[x]")
 def test_a_folder_is_compared_as_the_server_writes_it(work: Path, name: str) -> None:
-    assert shell(work, 'as_server_writes "$1"', name).stdout == reply.escape_field(name)
+    assert shell(work, 'as_server_writes "$1"', name).stdout == escaping.escape_field(name)
 
 
 @pytest.mark.parametrize(

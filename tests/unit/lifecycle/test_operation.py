@@ -14,7 +14,14 @@ from server_folder import ADUPONT, ARCHIVE, CMARTIN, HEADER, NOW, Site
 
 from backuppc_register.backuppc import retired_config
 from backuppc_register.inventory import policy
-from backuppc_register.lifecycle import purge, purge_request, resume, retire, revoke_access, transfer
+from backuppc_register.lifecycle import (
+    purge,
+    purge_request,
+    resume,
+    retire,
+    transfer,
+    transfer_to_administrators,
+)
 from backuppc_register.lifecycle.operation import Refused, host_named
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
@@ -95,8 +102,8 @@ def test_a_plan_changes_nothing(site, verb):
     [
         (retire, None, verbs.retire),
         (resume, verbs.retire, verbs.resume),
-        (revoke_access, None, verbs.retire),
-        (revoke_access, None, verbs.revoke_access),
+        (transfer_to_administrators, None, verbs.retire),
+        (transfer_to_administrators, None, verbs.transfer_to_administrators),
     ],
 )
 def test_a_plan_that_another_administrator_has_made_out_of_date_is_refused(site, verb, before, meanwhile):

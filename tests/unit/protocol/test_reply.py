@@ -7,7 +7,7 @@ from checkout import CHECKOUT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backuppc_register.protocol import reply
+from backuppc_register.protocol import errors, escaping, reply
 from backuppc_register.protocol.errors import (
     BadUser,
     HostKeyChanged,
@@ -69,9 +69,9 @@ def raw(text):
     ],
 )
 def test_escapes_are_to_the_letter(text, escaped, in_a_field, in_words):
-    assert reply.escape(text) == escaped
-    assert reply.escape_field(text) == in_a_field
-    assert reply.escape_text(text) == in_words
+    assert escaping.escape(text) == escaped
+    assert escaping.escape_field(text) == in_a_field
+    assert escaping.escape_text(text) == in_words
 
 
 def test_every_byte_is_escaped_or_stands_for_itself():
@@ -79,10 +79,10 @@ def test_every_byte_is_escaped_or_stands_for_itself():
         text = bytes([value]).decode("utf-8", "surrogateescape")
         plain = 0x20 <= value <= 0x7E and value != 0x5C
 
-        assert reply.escape(text) == (chr(value) if plain else f"\\x{value:02x}")
+        assert escaping.escape(text) == (chr(value) if plain else f"\\x{value:02x}")
 
 
-@pytest.mark.parametrize("escape", [reply.escape, reply.escape_field, reply.escape_text])
+@pytest.mark.parametrize("escape", [escaping.escape, escaping.escape_field, escaping.escape_text])
 @given(any_bytes)
 def test_an_escaped_text_is_one_printable_line_and_can_be_read_back(escape, text):
     escaped = escape(text)
@@ -148,7 +148,7 @@ def test_no_value_makes_a_line_of_its_own_in_a_success(host, person, url, advice
 
 
 def test_a_refusal_is_told_as_the_reference_shows_it():
-    told = reply.failure(InvalidDnsName(detail="no PTR"), "48150972", CONNECTION).decode("ascii")
+    told = errors.reply(InvalidDnsName(detail="no PTR"), "48150972", CONNECTION).decode("ascii")
 
     assert told == (
         "82.254.212.144 49631 134.158.240.3 22 invalid DNS name for this IP\n"
@@ -162,7 +162,7 @@ def test_a_refusal_is_told_as_the_reference_shows_it():
 def test_the_other_refusal_of_the_reference_is_one():
     error = OtherOwner(host="dormeur", logon="adupont", detail="the hosts file says cmartin")
 
-    assert in_the_reference(reply.failure(error, "48150973", CONNECTION).decode("ascii"))
+    assert in_the_reference(errors.reply(error, "48150973", CONNECTION).decode("ascii"))
 
 
 def test_which_step_of_the_way_back_failed_stands_in_a_line_of_its_own():
@@ -170,7 +170,7 @@ def test_which_step_of_the_way_back_failed_stands_in_a_line_of_its_own():
         Cause.REFUSED, "dormeur", what="port 22 of dormeur.univ-brest.fr", detail="ECONNREFUSED"
     )
 
-    told = reply.failure(error, "48150974", "82.254.212.144 49634 134.158.240.3 22").decode("ascii")
+    told = errors.reply(error, "48150974", "82.254.212.144 49634 134.158.240.3 22").decode("ascii")
 
     assert told.split("\n")[-2:] == ["step:refused", ""]
     assert in_the_reference(told)
@@ -178,7 +178,7 @@ def test_which_step_of_the_way_back_failed_stands_in_a_line_of_its_own():
 
 def test_the_key_that_was_met_stands_in_a_line_of_its_own_where_it_is_known():
     for values, last in (({"fingerprint": "SHA256:x\n"}, "fingerprint:SHA256:x\\x0a"), ({}, "advice:")):
-        told = reply.failure(HostKeyChanged(host="dormeur", **values), "1", CONNECTION).decode("ascii")
+        told = errors.reply(HostKeyChanged(host="dormeur", **values), "1", CONNECTION).decode("ascii")
 
         assert told.split("\n")[-2].startswith(last)
 
@@ -207,19 +207,17 @@ def in_the_reference(told):
     ],
 )
 def test_the_message_has_its_values_escaped(error, first):
-    told = reply.failure(error, "1", CONNECTION).decode("ascii")
+    told = errors.reply(error, "1", CONNECTION).decode("ascii")
 
     assert told.split("\n")[0] == f"{CONNECTION} {first}"
 
 
 def test_without_a_connection_the_first_line_is_the_message_alone():
-    assert reply.failure(Internal(), "1", "").startswith(
-        b"internal error\nerror:internal\nrequest:1\nadvice:"
-    )
+    assert errors.reply(Internal(), "1", "").startswith(b"internal error\nerror:internal\nrequest:1\nadvice:")
 
 
 def test_an_error_keeps_to_itself_what_is_for_the_administrator():
-    told = reply.failure(Misconfigured(detail="[state] directory: is missing"), "1", CONNECTION)
+    told = errors.reply(Misconfigured(detail="[state] directory: is missing"), "1", CONNECTION)
 
     assert b"state" not in told
     assert told.count(b"\n") == 4
@@ -229,7 +227,7 @@ def test_an_error_keeps_to_itself_what_is_for_the_administrator():
 def test_no_value_makes_a_line_of_its_own_in_a_failure(host, logon, advice):
     error = OtherOwner(host=host, logon=logon, advice=advice)
 
-    told = reply.failure(error, "1", CONNECTION)
+    told = errors.reply(error, "1", CONNECTION)
     first, *lines, end = told.split(b"\n")
 
     assert first.startswith(CONNECTION.encode() + b" refusing to re-register client host with username : ")

@@ -147,7 +147,7 @@ def test_after_a_transfer_no_change_of_the_line_gives_the_host_to_anyone_else(tm
 @pytest.mark.parametrize("name", ["the whole old page", "its line alone", "a third person"])
 def test_a_host_restricted_to_administrators_stays_theirs(tmp_path, name):
     site = Attacked(tmp_path)
-    verbs.revoke_access("dormeur", site.custody())
+    verbs.transfer_to_administrators("dormeur", site.custody())
     attack(site, name)
 
     assert site.owner() == "backuppc"
@@ -391,7 +391,7 @@ def test_a_command_beats_the_line_and_the_line_beats_everything_else(line, owner
 def test_an_archive_of_administrators_cannot_be_taken_by_an_old_page_and_a_transfer(tmp_path):
     site = Attacked(tmp_path)
     page = site.hosts.read_text()
-    verbs.revoke_access(ARCHIVE, site.custody())
+    verbs.transfer_to_administrators(ARCHIVE, site.custody())
     site.hosts.write_text(page)
 
     with pytest.raises(Refused):

@@ -10,7 +10,7 @@ from interrupted import kill_everywhere
 from server_folder import ADUPONT, ARCHIVE, CMARTIN, NOW, Site
 
 from backuppc_register.backuppc import retired_config
-from backuppc_register.lifecycle import revoke_access, transfer
+from backuppc_register.lifecycle import transfer, transfer_to_administrators
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import HostsFileError, OtherOwner
@@ -62,20 +62,20 @@ def settled(site):
 
 
 def test_archived_backups_are_taken_from_whoever_has_the_logon_now(archived):
-    done = verbs.revoke_access(ARCHIVE, archived.custody())
+    done = verbs.transfer_to_administrators(ARCHIVE, archived.custody())
 
     assert done.steps == (f"{ARCHIVE} is backuppc's: only administrators read its backups",)
     assert archived.readers() == {"backuppc"}
     assert archived.record(ARCHIVE).person == "backuppc"
     assert settled(archived)
     with pytest.raises(Refused, match="backuppc's already"):
-        verbs.revoke_access(ARCHIVE, archived.custody())
+        verbs.transfer_to_administrators(ARCHIVE, archived.custody())
 
 
 def test_a_plan_of_it_changes_nothing(archived):
     before = archived.texts()
 
-    assert revoke_access.plan(ARCHIVE, archived.custody()).steps
+    assert transfer_to_administrators.plan(ARCHIVE, archived.custody()).steps
 
     assert archived.texts() == before
 
@@ -83,7 +83,7 @@ def test_a_plan_of_it_changes_nothing(archived):
 def test_a_purge_that_was_asked_stays_asked(archived):
     verbs.purge(ARCHIVE, 3, archived.custody())
 
-    verbs.revoke_access(ARCHIVE, archived.custody())
+    verbs.transfer_to_administrators(ARCHIVE, archived.custody())
 
     assert settled(archived)
     later = archived.custody(now=NOW + timedelta(days=4))
@@ -93,17 +93,17 @@ def test_a_purge_that_was_asked_stays_asked(archived):
 
 def test_killed_anywhere_it_is_finished_by_the_next_run(tmp_path):
     for site in kill_everywhere(
-        tmp_path, archived_in, lambda site: verbs.revoke_access(ARCHIVE, site.custody())
+        tmp_path, archived_in, lambda site: verbs.transfer_to_administrators(ARCHIVE, site.custody())
     ):
         site.reconcile()
         if site.contradictions() or site.readers() != {"backuppc"}:
-            verbs.revoke_access(ARCHIVE, site.custody())
+            verbs.transfer_to_administrators(ARCHIVE, site.custody())
         assert site.readers() == {"backuppc"}
         assert settled(site)
 
 
 def test_an_archive_goes_back_to_the_person_whose_machine_it_is_of_and_to_nobody_else(archived):
-    verbs.revoke_access(ARCHIVE, archived.custody())
+    verbs.transfer_to_administrators(ARCHIVE, archived.custody())
     unmarked = Person("cmartin", "Somebody", "")
     for stranger in (NEWCOMER, ADUPONT, unmarked):
         with pytest.raises(Refused, match="not known to be"):
@@ -135,7 +135,7 @@ def test_an_archive_that_names_a_former_owner_goes_back_to_its_owner(archived, c
 def test_killed_anywhere_an_archive_is_given_back_by_the_next_run(tmp_path):
     def prepared(folder):
         site = archived_in(folder)
-        verbs.revoke_access(ARCHIVE, site.custody())
+        verbs.transfer_to_administrators(ARCHIVE, site.custody())
         return site
 
     for site in kill_everywhere(
@@ -149,7 +149,7 @@ def test_killed_anywhere_an_archive_is_given_back_by_the_next_run(tmp_path):
 
 def test_an_old_page_gives_nothing_back_of_it(archived):
     page = archived.hosts.read_text()
-    verbs.revoke_access(ARCHIVE, archived.custody())
+    verbs.transfer_to_administrators(ARCHIVE, archived.custody())
     archived.reconcile()
 
     archived.hosts.write_text(page)
@@ -164,7 +164,7 @@ def test_a_line_that_a_hand_gave_to_the_account_is_finished_by_the_verb_that_is_
 
     assert f"transfer {ARCHIVE} backuppc" in advice(archived)[ARCHIVE]
     archived.reconcile()
-    verbs.revoke_access(ARCHIVE, archived.custody())
+    verbs.transfer_to_administrators(ARCHIVE, archived.custody())
 
     assert settled(archived)
 
@@ -172,7 +172,7 @@ def test_a_line_that_a_hand_gave_to_the_account_is_finished_by_the_verb_that_is_
 def test_a_host_is_taken_from_everybody_and_not_backed_up_until_it_is_transferred(site):
     site.hosts.write_text(site.hosts.read_text().replace("\tcmartin", "\tcmartin\tfriend"))
 
-    done = verbs.revoke_access("dormeur", site.custody())
+    done = verbs.transfer_to_administrators("dormeur", site.custody())
 
     assert site.readers() == {"backuppc"}
     assert "friend" not in site.hosts.read_text()
@@ -188,12 +188,14 @@ def test_a_host_is_taken_from_everybody_and_not_backed_up_until_it_is_transferre
 
 
 def test_killed_anywhere_nobody_registers_a_host_that_is_taken_from_them(tmp_path):
-    for site in kill_everywhere(tmp_path, Site, lambda site: verbs.revoke_access("dormeur", site.custody())):
+    for site in kill_everywhere(
+        tmp_path, Site, lambda site: verbs.transfer_to_administrators("dormeur", site.custody())
+    ):
         site.people = People(NEWCOMER)
         with pytest.raises(OtherOwner):
             site.ask()
         if site.contradictions() or site.users()["dormeur"] != "backuppc":
-            verbs.revoke_access("dormeur", site.custody())
+            verbs.transfer_to_administrators("dormeur", site.custody())
         assert site.readers() == {"backuppc"}
         site.reconcile()
         assert settled(site)
@@ -205,7 +207,7 @@ def test_a_host_that_was_made_by_hand_is_taken_and_resumed_as_the_accounts(site)
     made = site.folder / "etc/labpc.pl"
     made.write_text("$Conf{XferMethod} = 'smb';\n")
 
-    verbs.revoke_access("labpc", site.custody())
+    verbs.transfer_to_administrators("labpc", site.custody())
 
     assert site.users()["labpc"] == "backuppc"
     assert made.read_bytes() == retired_config.text("labpc")
@@ -327,6 +329,6 @@ def test_the_same_transfer_again_finishes_it(failed):
 def test_a_job_that_runs_is_stopped_and_keeps_nobody_from_taking_a_host(site):
     site.jobs = Jobs(busy=True)
 
-    verbs.revoke_access("dormeur", site.custody())
+    verbs.transfer_to_administrators("dormeur", site.custody())
 
     assert site.jobs.stopped == [("dormeur", "chef")]
