@@ -48,6 +48,10 @@ ca-certificates             pip's connections
 git                         what README's installation begins with
 shellcheck                  the shell files are checked
 mmdebstrap                  makes a laptop's Debian 13, from the mirror that apt uses here
+apache2                     the web server of BackupPC's pages, against requests from other sites
+chromium                    a real browser, which says where its requests come from
+chromium-driver             .
+python3-selenium            drives the browser
 LIST
 }
 

@@ -4,6 +4,7 @@ import argparse
 import re
 import socket
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from backuppc_register.state import safe_files
 from backuppc_register.state.authorized_keys import RegisterKey
 from backuppc_register.state.register_keys import RegisterKeys
 from backuppc_register.syslog_line import Entry
-from backuppc_register.system import atomic_files, data_files
+from backuppc_register.system import atomic_files, data_files, own_folders
 
 SUMMARY = "make the one file that people download: setup, register-key, server's host keys, wrapper"
 EXAMPLE = "backuppc-register-admin bundle --os linux -o /var/www/html/setup.sh"
@@ -69,6 +70,7 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     content = filled(options.os, name, chosen["private"], _host_keys())
     key = chosen["label"] + chosen["bounds"]
     what = f"{options.output}: for {options.os}, server {name}, register-key {key}"
+    _refuse_open_folder(options.output)
     _refuse_others(options.output)
     if options.dry_run:
         start.say(f"would make {what}")
@@ -77,11 +79,28 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
         atomic_files.write(options.output, content, _MODE)
     except OSError as error:
         raise Misconfigured(detail=f"{options.output} cannot be made: {error}") from error
-    start.write_log(Entry("", "bundle", "notice", detail=what), config.syslog(document))
+    checksum = sha256(content).hexdigest()
+    entry = Entry("", "bundle", "notice", detail=f"{what}, SHA256 {checksum}")
+    start.write_log(entry, config.syslog(document))
     start.say(what)
+    start.say(f"SHA256: {checksum} (put it on the help desk's page; sha256sum shows it on a laptop)")
     if options.os == "windows":
         start.say(_WINDOWS)
     return 0
+
+
+def _refuse_open_folder(path: Path) -> None:
+    """Refuse a folder that others can change: whoever exchanges the file is root on the laptops.
+
+    Raises Misconfigured.
+    """
+    try:
+        flaw = own_folders.flaw(path.absolute().parent)
+    except OSError as error:
+        raise Misconfigured(detail=f"{path} cannot be made: {error}") from error
+    if flaw:
+        advice = "choose a folder that only root can change, by its path without links, such as /var/www/html"
+        raise Misconfigured(detail=f"{path} would not be safe there: {flaw}; {advice}")
 
 
 def _refuse_others(path: Path) -> None:

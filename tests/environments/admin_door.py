@@ -32,8 +32,9 @@ class AdminSite:
             shutil.copytree(CHECKOUT / part, folder / "opt" / part)
         self.program = folder / "opt/bin/backuppc-register-admin"
         self.hosts, self.state = folder / "etc/hosts", folder / "state"
-        for name in ("etc", "data/pc", "state", "ssh"):
+        for name in ("etc", "data/pc", "state", "ssh", "download"):
             (folder / name).mkdir(parents=True)
+        self.download = folder / "download"
         self.state.chmod(0o750)
         self.hosts.write_text("host\tdhcp\tuser\tmoreUsers\n")
         self.authorized_keys = folder / "ssh/authorized_keys"
@@ -97,8 +98,9 @@ class AdminSite:
     def as_the_owner(self) -> None:
         """Root cannot be the owner: a root-owned folder is no BackupPC's."""
         if os.geteuid() == 0:
-            for path in [self.folder, *self.folder.rglob("*")]:
-                os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+            for path in self.folder.rglob("*"):
+                if self.download not in (path, *path.parents):
+                    os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
 
     def nobody_logs(self) -> None:
         """End the syslog."""

@@ -1,12 +1,11 @@
 """Folders and files that root writes, where no other account can redirect the write."""
 
 import os
-import stat
 from pathlib import Path
 
 from backuppc_register.admin.init.step import NONE, Step
 from backuppc_register.protocol.errors import Misconfigured
-from backuppc_register.system import atomic_files
+from backuppc_register.system import atomic_files, own_folders
 
 
 def file_step(path: Path, text: str) -> Step:
@@ -33,8 +32,5 @@ def trusted(folder: Path) -> None:
 
     Raises Misconfigured.
     """
-    for place in (folder, *folder.parents):
-        status = place.lstat()
-        loose = status.st_mode & stat.S_IWOTH or (status.st_gid and status.st_mode & stat.S_IWGRP)
-        if loose or status.st_uid or stat.S_ISLNK(status.st_mode):
-            raise Misconfigured(detail=f"others can change {place}: root does not write below it")
+    if flaw := own_folders.flaw(folder):
+        raise Misconfigured(detail=f"{flaw}. Root does not write below it")

@@ -1,5 +1,6 @@
 """The verb `bundle`: one self-contained file for a machine."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -28,7 +29,7 @@ def with_key(site):
 
 
 def bundled(site, *arguments, os="linux"):
-    output = site.folder / "setup.sh"
+    output = site.download / "setup.sh"
     common = ["--os", os, "-o", output, "--authorized-keys", site.authorized_keys]
     return output, site.run("bundle", *common, "--server", "dugong.univ-brest.fr", *arguments)
 
@@ -82,12 +83,90 @@ def test_the_file_is_for_everybody_to_read(with_key):
 def test_a_link_in_the_files_place_is_not_followed(with_key):
     target = with_key.folder / "precious"
     target.write_text("precious")
-    (with_key.folder / "setup.sh").symlink_to(target)
+    (with_key.download / "setup.sh").symlink_to(target)
 
     _, done = bundled(with_key)
 
     assert done.returncode == 1
     assert target.read_text() == "precious"
+
+
+def bundled_into(site, folder):
+    common = ["--os", "linux", "--server", "dugong", "--authorized-keys", site.authorized_keys]
+    return folder / "setup.sh", site.run("bundle", *common, "-o", folder / "setup.sh")
+
+
+def everybodys(site):
+    site.download.chmod(0o777)
+    return site.download, "its mode is 0777"
+
+
+def everybodys_above(site):
+    (site.download / "below").mkdir(mode=0o755)
+    site.download.chmod(0o757)
+    return site.download / "below", "its mode is 0757"
+
+
+def like_tmp(site):
+    site.download.chmod(0o1777)
+    return site.download, "its mode is 1777"
+
+
+def through_a_link(site):
+    (site.folder / "real").mkdir()
+    (site.download / "link").symlink_to(site.folder / "real")
+    return site.download / "link", "is a link"
+
+
+def below_a_link(site):
+    (site.download / "real/below").mkdir(parents=True)
+    (site.download / "link").symlink_to(site.download / "real")
+    return site.download / "link/below", "is a link"
+
+
+def back_through_a_link(site):
+    (site.folder / "real").mkdir()
+    (site.download / "link").symlink_to(site.folder / "real")
+    return site.download / "link/../download", "is a link"
+
+
+@pytest.mark.parametrize(
+    "spoil", [everybodys, everybodys_above, like_tmp, through_a_link, below_a_link, back_through_a_link]
+)
+def test_a_folder_that_others_can_change_gets_no_bundle(with_key, spoil):
+    folder, words = spoil(with_key)
+
+    output, done = bundled_into(with_key, folder)
+
+    assert (done.returncode, output.exists()) == (1, False)
+    assert words in done.stderr
+    assert "choose a folder that only root can change" in done.stderr
+
+
+def test_an_earlier_bundle_of_another_account_is_replaced_and_its_other_names_are_not(with_key):
+    output, _ = bundled(with_key)
+    output.chmod(0o666)
+    if os.geteuid() == 0:
+        os.chown(output, 33, 33)
+    os.link(output, with_key.download / "other")
+    (with_key.download / "other").write_text("#!/bin/sh\n# setup.sh - theirs")
+
+    output, done = bundled(with_key)
+
+    assert done.returncode == 0, done.stderr
+    assert (output.stat().st_mode & 0o777, output.stat().st_uid) == (0o644, os.geteuid())
+    assert output.stat().st_nlink == 1
+    assert (with_key.download / "other").read_text().endswith("theirs")
+
+
+def test_the_checksum_for_the_help_desk_is_that_of_the_file(with_key):
+    with_key.logged()
+
+    output, done = bundled(with_key)
+
+    checksum = hashlib.sha256(output.read_bytes()).hexdigest()
+    assert f"SHA256: {checksum} " in done.stdout
+    assert f"SHA256 {checksum}" in with_key.logged()[-1]
 
 
 def test_without_a_register_key_there_is_no_bundle(site):

@@ -70,7 +70,7 @@ def site(people):
 
 
 def started(site, words, *more):
-    places = {"SETUP": site.folder / "setup.sh", "LOGFILE": site.folder / "syslog"}
+    places = {"SETUP": site.download / "setup.sh", "LOGFILE": site.folder / "syslog"}
     places[KEYS] = site.authorized_keys
     return site.run(*(places.get(word, word) for word in words), *more, env={"SUDO_USER": "jdoe"})
 

@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import socket
-import stat
 import sys
 import tomllib
 from pathlib import Path
@@ -98,16 +97,10 @@ def test_answers_that_are_wrong_are_told_by_section_and_key():
 
 def test_root_does_not_write_where_others_can_bend_the_way(tmp_path):
     root_files.trusted(Path("/etc"))
+    tmp_path.chmod(0o777)
 
-    with pytest.raises(Misconfigured, match="others can change"):
+    with pytest.raises(Misconfigured, match=r"others can change .*\. Root does not write below it"):
         root_files.trusted(tmp_path)
-
-
-def test_root_does_not_follow_a_link_to_a_folder(mocker):
-    mocker.patch.object(stat, "S_ISLNK", return_value=True)
-
-    with pytest.raises(Misconfigured, match="others can change"):
-        root_files.trusted(Path("/etc"))
 
 
 @pytest.mark.lab
