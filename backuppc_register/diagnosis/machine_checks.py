@@ -39,7 +39,7 @@ def _disk(folder: Path) -> Iterator[Answer]:
 def clock(facts: ServerFacts) -> Iterator[Answer]:
     """Check that the clock did not go back: BackupPC misses changes of files with times in the future."""
     places = facts.config.backuppc
-    watched = (facts.config.state.directory / "ledger", places.config_dir, places.data_dir / "pc")
+    watched = (facts.server.snapshot.path, places.config_dir, places.data_dir / "pc")
     ahead = [path for path in watched if path.exists() and path.stat().st_mtime > time.time() + 3600]
     if ahead:
         what = f"the clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, but {ahead[0]} has a later time"

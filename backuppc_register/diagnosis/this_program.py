@@ -13,13 +13,8 @@ from backuppc_register.state import key_pairs
 from backuppc_register.system import data_files
 
 _ADMIN = "backuppc-register-admin"
-_LATE = timedelta(hours=2)  # since the last reconcile
 
 STATE_ADVICE = f"See [state] directory: is its disk mounted? {_ADMIN} init creates it."
-SNAPSHOT_ADVICE = (
-    f"Restore that file from a copy. Or move it away: {_ADMIN} reconcile then starts with the hosts lines of"
-    " today, and cannot restore the lines that are lost by now."
-)
 UNDECIDED_ADVICE = f"See the checks hosts-file and state; then {_ADMIN} reconcile --dry-run"
 
 
@@ -109,23 +104,6 @@ def _changeable(place: Path) -> Iterator[str]:
     # In a folder with the sticky bit, such as /tmp, accounts cannot rename the files of others.
     if (status.st_mode & stat.S_IWOTH or group) and not status.st_mode & stat.S_ISVTX:
         yield f"has mode {stat.S_IMODE(status.st_mode):o}"
-
-
-def reconcile(facts: ServerFacts) -> Iterator[Answer]:
-    """Check that `reconcile` runs, and that no hosts line is lost."""
-    snapshot = facts.server.snapshot
-    timer = "Enable backuppc-register-reconcile.timer, or packaging/backuppc-register.cron."
-    if not snapshot.path.exists():
-        yield yellow(f"{_ADMIN} reconcile never ran: nothing would notice a lost hosts line", timer)
-        return
-    known = snapshot.read()
-    seen = [datetime.fromisoformat(host.seen) for host in known.values()]
-    last = max(seen, default=datetime.fromtimestamp(snapshot.path.stat().st_mtime, UTC))
-    if datetime.now(UTC) - last > _LATE:
-        yield yellow(f"{_ADMIN} reconcile last ran at {last.isoformat(timespec='seconds')}", timer)
-    lost = sorted(known.keys() - {line.host for line in facts.lines})
-    advice = f"{_ADMIN} reconcile, before BackupPC's next nightly run deletes their backups."
-    yield from listed(red, "hosts without their hosts line:", lost, advice)
 
 
 def undecided(facts: ServerFacts) -> Iterator[Answer]:

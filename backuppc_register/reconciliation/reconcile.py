@@ -15,6 +15,7 @@ from backuppc_register.reconciliation.deleted_hosts import DeletedHost
 from backuppc_register.reconciliation.lost_lines import Restoration
 from backuppc_register.reconciliation.report import Item, Word
 from backuppc_register.reconciliation.reverted_lines import RevertedLine
+from backuppc_register.state import reconcile_stamp
 from backuppc_register.state.snapshot_file import SeenHost
 
 _FOR_BACKUPPC = 10.0  # seconds to inform BackupPC
@@ -90,7 +91,7 @@ def reconcile(server: Server, daemon: Daemon, now: datetime) -> Outcome:
         problem = _write(done, server)
         report = [*done.about_lines(problem)]
         report += [host.item(deleted_hosts.set_aside(host, server, now)) for host in done.deleted]
-        report += _write_snapshot(done, server)
+        report += _write_snapshot(done, server, now)
     if done.hosts and not problem and (doubt := daemon.reread(done.hosts, _FOR_BACKUPPC)):
         report.append(Item(Word.BACKUPPC, doubt))
     return Outcome(tuple(report), (done.before or _EMPTY) if problem else done.after)
@@ -160,8 +161,10 @@ def _write(plan: Plan, server: Server) -> str:
     return ""
 
 
-def _write_snapshot(plan: Plan, server: Server) -> Iterator[Item]:
+def _write_snapshot(plan: Plan, server: Server, now: datetime) -> Iterator[Item]:
+    """Write the snapshot, and when this was done; yield an item if that failed."""
     try:
         server.snapshot.write(plan.snapshot)
+        reconcile_stamp.write(server.config.state.directory, now)
     except StateError as error:
         yield Item(Word.NOT_NOTED, f"the snapshot could not be written: {error.detail}", "Is the disk full?")

@@ -151,6 +151,23 @@ BROKEN = {
     "nobody reconciles": (
         f"mv {STATE}/ledger /root/away", f"mv /root/away {STATE}/ledger", "reconcile", "yellow", "never ran",
     ),
+    "reconcile did not run for hours": (
+        f"cp -a {STATE}/reconciled /root/edited; date -u -d '-3 hours' -Iseconds > {STATE}/reconciled",
+        back(f"{STATE}/reconciled"), "reconcile", "yellow", "reconcile last ran at",
+    ),
+    "reconcile did not run for days, though machines register": (
+        f"cp -a {STATE}/reconciled /root/edited; date -u -d '-2 days' -Iseconds > {STATE}/reconciled",
+        back(f"{STATE}/reconciled"), "reconcile", "red", "BackupPC's second nightly run",
+    ),
+    "reconcile ran tomorrow": (
+        f"cp -a {STATE}/reconciled /root/edited; date -u -d '1 day' -Iseconds > {STATE}/reconciled",
+        back(f"{STATE}/reconciled"), "reconcile", "yellow", "in the future",
+    ),
+    "nobody reads the file of cron": (
+        "mkdir -p /etc/cron.d; cp /opt/backuppc-register/packaging/backuppc-register.cron"
+        " /etc/cron.d/backuppc-register; chmod 644 /etc/cron.d/backuppc-register",
+        "rm /etc/cron.d/backuppc-register", "reconcile", "yellow", "no cron runs, so nothing reads",
+    ),
     "a line is lost": (
         edit(f"{ETC}/hosts", "/^dormeur/d"), back(f"{ETC}/hosts"), "reconcile", "red", "dormeur",
     ),

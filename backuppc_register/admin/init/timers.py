@@ -8,12 +8,11 @@ from pathlib import Path
 from backuppc_register.admin import program_paths
 from backuppc_register.admin.init.root_files import file_step
 from backuppc_register.admin.init.step import Plan, Step, packaged
+from backuppc_register.diagnosis.schedule import CRON, SYSTEMD_RUNS
 from backuppc_register.system import processes
 
-SYSTEMD_RUNS = Path("/run/systemd/system")  # sd_booted(3)
 UNITS = Path("/etc/systemd/system")
 PACKAGED_UNITS = (Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
-CRON = Path("/etc/cron.d/backuppc-register")
 
 _NAMES = ("backuppc-register-reconcile", "backuppc-register-purge")
 _SERVICES = tuple(f"{name}.service" for name in _NAMES)

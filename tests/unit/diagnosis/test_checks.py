@@ -2,14 +2,12 @@
 
 import ast
 import io
-import json
-import os
 import re
 import socket
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -20,6 +18,7 @@ from typing import Any
 import pytest
 from admin_door import admin_site
 from advice import useless
+from broken_server import HEADER, bad, facts_of
 from pytest_mock import MockerFixture
 from services.slapd import Slapd
 
@@ -33,7 +32,6 @@ from backuppc_register.diagnosis import (
     ldap_checks,
     machine_checks,
     sshd_checks,
-    this_program,
     version_checks,
     web_checks,
 )
@@ -47,31 +45,10 @@ from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 from backuppc_register.system import processes
 
-HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
-
 
 @pytest.fixture
 def facts(tmp_path: Path) -> ServerFacts:
-    for name in ("etc", "top/pc", "state", "home/.ssh"):
-        (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "config.toml").touch()
-    (tmp_path / "state").chmod(0o750)
-    (tmp_path / "etc/hosts").write_bytes(HEADER + b"dormeur\t0\tcmartin\n")
-    places = {"hosts": "etc/hosts", "config_dir": "etc", "data_dir": "top"}
-    document = {
-        "server": {"url": "https://dugong/{host}"},
-        "directory": {"servers": ["ldaps://ldap"], "base": "o=x"},
-        "dns": {"domains": ["univ-brest.fr"]},
-        "backuppc": {name: str(tmp_path / place) for name, place in places.items()},
-        "state": {"directory": str(tmp_path / "state")},
-    }
-    return ServerFacts(
-        server=Server(config.check(document), "backuppc", HostFolders(tmp_path / "state")),
-        config_path=tmp_path / "config.toml",
-        problem="",
-        uid=os.getuid(),
-        home=tmp_path / "home",
-    )
+    return facts_of(tmp_path)
 
 
 def write_hosts(facts: ServerFacts, content: bytes) -> None:
@@ -80,12 +57,6 @@ def write_hosts(facts: ServerFacts, content: bytes) -> None:
 
 def set_perl(facts: ServerFacts, text: str) -> None:
     (facts.config.backuppc.config_dir / "config.pl").write_text(text + "\n1;\n")
-
-
-def bad(check: Callable[[ServerFacts], Any], facts: ServerFacts) -> list[tuple[Level, str]]:
-    found = examine(Check("x", check, "chmod it"), facts)
-    assert not [one.advice for one in found if one.level and useless(one.advice)]
-    return [(one.level, one.what) for one in found if one.level]
 
 
 class TestExamine:
@@ -236,11 +207,11 @@ class TestThroughTheProgram:
         with admin_site() as site:
             site.run("reconcile")
             now = site.told("diagnose", "--only", "reconcile")
-            os.utime(site.state / "ledger", (1780000000, 1780000000))
+            (site.state / "reconciled").write_text("2026-05-28T20:26:40+00:00\n")
             later = site.told("diagnose", "--only", "reconcile")
 
         assert [one["level"] for one in now] == ["green"]
-        assert [one["level"] for one in later] == ["yellow"]
+        assert [one["level"] for one in later] == ["red"]
         assert "last ran at 2026-05-28T" in later[0]["what"]
 
     @pytest.mark.parametrize(("check", "ruin"), RUINS)
@@ -594,15 +565,3 @@ def test_a_systemd_that_is_not_there_says_nothing_about_the_clock(mocker: Mocker
     mocker.patch.object(processes, "run", side_effect=FileNotFoundError)
 
     assert machine_checks._synchronized() == ""
-
-
-def test_the_ledger_of_hosts_without_lines_is_an_alarm(facts: ServerFacts) -> None:
-    lines = [["calmar 0 a", "0", "a"]]
-    row = {"host": "calmar", "data": True, "seen": "2026-01-01T00:00:00+00:00", "lines": lines}
-    ledger = facts.config.state.directory / "ledger"
-    ledger.write_text(f'{{"format": 1}}\n{json.dumps(row)}\n')
-
-    found = bad(this_program.reconcile, facts)
-
-    assert [level for level, _ in found] == [Level.YELLOW, Level.RED]
-    assert "calmar" in found[1][1]
