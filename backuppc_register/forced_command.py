@@ -6,14 +6,14 @@ import select
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from getopt import GetoptError, getopt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backuppc_register import config, syslog_line
 from backuppc_register.protocol import errors, escaping, reply, request
-from backuppc_register.protocol.errors import Internal, Misconfigured, RegisterError
+from backuppc_register.protocol.errors import Fault, Internal, Misconfigured, Refusal, RegisterError
 from backuppc_register.system.account import WrongAccount, become_owner
 from backuppc_register.system.deadline import Deadline
 
@@ -70,39 +70,58 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
     settings, account = _configuration(call, path)
     if connection is None:
         raise Internal(detail="SSH_CONNECTION is absent or malformed: was this started by sshd?")
-    call.asked = request.parse(_text(environment, b"SSH_ORIGINAL_COMMAND"), settings.server.os)
+    try:
+        call.asked = request.parse(_text(environment, b"SSH_ORIGINAL_COMMAND"), settings.server.os)
+    except RegisterError as error:
+        raise _malformed(error, connection.peer, settings) from None
 
     # Imported only now: a request that ends above does not need them, and they take longer than its answer.
     from backuppc_register.backuppc.daemon.status import Daemon
     from backuppc_register.inventory.server import Server
     from backuppc_register.inventory.services import Services
-    from backuppc_register.registration import register
     from backuppc_register.state.host_folder import HostFolders
     from backuppc_register.state.rate_limits import Limits
 
     folders = HostFolders(settings.state.directory, deadline)
     folders.ready()
     server = Server(settings, account, folders)
-    services = Services(
-        resolver=lambda: _resolver(settings.dns),
-        directory=lambda: _directory(settings.directory),
-        daemon=Daemon(settings.backuppc.socket),
-        deadline=deadline,
-    )
-    with Limits(settings.state.directory / "limits", settings.limits).admitted(connection.peer):
-        if call.asked.verb == "verify":
-            return _verify(call.asked, connection.peer, server, services)
-        return register.serve(call.asked, connection.peer, server, services)
+    with Limits(settings.state.directory / "limits", settings.limits).asking(connection.peer) as admission:
+        services = Services(
+            resolver=lambda: _resolver(settings.dns),
+            directory=lambda: _directory(settings.directory),
+            daemon=Daemon(settings.backuppc.socket),
+            deadline=deadline,
+            own_keys=lambda: request.host_keys(_input(0)),
+            admit=admission.named,
+        )
+        return _served(call.asked, connection.peer, server, services)
 
 
-def _verify(
+def _malformed(error: RegisterError, peer: request.Address, settings: config.Config) -> RegisterError:
+    """Count a malformed request, and return what is answered: its form comes before all but the limits."""
+    from backuppc_register.state.host_folder import HostFolders
+    from backuppc_register.state.rate_limits import Limits
+
+    try:
+        HostFolders(settings.state.directory).ready()
+        with Limits(settings.state.directory / "limits", settings.limits).admitted(peer):
+            raise error
+    except Fault:
+        return error
+    except RegisterError as told:
+        return told
+
+
+def _served(
     asked: request.Request, peer: request.Address, server: "Server", services: "Services"
 ) -> reply.Success:
-    """Answer ``verify``, the only request for which standard input is read."""
-    from backuppc_register.verification import verify
+    if asked.verb == "verify":
+        from backuppc_register.verification import verify
 
-    with_keys = replace(asked, host_keys=request.host_keys(_input(0)))
-    return verify.serve(with_keys, peer, server, services)
+        return verify.serve(asked, peer, server, services)
+    from backuppc_register.registration import register
+
+    return register.serve(asked, peer, server, services)
 
 
 def _input(descriptor: int) -> bytes:
@@ -166,12 +185,17 @@ def _succeeded(call: _Call, answer: reply.Success) -> Outcome:
 
 
 def _failed(call: _Call, error: RegisterError) -> Outcome:
-    outcome = error.message(escaping.escape_field, escaping.escape_text)
-    _log(call, outcome, error.level, error.values, code=error.code, detail=error.detail)
+    # A malformed request is anyone's text, and not worth the space.
+    brief = isinstance(error, Refusal) and call.asked is None
+    word = syslog_line.escape_briefly if brief else escaping.escape_field
+    outcome = error.message(word, escaping.escape_text)
+    _log(call, outcome, error.level, error.values, code=error.code, detail=error.detail, brief=brief)
     return Outcome(errors.reply(error, call.number, call.connection), error.exit_status)
 
 
-def _log(call: _Call, outcome: str, level: str, known: Mapping[str, str], **fields: str) -> None:
+def _log(
+    call: _Call, outcome: str, level: str, known: Mapping[str, str], *, brief: bool = False, **fields: str
+) -> None:
     asked = call.asked
     entry = syslog_line.Entry(
         connection=call.connection,
@@ -183,6 +207,7 @@ def _log(call: _Call, outcome: str, level: str, known: Mapping[str, str], **fiel
         os=known.get("os") or (asked.os if asked else ""),
         register_key=call.register_key,
         ms=round((time.monotonic() - call.started) * 1000),
+        brief=brief,
         **fields,
     )
     syslog_line.write(entry, call.syslog)

@@ -12,8 +12,11 @@ _LEVELS = {"err": 3, "warning": 4, "notice": 5, "info": 6}  # RFC 5424, table 2
 _TIMEOUT = 1.0  # seconds, if the queue of syslogd is full
 _LONGEST = 4096  # bytes of a line with fields of usual length; rsyslog cuts at 8 KiB by default
 _LONGEST_FIELD = 1024
+_BRIEF_FIELD = 64  # the longest logon that a directory can have
+_BRIEF_DETAIL = 160
 _LEAST_DETAIL = 256
 _GAP = "..."
+_BRIEF_GAP = "\\..."  # no escape begins like this, so no client can write it
 
 FIELDS = ("request", "code", "host", "user", "os", "status", "register_key")
 """The fields of a line in their order, before ``ms=`` and ``detail=``."""
@@ -21,7 +24,10 @@ FIELDS = ("request", "code", "host", "user", "os", "status", "register_key")
 
 @dataclass(frozen=True)
 class Entry:
-    """The content of a line; *connection* and *outcome* as in the reply, the rest not escaped yet."""
+    """The content of a line; *connection* and *outcome* as in the reply, the rest not escaped yet.
+
+    *brief*: cut the values of a malformed request.
+    """
 
     connection: str
     outcome: str
@@ -35,6 +41,7 @@ class Entry:
     register_key: str = ""
     ms: int = 0
     detail: str = ""
+    brief: bool = False
 
 
 def line(entry: Entry) -> str:
@@ -43,20 +50,32 @@ def line(entry: Entry) -> str:
     The detail may contain blanks, but no ``=``. A value that is too long loses its middle.
     """
     parts = [entry.connection, entry.outcome] if entry.connection else [entry.outcome]
-    values = (_shortened(escape_field(getattr(entry, name)), _LONGEST_FIELD) or "-" for name in FIELDS)
+    escaped = escape_briefly if entry.brief else _escape_field
+    values = (escaped(getattr(entry, name)) or "-" for name in FIELDS)
     parts += [f"{name}={value}" for name, value in zip(FIELDS, values, strict=True)]
     start = " ".join([*parts, f"ms={entry.ms}", "detail="])
-    room = max(_LONGEST - len(start), _LEAST_DETAIL)
-    return start + (_shortened(escape_text(entry.detail), room) or "-")
+    detail = escape_text(entry.detail)
+    if entry.brief:
+        return start + (_shortened(detail, _BRIEF_DETAIL, _BRIEF_GAP) or "-")
+    return start + (_shortened(detail, max(_LONGEST - len(start), _LEAST_DETAIL)) or "-")
 
 
-def _shortened(escaped: str, longest: int) -> str:
+def escape_briefly(text: str) -> str:
+    """Escape for a field of the log; a value of a malformed request loses its middle if it is long."""
+    return _shortened(escape_field(text), _BRIEF_FIELD, _BRIEF_GAP)
+
+
+def _escape_field(text: str) -> str:
+    return _shortened(escape_field(text), _LONGEST_FIELD)
+
+
+def _shortened(escaped: str, longest: int, gap: str = _GAP) -> str:
     """Cut the middle of a text that is too long: the first and last lines of a traceback say most."""
     if len(escaped) <= longest:
         return escaped
-    half = (longest - len(_GAP) - len(r"\xH")) // 2
+    half = (longest - len(gap) - len(r"\xH")) // 2
     end, start = (_before_escape(escaped, cut) for cut in (half, len(escaped) - half))
-    return escaped[:end] + _GAP + escaped[start:]
+    return escaped[:end] + gap + escaped[start:]
 
 
 def _before_escape(escaped: str, position: int) -> int:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from backuppc_register.syslog_line import FIELDS, Entry
 
@@ -55,7 +56,7 @@ def parse(text: str) -> Entry | None:
     if not match:
         return None
     connection, outcome, *values, ms, detail = match.groups()
-    fields = {name: _unescaped(value) for name, value in zip(FIELDS, values, strict=True)}
+    fields: dict[str, Any] = {name: _unescaped(value) for name, value in zip(FIELDS, values, strict=True)}
     return Entry(connection or "", outcome, "", **fields, ms=int(ms), detail=_unescaped(detail))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from backuppc_register.backuppc import lock
+from backuppc_register.host_key import HostKey
 from backuppc_register.person import Person
 from backuppc_register.protocol.request import Address
 from backuppc_register.system.deadline import Deadline
@@ -20,6 +21,10 @@ class Trace(Protocol):
 
     def __call__(self, step: str, take: Callable[[], T], /) -> T:
         """Return the result of *take*; raises its errors."""
+
+
+def unlimited(_name: str, _logon: str) -> None:
+    """Let a machine of this name ask for this logon, as an administrator's program may."""
 
 
 def untraced(_: str, take: Callable[[], T]) -> T:
@@ -58,7 +63,9 @@ class Daemon(Protocol):
 class Services:
     """The services that a request asks, and the *deadline* of its answer.
 
-    *resolver* and *directory* make theirs when first asked: their libraries are slow to import.
+    *resolver* and *directory* make theirs when first asked: their libraries are slow to import. *own_keys*
+    reads the ssh host keys that the machine of a ``verify`` says it has; that can take seconds. *admit*
+    counts a request for the machine's full name and the logon; it raises TooManyRequests.
     """
 
     resolver: Callable[[], Resolver]
@@ -66,6 +73,8 @@ class Services:
     daemon: Daemon
     deadline: Deadline
     trace: Trace = untraced
+    own_keys: Callable[[], tuple[HostKey, ...]] = tuple
+    admit: Callable[[str, str], None] = unlimited
 
     def for_questions(self) -> float:
         """Return the seconds that questions to others may take."""

@@ -33,15 +33,11 @@ class Connection:
 
 @dataclass(frozen=True)
 class Request:
-    """A machine's request: *verb* is ``register``, ``check`` or ``verify``; *os* is a configured word.
-
-    *host_keys*: for ``verify``, the ssh host keys that the machine says it has.
-    """
+    """A machine's request: *verb* is ``register``, ``check`` or ``verify``; *os* is a configured word."""
 
     verb: str
     os: str
     logon: str
-    host_keys: tuple[HostKey, ...] = ()
 
 
 def connection(text: str) -> Connection | None:

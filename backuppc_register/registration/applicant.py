@@ -29,6 +29,7 @@ def identified(request: Request, peer: Address, server: Server, services: Servic
     full_name = trace("name", lambda: services.resolver().name_of(peer, services.for_questions()))
     host, note = trace("host", lambda: host_name.host_of(full_name, server.config.dns)), ""
     try:
+        services.admit(full_name, request.logon)
         person = trace("person", lambda: policy.find_person(request.logon, find, server.account))
         note = person.note
         yield Applicant(host, full_name, person, request.logon, request.os, str(peer))

@@ -1,27 +1,50 @@
-"""Limit the requests at one time and from one address; refuse more before any work is done."""
+"""Limit the requests at one time, of one address, and of one machine with a name in the DNS."""
 
 import fcntl
+import hashlib
 import ipaddress
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from backuppc_register import config
-from backuppc_register.protocol.errors import HostsFileError, TooManyRequests
+from backuppc_register.protocol.errors import HostsFileError, Refusal, TooManyRequests
 from backuppc_register.protocol.request import Address
 from backuppc_register.system.deadline import Deadline
 
 _WINDOW = 60  # seconds
 _TIMEOUT = 2.0  # seconds for the counts' lock, which is held for a millisecond
 _PAUSE = 0.005  # seconds between two tries
+_SHARE = 4  # this part of all places is for the addresses that have used up their budget
 _MOST_ROWS = 4096
 _MOST_BYTES = _MOST_ROWS * 80
 _SUBNET = 64  # bits of an IPv6 address; what is below a machine chooses (RFC 4291, section 2.5.4; RFC 8981)
 
 Rows = dict[tuple[str, int], int]
-"""How many requests came from an address or subnet in a second since the epoch, oldest first."""
+"""How many requests an address, subnet, machine or person made in a second since the epoch, oldest first."""
+
+
+class Admission:
+    """A request in work, and the budget that it draws from: its address's, or that of a machine with a name.
+
+    *over*: the budget is used up, so a refusal is answered with TooManyRequests.
+    """
+
+    def __init__(self, limits: "Limits", address: str, *, over: bool) -> None:
+        self._limits = limits
+        self.of = address
+        self.is_named = False
+        self.over = over
+
+    def named(self, name: str, logon: str) -> None:
+        """Count the request for the machine *name*, no longer for its address, and for *logon* there.
+
+        Raises TooManyRequests; HostsFileError if the counts cannot be written.
+        """
+        self.of, self.is_named = name, True
+        self.over = self._limits.count_named(name, logon.lower())
 
 
 class Limits:
@@ -37,7 +60,7 @@ class Limits:
 
     @contextmanager
     def admitted(self, peer: Address) -> Iterator[None]:
-        """Count a request of *peer* and keep a place for it until it ends.
+        """Count a request for the address of *peer*, and keep a place for it until it ends.
 
         A refused request does not count: a request that comes too early does not delay the next one, and a
         flood writes nothing.
@@ -54,33 +77,104 @@ class Limits:
             if place is not None:
                 os.close(place)
 
-    def _place(self) -> int | None:
+    @contextmanager
+    def asking(self, peer: Address) -> Iterator[Admission]:
+        """Keep a place for a request of *peer* while the peer's name and more is asked for.
+
+        The request counts for the address, unless `named` is called meanwhile. A used-up budget of the
+        address leaves fewer places, because a machine there may have a name. A request over its budget is
+        answered only if it succeeds.
+
+        Raises TooManyRequests; HostsFileError if the counts cannot be read or written.
+        """
+        address = _counted(peer)
+        with _faults():
+            over = self._is_over(address)
+            place = self._place(over=over)
+        request = Admission(self, address, over=over)
+        try:
+            yield request
+        except TooManyRequests:
+            raise
+        except Refusal as error:
+            if request.over:
+                raise self._instead_of(error, request.of) from error
+            raise
+        finally:
+            if place is not None:
+                os.close(place)
+            if not request.is_named:
+                with _faults(), suppress(TooManyRequests):
+                    self._count(address)
+
+    def count_named(self, name: str, logon: str) -> bool:
+        """Count a request for the machine *name* and for *logon*; tell whether it is over the budget.
+
+        Raises TooManyRequests; HostsFileError.
+        """
+        most = self._settings.per_address
+        if not most:
+            return False
+        machine, person = _key(name), _key(f"{name} {logon}")
+        with _faults(), self._counts() as counts:
+            before = counts.of(machine)
+            for limit, count, who in ((2 * most, before, name), (most, counts.of(person), f"{name} {logon}")):
+                if count >= limit:
+                    raise TooManyRequests(detail=f"[limits] per_address: {limit} in a minute from {who}")
+            counts.add(machine)
+            counts.add(person)
+        return before >= most
+
+    def _place(self, *, over: bool = False) -> int | None:
         """Return the descriptor that holds a place, None if there is no limit."""
         most = self._settings.at_once
         if not most:
             return None
+        if over:
+            most = max(most // _SHARE, 1)
         first = os.getpid()  # processes begin at different places
         for n in range(first, first + most):
             descriptor = self._open(f"place-{n % most}")
             if _locked(descriptor):
                 return descriptor
             os.close(descriptor)
-        raise TooManyRequests(detail=f"[limits] at_once: {most} requests are in work")
+        whose = " of addresses over per_address" if over else ""
+        raise TooManyRequests(detail=f"[limits] at_once: {most} requests{whose} are in work")
+
+    def _is_over(self, address: str) -> bool:
+        most = self._settings.per_address
+        if not most:
+            return False
+        with self._counts() as counts:
+            return counts.of(address) >= most
 
     def _count(self, address: str) -> None:
         most = self._settings.per_address
         if not most:
             return
+        with self._counts() as counts:
+            if counts.of(address) >= most:
+                raise TooManyRequests(detail=f"[limits] per_address: {most} in a minute from {address}")
+            counts.add(address)
+
+    def _instead_of(self, error: Refusal, who: str) -> TooManyRequests:
+        detail = f"[limits] per_address: {self._settings.per_address} in a minute from {who}; else {error}"
+        instead = TooManyRequests(detail=detail)
+        instead.add_values(**error.values)
+        return instead
+
+    @contextmanager
+    def _counts(self) -> Iterator["_Counts"]:
+        """Read the counts under their lock, and write them if they have changed and no error was raised."""
         with os.fdopen(self._open("requests"), "r+b") as file:
             _wait_for(file.fileno())
             now = int(time.time())  # after the lock is taken: others count meanwhile
-            rows = _rows(file.read(_MOST_BYTES + 1), now)
-            if sum(count for (known, _), count in rows.items() if known == address) >= most:
-                raise TooManyRequests(detail=f"[limits] per_address: {most} in a minute from {address}")
-            rows[address, now] = rows.get((address, now), 0) + 1
-            file.seek(0)
-            file.truncate()
-            file.write(_text(rows))
+            counts = _Counts(_rows(file.read(_MOST_BYTES + 1), now), now)
+            yield counts
+            if counts.changed:
+                file.seek(0)
+                file.truncate()
+                file.write(_text(counts.rows))
 
     def _open(self, name: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -89,6 +183,20 @@ class Limits:
         except FileNotFoundError:
             self._folder.mkdir(0o750, exist_ok=True)
             return os.open(self._folder / name, flags, 0o640)
+
+
+class _Counts:
+    """The counts of the last minute, while their lock is held."""
+
+    def __init__(self, rows: Rows, now: int) -> None:
+        self.rows, self.changed, self._now = rows, False, now
+
+    def of(self, key: str) -> int:
+        return sum(count for (known, _), count in self.rows.items() if known == key)
+
+    def add(self, key: str) -> None:
+        self.rows[key, self._now] = self.rows.get((key, self._now), 0) + 1
+        self.changed = True
 
 
 def _counted(peer: Address) -> str:
@@ -102,6 +210,11 @@ def _counted(peer: Address) -> str:
         return str(peer.ipv4_mapped)
     # Without the zone of a link-local address: all interfaces count together.
     return str(ipaddress.IPv6Network((int(peer), _SUBNET), strict=False))
+
+
+def _key(text: str) -> str:
+    """Return a key that is as short as an address, and is none."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _rows(content: bytes, now: int) -> Rows:

@@ -33,7 +33,7 @@ def serve(request: Request, peer: Address, server: Server, services: Services) -
     BackupPC's lock is never held while a machine is waited for. Raises the errors of the error table.
     """
     with identified(request, peer, server, services) as applicant:
-        verification = _Verification(applicant, request.host_keys, server, services)
+        verification = _Verification(applicant, server, services)
         with verification.locked():
             _, new_config = verification.registered()
         with verification.alone():
@@ -69,10 +69,9 @@ class _Proof:
 
 @dataclass(frozen=True)
 class _Verification:
-    """The steps of one verification; *own_keys*: the ssh host keys that the machine reports, if any."""
+    """The steps of one verification."""
 
     applicant: Applicant
-    own_keys: tuple[HostKey, ...]
     server: Server
     services: Services
 
@@ -124,11 +123,12 @@ class _Verification:
 
     def prove(self, new_config: bytes | None) -> _Proof:
         """Reach the machine, recognise it, log in, probe it, and begin a backup of each folder."""
+        own_keys = self.services.own_keys()
         host, folders, time = self.host, self.server.folders, Deadline(self.services.for_questions())
         way = way_back.find(host, self.server, new_config, time)
         preferred = [key.type for key in folders.known_keys(host)]
         with ssh.connect(way.place, time.remaining(), preferred) as machine:
-            self._recognise(machine.host_key)
+            self._recognise(machine.host_key, own_keys)
             machine.log_in(CLIENT_ACCOUNT, folders.path(host) / PRIVATE)
             report = probe.judge(host, machine.run(probe.COMMAND), way.transfers)
         begin_backup.begin_each(host, machine.host_key, way, time)
@@ -148,12 +148,12 @@ class _Verification:
         if config is not None:
             host_config.write(self.server.backuppc.config_dir, self.host, config)
 
-    def _recognise(self, key: HostKey) -> None:
+    def _recognise(self, key: HostKey, own_keys: tuple[HostKey, ...]) -> None:
         """Refuse a machine with another ssh host key than the known one, and one that is not the asking one.
 
-        Raises HostKeyChanged, NotReachable.
+        *own_keys*: the ssh host keys that the machine reports, if any. Raises HostKeyChanged, NotReachable.
         """
-        is_asking = not self.own_keys or key in self.own_keys
+        is_asking = not own_keys or key in own_keys
         try:
             accept_key.refuse_changed(self.host, key, self.server.folders)
         except HostKeyChanged:
@@ -164,7 +164,7 @@ class _Verification:
                     self.server.folders.offer(self.host, key)
             raise
         if not is_asking:
-            reported = ", ".join(own.fingerprint for own in self.own_keys if own.type)
+            reported = ", ".join(own.fingerprint for own in own_keys if own.type)
             others = reported or "none that is readable"
             detail = f"it answers with {key.fingerprint}, and the machine that asks has {others}"
             raise not_reachable(Cause.HOST_KEY, self.host, detail=detail)

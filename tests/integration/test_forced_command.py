@@ -290,6 +290,51 @@ def test_an_open_standard_input_is_not_waited_for(door):
     assert done.returncode == 67
 
 
+# Malformed requests count, and leave short lines
+
+FORMS = [
+    (b"", "no-command", 64),
+    (b"\xff" * 250, "ostype-unknown", 64),
+    (b"scp -t .", "ostype-unknown", 64),
+    (b"linux:" + b"\x01" * 240, "bad-user", 67),
+    (b"mac:" + b"a" * 65536, "ostype-unknown", 64),
+]
+
+
+@pytest.mark.parametrize(("command", "code", "status"), FORMS)
+def test_malformed_requests_count_and_are_told_their_form_first(door, command, code, status):
+    door.configure(("[state]", "[limits]\nper_address = 2\n[state]"))
+    (door.folder / "state").chmod(0o750)
+
+    answers = [door.ask(command) for _ in range(4)]
+    lines = [door.syslog.recv(65536).decode("ascii") for _ in answers]
+    answers += [door.ask(b"linux:", connection=CONNECTION.replace("82.", "83."))]
+
+    told = [answer.stdout.decode().split("\n")[1] for answer in answers]
+    assert told == [f"error:{code}"] * 2 + ["error:too-many-requests"] * 2 + ["error:bad-user"]
+    assert [answer.returncode for answer in answers] == [status] * 2 + [75] * 2 + [67]
+    assert all(answer.stderr == b"" for answer in answers)
+    assert max(map(len, lines)) < 600
+
+
+@pytest.mark.parametrize("broken", ["state", "limits", "format"])
+def test_a_malformed_request_is_told_its_form_although_it_cannot_be_counted(door, broken):
+    state = door.folder / "state"
+    state.chmod(0o750)
+    if broken == "state":
+        state.rmdir()
+    else:
+        (state / {"limits": "limits", "format": "FORMAT"}[broken]).write_text("99")
+        door.as_the_owner()
+
+    answer = door.ask(b"mac")
+
+    assert (answer.returncode, answer.stderr) == (64, b"")
+    assert b"\nerror:ostype-unknown\n" in answer.stdout
+    assert " code=ostype-unknown " in door.logged()
+    assert not state.exists() or not (state / "limits").is_dir()
+
+
 # What it does to itself before it imports anything
 
 HOSTILE = {

@@ -171,6 +171,29 @@ def test_a_field_that_is_too_long_loses_its_middle_and_pushes_no_other_out():
     assert len(line) < 4096
 
 
+@given(a_forger | st.text("a.\\\n=é", min_size=0, max_size=300))
+def test_a_value_of_a_malformed_request_is_short_and_shows_where_it_was_cut(logon):
+    outcome = BadUser(logon=logon).message(syslog_line.escape_briefly)
+    entry = replace(REFUSED, outcome=outcome, user=logon, detail=f"neither: {logon}", brief=True)
+
+    line = syslog_line.line(entry)
+    head, fields = cut(line)
+
+    assert len(line) <= 512
+    assert [name for name, _ in fields] == FIELDS
+    shown = dict(fields)["user"]
+    assert head == f"{CONNECTION} bad user request : {shown if logon else ''}"
+    start, gap, end = shown.partition("\\...")
+    assert raw(logon or "-").startswith(raw(unescaped(start)))
+    assert raw(logon or "-").endswith(raw(unescaped(end)))
+    assert gap or unescaped(shown) == (logon or "-")
+    assert "\\x5c..." in line or "\\." not in line or len(escaping.escape_field(logon)) > 64
+
+
+def test_a_possible_logon_is_never_cut():
+    assert syslog_line.escape_briefly("a" * 64) == "a" * 64
+
+
 # writing it
 
 

@@ -6,6 +6,7 @@ import signal
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 
@@ -16,7 +17,15 @@ from pytest_mock import MockerFixture
 from slowness import within
 
 from backuppc_register import config
-from backuppc_register.protocol.errors import HostsFileError, TooManyRequests
+from backuppc_register.protocol.errors import (
+    BadUser,
+    DirectoryUnavailable,
+    HostsFileError,
+    InvalidDnsName,
+    OtherOwner,
+    RegisterError,
+    TooManyRequests,
+)
 from backuppc_register.protocol.request import Address
 from backuppc_register.state import rate_limits
 from backuppc_register.state.rate_limits import Limits
@@ -201,6 +210,190 @@ def test_garbage_is_begun_anew(content: bytes, tmp_path: Path) -> None:
 @given(st.binary())
 def test_no_content_at_all_is_an_error(content: bytes) -> None:
     assert all(isinstance(count, int) for count in rate_limits._rows(content, 1_795_000_000).values())
+
+
+# Budgets apart: an address, and each machine with a name there
+
+NAME = "dormeur.univ-brest.fr"
+
+
+def answered(
+    counted: Limits,
+    name: str = "",
+    *,
+    logon: str = "cmartin",
+    peer: Address = PEER,
+    error: RegisterError | None = None,
+) -> str:
+    """Return the code of what a request ends with; without *name* the DNS gives the peer none of ours."""
+    try:
+        with counted.asking(peer) as admission:
+            if not name:
+                raise InvalidDnsName(detail="no PTR")
+            admission.named(name, logon)
+            if error:
+                raise error
+    except RegisterError as told:
+        return told.code
+    return "success"
+
+
+def test_refusals_of_an_address_shut_out_no_machine_with_a_name_there(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=3, at_once=4)
+
+    told = [answered(counted) for _ in range(5)]
+
+    assert told == ["dns-name"] * 3 + ["too-many-requests"] * 2
+    assert [answered(counted, NAME) for _ in range(4)] == ["success"] * 3 + ["too-many-requests"]
+
+
+def test_malformed_requests_shut_out_no_machine_with_a_name(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=3)
+
+    assert [ask(counted) for _ in range(5)] == [True] * 3 + [False] * 2
+    assert answered(counted, NAME) == "success"
+    assert answered(counted) == "too-many-requests"
+
+
+def test_machines_with_a_name_use_up_nothing_of_their_address(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=2)
+
+    for n in range(40):
+        assert answered(counted, f"poste{n}.univ-brest.fr", peer=OTHER) == "success"
+        assert answered(counted, f"poste{n}.univ-brest.fr", peer=OTHER, logon=f"e{n}") == "success"
+
+    assert answered(counted, peer=OTHER) == "dns-name"
+
+
+def test_of_a_machine_over_its_budget_only_a_success_is_told(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=3)
+
+    guesses = [answered(counted, NAME, logon=f"guess{n}", error=BadUser(logon=f"guess{n}")) for n in range(5)]
+
+    assert guesses == ["bad-user"] * 3 + ["too-many-requests"] * 2
+    assert answered(counted, NAME) == "success"
+    assert answered(counted, NAME) == "too-many-requests"  # twice the budget, whatever the answers were
+    assert answered(counted, "sirene.univ-brest.fr") == "success"
+
+
+def test_one_person_uses_up_no_more_than_the_budget_of_one(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=3)
+
+    told = [answered(counted, NAME, logon=logon) for logon in ("cmartin", "CMartin", "CMARTIN", "cmartin")]
+
+    assert told == ["success"] * 3 + ["too-many-requests"]
+    assert answered(counted, NAME, logon="adupont") == "success"
+
+
+def test_a_budget_is_there_again_a_minute_later(tmp_path: Path, clock: Callable[[float], None]) -> None:
+    counted = of(tmp_path, per_address=1)
+    assert [answered(counted, NAME), answered(counted, NAME)] == ["success", "too-many-requests"]
+    assert [answered(counted), answered(counted)] == ["dns-name", "too-many-requests"]
+
+    clock(60)
+
+    assert [answered(counted, NAME), answered(counted)] == ["success", "dns-name"]
+
+
+def test_a_fault_is_told_as_a_fault_also_over_the_budget(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=2)
+    down = DirectoryUnavailable(detail="ldap1: timed out")
+
+    told = [answered(counted, NAME, logon=f"e{n}", error=down) for n in range(5)]
+
+    assert told == ["directory-unavailable"] * 4 + ["too-many-requests"]
+
+
+def test_the_administrator_reads_what_a_request_over_the_budget_would_have_been_told(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=1)
+    answered(counted, NAME)
+
+    with pytest.raises(TooManyRequests) as refusal, counted.asking(PEER) as admission:
+        admission.named(NAME, "adupont")
+        raise OtherOwner(host="dormeur", logon="adupont", detail="the hosts file says cmartin")
+
+    assert "per_address: 1 in a minute from dormeur.univ-brest.fr; else " in refusal.value.detail
+    assert "the hosts file says cmartin" in refusal.value.detail
+    assert refusal.value.values == {"host": "dormeur", "logon": "adupont"}
+    with pytest.raises(TooManyRequests, match=f"2 in a minute from {NAME}"):
+        count_named(counted)
+
+
+def count_named(counted: Limits) -> None:
+    with counted.asking(PEER) as admission:
+        admission.named(NAME, "cmartin")
+
+
+def test_the_administrator_reads_which_person_asked_too_much(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=1)
+    count_named(counted)
+
+    with pytest.raises(TooManyRequests, match=f"1 in a minute from {NAME} cmartin"):
+        count_named(counted)
+
+
+def test_addresses_over_their_budget_leave_most_places_to_others(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=1, at_once=8)
+    answered(counted)
+
+    with counted.asking(PEER), counted.asking(PEER):
+        with pytest.raises(TooManyRequests, match="2 requests of addresses over"), counted.asking(PEER):
+            pass
+        with ExitStack() as stack:
+            for _ in range(6):
+                stack.enter_context(counted.asking(OTHER))
+
+
+def test_there_is_a_place_for_an_address_over_its_budget_however_few_there_are(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=1, at_once=1)
+    answered(counted)
+
+    assert answered(counted, NAME) == "success"
+
+
+def test_no_limit_is_none_for_machines_with_a_name_either(tmp_path: Path) -> None:
+    counted = of(tmp_path)
+
+    assert {answered(counted, NAME) for _ in range(100)} == {"success"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_long_names_leave_short_rows_and_nobodys_logon(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=2)
+    name = ".".join(["a" * 63] * 3 + ["univ-brest.fr"])
+
+    assert [answered(counted, name, logon="c" * 64) for _ in range(3)][1:] == ["success", "too-many-requests"]
+
+    content = (tmp_path / "limits/requests").read_text()
+    assert "aaa" not in content
+    assert "ccc" not in content
+    assert max(map(len, content.splitlines())) < 80
+
+
+def test_counts_of_an_earlier_release_are_understood(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=2)
+    (tmp_path / "limits").mkdir()
+    (tmp_path / "limits/requests").write_text(f"{PEER} {int(time.time())} 2\n")
+
+    assert answered(counted) == "too-many-requests"
+    assert answered(counted, NAME) == "success"
+
+
+def test_a_machine_gets_no_more_from_many_processes(tmp_path: Path) -> None:
+    counted = of(tmp_path, per_address=5, at_once=40)
+    children = [child(lambda n=n: say(counted, f"e{n}")) for n in range(20)]  # type: ignore[misc]
+
+    told = "".join(sorted(said().decode() for _, said in children))
+    for pid, _ in children:
+        os.waitpid(pid, 0)
+
+    assert told == "+" * 5 + "-" * 15
+
+
+def say(counted: Limits, logon: str) -> None:
+    """Say whether a wrong logon is told to be wrong."""
+    code = answered(counted, NAME, logon=logon, error=BadUser(logon=logon))
+    os.write(1, {"bad-user": b"+", "too-many-requests": b"-"}.get(code, b"?"))
 
 
 # All at once

@@ -1,7 +1,9 @@
 """A verification on real files, with a machine, a BackupPC and answers of DNS and LDAP given by the tests."""
 
 import base64
+import fcntl
 import json
+import os
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ from backuppc_register.protocol.errors import (
     BadUser,
     HostKeyChanged,
     HostsFileError,
+    InvalidDnsName,
     NotAllowed,
     NotReachable,
     NotRegistered,
@@ -186,7 +189,8 @@ class Server:
         return register.serve(Request("register", "linux", logon), PEER, self.server(), self.services(name))
 
     def ask(self, *keys, logon="cmartin", name="dormeur.univ-brest.fr"):
-        request = Request("verify", "linux", logon, keys)
+        request = Request("verify", "linux", logon)
+        services = replace(self.services(name), own_keys=lambda: keys)
         with pytest.MonkeyPatch.context() as patch:
             # What would start BackupPC's Perl, ssh or rsync, or connect.
             patch.setattr(settings, "SettingsReader", lambda places: self)
@@ -194,7 +198,7 @@ class Server:
             patch.setattr(ssh, "connect", self.machine.reached)
             patch.setattr(rsync_handshake, "read_greeting", self.machine.first_word)
             patch.setattr(rsync_handshake, "list_files", self.machine.files)
-            return verify.serve(request, PEER, self.server(), self.services(name))
+            return verify.serve(request, PEER, self.server(), services)
 
     def record(self):
         return self.folders.record("dormeur")
@@ -427,6 +431,40 @@ def test_another_person_is_refused_as_with_a_registration(server):
 
     assert refusal.value.values == {"host": "dormeur", "logon": "adupont"}
     assert server.machine.done == []
+
+
+def test_only_the_owner_of_a_registered_host_is_listened_to(server):
+    class Stranger:
+        def name_of(self, peer, timeout):
+            raise InvalidDnsName(detail="no PTR")
+
+    def listen():
+        heard.append(True)
+        return (MINE,)
+
+    heard = []
+    asked = [
+        (Stranger(), "cmartin", InvalidDnsName),
+        (Dns("localhost.univ-brest.fr"), "cmartin", InvalidDnsName),
+        (Dns("dormeur.univ-brest.fr"), "nobody", BadUser),
+        (Dns("dormeur.univ-brest.fr"), "adupont", OtherOwner),
+        (Dns("sirene.univ-brest.fr"), "cmartin", NotRegistered),
+    ]
+    for dns, logon, refusal in asked:
+        services = replace(server.services(), resolver=lambda dns=dns: dns, own_keys=listen)
+        with pytest.raises(refusal):
+            verify.serve(Request("verify", "linux", logon), PEER, server.server(), services)
+    assert heard == []
+
+
+def test_a_second_verification_of_a_host_is_not_listened_to(server):
+    folder = os.open(server.state, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    services = replace(server.services(), own_keys=lambda: pytest.fail("read"))
+
+    with pytest.raises(TooManyRequests):
+        verify.serve(Request("verify", "linux", "cmartin"), PEER, server.server(), services)
+    os.close(folder)
 
 
 def test_an_unknown_person_and_backuppc_itself_are_refused(server):
