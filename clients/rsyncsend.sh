@@ -11,9 +11,12 @@
 #
 # /etc/bckpciuem.conf says what may be read, and where files may be restored:
 #   share=/home                               a folder that is backed up; one line for each folder
-#   restore=off|dirs|full                     nothing; only below restore-dir; in place too, as root
+#   restore=off|dirs|owner|full               nothing; only below restore-dir; in place too, each file as the owner
+#                                             of its folder; in place too, as root
 #   restore-dir=/var/lib/bckpciuem-restore    a folder for restored files; one line for each folder
 #   restore-delete=no|yes                     whether a restore may delete files
+#   restore-privileged=no|yes                 whether restore=full brings back setuid, devices and file capabilities;
+#                                             only for share=/
 #   rsync=/usr/bin/rsync
 #
 # Exit status: rsync's own; 64 refused; 69 something is missing; 78 the configuration is wrong.
@@ -31,6 +34,7 @@ VERSION=1
 ACCOUNT=bckpciuem
 HELPER=/usr/local/libexec/bckpciuem/rsync-helper
 CONFIG=/etc/bckpciuem.conf
+LOGIN_DEFS=/etc/login.defs
 TCC=/Library/Application\ Support/com.apple.TCC    # where a Mac keeps its permissions
 ANCHOR=/                # from here down, what root trusts must belong to root
 PATIENCE=10             # seconds for the whole list on standard input
@@ -104,6 +108,7 @@ SHARES=()
 RESTORE_DIRS=()
 RESTORE=off
 RESTORE_DELETE=no
+RESTORE_PRIVILEGED=no
 RSYNC=/usr/bin/rsync
 VERSION_OF_RSYNC=''     # what rsync_version prints
 
@@ -126,8 +131,9 @@ setting() {
         '' | '#'*) ;;
         share=*) absolute "$value"; SHARES[${#SHARES[@]}]=$CLEAN ;;
         restore-dir=*) absolute "$value"; RESTORE_DIRS[${#RESTORE_DIRS[@]}]=$CLEAN ;;
-        restore=off | restore=dirs | restore=full) RESTORE=$value ;;
+        restore=off | restore=dirs | restore=owner | restore=full) RESTORE=$value ;;
         restore-delete=no | restore-delete=yes) RESTORE_DELETE=$value ;;
+        restore-privileged=no | restore-privileged=yes) RESTORE_PRIVILEGED=$value ;;
         rsync=*) absolute "$value"; RSYNC=$CLEAN ;;
         *) misconfigured "not understood: $(shown "$1")" ;;
     esac
@@ -354,20 +360,30 @@ ROOM=''         # the configured folder that TARGET is in
 ROOM_IS=''      # the same, by the kernel's name
 ROOM_OWNER=''   # the number of its owner
 HERE=''         # the current folder, in which rsync works
+LIMIT=''        # the folder that rsync may not leave, by the kernel's name
+IN_PLACE=no     # whether a restore goes to a share, not to a folder for restored files
 PREFIX=()       # the command that gives rsync its identity
 AS_UID=''
 AS_GID=''
+PRIVILEGED=no   # whether setuid, devices and file capabilities come back
 
 find_room() {    # FOLDER...
     local folder
     for folder in "$@"; do
-        case $TARGET/ in
-            "${folder%/}"/*)
-                ROOM=$folder
-                return 0
-                ;;
-        esac
+        if is_below "$TARGET" "$folder"; then
+            ROOM=$folder
+            return 0
+        fi
     done
+    return 1
+}
+
+# Whether PATH is FOLDER or below it. In a pattern of bash an empty "${folder%/}" matches nothing.
+is_below() {    # PATH FOLDER
+    local folder=${2%/}
+    case $1/ in
+        "$folder"/*) return 0 ;;
+    esac
     return 1
 }
 
@@ -413,10 +429,7 @@ reached() {    # PATH
 
 step() {    # FOLDER
     stand_in "$1" || unavailable "$(shown "$TARGET") is no folder of this computer"
-    case $HERE/ in
-        "${ROOM_IS%/}"/*) ;;
-        *) refuse "$(shown "$TARGET") leads out of $(shown "$ROOM")" ;;
-    esac
+    is_below "$HERE" "$ROOM_IS" || refuse "$(shown "$TARGET") leads out of $(shown "$ROOM")"
 }
 
 # Set HERE to the kernel's name of the current folder. A name may end with line feeds, which $() would remove.
@@ -444,7 +457,11 @@ prepare_restore() {
     case $RESTORE in
         off) refuse 'restoring is switched off on this computer' ;;
         dirs) find_room ${RESTORE_DIRS[@]+"${RESTORE_DIRS[@]}"} ;;
-        full) find_room ${RESTORE_DIRS[@]+"${RESTORE_DIRS[@]}"} "${SHARES[@]}" ;;
+        owner | full)
+            find_room ${RESTORE_DIRS[@]+"${RESTORE_DIRS[@]}"} || {
+                IN_PLACE=yes
+                find_room "${SHARES[@]}"
+            } ;;
     esac || refuse "$(shown "$TARGET") is not a folder to restore to: ${RESTORE_DIRS[*]-}"
     spare_ourselves "$TARGET"
     if [ ! -d "$TARGET" ] && [ "$TARGET" != "$ROOM" ]; then
@@ -454,12 +471,18 @@ prepare_restore() {
     enter "${parent:-/}"
     reached "${parent:-/}"
     spare_ourselves "${HERE%/}${missing:+/$missing}"
-    if [ "$RESTORE" = dirs ]; then
-        as_owner
-    else
-        shield
-    fi
+    case $RESTORE-$IN_PLACE in
+        full-*) as_root ;;
+        owner-yes) in_place_as_owner "$missing" ;;
+        *) as_owner ;;
+    esac
     [ -z "$missing" ] || make_folder "$missing"
+}
+
+# Set LIMIT: a backup reads nothing else, a restore writes to nothing else.
+set_limit() {
+    LIMIT=$ROOM_IS
+    [ "$MODE-$RESTORE-$IN_PLACE" != restore-owner-yes ] || LIMIT=$HERE
 }
 
 # The last folder of a restore may be missing. rsync would make it, but it would also follow a link that the user it
@@ -525,6 +548,11 @@ as_owner() {
         confines || unavailable 'restoring to a folder of a person takes rsync 3.5 or later'
     fi
     without_super
+    no_privileges
+}
+
+# What runs as AS_UID has no more rights than that account.
+no_privileges() {
     case $(uname -s) in
         Linux) drop_privileges -all ;;
         Darwin) PREFIX=(sudo -n -u "#$AS_UID" --) ;;
@@ -537,6 +565,227 @@ owner_ids() {
     AS_UID=$ROOM_OWNER
     AS_GID=$(id -g "$AS_UID" 2>/dev/null) || unavailable "$(shown "$ROOM") belongs to no account of this computer"
     [ "$AS_GID" -ne 0 ] || misconfigured "$(shown "$ROOM") belongs to one of the group of root"
+}
+
+# ---------------------------------------------------------------- in place
+
+# With restore=full root writes, but without the rights to make a device, and to set file capabilities and attributes of
+# the kernel (security.*, trusted.*). A file that comes back must not be able to do more than its owner.
+as_root() {
+    shield
+    in_place_options
+    [ "$PRIVILEGED" = no ] || return 0
+    case $(uname -s) in
+        Linux)
+            AS_UID=0 AS_GID=0
+            drop_privileges -all,+chown,+dac_override,+dac_read_search,+fowner
+            ;;
+        *) confines || unavailable 'restore=full takes rsync 3.5 or later on this system' ;;
+    esac
+}
+
+# Set PRIVILEGED. Without -p a file would keep the setuid bit of the one that it replaces, and have another owner. With
+# --inplace root would write into a file that a user has linked from elsewhere.
+in_place_options() {
+    PRIVILEGED=no
+    if [ "$RESTORE-$ROOM-$RESTORE_PRIVILEGED" = full-/-yes ]; then
+        PRIVILEGED=yes
+        return 0
+    fi
+    rsync_is 3 1 || unavailable 'restoring in place takes rsync 3.1 or later'
+    case ${CLUSTER%%e.*} in
+        *p*) ;;
+        *) refuse 'restoring in place takes the option --perms' ;;
+    esac
+    case " ${OPTIONS[*]-} " in
+        *' --inplace '*) refuse 'option --inplace, in place' ;;
+    esac
+}
+
+# With restore=owner each file is written by the owner of the folder that it goes to, so it cannot get further than
+# that person could. Nobody else may be able to exchange that folder.
+in_place_as_owner() {    # MISSING-FOLDER
+    local owner
+    [ "$ALONE" = no ] || unavailable 'restore=owner takes root'
+    confines || unavailable 'restore=owner takes rsync 3.5 or later'
+    in_place_options
+    without_super
+    owner=$(owner_here)
+    if is_person "$owner"; then
+        become "$owner" "$HERE"
+        kept_by_person "$HERE" || refuse "others than its owner can exchange $(shown "$HERE")"
+    elif [ -n "$1" ]; then
+        refuse "$(shown "$TARGET") is not there, and no person owns the folder above it"
+    elif [ "$owner" != 0 ] || [ "$(uname -s)" != Linux ]; then
+        refuse "$(shown "$HERE") belongs to no person: choose a folder of one person"
+    else
+        stage
+    fi
+}
+
+# Whether NUMBER is that of a person, not of root or of a service. 65534 is nobody.
+is_person() {    # NUMBER
+    local key value rest least=1000
+    [ "$(uname -s)" != Darwin ] || least=500
+    if [ -r "$LOGIN_DEFS" ]; then
+        while read -r key value rest; do
+            [ "$key" != UID_MIN ] || least=$value
+        done <"$LOGIN_DEFS"
+    fi
+    case $1$least in
+        '' | *[!0-9]*) return 1 ;;
+    esac
+    [ "$1" -ge "$least" ] && [ "$1" -ne 0 ] && [ "$1" -ne 65534 ]
+}
+
+# The rest runs as the person with this number, who owns FOLDER.
+become() {    # NUMBER FOLDER
+    AS_UID=$1
+    AS_GID=$(id -g "$AS_UID" 2>/dev/null) || unavailable "$(shown "$2") belongs to no account of this computer"
+    [ "$AS_GID" -ne 0 ] || refuse "$(shown "$2") belongs to one of the group of root"
+    no_privileges
+}
+
+# Whether only root and the person AS_UID can exchange FOLDER or a folder above it.
+kept_by_person() {    # FOLDER
+    local path=$1 mode owner group rest
+    while [ "$path" != "$ANCHOR" ] && [ "$path" != / ]; do
+        path=${path%/*}
+        path=${path:-/}
+        mode=''
+        read -r mode rest owner group rest < <(ls -ldn -- "$path")
+        case $owner in
+            0 | "$AS_UID") ;;
+            *) return 1 ;;
+        esac
+        case $mode in
+            ?????-??-*) ;;
+            ?????w??-*) [ "$owner" = "$AS_UID" ] && [ "$group" = "$AS_GID" ] && is_private_group || return 1 ;;
+            *) return 1 ;;      # also if ls failed
+        esac
+    done
+}
+
+# Whether the group of the person AS_UID has their name and no other member, so that their folders may be writable for it.
+is_private_group() {
+    local name entry
+    name=$(id -un "$AS_UID" 2>/dev/null) && [ "$name" = "$(id -gn "$AS_UID" 2>/dev/null)" ] || return 1
+    entry=$(getent group "$AS_GID" 2>/dev/null) || return 1
+    case ${entry##*:} in
+        '' | "$name") ;;
+        *) return 1 ;;
+    esac
+}
+
+# ---------------------------------------------------------------- in place, in a folder of several persons
+
+# In a folder of root's, such as /home, the files belong to several persons. What files will come is in the protocol. So
+# the account receives them in a folder of its own there, and then each person copies what goes to their folder.
+
+STAGE=''        # that folder
+DESTINATION=''  # the folder of root's, by the kernel's name
+NOT_PLACED=no   # whether something could not be copied
+
+stage() {
+    local word
+    trusted "$HERE" || refuse "others than root can change $(shown "$HERE"): choose a folder of one person"
+    case ${CLUSTER%%e.*} in
+        *[nubd]*) refuse "short options $(shown "$CLUSTER") for a folder of several persons" ;;
+    esac
+    for word in ${OPTIONS[@]+"${OPTIONS[@]}"}; do
+        case $word in
+            --log-format=* | --stats | --partial | --numeric-ids | --timeout=* | --bwlimit=* | --iconv=* | --no-r) ;;
+            --checksum-seed=* | --checksum-choice=* | --compress-level=* | --new-compress | --old-compress | -B*) ;;
+            --ignore-errors | --specials | --no-specials | --use-qsort) ;;
+            *) refuse "option $(shown "$word") for a folder of several persons" ;;
+        esac
+    done
+    account_ids
+    no_privileges
+    make_stage
+}
+
+make_stage() {
+    DESTINATION=$HERE
+    remove_old_stages
+    STAGE=${HERE%/}/.$ACCOUNT-restore.$$
+    trap remove_stage EXIT
+    trap 'exit 20' HUP INT TERM
+    if ! mkdir -m 711 -- "$STAGE" || ! mkdir -m 700 -- "$STAGE/received" || ! chown "$AS_UID:$AS_GID" "$STAGE/received"; then
+        unavailable "no folder for the received files can be made in $(shown "$DESTINATION")"
+    fi
+    stand_in "$STAGE/received" || unavailable "$(shown "$STAGE") cannot be opened"
+}
+
+remove_stage() {
+    cd /
+    rm -rf -- "$STAGE"
+}
+
+# Those of runs that were killed.
+remove_old_stages() {
+    local old
+    while IFS= read -r -d '' old; do
+        case ${old##*.} in
+            '' | *[!0-9]*) continue ;;
+        esac
+        kill -0 "${old##*.}" 2>/dev/null || rm -rf -- "$old"
+    done < <(find "$HERE" -mindepth 1 -maxdepth 1 -type d -name ".$ACCOUNT-restore.*" -print0)
+}
+
+# Place what rsync has received, unless it broke off (23 and 24: only some files did not come).
+place_all() {    # STATUS
+    case $1 in
+        0 | 23 | 24) ;;
+        *) exit "$1" ;;
+    esac
+    chown 0:0 "$STAGE/received"
+    place "$STAGE/received" "$DESTINATION"
+    [ "$NOT_PLACED" = no ] || exit 23
+    exit "$1"
+}
+
+# Hand each folder in STAGED to the owner of the folder of that name in FOLDER, which is root's.
+place() {    # STAGED FOLDER
+    local entry name folder owner
+    while IFS= read -r -d '' entry; do
+        name=${entry##*/}
+        folder=${2%/}/$name
+        if [ -L "$entry" ] || [ ! -d "$entry" ]; then
+            not_placed "$folder" "$(shown "$2") belongs to no person"
+        elif ! stand_in "$folder" || [ "$HERE" != "$folder" ]; then
+            not_placed "$folder" 'there is no such folder of a person'
+        elif owner=$(owner_here) && is_person "$owner"; then
+            place_as "$owner" "$entry" "$folder"
+        elif [ "$owner" = 0 ] && trusted "$folder"; then
+            place "$entry" "$folder"
+        else
+            not_placed "$folder" 'it belongs to no person'
+        fi
+    done < <(find "$1" -mindepth 1 -maxdepth 1 -print0)
+}
+
+not_placed() {    # PATH REASON
+    NOT_PLACED=yes
+    printf '%s: not restored: %s: %s
+' "$ACCOUNT" "$(shown "$1")" "$2" >&2
+}
+
+# The person reads the files in a folder that no other user may enter, and copies them with no more than their own rights.
+place_as() {    # NUMBER STAGED FOLDER
+    local own=$STAGE/$1 letters account
+    account=$(id -u "$ACCOUNT")
+    AS_UID=$1
+    AS_GID=$(id -g "$1" 2>/dev/null) || { not_placed "$3" 'its owner has no account'; return 0; }
+    [ "$AS_GID" -ne 0 ] || { not_placed "$3" 'its owner is of the group of root'; return 0; }
+    letters=${CLUSTER%%e.*}
+    letters=${letters//[!lHptAXOJ]/}
+    no_privileges
+    rm -rf -- "$own"
+    mkdir -m 700 -- "$own" && mv -- "$2" "$own/files" && chown -hR --from="$account" "$AS_UID:$AS_GID" "$own/files" &&
+        chown "$AS_UID:$AS_GID" "$own" &&
+        env -i PATH="$PATH" LC_ALL=C HOME=/ ${PREFIX[@]+"${PREFIX[@]}"} "$RSYNC" "-r$letters" --sparse --chmod=ug-s --drop-D \
+            --ignore-times -- "$own/files/" "$3/" </dev/null >&2 || NOT_PLACED=yes
 }
 
 # With --super rsync would report an error for every owner that only root can set. It does not change the protocol;
@@ -617,26 +866,39 @@ shield() {
 }
 
 # The receiver decides these options itself. BackupPC stores no holes and its rsync_bpc has no --sparse. A restored file
-# with setuid has another owner than before, so setuid would help only an attacker.
+# with setuid has another owner than before, or was not that owner's at all, so setuid would help only an attacker.
 receiving() {
     rsync_is 3 1 || return 0
     case " ${OPTIONS[*]-} " in
         *' --inplace '*) ;;     # an earlier rsync does not take both
         *) OPTIONS[${#OPTIONS[@]}]=--sparse ;;
     esac
-    [ "$RESTORE" = full ] || OPTIONS[${#OPTIONS[@]}]=--chmod=ug-s
+    [ "$PRIVILEGED" = no ] || return 0
+    OPTIONS[${#OPTIONS[@]}]=--chmod=ug-s
+    [ "$RESTORE" != dirs ] || return 0
+    # An unchanged file would get its owner and mode back; but a user may have linked it from elsewhere. A copy gets them.
+    OPTIONS[${#OPTIONS[@]}]=--ignore-times
+    if confines; then       # the kernel refuses what these leave out; with them it is no error
+        OPTIONS[${#OPTIONS[@]}]=--drop-D
+        OPTIONS[${#OPTIONS[@]}]='--filter=-x! user.*'
+    fi
 }
 
 run() {
     local argv
+    set_limit
     argv=("$RSYNC" --server)
     [ "$MODE" = restore ] || argv[2]=--sender
-    if [ "$ROOM_IS" != / ] && confines; then
-        argv[${#argv[@]}]=--confine-root=$ROOM_IS
+    if [ "$LIMIT" != / ] && confines; then
+        argv[${#argv[@]}]=--confine-root=$LIMIT
     fi
     [ "$MODE" = backup ] || receiving
     argv=("${argv[@]}" "$CLUSTER" ${OPTIONS[@]+"${OPTIONS[@]}"} . ./)
     note "$MODE" "path=$(shown "$TARGET")"
+    if [ -n "$STAGE" ]; then
+        env -i PATH="$PATH" LC_ALL=C HOME=/ ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}"
+        place_all $?
+    fi
     exec env -i PATH="$PATH" LC_ALL=C HOME=/ ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}"
 }
 

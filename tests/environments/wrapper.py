@@ -42,10 +42,15 @@ STUBS = {
     "setpriv": RECORDER,
     "sudo": RECORDER,
     "id": "#!/bin/sh\n"
-    f'case $2 in bckpciuem) echo {ACCOUNT_ID} ;; 1234) echo 1235 ;; *) exec /usr/bin/id "$@" ;; esac\n',
+    f"case $1$2 in -?bckpciuem) echo {ACCOUNT_ID} ;; -?n1234) echo lea ;; -?1234) echo 1235 ;; "
+    '*) exec /usr/bin/id "$@" ;; esac\n',
+    "getent": '#!/bin/sh\necho "lea:x:1235:$(cat FOLDER/members 2>/dev/null)"\n',
     "logger": "#!/bin/sh\ncat\nprintf '%s\\n' \"$*\" >>FOLDER/log\n",
 }
 WITHOUT_SETPRIV = '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n'
+ROOTS_RIGHTS = "-all,+chown,+dac_override,+dac_read_search,+fowner"  # of a restore in place as root
+# What is added to a restore in place.
+IN_PLACE = ["--sparse", "--chmod=ug-s", "--ignore-times", "--drop-D", "--filter=-x! user.*"]
 # What BackupPC 4.4 sends (backup full, incremental, restore), and the list behind it.
 FULL = "rsync --server --sender -slHogDtprcxe.iLsfxC"
 INCREMENTAL = "rsync --server --sender -slHogDtprxe.iLsfxC"
@@ -110,6 +115,17 @@ class Room:
         (self.folder / "conf").write_text("".join(f"{line}\n" for line in [*usual, *lines]))
         (self.folder / "conf").chmod(0o644)
 
+    def pretend(self, owners: dict[Path, str]) -> None:
+        """Let ls tell another mode, owner and group of these folders: `drwxr-xr-x 2 1234 1235`."""
+        told = "".join(
+            f'{path}) echo "{facts} 0 Nov 22 20:00 $3"; exit ;;\n' for path, facts in owners.items()
+        )
+        stub = self.folder / "bin/ls"
+        stub.write_text(
+            f'#!/bin/sh\npath=$3\n[ "$2" != . ] || path=$PWD\ncase $path in\n{told}esac\nexec /bin/ls "$@"\n'
+        )
+        stub.chmod(0o755)
+
     def helper(self, command: str, items: Sequence[str] | bytes = b"", *, peer: str = PEER) -> Outcome:
         stdin = items if isinstance(items, bytes) else listed(items)
         return self.start([str(self.folder / "rsync-helper"), command, peer], stdin)
@@ -145,6 +161,10 @@ class Room:
     def restore_argv(self, cluster: str, *options: str) -> list[str]:
         return [f"{self.folder}/bin/rsync", "--server", f"--confine-root={self.restore_dir}",
                 cluster, *options, "--sparse", "--chmod=ug-s", ".", "./"]  # fmt: skip
+
+    def full_argv(self, cluster: str, *options: str, room: Path) -> list[str]:
+        return [*as_account(ROOTS_RIGHTS, "0", "0"), f"{self.folder}/bin/rsync", "--server",
+                f"--confine-root={room}", cluster, *options, *IN_PLACE, ".", "./"]  # fmt: skip
 
 
 def listed(items: Sequence[str]) -> bytes:

@@ -262,6 +262,19 @@ def test_every_long_option_is_decided(room: Room, direction: str, option: str) -
         assert option.replace(" ", "=") in outcome.executed
 
 
+def test_in_place_the_same_is_decided_but_for_what_writes_into_files_that_are_there(room: Room) -> None:
+    room.configure(restore="full")
+    decided = WORDS["restore"] | BESIDES["restore"] | {"--inplace": False}
+
+    done = {
+        option: room.helper(RESTORE, ["rsync", *option.split(), ".", f"{room.share}/", ""]).executed
+        is not None
+        for option in decided
+    }
+
+    assert done == decided
+
+
 # ---------------------------------------------------------------- the real rsync_bpc and the real rsync
 
 

@@ -13,6 +13,7 @@ from wrapper import (
     ACCOUNT_ID,
     BACKUP_OPTIONS,
     FULL,
+    IN_PLACE,
     INCREMENTAL,
     MISCONFIGURED,
     MISSING,
@@ -71,6 +72,16 @@ def test_arguments_on_the_command_line_get_the_same_checks(room: Room) -> None:
 
     assert outcome.executed == room.backup_argv("-lHogDtprce.iLsfxC", "--timeout=72000", "--numeric-ids")
     assert (outcome.where, outcome.rest) == (f"{room.share}/cmartin", b"protocol")
+
+
+def test_the_whole_system_may_be_shared(room: Room) -> None:
+    room.configure("share=/")
+
+    outcome = room.helper(FULL, backup_list(room, path=f"{room.folder}/"))
+    whole = room.helper(FULL, backup_list(room, path="/"))
+
+    assert (outcome.where, whole.where) == (str(room.folder), "/")
+    assert not [word for word in outcome.executed or [] if word.startswith("--confine-root")]
 
 
 def test_a_charset_may_follow_the_short_options(room: Room) -> None:
@@ -143,14 +154,7 @@ def test_a_restore_to_its_folder_runs_without_any_privilege(room: Room) -> None:
 
 
 def give_away(room: Room) -> None:
-    """Make the restore folder look like a person's, as ls tells it."""
-    stub = room.folder / "bin/ls"
-    stub.write_text(
-        f'#!/bin/sh\nif [ "$2,$PWD" = .,{room.restore_dir} ]\n'
-        'then echo "drwxr-xr-x 2 1234 33 0 Nov 22 20:00 ."\n'
-        'else exec /bin/ls "$@"; fi\n'
-    )
-    stub.chmod(0o755)
+    room.pretend({room.restore_dir: "drwxr-xr-x 2 1234 33"})
 
 
 def test_a_restore_to_a_persons_folder_is_written_as_that_person(room: Room) -> None:
@@ -222,11 +226,171 @@ def test_a_full_restore_goes_in_place_as_root(room: Room) -> None:
 
     outcome = room.helper(RESTORE, restore_list(f"{room.share}/cmartin"))
 
-    assert outcome.executed == [
-        "rsync", "--server", f"--confine-root={room.share}", "-lHogDtprRe.iLsfxC",
-        *RESTORE_OPTIONS, "--sparse", ".", "./",
-    ]  # fmt: skip
+    assert outcome.executed == room.full_argv("-lHogDtprRe.iLsfxC", *RESTORE_OPTIONS, room=room.share)
     assert outcome.where == f"{room.share}/cmartin"
+
+
+@pytest.mark.parametrize(
+    ("shares", "agreed", "limited"), [("/", "yes", False), ("/", "no", True), ("", "yes", True)]
+)
+def test_only_a_whole_system_whose_person_agreed_gets_everything_back(
+    room: Room, shares: str, agreed: str, limited: bool
+) -> None:
+    target = room.folder / "srv"
+    target.mkdir()
+    room.configure(f"share={shares or target}", f"restore-privileged={agreed}", restore="full")
+
+    executed = room.helper(RESTORE, restore_list(f"{target}/")).executed or []
+
+    assert executed[0] == ("setpriv" if limited else "rsync")
+    assert [word for word in IN_PLACE if word in executed] == (IN_PLACE if limited else ["--sparse"])
+
+
+@pytest.mark.parametrize("restore", ["owner", "full"])
+@pytest.mark.parametrize(
+    ("command", "extra"), [(RESTORE.replace("Dtpr", "Dtr"), []), (RESTORE, ["--inplace"])]
+)
+def test_in_place_a_file_is_always_a_new_one_with_its_own_mode(
+    room: Room, restore: str, command: str, extra: list[str]
+) -> None:
+    room.configure(restore=restore)
+    persons(room)
+
+    outcome = room.helper(command, restore_list(f"{room.share}/cmartin/", *extra))
+
+    assert (outcome.status, outcome.executed) == (REFUSED, None)
+
+
+@pytest.mark.parametrize(("restore", "version"), [("full", "2.6.9"), ("full", "3.0.9"), ("full", ""),
+                         ("owner", "3.4.4"), ("owner", "2.6.9"), ("owner", "openrsync")])  # fmt: skip
+def test_in_place_takes_an_rsync_that_can_be_held(room: Room, restore: str, version: str) -> None:
+    (room.folder / "version").write_text(version)
+    room.configure(restore=restore)
+    persons(room)
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.share}/cmartin/"))
+
+    assert (outcome.status, outcome.executed) == (MISSING, None)
+
+
+# ---------------------------------------------------------------- restore=owner
+
+LEAS = "drwxr-xr-x 2 1234 1235"
+
+
+def persons(room: Room, **modes: str) -> None:
+    """Let share/cmartin be lea's, whose number is 1234, below folders of root's."""
+    folders = {"folder": room.folder, "share": room.share, "home": room.share / "cmartin"}
+    usual = {"folder": "drwxr-xr-x 2 0 0", "share": "drwxr-xr-x 2 0 0", "home": LEAS}
+    room.pretend({folders[name]: facts for name, facts in (usual | modes).items()})
+
+
+def test_a_file_in_place_is_written_as_the_owner_of_its_folder(room: Room) -> None:
+    room.configure(restore="owner")
+    persons(room)
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.share}/cmartin/"))
+
+    home = f"{room.share}/cmartin"
+    assert outcome.executed == [
+        *as_account("-all", "1234", "1235"), f"{room.folder}/bin/rsync", "--server", f"--confine-root={home}",
+        "-lHogDtprRe.iLsfxC", *WITHOUT_SUPER, *IN_PLACE, ".", "./",
+    ]  # fmt: skip
+    assert outcome.where == home
+
+
+def test_the_folder_for_restored_files_is_as_with_dirs(room: Room) -> None:
+    room.configure(restore="owner")
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.restore_dir}/"))
+
+    assert outcome.executed is not None
+    assert outcome.executed[: len(owner_argv(room))] == owner_argv(room)
+
+
+EXCHANGED = {
+    "all may write above": ({"share": "drwxrwxrwx 2 0 0"}, ""),
+    "all may write above, sticky": ({"share": "drwxrwxrwt 2 0 0"}, ""),
+    "a group may write above": ({"share": "drwxrwxr-x 2 0 1235"}, ""),
+    "another person's above": ({"share": "drwxr-xr-x 2 1236 0"}, ""),
+    "another group may write": ({"share": "drwxrwxr-x 2 1234 100"}, ""),
+    "the own group has a member": ({"share": "drwxrwxr-x 2 1234 1235"}, "eve"),
+    "the own group has members": ({"share": "drwxrwxr-x 2 1234 1235"}, "lea,eve"),
+    "a service's": ({"home": "drwxr-xr-x 2 33 33"}, ""),
+    "nobody's": ({"home": "drwxr-xr-x 2 65534 65534"}, ""),
+    "of one in the group of root": ({"home": "drwxr-xr-x 2 0 1235", "share": "drwxrwxrwx 2 0 0"}, ""),
+}
+
+
+@pytest.mark.parametrize("what", EXCHANGED)
+def test_a_folder_that_somebody_else_could_exchange_is_no_place_for_a_restore(room: Room, what: str) -> None:
+    facts, members = EXCHANGED[what]
+    room.configure(restore="owner")
+    persons(room, **facts)
+    (room.folder / "members").write_text(members)
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.share}/cmartin/"))
+
+    assert (outcome.status, outcome.executed) == (REFUSED, None)
+
+
+@pytest.mark.parametrize("members", ["", "lea"])
+def test_the_persons_own_group_may_write_above(room: Room, members: str) -> None:
+    room.configure(restore="owner")
+    persons(room, share="drwxrwxr-x 2 1234 1235")
+    (room.folder / "members").write_text(members)
+
+    assert room.helper(RESTORE, restore_list(f"{room.share}/cmartin/")).status == 0
+
+
+@pytest.mark.parametrize(("letters", "option"), [("n", ""), ("u", ""), ("b", ""), ("d", ""),
+                         ("", "--existing"), ("", "--ignore-existing"), ("", "--size-only"),
+                         ("", "--delete"), ("", "--force"),
+                         ("", "--max-size=1k"), ("", "--no-implied-dirs")])  # fmt: skip
+def test_what_takes_the_files_that_are_there_is_refused_for_a_folder_of_several_persons(
+    room: Room, letters: str, option: str
+) -> None:
+    room.configure("restore-delete=yes", restore="owner")
+    persons(room)
+    room.pretend({room.share: "drwxr-xr-x 2 0 0", room.folder: "drwxr-xr-x 2 0 0"})
+
+    words = restore_list(f"{room.share}/", *[option] * bool(option))
+    outcome = room.helper(RESTORE.replace(" -sl", f" -s{letters}l"), words)
+
+    assert (outcome.status, outcome.executed) == (REFUSED, None)
+    assert "for a folder of several persons" in outcome.stderr
+    assert [path.name for path in room.share.iterdir()] == ["cmartin"]
+
+
+@pytest.mark.parametrize("restore", ["owner", "full"])
+def test_a_mac_restores_in_place_only_with_an_rsync_that_leaves_devices_out(room: Room, restore: str) -> None:
+    as_a_mac(room)
+    room.configure(restore=restore)
+    persons(room)
+    new = room.helper(RESTORE, restore_list(f"{room.share}/cmartin/"))
+    (room.folder / "version").write_text("3.4.1")
+    old = room.helper(RESTORE, restore_list(f"{room.share}/cmartin/"))
+
+    assert new.executed is not None
+    assert [word for word in IN_PLACE if word in new.executed] == IN_PLACE
+    assert (old.status, old.executed) == (MISSING, None)
+
+
+def test_on_cygwin_nobody_can_become_the_owner_of_a_folder(room: Room) -> None:
+    room.configure(restore="owner")
+
+    outcome = on_cygwin(room, RESTORE, listed(restore_list(f"{room.share}/cmartin/")))
+
+    assert (outcome.status, outcome.executed) == (MISSING, None)
+
+
+def test_a_folder_of_roots_that_is_not_there_is_not_made(room: Room) -> None:
+    room.configure(restore="owner")
+    room.pretend({room.share: "drwxr-xr-x 2 0 0"})
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.share}/new/"))
+
+    assert (outcome.status, outcome.executed, (room.share / "new").exists()) == (REFUSED, None, False)
 
 
 @pytest.mark.parametrize(
@@ -931,6 +1095,7 @@ def test_only_the_system_makes_it_cygwin_and_no_variable(room: Room) -> None:
     [
         "", "restore=dirs\n", "share=\n", "share=home\n", "share=/home/../etc\n", "share=/ho\tme\n",
         "share=/home\nrestore=yes\n", "share=/home\nrestore=dirs\n", "share=/home\nrestore=DIRS\n",
+        "share=/home\nrestore=owners\n", "share=/home\nrestore-privileged=1\n",
         "share=/home\nshell=/bin/sh\n", "share=/home\n share=/etc\n", "share=/home\nrsync=rsync\n",
         "$(id)\n", "share /home\n", "share=/home\nrestore-delete=1\n",
     ],

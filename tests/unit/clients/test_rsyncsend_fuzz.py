@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from wrapper import (
     BACKUP_OPTIONS,
     FULL,
+    IN_PLACE,
     INCREMENTAL,
     MISSING,
     PEER,
     REFUSED,
     RESTORE,
     RESTORE_OPTIONS,
+    ROOTS_RIGHTS,
     Outcome,
     Room,
     as_account,
@@ -147,11 +149,12 @@ def is_decided(room: Room, restore: str, outcome: Outcome) -> bool:
         head, cluster, option, tail = words[:2], CLUSTER, OPTION, [".", "./"]
     else:
         tops = {"off": [], "dirs": [room.restore_dir], "full": [room.restore_dir, room.share]}[restore]
-        identity = [] if restore == "full" else owner_argv(room)
+        full = restore == "full"
+        identity = as_account(ROOTS_RIGHTS, "0", "0") if full else owner_argv(room)
         head, cluster, option = ["--server"], RESTORE_CLUSTER, RESTORE_OPTION
-        option += "|--super" * (restore == "full")
+        option += "|--super" * full
         tail = ["--sparse"] * ("--inplace" not in words)
-        tail += [*["--chmod=ug-s"] * (restore == "dirs"), ".", "./"]
+        tail = [*IN_PLACE, ".", "./"] if full else [*tail, "--chmod=ug-s", ".", "./"]
     top = next((top for top in tops if Path(outcome.where).is_relative_to(top)), None)
     head = [*head, f"--confine-root={top}"]
     middle = words[len(head) : len(words) - len(tail)]
