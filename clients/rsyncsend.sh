@@ -471,6 +471,7 @@ prepare_restore() {
     enter "${parent:-/}"
     reached "${parent:-/}"
     spare_ourselves "${HERE%/}${missing:+/$missing}"
+    [ "$ALONE-$IN_PLACE" != yes-yes ] || unavailable "restore=$RESTORE takes root"
     case $RESTORE-$IN_PLACE in
         full-*) as_root ;;
         owner-yes) in_place_as_owner "$missing" ;;
@@ -606,7 +607,6 @@ in_place_options() {
 # that person could. Nobody else may be able to exchange that folder.
 in_place_as_owner() {    # MISSING-FOLDER
     local owner
-    [ "$ALONE" = no ] || unavailable 'restore=owner takes root'
     confines || unavailable 'restore=owner takes rsync 3.5 or later'
     in_place_options
     without_super

@@ -547,6 +547,7 @@ function Get-WrapperConfig {
     $drive = $Base.Substring(0, 1).ToLowerInvariant()
     $lines = @("# Made by setup.ps1. $WrapperPath explains each line.")
     $lines += @($folders | ForEach-Object { 'share=' + $Latin1.GetString([System.Text.Encoding]::UTF8.GetBytes($_)) })
+    # rsyncsend.sh refuses restore=owner and restore=full without root.
     $lines += @('restore=dirs', "restore-dir=/cygdrive/$drive/bckpciuem/restored", 'rsync=/usr/bin/rsync')
     return (($lines -join "`n") + "`n")
 }

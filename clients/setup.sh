@@ -29,8 +29,8 @@ sudo sh setup.sh [OPTION]...
   --lang fr|en          language of the messages (otherwise that of the session)
   --share DIR           a folder that the server may read; may be repeated (otherwise /home; /Users on a Mac).
                         The web page of the server sets which of them it backs up
-  --restore off|dirs|full   where the server may restore files: nowhere; below --restore-dir;
-                        everywhere that is backed up, as root (otherwise dirs)
+  --restore off|dirs|owner|full   where the server may restore files: nowhere; below --restore-dir (the default);
+                        everywhere below --share, each file as the owner of its folder; there, as root
   --restore-dir DIR     a folder for restored files; may be repeated (otherwise /var/lib/bckpciuem-restore, created)
   --register-key FILE   the key that registers (otherwise the one inside setup.sh)
   --known-hosts FILE    the ssh host keys of the server (otherwise those inside setup.sh)
@@ -78,8 +78,8 @@ sudo sh setup.sh [OPTION]...
   --lang fr|en          langue des messages (sinon celle de la session)
   --share DOSSIER       un dossier que le serveur peut lire ; répétable (sinon /home ; /Users sur un Mac).
                         La page web du serveur dit lesquels il sauvegarde
-  --restore off|dirs|full   où le serveur peut restaurer des fichiers : nulle part ; sous --restore-dir ;
-                        partout où il sauvegarde, en tant que root (sinon dirs)
+  --restore off|dirs|owner|full   où le serveur peut restaurer des fichiers : nulle part ; sous --restore-dir (sinon) ;
+                        partout sous --share, chaque fichier en tant que propriétaire de son dossier ; ou en tant que root
   --restore-dir DOSSIER un dossier pour les fichiers restaurés ; répétable (sinon /var/lib/bckpciuem-restore, créé)
   --register-key FICHIER  la clef d’enregistrement (sinon celle contenue dans setup.sh)
   --known-hosts FICHIER les clefs d’hôte ssh du serveur (sinon celles contenues dans setup.sh)
@@ -242,8 +242,8 @@ check_options() {
         die 2 '%s is not a possible logon.' "$LOGON"
     fi
     case $RESTORE in
-        '' | off | dirs | full) ;;
-        *) die 2 '--restore must be off, dirs or full.' ;;
+        '' | off | dirs | owner | full) ;;
+        *) die 2 '--restore must be off, dirs, owner or full.' ;;
     esac
     PORT=${PORT:-$(receipt_get port)}
     PORT=${PORT:-22}
@@ -547,7 +547,7 @@ french() {    # ENGLISH
         'The name of the server is missing; please give --server NAME.') FORMAT='Le nom du serveur manque ; donnez --server NOM.' ;;
         '%s is not the name of a server.') FORMAT='%s n’est pas un nom de serveur.' ;;
         '%s is not a possible logon.') FORMAT='%s n’est pas un identifiant possible.' ;;
-        '--restore must be off, dirs or full.') FORMAT='--restore doit valoir off, dirs ou full.' ;;
+        '--restore must be off, dirs, owner or full.') FORMAT='--restore doit valoir off, dirs, owner ou full.' ;;
         '%s is not a port.') FORMAT='%s n’est pas un port.' ;;
         '--from must be a list of addresses, not %s.') FORMAT='--from doit être une liste d’adresses, et non %s.' ;;
         'This computer is not registered with %s; please start the setup without --%s.') FORMAT='Cet ordinateur n’est pas enregistré auprès de %s ; lancez ce programme sans --%s.' ;;
@@ -620,10 +620,12 @@ french() {    # ENGLISH
         'The group %s exists, with the number %s: it is a person’s or root’s, not a system group.') FORMAT='Le groupe %s existe, avec le numéro %s : c’est celui d’une personne ou de root, pas un groupe système.' ;;
         'The group %s exists, and others are in it or may join it: %s. They could read what only the account may read. Please remove them from the group, or remove the group, and start again.') FORMAT='Le groupe %s existe, et d’autres en font partie ou peuvent y entrer : %s. Ils pourraient lire ce que seul le compte doit lire. Retirez-les du groupe, ou supprimez le groupe, et recommencez.' ;;
         'Users other than root can change %s, so the programs below it are not safe. Please run: chown root %s; chmod go-w %s') FORMAT='D’autres utilisateurs que root peuvent modifier %s ; les programmes qu’il contient ne sont pas sûrs. Faites : chown root %s; chmod go-w %s' ;;
-        '--restore full: the administrators of the backup server are root on this computer.') FORMAT='--restore full : les administrateurs du serveur de sauvegarde sont root sur cet ordinateur.' ;;
+        '--restore owner: whoever this computer is registered for can change every person’s files in the shared folders, and so can the administrators of the backup server.') FORMAT='--restore owner : la personne pour qui cet ordinateur est enregistré peut modifier les fichiers de toutes les personnes dans les dossiers partagés, et les administrateurs du serveur de sauvegarde aussi.' ;;
+        '--restore full: whoever this computer is registered for can change every file in the shared folders, and so can the administrators of the backup server.') FORMAT='--restore full : la personne pour qui cet ordinateur est enregistré peut modifier tous les fichiers des dossiers partagés, et les administrateurs du serveur de sauvegarde aussi.' ;;
         'the server may read %s') FORMAT='le serveur peut lire %s' ;;
         'which of these folders are backed up is set on its web page for this computer; at first usually %s') FORMAT='les dossiers à sauvegarder se choisissent sur sa page web pour cet ordinateur ; au début, en général %s' ;;
         'it may write there too, anywhere, as root') FORMAT='il peut aussi y écrire, partout, en tant que root' ;;
+        'it may write there too, each file as the owner of the folder that it goes to') FORMAT='il peut aussi y écrire, chaque fichier en tant que propriétaire du dossier où il va' ;;
         'it may put restored files into %s, where you fetch them') FORMAT='il peut déposer des fichiers restaurés dans %s, où vous les reprenez' ;;
         'it may write nowhere else, and nothing as root') FORMAT='il ne peut écrire nulle part ailleurs, et rien en tant que root' ;;
         'it may write nothing here; restored files are downloaded from its web page') FORMAT='il ne peut rien écrire ici ; les fichiers à restaurer se téléchargent sur sa page web' ;;
@@ -714,6 +716,7 @@ french() {    # ENGLISH
         '%s cannot be read. Does it exist?') FORMAT='%s est illisible. Ce dossier existe-t-il ?' ;;
         'rsync: %s') FORMAT='rsync : %s' ;;
         'rsync: %s, from Apple') FORMAT='rsync : %s, d’Apple' ;;
+        'A restore to the original folders (restore=owner) needs rsync 3.5 or later, not %s.') FORMAT='Restaurer dans les dossiers d’origine (restore=owner) exige rsync 3.5 ou plus récent, pas %s.' ;;
         'rsync %s is old (before 3.4); please install the updates of this system.') FORMAT='rsync %s est ancien (avant 3.4) ; installez les mises à jour du système.' ;;
         'sshd answers') FORMAT='sshd répond' ;;
         'sshd does not answer: the server cannot log in.') FORMAT='sshd ne répond pas : le serveur ne peut pas se connecter.' ;;
@@ -758,8 +761,10 @@ french() {    # ENGLISH
         'Planned changes:') FORMAT='Changements prévus :' ;;
         'Nothing was changed (--dry-run).') FORMAT='Rien n’a été modifié (--dry-run).' ;;
         'Applying changes:') FORMAT='Application des changements :' ;;
-        'With --restore full the server becomes root on this computer: its administrators can change every file here. Do you want that (yes/no)?') FORMAT='Avec --restore full, le serveur devient root sur cet ordinateur : ses administrateurs peuvent y modifier tous les fichiers. Le voulez-vous (oui/non) ?' ;;
-        'Nothing was changed. Without --restore full, restored files arrive in a folder of their own.') FORMAT='Rien n’a été modifié. Sans --restore full, les fichiers restaurés arrivent dans un dossier à part.' ;;
+        'With --restore owner, whoever this computer is registered for can change every person’s files in the shared folders, programs and ssh keys among them. The administrators of the backup server can do so too. Do you want that (yes/no)?') FORMAT='Avec --restore owner, la personne pour qui cet ordinateur est enregistré peut modifier les fichiers de toutes les personnes dans les dossiers partagés, y compris leurs programmes et leurs clefs ssh. Les administrateurs du serveur de sauvegarde le peuvent aussi. Le voulez-vous (oui/non) ?' ;;
+        'With --restore full, whoever this computer is registered for can change every file in the shared folders, root’s among them. The administrators of the backup server can do so too. Do you want that (yes/no)?') FORMAT='Avec --restore full, la personne pour qui cet ordinateur est enregistré peut modifier tous les fichiers des dossiers partagés, ceux de root aussi. Les administrateurs du serveur de sauvegarde le peuvent aussi. Le voulez-vous (oui/non) ?' ;;
+        'The whole system is shared. Shall a restore also bring back setuid programs, devices and file capabilities? Then whoever this computer is registered for can become root on it (yes/no)?') FORMAT='Tout le système est partagé. Une restauration doit-elle aussi rendre les programmes setuid, les périphériques et les capacités des fichiers ? Alors la personne pour qui cet ordinateur est enregistré peut y devenir root (oui/non) ?' ;;
+        'Nothing was changed. Without this option, restored files arrive in a folder of their own.') FORMAT='Rien n’a été modifié. Sans cette option, les fichiers restaurés arrivent dans un dossier à part.' ;;
         'Continue (yes/no)?') FORMAT='Continuer (oui/non) ?' ;;
         'Nothing was changed.') FORMAT='Rien n’a été modifié.' ;;
         'Required packages') FORMAT='Paquets nécessaires' ;;
@@ -2098,12 +2103,18 @@ write_config() {
     compose_config
     note_permissions
     put_file "$WORK/config" "$CONFIG" root "$ROOT_GROUP" 644
-    if [ "$RESTORING" = full ]; then
-        caution '--restore full: the administrators of the backup server are root on this computer.'
-    fi
+    say_who_restores
 }
 
-# Set RESTORING: off, dirs or full. Without a line rsyncsend.sh takes it as off.
+# Also for the doctor.
+say_who_restores() {
+    case $RESTORING in
+        owner) caution '--restore owner: whoever this computer is registered for can change every person’s files in the shared folders, and so can the administrators of the backup server.' ;;
+        full) caution '--restore full: whoever this computer is registered for can change every file in the shared folders, and so can the administrators of the backup server.' ;;
+    esac
+}
+
+# Set RESTORING: off, dirs, owner or full. Without a line rsyncsend.sh takes it as off.
 compose_config() {
     if [ -f "$CONFIG" ]; then
         cat <"$CONFIG" >"$WORK/config"
@@ -2118,7 +2129,8 @@ compose_config() {
         config_set restore "${RESTORE:-dirs}"
     fi
     RESTORING=$(config_values restore | tail -n 1)
-    [ "$RESTORING" != full ] || [ "$restored" = full ] || NEWLY_FULL=yes
+    [ "$RESTORING" = "$restored" ] || NEW_RESTORE=$RESTORING
+    ask_for_privileges
     if [ -n "$RESTORE_DIR" ] || [ "$new" = yes ] || { [ "$RESTORING" = dirs ] && [ -z "$(config_values restore-dir)" ]; }; then
         config_set restore-dir "${RESTORE_DIR:-$RESTORE_FOLDER}"
     fi
@@ -2126,6 +2138,14 @@ compose_config() {
     if [ "$new" = yes ] || [ ! -x "${binary:-/usr/bin/rsync}" ]; then
         binary=$(os rsync_path)
         config_set rsync "$(readlink -f "$binary" 2>/dev/null || printf '%s' "$binary")"     # macOS has readlink -f from 12.3 on
+    fi
+}
+
+# Without the line rsyncsend.sh takes it as no. Only a person can agree, so an unattended run never says yes.
+ask_for_privileges() {
+    if [ "$RESTORING" = full ] && config_values share | grep -qxF / && [ -z "$(config_values restore-privileged)" ]; then
+        ASK_PRIVILEGED=yes
+        config_set restore-privileged "$PRIVILEGED"
     fi
 }
 
@@ -2160,6 +2180,10 @@ note_permissions() {
         note 'which of these folders are backed up is set on its web page for this computer; at first usually %s' "$HOMES"
     case $RESTORING in
         full) note 'it may write there too, anywhere, as root' ;;
+        owner)
+            note 'it may write there too, each file as the owner of the folder that it goes to'
+            note 'it may write nowhere else, and nothing as root'
+            ;;
         dirs)
             config_values restore-dir >"$WORK/folders"
             each_folder note 'it may put restored files into %s, where you fetch them'
@@ -2218,7 +2242,10 @@ probed() {    # KEYWORD
 # The account itself writes restored files to a folder of root's. Return false if it cannot.
 check_restore_folders() {
     writable=yes
-    [ "$(sed -n 's/^restore=//p' "$CONFIG" 2>/dev/null | tail -n 1)" = dirs ] || return 0
+    case $(sed -n 's/^restore=//p' "$CONFIG" 2>/dev/null | tail -n 1) in
+        dirs | owner) ;;
+        *) return 0 ;;
+    esac
     sed -n 's/^restore-dir=//p' "$CONFIG" >"$WORK/folders"
     while IFS= read -r folder; do
         if [ ! -d "$folder" ]; then
@@ -2711,6 +2738,16 @@ doctor_sudo() {
         each_folder todo '%s cannot be read. Does it exist?'
     fi
     doctor_rsync "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
+    RESTORING=$(sed -n 's/^restore://p' "$WORK/probe" | printable)
+    doctor_restore "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
+}
+
+doctor_restore() {    # RSYNC-VERSION
+    say_who_restores
+    case $RESTORING-$1 in
+        owner-3.[5-9]* | owner-3.[1-9][0-9]* | owner-[4-9]* | owner-[1-9][0-9]*) ;;
+        owner-*) todo 'A restore to the original folders (restore=owner) needs rsync 3.5 or later, not %s.' "$1" ;;
+    esac
 }
 
 # Versions before 3.4 have vulnerabilities that another user of this computer could use against root.
@@ -3041,10 +3078,10 @@ finish() {
 
 defaults() {
     LOGON='' UNATTENDED=no YES=no DRY_RUN=no FORCE=no COLOUR=yes TASK=setup
-    KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEWLY_FULL=no AGREED=no TRY_AGAIN=no
+    KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEW_RESTORE='' AGREED=no TRY_AGAIN=no
     SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT='' LOG='' LOGGING=no
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
-    CHANGES=0 LEFT_TO_DO=no HIDDEN=no NOT_SAVED=no LOCKED=no RESTORING='' IP_VERSION='' BOLD='' PLAIN=''
+    CHANGES=0 LEFT_TO_DO=no HIDDEN=no NOT_SAVED=no LOCKED=no RESTORING='' ASK_PRIVILEGED=no PRIVILEGED=no IP_VERSION='' BOLD='' PLAIN=''
     REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' PROBLEM=''
     OS=linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get
     choose_language
@@ -3073,12 +3110,23 @@ plan() {    # FUNCTION
 }
 
 agree_on_plan() {
-    if [ "$NEWLY_FULL" = yes ]; then
-        yes_or_no 'With --restore full the server becomes root on this computer: its administrators can change every file here. Do you want that (yes/no)?' ||
-            die 1 'Nothing was changed. Without --restore full, restored files arrive in a folder of their own.'
+    case $NEW_RESTORE in
+        owner)
+            yes_or_no 'With --restore owner, whoever this computer is registered for can change every person’s files in the shared folders, programs and ssh keys among them. The administrators of the backup server can do so too. Do you want that (yes/no)?' ||
+                refuse_in_place ;;
+        full)
+            yes_or_no 'With --restore full, whoever this computer is registered for can change every file in the shared folders, root’s among them. The administrators of the backup server can do so too. Do you want that (yes/no)?' ||
+                refuse_in_place ;;
+    esac
+    if [ "$ASK_PRIVILEGED" = yes ] && yes_or_no 'The whole system is shared. Shall a restore also bring back setuid programs, devices and file capabilities? Then whoever this computer is registered for can become root on it (yes/no)?'; then
+        PRIVILEGED=yes
     fi
     [ "$YES" = no ] || return 0
     yes_or_no 'Continue (yes/no)?' || die 1 'Nothing was changed.'
+}
+
+refuse_in_place() {
+    die 1 'Nothing was changed. Without this option, restored files arrive in a folder of their own.'
 }
 
 steps() {

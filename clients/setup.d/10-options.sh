@@ -83,8 +83,8 @@ check_options() {
         die 2 '%s is not a possible logon.' "$LOGON"
     fi
     case $RESTORE in
-        '' | off | dirs | full) ;;
-        *) die 2 '--restore must be off, dirs or full.' ;;
+        '' | off | dirs | owner | full) ;;
+        *) die 2 '--restore must be off, dirs, owner or full.' ;;
     esac
     PORT=${PORT:-$(receipt_get port)}
     PORT=${PORT:-22}

@@ -85,6 +85,16 @@ doctor_sudo() {
         each_folder todo '%s cannot be read. Does it exist?'
     fi
     doctor_rsync "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
+    RESTORING=$(sed -n 's/^restore://p' "$WORK/probe" | printable)
+    doctor_restore "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
+}
+
+doctor_restore() {    # RSYNC-VERSION
+    say_who_restores
+    case $RESTORING-$1 in
+        owner-3.[5-9]* | owner-3.[1-9][0-9]* | owner-[4-9]* | owner-[1-9][0-9]*) ;;
+        owner-*) todo 'A restore to the original folders (restore=owner) needs rsync 3.5 or later, not %s.' "$1" ;;
+    esac
 }
 
 # Versions before 3.4 have vulnerabilities that another user of this computer could use against root.

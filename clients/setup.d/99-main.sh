@@ -36,10 +36,10 @@ finish() {
 
 defaults() {
     LOGON='' UNATTENDED=no YES=no DRY_RUN=no FORCE=no COLOUR=yes TASK=setup
-    KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEWLY_FULL=no AGREED=no TRY_AGAIN=no
+    KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEW_RESTORE='' AGREED=no TRY_AGAIN=no
     SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT='' LOG='' LOGGING=no
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
-    CHANGES=0 LEFT_TO_DO=no HIDDEN=no NOT_SAVED=no LOCKED=no RESTORING='' IP_VERSION='' BOLD='' PLAIN=''
+    CHANGES=0 LEFT_TO_DO=no HIDDEN=no NOT_SAVED=no LOCKED=no RESTORING='' ASK_PRIVILEGED=no PRIVILEGED=no IP_VERSION='' BOLD='' PLAIN=''
     REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' PROBLEM=''
     OS=linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get
     choose_language
@@ -68,12 +68,23 @@ plan() {    # FUNCTION
 }
 
 agree_on_plan() {
-    if [ "$NEWLY_FULL" = yes ]; then
-        yes_or_no 'With --restore full the server becomes root on this computer: its administrators can change every file here. Do you want that (yes/no)?' ||
-            die 1 'Nothing was changed. Without --restore full, restored files arrive in a folder of their own.'
+    case $NEW_RESTORE in
+        owner)
+            yes_or_no 'With --restore owner, whoever this computer is registered for can change every person’s files in the shared folders, programs and ssh keys among them. The administrators of the backup server can do so too. Do you want that (yes/no)?' ||
+                refuse_in_place ;;
+        full)
+            yes_or_no 'With --restore full, whoever this computer is registered for can change every file in the shared folders, root’s among them. The administrators of the backup server can do so too. Do you want that (yes/no)?' ||
+                refuse_in_place ;;
+    esac
+    if [ "$ASK_PRIVILEGED" = yes ] && yes_or_no 'The whole system is shared. Shall a restore also bring back setuid programs, devices and file capabilities? Then whoever this computer is registered for can become root on it (yes/no)?'; then
+        PRIVILEGED=yes
     fi
     [ "$YES" = no ] || return 0
     yes_or_no 'Continue (yes/no)?' || die 1 'Nothing was changed.'
+}
+
+refuse_in_place() {
+    die 1 'Nothing was changed. Without this option, restored files arrive in a folder of their own.'
 }
 
 steps() {

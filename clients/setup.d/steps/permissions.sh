@@ -27,12 +27,18 @@ write_config() {
     compose_config
     note_permissions
     put_file "$WORK/config" "$CONFIG" root "$ROOT_GROUP" 644
-    if [ "$RESTORING" = full ]; then
-        caution '--restore full: the administrators of the backup server are root on this computer.'
-    fi
+    say_who_restores
 }
 
-# Set RESTORING: off, dirs or full. Without a line rsyncsend.sh takes it as off.
+# Also for the doctor.
+say_who_restores() {
+    case $RESTORING in
+        owner) caution '--restore owner: whoever this computer is registered for can change every person’s files in the shared folders, and so can the administrators of the backup server.' ;;
+        full) caution '--restore full: whoever this computer is registered for can change every file in the shared folders, and so can the administrators of the backup server.' ;;
+    esac
+}
+
+# Set RESTORING: off, dirs, owner or full. Without a line rsyncsend.sh takes it as off.
 compose_config() {
     if [ -f "$CONFIG" ]; then
         cat <"$CONFIG" >"$WORK/config"
@@ -47,7 +53,8 @@ compose_config() {
         config_set restore "${RESTORE:-dirs}"
     fi
     RESTORING=$(config_values restore | tail -n 1)
-    [ "$RESTORING" != full ] || [ "$restored" = full ] || NEWLY_FULL=yes
+    [ "$RESTORING" = "$restored" ] || NEW_RESTORE=$RESTORING
+    ask_for_privileges
     if [ -n "$RESTORE_DIR" ] || [ "$new" = yes ] || { [ "$RESTORING" = dirs ] && [ -z "$(config_values restore-dir)" ]; }; then
         config_set restore-dir "${RESTORE_DIR:-$RESTORE_FOLDER}"
     fi
@@ -55,6 +62,14 @@ compose_config() {
     if [ "$new" = yes ] || [ ! -x "${binary:-/usr/bin/rsync}" ]; then
         binary=$(os rsync_path)
         config_set rsync "$(readlink -f "$binary" 2>/dev/null || printf '%s' "$binary")"     # macOS has readlink -f from 12.3 on
+    fi
+}
+
+# Without the line rsyncsend.sh takes it as no. Only a person can agree, so an unattended run never says yes.
+ask_for_privileges() {
+    if [ "$RESTORING" = full ] && config_values share | grep -qxF / && [ -z "$(config_values restore-privileged)" ]; then
+        ASK_PRIVILEGED=yes
+        config_set restore-privileged "$PRIVILEGED"
     fi
 }
 
@@ -89,6 +104,10 @@ note_permissions() {
         note 'which of these folders are backed up is set on its web page for this computer; at first usually %s' "$HOMES"
     case $RESTORING in
         full) note 'it may write there too, anywhere, as root' ;;
+        owner)
+            note 'it may write there too, each file as the owner of the folder that it goes to'
+            note 'it may write nowhere else, and nothing as root'
+            ;;
         dirs)
             config_values restore-dir >"$WORK/folders"
             each_folder note 'it may put restored files into %s, where you fetch them'
@@ -147,7 +166,10 @@ probed() {    # KEYWORD
 # The account itself writes restored files to a folder of root's. Return false if it cannot.
 check_restore_folders() {
     writable=yes
-    [ "$(sed -n 's/^restore=//p' "$CONFIG" 2>/dev/null | tail -n 1)" = dirs ] || return 0
+    case $(sed -n 's/^restore=//p' "$CONFIG" 2>/dev/null | tail -n 1) in
+        dirs | owner) ;;
+        *) return 0 ;;
+    esac
     sed -n 's/^restore-dir=//p' "$CONFIG" >"$WORK/folders"
     while IFS= read -r folder; do
         if [ ! -d "$folder" ]; then

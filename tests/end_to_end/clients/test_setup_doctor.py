@@ -28,12 +28,15 @@ ENGLISH_PLAN = {
     "--share /home --share /srv": ["the server may read /home", "the server may read /srv",
                                    "set on its web page for this computer; at first usually"],
     "--restore full": ["it may write there too, anywhere, as root"],
+    "--restore owner": ["it may write there too, each file as the owner of the folder that it goes to",
+                        "it may write nowhere else, and nothing as root"],
 }  # fmt: skip
 FRENCH_PLAN = {
     "": ["le serveur peut lire /home",
          "il ne peut écrire nulle part ailleurs, et rien en tant que root"],
     "--restore off": ["il ne peut rien écrire ici"],
     "--restore full": ["il peut aussi y écrire, partout, en tant que root"],
+    "--restore owner": ["chaque fichier en tant que propriétaire du dossier où il va"],
 }  # fmt: skip
 
 
@@ -57,16 +60,52 @@ def test_the_plan_tells_what_is_read_where_restores_go_and_where_the_key_comes_f
     assert not laptop.exists(PLACE)
 
 
-@pytest.mark.parametrize("options", ["", "--yes --logon cmartin"])
-def test_full_restore_is_asked_for_in_words(site: Site, options: str) -> None:
+IN_PLACE = (
+    r"whoever this computer is registered for can change every (file|person.s files) in the shared folders"
+)
+EN_PLACE = r"la personne pour qui cet ordinateur est enregistré peut modifier (tous )?les fichiers"
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [("full", IN_PLACE), ("full --yes --logon cmartin", IN_PLACE), ("owner --yes --logon cmartin", IN_PLACE),
+     ("full --lang fr", EN_PLACE), ("owner --lang fr", EN_PLACE)],
+)  # fmt: skip
+def test_a_restore_in_place_is_asked_for_in_words(site: Site, options: str, asked: str) -> None:
     laptop = site.laptop()
 
-    with laptop.terminal(f"sh {SETUP} {GIVEN} --restore full {options}") as terminal:
-        terminal.answer(r"the server becomes root on this computer.*\? $", "no")
+    with laptop.terminal(f"sh {SETUP} {GIVEN} --restore {options}") as terminal:
+        terminal.answer(rf"{asked}.*\? ?\? $|{asked}.*\? $", "no")
         status = terminal.wait()
 
     assert status == ERROR
     assert not laptop.exists(PLACE)
+
+
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_setuid_comes_back_to_a_whole_system_only_if_the_person_says_yes(site: Site, answer: str) -> None:
+    laptop = site.laptop()
+    words = f"sh {SETUP} {GIVEN} --restore full --share / --yes --logon cmartin --no-verify"
+
+    with laptop.terminal(words) as terminal:
+        terminal.answer(rf"{IN_PLACE}.*\? $", "yes")
+        terminal.answer(r"setuid programs, devices and file capabilities.*\? $", answer)
+        status = terminal.wait()
+    unattended = set_up(laptop)
+
+    assert (status, unattended.status) == (OK, OK)
+    lines = laptop.read("/etc/bckpciuem.conf").splitlines()
+    assert {"share=/", "restore=full", f"restore-privileged={answer}"} <= {*lines}
+
+
+def test_an_unattended_run_agrees_to_no_setuid(site: Site) -> None:
+    laptop = site.laptop()
+
+    done = set_up(laptop, "--logon cmartin --unattended --restore full --share /")
+
+    assert done.status == OK
+    assert "restore-privileged=no" in laptop.read("/etc/bckpciuem.conf").splitlines()
+    assert re.search(IN_PLACE, done.stderr)
 
 
 def test_an_unattended_run_takes_the_logon_from_a_file_and_restores_to_its_own_folder(site: Site) -> None:
