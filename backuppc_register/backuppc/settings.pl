@@ -1,11 +1,13 @@
 # Ask BackupPC's own code: QUESTION HOST CONFDIR TOPDIR LIBRARY [FILE [CLIENT SHELL SCRATCH]].
 # The answers are JSON, one object a line.
-# `settings`, `alive` and `transfers` are about HOST; if FILE is not empty, it is read instead of the host's own file.
+# `settings`, `alive`, `loopback` and `transfers` are about HOST; if FILE is not empty, it is read instead of the host's
+# own file. `loopback` pings the address CLIENT of this very server; without HOST by the settings of config.pl.
 # The last line counts. Before each wait there is a line as well: after a timeout it names what was waited for.
 # `each` answers with a line of settings for each host that FILE names; HOST is the seconds for one host.
 # `main` answers with the settings of config.pl.
 use strict;
 use warnings;
+use Errno;
 
 my ($question, $client, $confDir, $topDir, $library, $proposed, $chosen, $shell, $scratch) = @ARGV;
 my $json = eval { require JSON::PP } ? JSON::PP->new->ascii->canonical->allow_blessed->allow_unknown : die("perl has no JSON::PP\n");
@@ -78,6 +80,7 @@ sub settings {
         shares      => [map({ "$_" } @shares)],
         full_period => $Conf{FullPeriod} + 0,
         incr_period => $Conf{IncrPeriod} + 0,
+        ping        => [map({ join(' ', ref($_) eq 'ARRAY' ? @$_ : ($_)) } @Conf{qw(PingCmd PingPath Ping6Path)})],
         commands    => \@commands,
         broken      => (grep({ is_broken($Conf{$_}) } @commands))[0] // '',
         zero_files_fatal => $Conf{BackupZeroFilesIsFatal} ? JSON::PP::true() : JSON::PP::false(),
@@ -93,12 +96,15 @@ sub is_broken {
 # Find the first client that answers a ping, as BackupPC_dump does. NetBIOS is not asked: no machine of ours needs it.
 sub alive {
     my %problem = (problem => 'name', what => $clients[0]);
+    my $said = listen_to_ping();
     foreach my $name (@clients) {
         answer(problem => 'name', what => $name, detail => "the DNS is slow");
-        next if ( !defined($bpc->getHostAddrInfo($name)) );
-        %problem = (problem => 'ping', what => $name);
-        answer(%problem);
+        my $family = $bpc->getHostAddrInfo($name);
+        next if ( !defined($family) );
+        %problem = (problem => 'ping', what => $name, loopback => $family == 6 ? '::1' : '127.0.0.1');
+        answer(%problem, detail => "the ping did not end in time");
         my $delay = $bpc->CheckHostAlive($name);
+        $problem{detail} = $$said;
         next if ( $delay < 0 );
         if ( $delay > $Conf{PingMaxMsec} ) {
             %problem = (problem => 'slow', what => $name, detail => "$delay ms, PingMaxMsec is $Conf{PingMaxMsec}");
@@ -108,6 +114,41 @@ sub alive {
         return;
     }
     answer(%problem);
+}
+
+# Ping this server itself, at its address $chosen.
+sub loopback {
+    my $said = listen_to_ping();
+    answer(late => JSON::PP::true());
+    my $delay = $bpc->CheckHostAlive($chosen);
+    answer($delay < 0 ? (problem => $$said) : (alive => $chosen));
+}
+
+# Return a reference to what the last command of BackupPC's said, or to how it ended if it said nothing.
+sub listen_to_ping {
+    my ( $run, $said ) = ( \&BackupPC::Lib::cmdSystemOrEval, '' );
+    *BackupPC::Lib::cmdSystemOrEval = sub {
+        my $output = $run->(@_);
+        my ( $status, $died, $program ) = ( $?, $@, ref($_[1]) eq 'ARRAY' ? $_[1][0] : $_[1] );
+        $said = $output . ( $program =~ /^&/ ? $died : '' );
+        $said =~ s/\s+/ /g;
+        $said =~ s/^ | $//g;
+        $said = substr($said, 0, 140) . ' ... ' . substr($said, -155) if ( length($said) > 300 );
+        $said = why_not_started($program)
+            || "$program ended with " . ( $status & 127 ? 'signal ' . ( $status & 127 ) : 'status ' . ( $status >> 8 ) )
+            if ( $said eq '' || $said =~ /^Exec of .* failed$/ );
+        $? = $status;
+        return $output;
+    };
+    return \$said;
+}
+
+sub why_not_started {
+    my ($program) = @_;
+    return '' if ( $program !~ m{^/} );
+    return "there is no $program" if ( !-e $program && $!{ENOENT} );
+    my $why = -d $program ? 'it is a folder' : !-x $program ? 'it is not executable' : '';
+    return $why && "$program cannot be started: $why";
 }
 
 # Report the program, with all its arguments, that BackupPC_dump starts for each folder of a first full backup of CLIENT.
@@ -174,12 +215,12 @@ if ( $question eq 'main' ) {
     main_settings();
     exit(0);
 }
-my $error = $bpc->ConfigRead($question eq 'each' ? undef : $client);
+my $error = $bpc->ConfigRead($question eq 'each' || $client eq '' ? undef : $client);
 if ( defined($error) ) {
     answer(problem => $error);
 } elsif ( $question eq 'each' ) {
     each_host();
 } else {
     use_settings();
-    {alive => \&alive, transfers => \&transfers, settings => \&settings}->{$question}->();
+    {alive => \&alive, loopback => \&loopback, transfers => \&transfers, settings => \&settings}->{$question}->();
 }

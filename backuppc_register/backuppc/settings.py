@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,9 +18,14 @@ from backuppc_register.system.deadline import Deadline
 
 _PROGRAM = "backuppc/settings.pl"
 _REMOTE_SHELL = "backuppc/remote_shell.pl"
-_LONGEST = 1 << 26  # bytes of output
 _TOO_LONG = "it took too long"
+_ENDLESS = "it prints without end"
+# The words of the kernel here; what another machine says of a packet is worded otherwise (ping(8)).
+_NOT_SENT = re.compile(r"sendmsg: Operation not permitted|connect: Network is unreachable")
 _FOR_ONE = 2  # seconds for one host of many
+
+FOR_OWN_PING = 3.0
+"""Seconds for a ping of this server itself."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,8 @@ class Settings:
     variables filled in for the first of them, None if it is no list. *rsync_args*: all further arguments of
     the rsync of a full or an incremental backup. *shares*: the folders, by their paths on the machine.
     *full_period* and *incr_period*: days from one backup to the next. *zero_files_fatal*: whether each folder
-    must have a file. *commands*: names of the commands that end a backup if they fail; *broken*: one of them
-    that cannot run.
+    must have a file. *ping*: PingCmd, PingPath, Ping6Path. *commands*: names of the commands that end a
+    backup if they fail; *broken*: one of them that cannot run.
     """
 
     xfer_method: str
@@ -44,6 +50,7 @@ class Settings:
     full_period: float = 0.0
     incr_period: float = 0.0
     zero_files_fatal: bool = True
+    ping: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     broken: str = ""
 
@@ -82,7 +89,7 @@ class SettingsReader:
         try:
             answer = json.loads(output)
         except ValueError as error:
-            raise Misconfigured(detail=f"BackupPC's config.pl: {error_text or 'is empty'}") from error
+            raise Misconfigured(detail=f"BackupPC's config.pl: {_why_silent(error_text)}") from error
         if "problem" in answer:
             raise Misconfigured(detail=f"BackupPC's config.pl: {answer['problem']}")
         return dict(answer["settings"])
@@ -118,7 +125,7 @@ class SettingsReader:
             raise Misconfigured(detail=f"BackupPC's settings cannot be understood: {error!r}") from error
         if problem := next((row["problem"] for row in answers if "host" not in row), ""):
             raise Misconfigured(detail=problem)
-        if error_text == _TOO_LONG or len(output) == _LONGEST:
+        if error_text in (_TOO_LONG, _ENDLESS):
             return read
         if not read and hosts:
             raise _no_answer(error_text)
@@ -127,15 +134,32 @@ class SettingsReader:
     def alive(self, host: str, within: float, proposed: bytes | None = None) -> str:
         """Return the first of the host's names that BackupPC can ping, by its own ping.
 
-        Raises NotReachable, Misconfigured.
+        Raises NotReachable; Misconfigured, also if BackupPC cannot even ping this server itself.
         """
         answer = self._ask("alive", host, within, proposed)
         if "alive" in answer:
             return str(answer["alive"])
         problem, what = answer.get("problem", "ping"), answer.get("what", host)
         causes = {"name": Cause.NAME, "slow": Cause.SLOW, "ping": Cause.PING}
-        cause = causes.get(problem, Cause.SETTINGS)
-        raise not_reachable(cause, host, what=what, detail=answer.get("detail", problem))
+        cause, detail = causes.get(problem, Cause.SETTINGS), str(answer.get("detail", problem))
+        if cause is Cause.PING:
+            here = str(answer["loopback"])
+            if _NOT_SENT.search(detail):
+                raise Misconfigured(detail=f"BackupPC's ping of {what} does not leave this server: {detail}")
+            if own := self.own_ping(here, FOR_OWN_PING, host, proposed):
+                raise Misconfigured(detail=f"BackupPC cannot ping {here}, this server itself: {own}")
+        raise not_reachable(cause, host, what=what, detail=detail)
+
+    def own_ping(self, address: str, within: float, host: str = "", proposed: bytes | None = None) -> str:
+        """Ping *address* of this server by BackupPC's own ping, with the settings of *host* or of all hosts.
+
+        Return "" or why that fails. Raises NotReachable if that cannot be told, Misconfigured.
+        """
+        answer = self._ask("loopback", host, within, proposed, (address,))
+        if answer.get("late"):
+            detail = f"BackupPC's ping of {address}, this server itself, did not end in time either"
+            raise not_reachable(Cause.SILENT, host, detail=detail)
+        return "" if "alive" in answer else str(answer.get("problem", "no answer"))
 
     def plan(self, host: str, client: str, within: float, proposed: bytes | None = None) -> Plan:
         """Return how BackupPC would begin a first full backup of *host*, at its name or address *client*.
@@ -209,7 +233,14 @@ def _not_begun(host: str, detail: str) -> NotReachable:
 
 
 def _no_answer(error_text: str) -> Misconfigured:
-    return Misconfigured(detail=f"BackupPC's Perl does not report its settings: {error_text}")
+    return Misconfigured(detail=f"BackupPC's Perl does not report its settings: {_why_silent(error_text)}")
+
+
+def _why_silent(error_text: str) -> str:
+    """Return why the Perl that reads the settings gave no answer; *error_text* is what it said."""
+    if error_text in (_TOO_LONG, _ENDLESS):
+        return error_text
+    return f"the settings end the program that reads them{f', which says: {error_text}' * bool(error_text)}"
 
 
 def _settings(answer: dict[str, Any]) -> Settings:
@@ -225,6 +256,7 @@ def _settings(answer: dict[str, Any]) -> Settings:
         full_period=float(answer["full_period"]),
         incr_period=float(answer["incr_period"]),
         zero_files_fatal=bool(answer["zero_files_fatal"]),
+        ping=tuple(map(str, answer["ping"])),
         commands=tuple(map(str, answer["commands"])),
         broken=str(answer["broken"]),
     )
@@ -248,7 +280,8 @@ def _run(command: list[str], within: float, files: tuple[int, ...] = ()) -> tupl
     try:
         result = processes.run(command, within, files=files)
     except processes.TimedOut as late:
-        return late.output[:_LONGEST], _TOO_LONG
+        return late.output, _TOO_LONG
     except OSError as error:
         raise Misconfigured(detail=f"{command[0]} cannot be started: {error}") from error
-    return result.output[:_LONGEST], result.error_text
+    endless = len(result.output) + len(result.errors) >= processes.LARGEST_ANSWER
+    return result.output, _ENDLESS if endless else result.error_text

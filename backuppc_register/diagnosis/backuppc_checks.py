@@ -2,13 +2,10 @@
 
 import os
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.daemon.status import Daemon
-from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.diagnosis.finding import Answer, green, listed, red, some, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
 
@@ -16,14 +13,29 @@ SETTINGS_ADVICE = (
     "See config.pl in [backuppc] config_dir: perl -c finds mistakes. Is BackupPC's own Perl installed?"
 )
 
+# Without these BackupPC does not start, makes no backup or finds no machine.
+_NEEDED = (
+    "Language",
+    "WakeupSchedule",
+    "MaxBackups",
+    "XferMethod",
+    "FullPeriod",
+    "SshPath",
+    "RsyncBackupPCPath",
+)
 _TIMEOUT = 3.0  # seconds for one question
-_HOSTS_TIMEOUT = 10.0  # seconds for all hosts' own settings
 _ASKED = 5  # hosts that the running BackupPC must know
 
 
 def settings(facts: ServerFacts) -> Iterator[Answer]:
-    """Check that BackupPC's settings can be read: what BackupPC cannot read counts as not set."""
-    yield green(f"config.pl has {len(facts.settings)} settings")
+    """Check that BackupPC's settings can be read and are there: what it cannot read counts as not set."""
+    path, known = facts.config.backuppc.config_dir / "config.pl", facts.settings
+    missing = [name for name in _NEEDED if known.get(name) in (None, "")]
+    advice = (
+        f"Restore {path} from a copy (config.pl.old beside it may be one): it is empty, cut or incomplete."
+    )
+    yield from listed(red, f"BackupPC cannot work: {path} does not set", missing, advice)
+    yield green(f"config.pl has {len(known)} settings")
 
 
 def settings_files(facts: ServerFacts) -> Iterator[Answer]:
@@ -48,12 +60,9 @@ def _a_group_writes(status: os.stat_result) -> bool:
 
 def host_settings(facts: ServerFacts) -> Iterator[Answer]:
     """Check that BackupPC can read each host's own .pl, as far as the time allows."""
-    places = facts.config.backuppc
-    known = sorted({line.host for line in facts.lines if host_config.exists(places, line.host)})
-    if not known or not facts.known_settings:
+    if not facts.known_settings or not (known := facts.hosts_with_settings):
         return  # `backuppc-config` reports it
-    start = int(time.time() // 600) % len(known)
-    results = SettingsReader(places).each(known[start:] + known[:start], _HOSTS_TIMEOUT)
+    places, results = facts.config.backuppc, facts.host_settings
     problems = [f"{host} ({why})" for host, why in sorted(results.items()) if isinstance(why, str)]
     advice = f"Correct their .pl in {places.config_dir}: these hosts are not backed up until then."
     yield from listed(red, "BackupPC cannot read the settings of", problems, advice)

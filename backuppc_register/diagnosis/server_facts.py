@@ -1,19 +1,21 @@
 """The facts about a server that the checks work with; any of them may be broken."""
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from backuppc_register.backuppc import hosts
+from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.hosts import HostsFile, Line
-from backuppc_register.backuppc.settings import SettingsReader
+from backuppc_register.backuppc.settings import Settings, SettingsReader
 from backuppc_register.config import Config
 from backuppc_register.inventory.server import Server
 from backuppc_register.protocol.errors import HostsFileError, Misconfigured, StateError
 from backuppc_register.state.records import Record
 
-_PERL_TIMEOUT = 20.0  # seconds
+_PERL_TIMEOUT = 10.0  # seconds
+_HOSTS_TIMEOUT = 10.0  # seconds for all hosts' own settings
 _LOCK_TIMEOUT = 3.0  # seconds; BackupPC waits while another process holds its lock
 
 
@@ -69,10 +71,37 @@ class ServerFacts:
         with self.server.locked(_LOCK_TIMEOUT):
             return hosts.read(places.hosts)
 
-    @cached_property
+    @property
     def settings(self) -> dict[str, Any]:
         """Return BackupPC's settings for all hosts; raises Misconfigured."""
-        return SettingsReader(self.config.backuppc).main(_PERL_TIMEOUT)
+        if isinstance(self._settings, Misconfigured):
+            raise self._settings
+        return self._settings
+
+    @cached_property
+    def _settings(self) -> dict[str, Any] | Misconfigured:
+        """Read the settings once, also if they cannot be read: a config.pl may take all of the time."""
+        try:
+            return SettingsReader(self.config.backuppc).main(_PERL_TIMEOUT)
+        except Misconfigured as error:
+            return error
+
+    @cached_property
+    def host_settings(self) -> dict[str, Settings | str]:
+        """Return the settings of hosts with a .pl, or why BackupPC cannot read them.
+
+        Hosts that were not reached in time are left out. Raises Misconfigured, StateError.
+        """
+        known = self.hosts_with_settings
+        start = int(time.time() // 600) % max(len(known), 1)  # other hosts first each time
+        reader = SettingsReader(self.config.backuppc)
+        return reader.each(known[start:] + known[:start], _HOSTS_TIMEOUT) if known else {}
+
+    @property
+    def hosts_with_settings(self) -> list[str]:
+        """Return the hosts with a line and a .pl, sorted; raises StateError."""
+        places = self.config.backuppc
+        return sorted({line.host for line in self.lines if host_config.exists(places, line.host)})
 
     @property
     def lines(self) -> tuple[Line, ...]:

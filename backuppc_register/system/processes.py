@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 LARGEST_OUTPUT = 1 << 18
 """Bytes that `run_until` reads of both streams together before it ends the program."""
 
+LARGEST_ANSWER = 1 << 26
+"""Bytes that `run` reads likewise."""
+
 PATH = "/usr/bin:/bin"
 PATH_OF_ROOT = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -33,15 +36,25 @@ class ProgramResult:
     @property
     def error_text(self) -> str:
         """Return the end of its standard error, for people to read."""
-        return self.errors.decode("utf-8", "replace").strip()[-300:]
+        return _last_words(self.errors)
 
 
 class TimedOut(TimeoutError):
-    """A program took too long and was ended; *output* is what it had written by then."""
+    """A program took too long and was ended; *output* and *errors* are what it had written by then."""
 
-    def __init__(self, program: str, output: bytes) -> None:
+    def __init__(self, program: str, output: bytes, errors: bytes = b"") -> None:
         super().__init__(f"{program} took too long")
         self.output = output
+        self.errors = errors
+
+    @property
+    def error_text(self) -> str:
+        """Return the end of its standard error, for people to read."""
+        return _last_words(self.errors)
+
+
+def _last_words(errors: bytes) -> str:
+    return errors.decode("utf-8", "replace").strip()[-300:]
 
 
 def run(
@@ -54,20 +67,15 @@ def run(
 ) -> ProgramResult:
     """Run *command* in *folder* for at most *timeout* seconds, then end all that it started.
 
-    *path*: where it is searched. *files*: open descriptors that it inherits.
+    *path*: where it is searched. *files*: open descriptors that it inherits. The status is that of a signal
+    if it was ended after LARGEST_ANSWER bytes.
 
     Raises OSError if it cannot be started, TimedOut, and ValueError if *command* contains a NUL.
     """
-    from subprocess import DEVNULL, PIPE, TimeoutExpired  # slow to import, and most requests need no program
+    from subprocess import DEVNULL, PIPE  # slow to import, and most requests need no program
 
     with _start(command, folder=folder, path=path, files=files, streams=(DEVNULL, PIPE)) as process:
-        try:
-            output, errors = process.communicate(timeout=timeout)
-        except TimeoutExpired as late:
-            raise TimedOut(os.fsdecode(command[0]), late.stdout or b"") from late
-        finally:
-            _kill_group(process)
-    return ProgramResult(process.returncode, output, errors)
+        return _followed(process, command[0], None, timeout, LARGEST_ANSWER)
 
 
 def run_until(
@@ -85,37 +93,62 @@ def run_until(
 
     Raises OSError if it cannot be started, TimedOut, and ValueError if *command* contains a NUL.
     """
-    from subprocess import PIPE, STDOUT, TimeoutExpired
+    from subprocess import PIPE, STDOUT
 
-    deadline, streams = Deadline(timeout), STDOUT if together else PIPE
+    streams = STDOUT if together else PIPE
     with temporary.file(stdin) as given, _start(command, streams=(given, streams)) as process:
-        try:
-            output, errors, complete = _read_until(process, enough, deadline)
-            if complete:
-                process.wait(deadline.remaining())
-        except TimeoutExpired as late:
-            raise TimedOut(os.fsdecode(command[0]), b"") from late
-        finally:
-            _kill_group(process)
-    return ProgramResult(process.returncode, output, errors)
+        return _followed(process, command[0], enough, timeout, LARGEST_OUTPUT)
+
+
+def _followed(
+    process: "Popen[bytes]",
+    program: str | bytes,
+    enough: Callable[[bytes], bool] | None,
+    timeout: float,
+    largest: int,
+) -> ProgramResult:
+    """Read what *process* writes until its end or *enough*, then end all that it started; raises TimedOut."""
+    from subprocess import TimeoutExpired
+
+    deadline = Deadline(timeout)
+    received = {stream.fileno(): bytearray() for stream in (process.stdout, process.stderr) if stream}
+    try:
+        if _read_until(received, enough, deadline, largest):
+            process.wait(deadline.remaining())
+    except (TimeoutExpired, _Late) as late:
+        output, *errors = map(bytes, received.values())
+        raise TimedOut(os.fsdecode(program), output, b"".join(errors)) from late
+    finally:
+        _kill_group(process)
+        process.wait()
+    output, *errors = map(bytes, received.values())
+    return ProgramResult(process.returncode, output, b"".join(errors))
+
+
+class _Late(Exception):
+    """A program has neither ended nor written enough in time."""
 
 
 def _read_until(
-    process: "Popen[bytes]", enough: Callable[[bytes], bool], deadline: Deadline
-) -> tuple[bytes, bytes, bool]:
-    """Return the output and errors of *process*, and whether both streams were closed; raises TimedOut."""
-    received = {stream.fileno(): b"" for stream in (process.stdout, process.stderr) if stream is not None}
-    output, still_open = next(iter(received)), list(received)
-    while still_open and not enough(received[output]) and sum(map(len, received.values())) < LARGEST_OUTPUT:
+    received: dict[int, bytearray], enough: Callable[[bytes], bool] | None, deadline: Deadline, largest: int
+) -> bool:
+    """Append to *received* what comes, by descriptor, output first; tell whether all of it was closed.
+
+    Raises _Late.
+    """
+    output, still_open = next(iter(received.values())), list(received)
+    while still_open and sum(map(len, received.values())) < largest:
+        if enough and enough(bytes(output)):
+            break
         ready, _, _ = select.select(still_open, [], [], deadline.remaining())
         if not ready:
-            raise TimedOut("it", received[output])
+            raise _Late
         for descriptor in ready:
-            part = os.read(descriptor, 4096)
+            part = os.read(descriptor, 1 << 16)
             received[descriptor] += part
             if not part:
                 still_open.remove(descriptor)
-    return received.pop(output), b"".join(received.values()), not still_open
+    return not still_open
 
 
 def _kill_group(process: "Popen[bytes]") -> None:

@@ -116,8 +116,89 @@ def back(path: str) -> str:
     return f"cp -a /root/edited {path}"
 
 
+PING = "/usr/bin/ping"
+HOST_KEY = f"{STATE}/hosts/dormeur/key"
+
+
+def instead(path: str, text: str) -> str:
+    """Let *path* have only *text*, with the owner and mode that it has."""
+    return f"cp -a {path} /root/edited; printf '%s' '{text}' > {path}"
+
+
 # What breaks it, what mends it, and what diagnose says: check, level, words.
 BROKEN = {
+    "ping has lost its right": (
+        f"setcap -r {PING}", f"setcap cap_net_raw+ep {PING}",
+        "ping", "red", "socket: Operation not permitted",
+    ),
+    "ping is not there": (
+        f"mv {PING} /root/ping", f"mv /root/ping {PING}", "ping", "red", "there is no /bin/ping",
+    ),
+    "ping may not be started": (
+        f"cp -a {PING} /root/ping; chmod 700 {PING}",
+        f"cp -a /root/ping {PING}; setcap cap_net_raw+ep {PING}",
+        "ping", "red", "/bin/ping cannot be started: it is not executable",
+    ),
+    "PingPath is mistyped": (
+        perl('$Conf{PingPath} = "/usr/local/bin/ping";'), PERL,
+        "ping", "red", "there is no /usr/local/bin/ping",
+    ),
+    "PingCmd has a mistake": (
+        perl('$Conf{PingCmd} = "$pingPath -Z $host";'), PERL, "ping", "red", "backuppc cannot ping",
+    ),
+    "only the ping of IPv6 is not there": (
+        perl('$Conf{Ping6Path} = "/bin/ping-6";'), PERL, "ping", "yellow", "by IPv6",
+    ),
+    "one host has a ping of its own that does not work": (
+        f"cp -a {ETC}/dormeur.pl /root/edited;"
+        f" echo '$Conf{{PingPath}} = \"/bin/false\";' >> {ETC}/dormeur.pl",
+        back(f"{ETC}/dormeur.pl"), "ping", "red", "does not work for dormeur: /bin/false ended with status 1",
+    ),
+    "every machine is too slow": (
+        perl("$Conf{PingMaxMsec} = 0;"), PERL, "ping", "yellow", "every machine for too slow",
+    ),
+    "another disk is where the state was": (
+        f"mount -t tmpfs -o mode=2750,uid=$(id -u backuppc),gid=$(id -g backuppc) tmpfs {STATE}",
+        f"umount {STATE}", "ssh-files", "red",
+        f"or backuppc cannot read it: dormeur ({STATE}/hosts/dormeur/ssh_config: No such file",
+    ),
+    "a host's key is gone": (
+        f"mv {HOST_KEY} /root/away", f"mv /root/away {HOST_KEY}",
+        "ssh-files", "red", f"dormeur ({HOST_KEY}: No such file",
+    ),
+    "a host's key is root's": (
+        f"chown root {HOST_KEY}", f"chown backuppc {HOST_KEY}",
+        "ssh-files", "red", f"dormeur ({HOST_KEY}: Permission denied",
+    ),
+    "a host's key is empty": (
+        instead(HOST_KEY, ""), back(HOST_KEY), "ssh-files", "red", f"dormeur ({HOST_KEY}: it is empty",
+    ),
+    "a host's ssh_config is gone": (
+        f"mv {STATE}/hosts/dormeur/ssh_config /root/away", f"mv /root/away {STATE}/hosts/dormeur/ssh_config",
+        "ssh-files", "red", "dormeur/ssh_config: No such file",
+    ),
+    "a .pl names another ssh_config": (
+        edit(f"{ETC}/dormeur.pl", "s,/ssh_config,/ssh-config,"), back(f"{ETC}/dormeur.pl"),
+        "ssh-files", "red", "dormeur/ssh-config: No such file",
+    ),
+    "config.pl is empty": (
+        instead(f"{ETC}/config.pl", ""), back(f"{ETC}/config.pl"),
+        "backuppc-config", "red", "BackupPC cannot work: /etc/backuppc/config.pl does not set Language,",
+    ),
+    "config.pl was cut": (
+        f"cp -a {ETC}/config.pl /root/edited; head -c 9000 /root/edited | grep -v '^#' > {ETC}/config.pl; "
+        f"echo '1;' >> {ETC}/config.pl",
+        back(f"{ETC}/config.pl"), "backuppc-config", "red", "does not set",
+    ),
+    "config.pl ends Perl": (
+        perl("exit 0;"), PERL,
+        "backuppc-config", "red", "config.pl: the settings end the program that reads them",
+    ),
+    "config.pl dies": (perl('die("no more\\n");'), PERL, "backuppc-config", "red", "no more"),
+    "config.pl never ends": (perl("sleep 1 while 1;"), PERL, "backuppc-config", "red", "took too long"),
+    "config.pl prints without end": (
+        perl('print "x" x 65536 while 1;'), PERL, "backuppc-config", "red", "it prints without end",
+    ),
     "our configuration has a wrong key": (
         edit(CONFIG, "s/^domains/domians/"), back(CONFIG),
         "configuration", "red", "domians: is not a known key",

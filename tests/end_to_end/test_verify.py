@@ -294,6 +294,37 @@ def test_a_laptop_that_does_not_answer_a_ping_is_told_so_unless_backuppc_does_no
     assert answers == ["not-reachable ping", "verified"]
 
 
+NO_PING = {
+    "no right": ("setcap -r /usr/bin/ping", "setcap cap_net_raw+ep /usr/bin/ping", "Operation not permitted"),
+    "no ping": ("mv /usr/bin/ping /root/ping", "mv /root/ping /usr/bin/ping", "there is no /bin/ping"),
+}
+
+
+@pytest.mark.parametrize("case", NO_PING.values(), ids=NO_PING)
+def test_a_server_that_cannot_ping_blames_itself_and_not_the_laptop(site, dormeur, case):
+    breaks, mends, said = case
+
+    with changed(site.dugong, breaks, mends):
+        answer = site.verify(dormeur)
+
+    assert outcome(answer) == "misconfigured"
+    assert answer.status == 78
+    assert "firewall" not in answer.stdout
+    line = site.dugong.syslog()[-1]
+    assert "this server itself" in line
+    assert said in line
+
+
+def test_what_ping_said_of_a_laptop_is_in_the_log(site, dormeur):
+    deaf, hears = (f"echo {n} > /proc/sys/net/ipv4/icmp_echo_ignore_all" for n in (1, 0))
+
+    with changed(dormeur, deaf, hears), by_hand(site.dugong, "$Conf{PingCmd} = '$pingPath -c 1 -W 1 $host';"):
+        answer = site.verify(dormeur)
+
+    assert outcome(answer) == "not-reachable ping"
+    assert "100% packet loss" in site.dugong.syslog()[-1]
+
+
 # How long it takes
 
 # Between the network and sshd: after so many bytes of sshd's, so many come at a time, so many seconds apart.

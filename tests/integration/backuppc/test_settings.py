@@ -107,6 +107,29 @@ def test_a_mistake_in_the_settings_of_all_is_a_fault_of_all(site, perl):
         site.effective.each(["dormeur", "sirene"], 10)
 
 
+@pytest.mark.parametrize(
+    ("perl", "words"),
+    [
+        ("exit(0);", "config.pl: the settings end the program that reads them"),
+        ("kill(9, $$);", "config.pl: the settings end the program that reads them"),
+        ("print 'bye'; exit(0);", "the settings end the program that reads them, which says: bye"),
+        ("die('no');", "config.pl: Couldn't execute"),
+        ("print 'x' x 65536 while 1;", "it prints without end"),
+        ("1 while 1;", "it took too long"),
+    ],
+)
+def test_the_settings_of_all_that_cannot_be_read_are_named_in_time_and_in_bounded_memory(site, perl, words):
+    site.add(perl, "config.pl")
+    started = time.monotonic()
+
+    with pytest.raises(Misconfigured) as fault:
+        site.effective.main(4)
+
+    assert words in fault.value.detail
+    assert len(fault.value.detail) < 500
+    assert within(time.monotonic() - started, 6)
+
+
 def test_what_we_have_written_is_what_backuppc_reads(site):
     settings = site.read()
 
@@ -393,11 +416,87 @@ def test_without_a_ping_command_nobody_is_pinged(site):
     assert site.alive() == "127.0.0.1"
 
 
-def test_a_ping_without_an_answer_is_a_failed_step(site):
-    pings(site, "exit 1")
+HERE = '[ "$1" = localhost ] ||'  # for every other address, which is this server's own
+
+
+def test_a_ping_without_an_answer_is_a_failed_step_with_what_ping_said(site):
+    pings(site, f"{HERE} exit 0; echo 'From 10.0.0.1 icmp_seq=1'; echo ' Host Unreachable' >&2; exit 1")
 
     refusal = site.refused()
     assert (refusal.values["step"], refusal.values["reason"]) == ("ping", "localhost does not answer a ping")
+    assert refusal.detail == "From 10.0.0.1 icmp_seq=1 Host Unreachable"
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("exit 1", "/ping ended with status 1"),
+        ("kill -9 $$", "/ping ended with signal 9"),
+        ("echo 'ping: socket: Operation not permitted' >&2; exit 2", "itself: ping: socket: Operation not"),
+        (
+            f"{HERE} exit 0; echo 'ping: sendmsg: Operation not permitted'; exit 1",
+            "does not leave this server",
+        ),
+        (
+            f"{HERE} exit 0; echo 'ping: connect: Network is unreachable'; exit 2",
+            "does not leave this server",
+        ),
+    ],
+)
+def test_a_server_that_cannot_ping_itself_is_to_blame_and_not_the_laptop(site, script, words):
+    pings(site, script)
+
+    with pytest.raises(Misconfigured) as fault:
+        site.alive()
+    assert words in fault.value.detail
+
+
+@pytest.mark.parametrize(
+    ("perl", "words"),
+    [
+        ("$Conf{PingPath} = '/nowhere/ping';", "there is no /nowhere/ping"),
+        ("$Conf{PingPath} = '/etc/passwd';", "/etc/passwd cannot be started: it is not executable"),
+        ("$Conf{PingPath} = '/etc';", "/etc cannot be started: it is a folder"),
+        ("$Conf{PingCmd} = 'no-such-ping -c 1 $host';", "no-such-ping ended with status 1"),
+        ("$Conf{PingCmd} = '$pingPath --no-such-option $host';", "/bin/ping: invalid option"),
+        ("$Conf{PingCmd} = ['/bin/false', '$host'];", "/bin/false ended with status 1"),
+    ],
+)
+def test_a_ping_that_cannot_be_started_is_the_servers_fault(site, perl, words):
+    site.add(f"$Conf{{ClientNameAlias}} = '127.0.0.9'; {perl}")
+
+    with pytest.raises(Misconfigured) as fault:
+        site.alive()
+    assert words in fault.value.detail
+
+
+def test_ping_by_perl_code_is_the_servers_fault_likewise(site):
+    site.add("$Conf{PingCmd} = '&{sub { $? = 256; \"no way\" }}()'; $Conf{ClientNameAlias} = '127.0.0.9';")
+
+    with pytest.raises(Misconfigured, match="no way"):
+        site.alive()
+
+
+def test_what_ping_says_is_cut(site):
+    pings(site, "head -c 100000 /dev/zero | tr '\\0' x; echo the end; exit 1")
+
+    with pytest.raises(Misconfigured) as fault:
+        site.alive()
+    assert len(fault.value.detail) < 400
+    assert fault.value.detail.endswith("the end")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_the_real_ping_of_this_server_itself(site, address):
+    assert site.effective.own_ping(address, 5) == ""
+    assert site.effective.own_ping(address, 5, "dormeur") == ""
+
+
+def test_the_ping_of_one_host_is_not_that_of_all(site):
+    site.add("$Conf{PingPath} = '/nowhere/ping';")
+
+    assert site.effective.own_ping("127.0.0.1", 5) == ""
+    assert site.effective.own_ping("127.0.0.1", 5, "dormeur") == "there is no /nowhere/ping"
 
 
 def test_a_ping_that_takes_longer_than_backuppc_waits_is_a_failed_step(site):
@@ -411,9 +510,20 @@ def test_a_ping_that_never_ends_is_ended_in_time(site):
     pings(site, f"echo $$ > {site.folder}/pid; exec sleep 60")
     started = time.monotonic()
 
-    assert site.refused(within=1.5).values["step"] == "ping"
-    assert within(time.monotonic() - started, 4)
+    refusal = site.refused(within=1.5)
+
+    assert refusal.values["step"] == "silent"  # the ping of this server itself does not end either
+    assert within(time.monotonic() - started, 6)
     assert ends(site.folder / "pid")
+
+
+def test_a_laptop_that_drops_pings_is_told_from_a_server_that_cannot_ping(site):
+    pings(site, f"{HERE} exit 0; exec sleep 60")
+
+    refusal = site.refused(within=1.5)
+
+    assert refusal.values["step"] == "ping"
+    assert refusal.detail == "the ping did not end in time"
 
 
 def test_the_first_of_several_aliases_that_answers_is_taken(site):
