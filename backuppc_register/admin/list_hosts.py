@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from backuppc_register.admin import host_overview, next_backup
+from backuppc_register.admin import host_overview, next_backup, paused
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import View, moment
 from backuppc_register.admin.options import JSON, option, switch
@@ -52,11 +52,15 @@ OPTIONS = (
 
 @dataclass(frozen=True)
 class _Row:
-    """A host; *gone* says what happened to its owner, *due* when its next backup is, "" if not asked for."""
+    """A host; *gone* says what happened to its owner, *due* when its next backup is, "" if not asked for.
+
+    *paused*: until when its backups are paused, in words.
+    """
 
     view: View
     gone: str = ""
     due: str = ""
+    paused: str = ""
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
@@ -64,14 +68,22 @@ def run(context: Context, options: argparse.Namespace) -> int:
     wanted = list(_filters(options))
     fitting = (view for view in host_overview.views(context) if all(fits(view) for fits in wanted))
     rows = list(_gone(context, fitting) if options.person_gone else map(_Row, fitting))
+    shown = [row.view for row in rows]
+    pauses = paused.ask(context, shown)
+    rows = [replace(row, paused=paused.note(row.view, pauses)) for row in rows]
     if options.json or options.wide:
-        due = next_backup.of(context, [row.view for row in rows])
+        due = next_backup.of(context, shown, pauses)
         rows = [replace(row, due=due[row.view.host]) for row in rows]
     if options.json:
-        context.json([row.view.json() | _extra(row, options) for row in rows])
+        ends = [paused.as_json(view, pauses) for view in shown]
+        context.json(
+            [row.view.json() | _extra(row, options) | end for row, end in zip(rows, ends, strict=True)]
+        )
         return 0
     columns = _WIDE if options.wide else _COLUMNS
     context.table(columns, (_cells(row)[: len(columns.names)] for row in rows))
+    for doubt in dict.fromkeys(filter(None, (paused.doubt(view, pauses) for view in shown))):
+        context.say(f"It is not known whether backups are paused: {doubt}")
     return 0
 
 
@@ -122,7 +134,7 @@ def _extra(row: _Row, options: argparse.Namespace) -> dict[str, str]:
 
 def _cells(row: _Row) -> tuple[str, ...]:
     view, record, last = row.view, row.view.record, row.view.last
-    notes = ", ".join(part for part in (row.gone, note(view)) if part)
+    notes = ", ".join(part for part in (row.gone, note(view), row.paused) if part)
     return (
         view.host,
         view.person or "-",

@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.options import DRY_RUN, JSON, YES, option, switch
 from backuppc_register.backuppc import hosts
+from backuppc_register.backuppc.daemon.jobs import Jobs
 from backuppc_register.backuppc.daemon.status import Daemon
+from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.protocol.escaping import escape_text
-from backuppc_register.reconciliation import forget, inconsistencies, reconcile
+from backuppc_register.reconciliation import forget, inconsistencies, long_pauses, reconcile
 from backuppc_register.reconciliation.inconsistency import Inconsistency
+from backuppc_register.reconciliation.long_pauses import LongPause
 from backuppc_register.reconciliation.reconcile import Outcome
 from backuppc_register.reconciliation.report import Item
 from backuppc_register.syslog_line import Entry
@@ -19,6 +22,7 @@ SUMMARY = "restore lost hosts lines before BackupPC deletes their backups, and r
 EXAMPLE = """backuppc-register-admin reconcile --quiet    (from a timer, at least once an hour)
   backuppc-register-admin reconcile --dry-run"""
 
+_FOR_PAUSES = 10.0  # seconds for BackupPC's answers about all hosts
 _FORGET = "forget HOST: do not restore its removed line, or stop expecting its missing backups"
 OPTIONS = (
     option("--forget", metavar="HOST", help=_FORGET),
@@ -46,13 +50,27 @@ def run(context: Context, options: argparse.Namespace) -> int:
 
 def _planned(context: Context, now: datetime) -> Outcome:
     plan = reconcile.plan(context.server, now)
-    return Outcome(plan.report, plan.after)
+    pauses = (pause.item() for pause in _long_pauses(context, plan.after, now))
+    return Outcome((*plan.report, *pauses), plan.after)
 
 
 def _reconcile(context: Context, now: datetime) -> Outcome:
-    outcome = reconcile.reconcile(context.server, Daemon(context.config.backuppc.socket), now)
+    socket = context.config.backuppc.socket
+    outcome = reconcile.reconcile(context.server, Daemon(socket), now)
+    lifted = [long_pauses.lift(one, Jobs(socket)) for one in _long_pauses(context, outcome.hosts, now)]
+    outcome = Outcome((*outcome.report, *lifted), outcome.hosts)
     _log(context, outcome)
     return outcome
+
+
+def _long_pauses(context: Context, file: HostsFile, now: datetime) -> list[LongPause]:
+    """Return the pauses that are too long; none if BackupPC does not answer, which `diagnose` reports."""
+    longest = context.config.limits.longest_pause_days
+    if not longest:
+        return []
+    asked = long_pauses.paused_hosts(file, context.server)
+    pauses = Daemon(context.config.backuppc.socket).pauses(asked, _FOR_PAUSES)
+    return [*long_pauses.find(file, pauses, longest, now)]
 
 
 def _as_keyed(name: str) -> str:

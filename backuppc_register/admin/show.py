@@ -3,13 +3,14 @@
 import argparse
 from collections.abc import Iterator
 
-from backuppc_register.admin import host_overview, next_backup
+from backuppc_register.admin import host_overview, next_backup, paused
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import View, moment
 from backuppc_register.admin.list_hosts import note
 from backuppc_register.admin.options import HOST, JSON
 from backuppc_register.admin.table import Columns
 from backuppc_register.backuppc.backups import Backup
+from backuppc_register.backuppc.daemon.pauses import Pauses
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.state.records import Record
 
@@ -36,16 +37,18 @@ def run(context: Context, options: argparse.Namespace) -> int:
         return 1
     view = host_overview.view(context, host, known[host])
     status = Daemon(context.config.backuppc.socket).status(host, _TIMEOUT)
-    due = next_backup.of(context, [view])[host]
+    pauses = paused.ask(context, [view])
+    due = next_backup.of(context, [view], pauses)[host]
     if options.json:
-        context.json(view.json() | {"note": note(view), "backuppc": status, "next": due})
+        more = {"note": note(view), "backuppc": status, "next": due} | paused.as_json(view, pauses)
+        context.json(view.json() | more)
         return 0
-    _print(context, view, status, due)
+    facts = [*_registration(view), *_identity(view), *_backuppc(view, status, due, pauses)]
+    _print(context, view, facts)
     return 0
 
 
-def _print(context: Context, view: View, status: dict[str, str], due: str) -> None:
-    facts = [*_registration(view), *_identity(view), *_backuppc(view, status, due)]
+def _print(context: Context, view: View, facts: list[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in facts)
     for name, value in facts:
         context.say(f"{name + ':':{width + 1}} {value}")
@@ -94,7 +97,7 @@ def _identity(view: View) -> Iterator[tuple[str, str]]:
         yield "problem", problem
 
 
-def _backuppc(view: View, status: dict[str, str], due: str) -> Iterator[tuple[str, str]]:
+def _backuppc(view: View, status: dict[str, str], due: str, pauses: Pauses) -> Iterator[tuple[str, str]]:
     last = view.last
     if last:
         what = f"number {last.number}, {last.kind}, {moment(last.started)}"
@@ -102,6 +105,10 @@ def _backuppc(view: View, status: dict[str, str], due: str) -> Iterator[tuple[st
     else:
         yield "last backup", "none"
     yield "next", due
+    if note_of_pause := paused.note(view, pauses):
+        yield "paused", f"{note_of_pause.removeprefix('paused ')}, by Stop/Dequeue Backup on BackupPC's page"
+    elif doubt := paused.doubt(view, pauses):
+        yield "paused", f"not known: {doubt}"
     if status:
         words = (status.get(name, "") for name in ("state", "reason", "error"))
         yield "BackupPC", " ".join(word for word in words if word)

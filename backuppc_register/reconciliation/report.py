@@ -17,6 +17,8 @@ class Word(Enum):
     DATA_MISSING = "data-missing"
     TAKEN_BACK = "taken-back"
     GIVEN_BACK = "given-back"
+    PAUSE_LIFTED = "pause-lifted"
+    PAUSE_NOT_LIFTED = "pause-not-lifted"
     BACKUPPC = "backuppc"
 
 

@@ -75,6 +75,22 @@ class Kept:
     def __init__(self, ask: Ask | None) -> None:
         self._ask = ask
 
+    def lift_pause(self, host: str) -> None:
+        """End the pause of *host*, which BackupPC keeps free of jobs; raises Busy.
+
+        BackupPC's message for that would also take a backup off the queue: not one that a person asked for.
+        """
+        if self._ask is None:
+            raise Busy(host=host, detail="BackupPC is not running")
+        try:
+            if re.search(r"""UserQueueOn["']? => ["']?1""", host_status(host, self._ask)):
+                raise Busy(host=host, detail="a backup that a person asked for waits in the queue")
+            answer = self._ask(f"stop {host} {_US} 0")
+        except OSError as error:
+            raise Busy(host=host, detail=f"BackupPC's daemon: {error}") from error
+        if not answer.startswith("ok"):
+            raise Busy(host=host, detail=answer)
+
     def tell(self, *, known: tuple[str, ...] = (), gone: tuple[str, ...] = ()) -> str:
         """Let BackupPC read the hosts file again; return "", or which of the hosts it sees differently."""
         if self._ask is None:

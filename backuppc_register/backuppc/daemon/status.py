@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backuppc_register.backuppc.daemon.connection import (
     LIBRARY,
@@ -19,13 +20,14 @@ from backuppc_register.backuppc.daemon.connection import (
 )
 from backuppc_register.system.deadline import Deadline
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backuppc_register.backuppc.daemon.pauses import Pauses
+
 _MOST_ASKED = 20  # of many hosts, after BackupPC has read all of them
 _LONGEST_WAIT = 5.0  # seconds while a person waits; BackupPC answers in some milliseconds
 _AT_WORK = re.compile(r"""\b(?:Job["']? => \{|(?:Bg|User|Cmd)QueueOn["']? => ["']?1)""")
-# A scalar of Data::Dumper's: "word" => "text" or a number; lists and tables are left out.
-_SCALAR = re.compile(
-    r"""["']?(\w+)["']? => (?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(-?[0-9.]+))""", re.ASCII
-)
 
 
 class Daemon:
@@ -70,18 +72,31 @@ class Daemon:
             return "BackupPC was not asked for a backup: [backuppc] socket is empty"
         return self._try(partial(_begin_full, user, host), min(within, _LONGEST_WAIT))
 
+    # Requests ask neither of the following, and do not import what these need.
+
     def status(self, host: str, within: float) -> dict[str, str]:
         """Return BackupPC's status of *host*, in its words (``state``, ``reason``, ``error``).
 
         Empty if BackupPC does not know the host, or does not answer within *within* seconds.
         """
+        from backuppc_register.backuppc.daemon.dumper import hashes
+
         found: dict[str, str] = {}
 
         def look(ask: Ask) -> str:
-            found.update(_scalars(host_status(host, ask)))
+            found.update(*(values for _, values in hashes(host_status(host, ask))))
             return ""
 
         return found if self._socket and not self._try(look, within) else {}
+
+    def pauses(self, hosts: Sequence[str], within: float) -> "Pauses":
+        """Return the pauses of *hosts*, as far as BackupPC answers within *within* seconds."""
+        from backuppc_register.backuppc.daemon import pauses
+
+        ends: dict[str, datetime | None] = {}
+        unknown = "BackupPC is not asked: [backuppc] socket is empty"
+        problem = self._try(partial(pauses.read, hosts, ends), within) if self._socket else unknown
+        return pauses.Pauses(ends, problem)
 
     def _try(self, act: Callable[[Ask], str], within: float) -> str:
         deadline = Deadline(within)
@@ -132,10 +147,3 @@ def _begin_full(user: str, host: str, ask: Ask) -> str:
     # BackupPC finds the address by its own settings; the first name counts only where no address is fixed.
     reply = ask(f"backup {host} {host} {user} doFull")
     return "" if reply.startswith("ok") else f"BackupPC makes no backup: {reply[:80]!r}"
-
-
-def _scalars(reply: str) -> dict[str, str]:
-    return {
-        word: re.sub(r"\\(.)", r"\1", one or other or number)
-        for word, one, other, number in _SCALAR.findall(reply)
-    }
