@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from backuppc_register import config, syslog_line
 from backuppc_register.protocol import errors, escaping, reply, request
-from backuppc_register.protocol.errors import Fault, Internal, Misconfigured, Refusal, RegisterError
+from backuppc_register.protocol.errors import (
+    Fault,
+    HostsFileError,
+    Internal,
+    Misconfigured,
+    Refusal,
+    RegisterError,
+)
 from backuppc_register.system.account import WrongAccount, become_owner
 from backuppc_register.system.deadline import Deadline
 
@@ -57,6 +64,8 @@ def run(arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> Outcome
         answer = _answer(call, arguments, environment)
     except RegisterError as error:
         return _failed(call, error)
+    except OSError as error:  # the operating system's, and no bug of ours
+        return _failed(call, HostsFileError(detail=_told(error)))
     except Exception:
         return _failed(call, Internal(detail=traceback.format_exc()))
     return _succeeded(call, answer)
@@ -148,6 +157,12 @@ def _configuration(call: _Call, path: Path) -> tuple[config.Config, str]:
     except Misconfigured as error:
         raise config.with_problems(error, document) from error
     return config.check(document), account
+
+
+def _told(error: OSError) -> str:
+    """Return *error* with the line of the program at which it came up."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{error} ({Path(last.filename).name}, line {last.lineno})"
 
 
 def _options(arguments: Sequence[str]) -> tuple[Path, str]:

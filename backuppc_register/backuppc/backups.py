@@ -76,12 +76,22 @@ def _time(seconds: str) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC)
 
 
-def has_backups(data_dir: Path, host: str) -> bool:
+@dataclass(frozen=True)
+class Data:
+    """Whether BackupPC has data of a host; *doubt*: why that cannot be told, "" if it can.
+
+    Data that cannot be read counts as data, such as a link to a missing disk.
+    """
+
+    exists: bool
+    doubt: str = ""
+
+
+def data(data_dir: Path, host: str) -> Data:
     """Tell whether BackupPC has data of *host* (its lower-case name) below *data_dir*, its TopDir.
 
-    Data is a numbered folder in pc/HOST or a row in its ``backups``. What cannot be read counts as data, such
-    as a link to a missing disk. ``backups.old`` does not count: BackupPC never reads it, and its rows remain
-    after all backups were deleted.
+    Data is a numbered folder in pc/HOST or a row in its ``backups``. ``backups.old`` does not count: BackupPC
+    never reads it, and its rows remain after all backups were deleted.
 
     Raises HostsFileError if *data_dir* has no readable ``pc``.
     """
@@ -94,10 +104,18 @@ def has_backups(data_dir: Path, host: str) -> bool:
     try:
         folder.lstat()
     except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return _has_data(folder)
+        return Data(exists=False)
+    except OSError as error:
+        return Data(exists=True, doubt=f"the data of {host} cannot be read: {error}")
+    try:
+        return Data(_has_data(folder))
+    except OSError as error:
+        return Data(exists=True, doubt=f"the data of {host} cannot be read: {error}")
+
+
+def has_backups(data_dir: Path, host: str) -> bool:
+    """Tell whether `data` exists; True in doubt. Raises HostsFileError as `data`."""
+    return data(data_dir, host).exists
 
 
 def place(data_dir: Path, host: str) -> str:
@@ -138,18 +156,14 @@ def hosts_with_folder(data_dir: Path) -> tuple[str, ...]:
 
 
 def _has_data(folder: Path) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            names = {entry.name for entry in entries}
-        numbered = any(_NUMBER.fullmatch(name) for name in names)
-        return numbered or ("backups" in names and _has_rows(folder / "backups"))
-    except OSError:
-        return True
+    """Tell whether *folder* has backups; raises OSError in doubt."""
+    with os.scandir(folder) as entries:
+        names = {entry.name for entry in entries}
+    numbered = any(_NUMBER.fullmatch(name) for name in names)
+    return numbered or ("backups" in names and _has_rows(folder / "backups"))
 
 
 def _has_rows(backups: Path) -> bool:
-    """Tell whether *backups* holds anything: a damaged row was a backup once."""
-    if not backups.is_file():
-        return True
-    with backups.open("rb") as file:
-        return any(line.strip() for line in file)
+    """Tell whether *backups* holds anything: a damaged row was a backup once. Raises OSError in doubt."""
+    content, _ = regular_files.read(backups, follow=True)
+    return any(line.strip() for line in content.split(b"\n"))

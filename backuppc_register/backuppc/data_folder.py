@@ -11,7 +11,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from backuppc_register.protocol.errors import HostsFileError
-from backuppc_register.system import atomic_files
+from backuppc_register.system import atomic_files, os_errors
 
 # No hosts file can name it: no person ever gets what is in there, and BackupPC never looks.
 _DOOMED = "~purged"
@@ -64,16 +64,16 @@ class Swept:
 
 
 def exists(data_dir: Path, host: str) -> bool:
-    """Tell whether BackupPC has a folder for *host*, with or without backups."""
-    return os.path.lexists(data_dir / "pc" / host)
+    """Tell whether BackupPC has a folder for *host*, with or without backups; raises HostsFileError."""
+    with _faults():
+        return os_errors.exists(data_dir / "pc" / host)
 
 
 def elsewhere(data_dir: Path, host: str) -> str:
-    """Return the target of the folder of *host* if it is a symbolic link, else ""."""
-    try:
-        return str((data_dir / "pc" / host).readlink())
-    except OSError:
-        return ""
+    """Return the target of the folder of *host* if it is a symbolic link, else ""; raises HostsFileError."""
+    folder = data_dir / "pc" / host
+    with _faults():
+        return str(folder.readlink()) if folder.is_symlink() else ""
 
 
 def archive(data_dir: Path, host: str, name: str) -> None:
@@ -103,7 +103,7 @@ def doom(data_dir: Path, host: str, now: datetime) -> None:
                 (pc / host).rename(_free_place(doomed, host, now))
                 break
             except FileNotFoundError:  # a sweep has just removed the empty folder
-                if not left or not os.path.lexists(pc / host):
+                if not left or not os_errors.exists(pc / host):
                     raise
         with suppress(FileNotFoundError):  # a sweep has deleted it already
             atomic_files.sync_folder(doomed)
@@ -113,7 +113,7 @@ def doom(data_dir: Path, host: str, now: datetime) -> None:
 def _free_place(doomed: Path, host: str, now: datetime) -> Path:
     dated = f"{host}.{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     names = chain([dated], (f"{dated}-{n}" for n in count(2)))
-    return next(place for name in names if not os.path.lexists(place := doomed / name))
+    return next(place for name in names if not os_errors.exists(place := doomed / name))
 
 
 def sweep(data_dir: Path) -> Swept:

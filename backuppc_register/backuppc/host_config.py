@@ -9,7 +9,7 @@ from pathlib import Path
 from backuppc_register import config
 from backuppc_register.backuppc import perl
 from backuppc_register.protocol.errors import Misconfigured, StateError
-from backuppc_register.system import atomic_files, data_files, regular_files
+from backuppc_register.system import atomic_files, data_files, os_errors, regular_files
 
 _MODE = 0o640
 _OS = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
@@ -140,10 +140,11 @@ def _part(line: re.Match[bytes], place: Path, site_templates: Path) -> bytes:
 def _found(name: str, site_templates: Path) -> tuple[Path, bytes]:
     own = site_templates / name
     try:
-        place = own if _is_there(own) else data_files.find(f"templates/{name}")
+        place = own if os_errors.exists(own) else data_files.find(f"templates/{name}")
         return place, place.read_bytes()
-    except (OSError, StateError) as error:
-        raise Misconfigured(detail=f"the template {own} cannot be read: {error}") from error
+    except OSError as error:
+        detail = f"the template {own} cannot be read: {error}"
+        raise (StateError if os_errors.is_momentary(error) else Misconfigured)(detail=detail) from error
 
 
 def _is_there(place: Path) -> bool:

@@ -5,10 +5,10 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from backuppc_register.protocol.errors import HostsFileError
+from backuppc_register.protocol.errors import HostsFileError, TryAgain
 from backuppc_register.system.deadline import Deadline
 
 TIMEOUT = 10.0
@@ -24,8 +24,8 @@ def locked(folder: Path, timeout: float = TIMEOUT) -> Iterator[None]:
     It is flock(2) on a file of its own (BackupPC's Storage/Text.pm): a rename gives the hosts file a new
     inode, and a lock on the old one would guard nothing. The daemon waits while we hold it.
 
-    Raises HostsFileError if the lock is not free in time, or if LOCK cannot be opened for writing: BackupPC
-    then works without any lock.
+    Raises TryAgain if the lock is not free in time; HostsFileError if LOCK cannot be opened for writing:
+    BackupPC then works without any lock.
     """
     path = folder / "LOCK"
     descriptor = _open(path)
@@ -33,7 +33,8 @@ def locked(folder: Path, timeout: float = TIMEOUT) -> Iterator[None]:
         _take(descriptor, path, Deadline(timeout))
         yield
     finally:
-        os.close(descriptor)
+        with suppress(OSError):  # the lock is released all the same (close(2))
+            os.close(descriptor)
 
 
 def _open(path: Path) -> int:
@@ -46,23 +47,24 @@ def _open(path: Path) -> int:
 
 
 def _take(descriptor: int, path: Path, deadline: Deadline) -> None:
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise HostsFileError(detail=f"BackupPC's lock {path} is not a regular file")
-    while not _taken(descriptor, path):
-        if not deadline.remaining():
-            raise HostsFileError(detail=f"another process held BackupPC's lock {path} all the time")
-        time.sleep(_PAUSE)
-    if not _is_at(descriptor, path):
-        raise HostsFileError(detail=f"BackupPC's lock {path} was replaced while we waited for it")
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise HostsFileError(detail=f"BackupPC's lock {path} is not a regular file")
+        while not _taken(descriptor):
+            if not deadline.remaining():
+                raise TryAgain(detail=f"another process held BackupPC's lock {path} all the time")
+            time.sleep(_PAUSE)
+        if not _is_at(descriptor, path):
+            raise TryAgain(detail=f"BackupPC's lock {path} was replaced while we waited for it")
+    except OSError as error:
+        raise HostsFileError(detail=f"BackupPC's lock {path} cannot be taken: {error}") from error
 
 
-def _taken(descriptor: int, path: Path) -> bool:
+def _taken(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError as error:
-        raise HostsFileError(detail=f"BackupPC's lock {path} cannot be taken: {error}") from error
     return True
 
 

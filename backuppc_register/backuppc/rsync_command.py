@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backuppc_register.protocol.errors import Misconfigured
-from backuppc_register.system import processes
+from backuppc_register.system import os_errors, processes
 
 # Xfer/Rsync.pm: the first and the last option before RsyncSshArgs.
 _TOP_DIR, _LAST_OPTION = b"--bpc-top-dir", b"--bpc-attrib-new"
@@ -79,7 +79,9 @@ def captured(started: Mapping[str, Any], heard: Path, within: float) -> Transfer
         ended = processes.run(command, within)
     except processes.TimedOut as late:
         raise NotBegun(f"rsync took too long: {late.output[-200:]!r}") from late
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise os_errors.fault(error, f"BackupPC's rsync cannot be started: {error}") from error
+    except ValueError as error:
         raise Misconfigured(detail=f"BackupPC's rsync cannot be started: {error}") from error
     try:
         words, _, first = heard.read_text("ascii").partition("\n\n")

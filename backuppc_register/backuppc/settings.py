@@ -13,7 +13,7 @@ from backuppc_register import config
 from backuppc_register.backuppc.rsync_command import NotBegun, Transfer, captured
 from backuppc_register.protocol.errors import Misconfigured, NotReachable
 from backuppc_register.protocol.unreachable import Cause, not_reachable
-from backuppc_register.system import data_files, processes, temporary
+from backuppc_register.system import data_files, os_errors, processes, temporary
 from backuppc_register.system.deadline import Deadline
 
 _PROGRAM = "backuppc/settings.pl"
@@ -282,6 +282,6 @@ def _run(command: list[str], within: float, files: tuple[int, ...] = ()) -> tupl
     except processes.TimedOut as late:
         return late.output, _TOO_LONG
     except OSError as error:
-        raise Misconfigured(detail=f"{command[0]} cannot be started: {error}") from error
+        raise os_errors.fault(error, f"{command[0]} cannot be started: {error}") from error
     endless = len(result.output) + len(result.errors) >= processes.LARGEST_ANSWER
     return result.output, _ENDLESS if endless else result.error_text

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from backuppc_register.config import value_checks as must
 from backuppc_register.config.sections import Config, Directory, Secret, Syslog
 from backuppc_register.protocol.errors import Misconfigured
+from backuppc_register.system import os_errors
 
 DEFAULT_PATH = Path("/etc/backuppc-register/config.toml")
 
@@ -29,11 +30,13 @@ _SECTIONS: dict[str, type] = {section.name: cast(type, section.type) for section
 def read(path: Path) -> dict[str, Any]:
     """Return the TOML document at *path*, unchecked.
 
-    Raises Misconfigured if it cannot be read or is not TOML.
+    Raises Misconfigured if it cannot be read or is not TOML, TryAgain if it may be readable at the next try.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise os_errors.fault(error, f"{path}: {error}") from error
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(detail=f"{path}: {error}") from error
 
 
@@ -170,9 +173,13 @@ def _password(directory: Directory, problems: list[str]) -> Secret:
         if stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXO:
             problems.append(f"{where} is accessible to others (chmod o=)")
         password = path.read_text(encoding="utf-8").removesuffix("\n")
-    except (OSError, ValueError) as error:
-        # The text of a decoding error quotes the password.
-        problems.append(f"{where}: {error.strerror if isinstance(error, OSError) else 'is not UTF-8'}")
+    except OSError as error:
+        if os_errors.is_momentary(error):
+            raise os_errors.fault(error, f"{where}: {error.strerror}") from error
+        problems.append(f"{where}: {error.strerror}")
+        return Secret("")
+    except ValueError:  # its text quotes the password
+        problems.append(f"{where}: is not UTF-8")
         return Secret("")
     if not password:
         problems.append(f"{where} is empty")

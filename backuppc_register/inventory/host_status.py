@@ -26,7 +26,7 @@ class HostStatus:
 
     *folder*: our state has a folder of it. *config*: the per-host .pl, None if there is none. *reserved*: it
     has a per-host config of any kind; *overriding*: the one that BackupPC reads instead of the .pl, if any.
-    *backups*: BackupPC has data of it.
+    *backups*: BackupPC has data of it, or cannot be asked; then *doubt* says why.
 
     A request of a known host needs no more. The properties that read more raise HostsFileError or StateError.
     """
@@ -40,6 +40,7 @@ class HostStatus:
     reserved: bool
     backups: bool
     overriding: Path | None = None
+    doubt: str = ""
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -91,6 +92,7 @@ def read(host: str, server: Server, file: HostsFile | None = None) -> HostStatus
     *file*: the hosts file, if it was read already. Raises HostsFileError, StateError.
     """
     places = server.backuppc
+    data = backups.data(places.data_dir, host)
     return HostStatus(
         host=host,
         server=server,
@@ -99,7 +101,8 @@ def read(host: str, server: Server, file: HostsFile | None = None) -> HostStatus
         folder=server.folders.exists(host),
         config=host_config.read(places.config_dir, host),
         reserved=host_config.exists(places, host),
-        backups=backups.has_backups(places.data_dir, host),
+        backups=data.exists,
+        doubt=data.doubt,
         overriding=host_config.overriding(places, host),
     )
 

@@ -1,42 +1,44 @@
 """Build snapshot entries from the current hosts file and the existing backups."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from backuppc_register.backuppc import backups
 from backuppc_register.backuppc.hosts import HostsFile, Line, Written
 from backuppc_register.config import Config
 from backuppc_register.inventory import missing_backups
-from backuppc_register.protocol.errors import HostsFileError, StateError
+from backuppc_register.inventory.missing_backups import Found
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state.snapshot_file import HostsSnapshot, SeenHost, SeenLine
 
 
 def seen(
-    current: HostsFile, known: dict[str, SeenHost], config: Config, now: datetime
+    current: HostsFile, known: Mapping[str, SeenHost], found: Mapping[str, Found], now: datetime
 ) -> dict[str, SeenHost]:
-    """Return the new snapshot of the hosts that have a line; *known* is the last one."""
+    """Return the new snapshot of the hosts that have a line.
+
+    *known* is the last one; *found*: what one look has shown of each host's data.
+    """
     by_host: dict[str, list[SeenLine]] = {}
     for written in current.written():
         by_host.setdefault(written.line.host, []).append(noted(written))
     moment = now.astimezone(UTC).isoformat(timespec="seconds")
     return {
-        host: with_data(SeenHost(host, tuple(lines), data=False, seen=moment), known.get(host), config)
+        host: with_data(SeenHost(host, tuple(lines), data=False, seen=moment), known.get(host), found[host])
         for host, lines in by_host.items()
     }
 
 
-def with_data(host: SeenHost, before: SeenHost | None, config: Config) -> SeenHost:
-    """Return *host* with whether it has data, and where; missing data stays as it was *before*."""
-    if before is not None and missing_backups.why_missing(before, config):
-        return replace(host, data=before.data, place=before.place)
-    if not missing_backups.has_data(host.host, config):
-        return replace(host, data=False, place="")
-    try:
-        place = backups.place(config.backuppc.data_dir, host.host)
-    except HostsFileError:
-        place = before.place if before else ""
-    return replace(host, data=True, place=place)
+def with_data(host: SeenHost, before: SeenHost | None, found: Found) -> SeenHost:
+    """Return *host* with whether it has data, and where.
+
+    What cannot be told stays as it was *before*, and so does missing data: a doubt is never noted.
+    """
+    if found.doubt or missing_backups.is_missing(before, found):
+        return replace(
+            host, data=before is not None and before.data, place=before.place if before is not None else ""
+        )
+    return replace(host, data=found.exists, place=found.place if found.exists else "")
 
 
 def noted(written: Written) -> SeenLine:
@@ -51,24 +53,28 @@ def written(known: SeenHost) -> Iterable[Written]:
     )
 
 
-def note_added(added: Written, config: Config, *, data: bool) -> str:
-    """Add a new hosts line to the snapshot so that `reconcile` can restore it; under BackupPC's lock.
+def note_added(host: str, file: HostsFile, config: Config) -> str:
+    """Add the line that *host* has in *file* to the snapshot, so that `reconcile` can restore it.
 
-    *data*: whether the host has data; data that the snapshot knows of stays known. Return "", or a note for
-    the log if that failed: the registration is complete, and the next `reconcile` adds the line.
+    The caller holds BackupPC's lock. Return "", or a note for the log if that failed: the registration is
+    complete, and the next one of the same person, or the next `reconcile`, adds the line.
     """
-    line, snapshot = added.line, HostsSnapshot(config.state.directory)
     try:
-        known = snapshot.read()
-        before = known.get(line.host)
-        now = SeenHost(
-            host=line.host,
-            lines=(noted(added),),
-            data=data or (before is not None and before.data),
-            seen=datetime.now(UTC).isoformat(timespec="seconds"),
-            place=before.place if before else "",
-        )
-        snapshot.write((known | {line.host: now}).values())
+        note(host, file, config, datetime.now(UTC).isoformat(timespec="seconds"))
     except StateError as error:
         return f"the line was not noted: {error.detail}"
     return ""
+
+
+def note(host: str, file: HostsFile, config: Config, moment: str) -> None:
+    """Write the line that *host* has in *file* at the *moment* into the snapshot; under the lock.
+
+    Data that the snapshot knows of stays known. Raises StateError.
+    """
+    snapshot = HostsSnapshot(config.state.directory)
+    known = snapshot.read()
+    before = known.get(host)
+    lines = tuple(noted(written) for written in file.written_for(host))
+    now = SeenHost(host, lines, data=False, seen=moment)
+    new = with_data(now, before, missing_backups.look(host, before, config))
+    snapshot.write((known | {host: new}).values())

@@ -5,7 +5,7 @@ from enum import Enum
 
 from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.person import Person, different_entry, same_logon
-from backuppc_register.protocol.errors import InvalidDnsName, OtherOwner
+from backuppc_register.protocol.errors import HostsFileError, InvalidDnsName, OtherOwner
 from backuppc_register.state.records import Record
 
 
@@ -35,12 +35,15 @@ class Claim(Enum):
 def judge(applicant: Applicant, status: HostStatus) -> Claim:
     """Return why the applicant may have the host.
 
-    Raises OtherOwner, or InvalidDnsName if an administrator has reserved the name.
+    Raises OtherOwner; InvalidDnsName if an administrator has reserved the name; HostsFileError if it is not
+    certain whether there are backups.
     """
     if status.lines:
         return _judge_lines(applicant, status)
     if _is_recorded(applicant, status.record):
         return Claim.KNOWN
+    if status.doubt:
+        raise HostsFileError(detail=status.doubt)
     if status.backups:
         raise _refusal(applicant, f"no hosts line, but backups of {_owner(status.record)}")
     if status.record is None and status.reserved:

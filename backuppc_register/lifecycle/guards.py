@@ -5,6 +5,7 @@ from backuppc_register.backuppc.hosts import Line
 from backuppc_register.inventory import missing_backups
 from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.lifecycle.operation import Refused
+from backuppc_register.protocol.errors import HostsFileError
 
 
 def the_line(status: HostStatus) -> Line:
@@ -15,7 +16,12 @@ def the_line(status: HostStatus) -> Line:
 
 
 def refuse_missing_data(status: HostStatus) -> None:
-    """Raise Refused if backups of the host are missing: they may come back with their disk."""
+    """Raise Refused if backups of the host are missing: they may come back with their disk.
+
+    Raises HostsFileError if that cannot be told.
+    """
+    if status.doubt:
+        raise HostsFileError(detail=status.doubt)
     config = status.server.config
     if reason := missing_backups.why_missing(status.last_seen, config):
         raise Refused(reason=reason, advice=missing_backups.advice(status.host, config))

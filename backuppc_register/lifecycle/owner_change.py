@@ -2,7 +2,7 @@
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile
-from backuppc_register.inventory import hosts_snapshot
+from backuppc_register.inventory import hosts_snapshot, missing_backups
 from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.lifecycle.operation import Operation
 from backuppc_register.person import same_logon
@@ -44,4 +44,6 @@ def note_line(host: str, file: HostsFile, operation: Operation, *, data: bool) -
     *data*: whether BackupPC has data of the host. Raises StateError.
     """
     lines = tuple(hosts_snapshot.noted(written) for written in file.written_for(host))
-    operation.server.snapshot.note(SeenHost(host, lines, data, operation.moment))
+    found = missing_backups.look(host, None, operation.server.config)
+    place = found.place if data and found.certain else ""
+    operation.server.snapshot.note(SeenHost(host, lines, data, operation.moment, place))

@@ -10,7 +10,7 @@ from typing import Protocol
 from backuppc_register.host_key import HostKey
 from backuppc_register.protocol.errors import Misconfigured, NoSpace
 from backuppc_register.protocol.unreachable import Cause, not_reachable
-from backuppc_register.system import atomic_files, processes, temporary
+from backuppc_register.system import atomic_files, os_errors, processes, temporary
 
 GREETING = 4
 """Bytes of the greeting of rsync: its protocol version (compat.c)."""
@@ -91,7 +91,9 @@ def _run_until(
         return processes.run_until(command, stdin, enough, timeout, **options)
     except processes.TimedOut:
         raise
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise os_errors.fault(error, f"{command[0]!r} cannot be started: {error}") from error
+    except ValueError as error:
         raise Misconfigured(detail=f"{command[0]!r} cannot be started: {error}") from error
 
 

@@ -177,11 +177,18 @@ class DnsUnavailable(Fault):
 
 
 class HostsFileError(Fault):
-    """The hosts file could not be read or written, or not be locked in time."""
+    """The hosts file could not be read or written, or the operating system had an error."""
 
     code = "could-not-register"
     text = "Could not register"
     exit_status = 73
+
+
+class TryAgain(HostsFileError):
+    """A lock was not had in time, or a disk failed for a moment; nothing was changed."""
+
+    advice = "Nothing was changed; try again in a few minutes."
+    exit_status = 75
 
 
 class NoSpace(HostsFileError):

@@ -1,6 +1,6 @@
 """Forget a host on an administrator's command: its lost line, or its missing backups."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.inventory import hosts_snapshot, missing_backups
@@ -33,8 +33,8 @@ def apply(confirmed: ForgetPlan, server: Server) -> None:
         if _plan(host, server) != confirmed:
             raise Refused(reason=f"{host} has changed while you were asked, and nothing was done")
         if confirmed.data:
-            without = replace(server.snapshot.read()[host], data=False, place="")
-            server.snapshot.note(hosts_snapshot.with_data(without, None, server.config))
+            found = missing_backups.look(host, None, server.config)
+            server.snapshot.note(hosts_snapshot.with_data(server.snapshot.read()[host], None, found))
             return
         if owner := server.former_owners.of(host).owner:  # else the next registration would be undone
             server.former_owners.take(host, [owner])

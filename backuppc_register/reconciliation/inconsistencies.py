@@ -74,7 +74,11 @@ def _of_parts(record: Record, server: Server) -> Iterator[Inconsistency]:
 
 def _without_line(record: Record, server: Server, now: datetime) -> Iterator[Inconsistency]:
     host, person = record.host, record.person
-    if missing_backups.has_data(host, server.config):
+    found = missing_backups.look(host, None, server.config)
+    if found.doubt:
+        what = f"it has a record, but no line, and {found.doubt}"
+        yield Inconsistency(host, person, what, "Check the owner and mode of that folder, and its disk.")
+    elif found.exists:
         what = "it has backups and a record, but no line; BackupPC deletes such backups at its nightly runs"
         again = "" if record.archive_of else f"{person} registers again, or "
         advice = again + f"add the line manually: {host} 0 {person}"

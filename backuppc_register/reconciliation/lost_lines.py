@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from backuppc_register.backuppc.hosts import HostsFile, edit
-from backuppc_register.config import Config
 from backuppc_register.inventory import hosts_snapshot, missing_backups
+from backuppc_register.inventory.missing_backups import Found
 from backuppc_register.lifecycle.operation import host_named
 from backuppc_register.protocol.errors import HostsFileError, NotRegistered
 from backuppc_register.reconciliation.report import Item, Word
@@ -55,23 +55,29 @@ class Restoration:
             yield _unwritable(host) if host in self.unwritable else _restored(host)
 
 
-def find(known: Mapping[str, SeenHost], seen: Mapping[str, SeenHost], config: Config) -> Loss:
-    """Return the hosts of the snapshot (*known*) without a line now; *seen* still have one."""
-    gone = [hosts_snapshot.with_data(host, host, config) for name, host in known.items() if name not in seen]
-    doubt = _doubt([*known.values()], config)
-    deleted = tuple(
-        host for host in gone if host.data and not doubt and not missing_backups.has_data(host.host, config)
-    )
+def find(known: Mapping[str, SeenHost], seen: Mapping[str, SeenHost], found: Mapping[str, Found]) -> Loss:
+    """Return the hosts of the snapshot (*known*) without a line now; *seen* still have one.
+
+    *found*: what one look has shown of each host's data.
+    """
+    gone = [
+        hosts_snapshot.with_data(host, host, found[name]) for name, host in known.items() if name not in seen
+    ]
+    had_data = [found[host.host] for host in known.values() if host.data]
+    doubt = _doubt([*known.values()], found)
+    # Of data that cannot be seen nothing is known, least of all that other data was deleted.
+    sure = not doubt and (not had_data or any(one.certain for one in had_data))
+    deleted = tuple(host for host in gone if sure and missing_backups.is_missing(host, found[host.host]))
     return Loss(tuple(host for host in gone if host not in deleted), deleted, doubt)
 
 
-def _doubt(known: Sequence[SeenHost], config: Config) -> str:
+def _doubt(known: Sequence[SeenHost], found: Mapping[str, Found]) -> str:
     """Return why missing backups may be on a disk that is not mounted, or "" if they were deleted."""
-    had_data = [host for host in known if host.data]
-    if elsewhere := [host.host for host in had_data if missing_backups.is_elsewhere(host, config)]:
+    had_data = [host.host for host in known if host.data]
+    if elsewhere := [host for host in had_data if found[host].elsewhere]:
         shown = ", ".join(elsewhere[:_SHOWN]) + (" and others" if len(elsewhere) > _SHOWN else "")
         return f"what is mounted now is not the disk that had the backups of {shown}"
-    if had_data and not any(missing_backups.has_data(host.host, config) for host in had_data):
+    if had_data and not any(found[host].exists for host in had_data):
         return "no host has its backups any more"
     return ""
 

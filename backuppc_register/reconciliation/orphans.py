@@ -11,7 +11,7 @@ from backuppc_register.reconciliation.inconsistency import Inconsistency
 
 
 def in_data(known: set[str], config: Config) -> Iterator[Inconsistency]:
-    """Yield the backups of hosts that are not *known*."""
+    """Yield the backups of hosts that are not *known*, and backups that cannot be read."""
     try:
         names = backups.hosts_with_folder(config.backuppc.data_dir)
     except HostsFileError as error:
@@ -20,7 +20,12 @@ def in_data(known: set[str], config: Config) -> Iterator[Inconsistency]:
         )
         return
     for host in names:
-        if host not in known and missing_backups.has_data(host, config):
+        found = missing_backups.look(host, None, config)
+        if found.doubt:
+            yield Inconsistency(
+                host, "", found.doubt, "Check the owner and mode of that folder, and its disk."
+            )
+        elif found.exists and host not in known:
             what = "there are backups of it, but no line and no record"
             advice = f"Add its line to the hosts file, or delete {config.backuppc.data_dir}/pc/{host}."
             yield Inconsistency(host, "", what, advice)

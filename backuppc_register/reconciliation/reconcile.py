@@ -6,7 +6,7 @@ from datetime import datetime
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.hosts import HostsFile
-from backuppc_register.inventory import hosts_snapshot
+from backuppc_register.inventory import hosts_snapshot, missing_backups
 from backuppc_register.inventory.server import Server
 from backuppc_register.inventory.services import Daemon
 from backuppc_register.protocol.errors import HostsFileError, StateError
@@ -98,11 +98,13 @@ def reconcile(server: Server, daemon: Daemon, now: datetime) -> Outcome:
 
 
 def _plan(server: Server, now: datetime) -> Plan:
-    known, owners, config = server.snapshot.read(), server.former_owners.read(), server.config
-    before = _hosts_file(server, known)
+    noted_before, owners = server.snapshot.read(), server.former_owners.read()
+    before = _hosts_file(server, noted_before)
     current = hosts.with_header(before or _EMPTY)
-    seen = hosts_snapshot.seen(current, known, config, now)
-    loss = lost_lines.find(known, seen, config)
+    present = (line.host for line in current.lines)
+    found, known = missing_backups.look_at_all(present, noted_before, server.config)
+    seen = hosts_snapshot.seen(current, known, found, now)
+    loss = lost_lines.find(known, seen, found)
     after, restoration = lost_lines.restore(loss.lost, current)
     noted = seen | {host.host: host for host in loss.lost}
     after, reverted = reverted_lines.restore(reverted_lines.find(known, noted, owners), after)
@@ -127,9 +129,11 @@ def _plan(server: Server, now: datetime) -> Plan:
 def _hosts_file(server: Server, known: Mapping[str, SeenHost]) -> HostsFile | None:
     """Return the hosts file; None if it is missing although the snapshot has hosts."""
     path = server.backuppc.hosts
-    if known and not path.is_symlink() and not path.exists() and path.parent.is_dir():
-        return None
-    return hosts.read(path)
+    try:
+        missing = not path.is_symlink() and not path.exists() and path.parent.is_dir()
+    except OSError as error:
+        raise HostsFileError(detail=f"the hosts file cannot be looked up: {error}") from error
+    return None if known and missing else hosts.read(path)
 
 
 def _snapshot(

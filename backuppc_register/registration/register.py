@@ -104,5 +104,4 @@ def _add_line(record: Record, status: HostStatus) -> str:
 
     config = status.server.config
     current = hosts.append(config.backuppc.hosts, status.hosts, record.host, record.person)
-    (added,) = current.written_for(record.host)
-    return hosts_snapshot.note_added(added, config, data=status.backups)
+    return hosts_snapshot.note_added(record.host, current, config)

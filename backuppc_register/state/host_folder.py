@@ -11,7 +11,7 @@ from backuppc_register.host_key import HostKey
 from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.state import attic, key_pairs, pinned_key, records, safe_files, ssh_files, state_dir
 from backuppc_register.state.records import Record
-from backuppc_register.system import atomic_files
+from backuppc_register.system import atomic_files, os_errors
 from backuppc_register.system.deadline import Deadline
 
 _NEW = ".new"  # no host's name begins with a dot
@@ -32,12 +32,12 @@ class HostFolders:
     def ready(self) -> None:
         """Check that the state exists, has our format and can be written; write nothing.
 
-        Raises Misconfigured.
+        Raises Misconfigured; TryAgain for an error that says nothing about the configuration.
         """
         try:
             problem = state_dir.problem(self._state)
-        except (OSError, StateError) as error:
-            problem = str(error)
+        except OSError as error:
+            raise os_errors.fault(error, f"[state] directory: {error}") from error
         if problem:
             raise Misconfigured(detail=f"[state] directory: {problem}")
 

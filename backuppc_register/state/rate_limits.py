@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from backuppc_register import config
-from backuppc_register.protocol.errors import HostsFileError, Refusal, TooManyRequests
+from backuppc_register.protocol.errors import HostsFileError, Refusal, TooManyRequests, TryAgain
 from backuppc_register.protocol.request import Address
 from backuppc_register.system.deadline import Deadline
 
@@ -74,8 +74,7 @@ class Limits:
                 self._count(_counted(peer))
             yield
         finally:
-            if place is not None:
-                os.close(place)
+            _leave(place)
 
     @contextmanager
     def asking(self, peer: Address) -> Iterator[Admission]:
@@ -101,10 +100,10 @@ class Limits:
                 raise self._instead_of(error, request.of) from error
             raise
         finally:
-            if place is not None:
-                os.close(place)
+            _leave(place)
             if not request.is_named:
-                with _faults(), suppress(TooManyRequests):
+                # What was done is done: the answer stays, also if it cannot be counted.
+                with suppress(TooManyRequests, HostsFileError), _faults():
                     self._count(address)
 
     def count_named(self, name: str, logon: str) -> bool:
@@ -249,8 +248,15 @@ def _wait_for(descriptor: int) -> None:
     deadline = Deadline(_TIMEOUT)
     while not _locked(descriptor):
         if not deadline.remaining():
-            raise HostsFileError(detail=f"the counts of [limits] are locked for {_TIMEOUT} seconds")
+            raise TryAgain(detail=f"the counts of [limits] are locked for {_TIMEOUT} seconds")
         time.sleep(_PAUSE)
+
+
+def _leave(place: int | None) -> None:
+    """Give up the *place*, which is free also if close(2) fails."""
+    if place is not None:
+        with suppress(OSError):
+            os.close(place)
 
 
 def _locked(descriptor: int) -> bool:

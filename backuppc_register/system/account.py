@@ -5,6 +5,7 @@ import pwd
 from pathlib import Path
 
 from backuppc_register.protocol.errors import Misconfigured
+from backuppc_register.system import os_errors
 
 
 class WrongAccount(Misconfigured):
@@ -19,16 +20,19 @@ def become_owner(folder: Path) -> str:
 
     BackupPC cannot read files of root: with a hosts file that root owns it sees no hosts.
 
-    Raises WrongAccount if another account started us, Misconfigured if the owner is root or unknown.
+    Raises WrongAccount if another account started us, Misconfigured if the owner is root or unknown, TryAgain
+    for an error that says nothing about the configuration.
     """
+    where = f"[backuppc] config_dir: the owner of {folder} cannot be found"
     try:
         uid = folder.stat().st_uid
         owner = pwd.getpwuid(uid)
     except PermissionError as error:
         raise WrongAccount(detail=f"started by uid {os.geteuid()}, which may not see {folder}") from error
-    except (OSError, KeyError) as error:
-        detail = f"[backuppc] config_dir: the owner of {folder} cannot be found: {error}"
-        raise Misconfigured(detail=detail) from error
+    except OSError as error:
+        raise os_errors.fault(error, f"{where}: {error}") from error
+    except KeyError as error:
+        raise Misconfigured(detail=f"{where}: {error}") from error
     if uid == 0:
         raise Misconfigured(detail=f"[backuppc] config_dir: {folder} belongs to root, not to BackupPC")
     if os.geteuid() == 0:

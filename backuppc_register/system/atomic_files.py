@@ -56,6 +56,18 @@ def write(path: Path, content: bytes, keep: Ownership | int, *, later_than: int 
     sync_folder(path.parent)
 
 
+def may_create(folder: Path) -> bool:
+    """Tell whether this account may create files in *folder*; leave none. Raises OSError in doubt."""
+    try:
+        os.close(os.open(folder, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600))
+    except PermissionError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):  # no such files on this file system
+            raise
+    return True
+
+
 def _fill(
     path: Path, content: bytes, keep: Ownership | int, acl: bytes | None, later_than: int | None
 ) -> None:

@@ -121,7 +121,10 @@ def _replace(path: Path, new: HostsFile, status: os.stat_result) -> HostsFile:
 
 
 def _refuse_not_kept(path: Path, status: os.stat_result) -> None:
-    folder = path.parent.stat()
+    try:
+        folder = path.parent.stat()
+    except OSError as error:
+        raise HostsFileError(detail=f"{path} cannot be replaced: {error}") from error
     # A new file has the group of its maker, or of a folder with the set-group-ID bit (inode(7)).
     inherited = bool(folder.st_mode & stat.S_ISGID) and folder.st_gid == status.st_gid
     ours = status.st_uid == os.geteuid() and (inherited or status.st_gid in (os.getegid(), *os.getgroups()))

@@ -93,6 +93,14 @@ def test_values_that_are_added_later_do_not_replace_those_of_the_error():
     assert error.message() == "bad user request : cmartin"
 
 
+def test_a_fault_of_the_moment_is_its_row_of_the_table_but_may_be_tried_again():
+    error = errors.TryAgain(detail="the lock")
+
+    assert (error.code, error.message(), error.level) == ("could-not-register", "Could not register", "err")
+    assert error.exit_status == errors.DnsUnavailable.exit_status == 75
+    assert error.advice == errors.DnsUnavailable.advice
+
+
 @pytest.mark.parametrize("kind", [errors.NoSpace, errors.Busy])
 def test_a_special_fault_looks_like_its_row_of_the_table_to_a_client(kind):
     error = kind(host="dormeur")

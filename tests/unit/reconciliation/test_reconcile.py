@@ -624,9 +624,9 @@ def test_a_forgotten_host_does_not_come_back(noted: Server) -> None:
 
 
 def test_a_new_registrations_line_is_known_before_the_next_run(noted: Server) -> None:
-    added = hosts.Written(hosts.Line("calmar", "0", "bdurand", ()), b"calmar\t0\tbdurand")
+    file = hosts.parse(HEADER + b"calmar\t0\tbdurand\n")
 
-    assert hosts_snapshot.note_added(added, noted.config, data=False) == ""
+    assert hosts_snapshot.note_added("calmar", file, noted.config) == ""
 
     assert words(noted.reconcile()) == [("restored", "calmar")]
     assert noted.hosts.read_bytes() == noted.after(*LINES, b"calmar\t0\tbdurand\n")
