@@ -35,6 +35,7 @@ ACCOUNT=bckpciuem
 HELPER=/usr/local/libexec/bckpciuem/rsync-helper
 CONFIG=/etc/bckpciuem.conf
 LOGIN_DEFS=/etc/login.defs
+PLACE=/run/bckpciuem    # where the wall around rsync is built
 TCC=/Library/Application\ Support/com.apple.TCC    # where a Mac keeps its permissions
 ANCHOR=/                # from here down, what root trusts must belong to root
 PATIENCE=10             # seconds for the whole list on standard input
@@ -535,8 +536,8 @@ drop_privileges() {    # CAPABILITIES
 }
 
 # With restore=dirs root writes nothing. Into a folder of root's the account writes, which can write there through its
-# group, and nowhere else. Into a folder of a person's that person writes, who can write elsewhere too: rsync before 3.5
-# would follow a link out of the folder that an earlier restore had left there.
+# group. Into a folder of a person's that person writes, who can write elsewhere too: rsync before 3.5 would follow a link
+# out of the folder that an earlier restore had left there, if there were no wall.
 as_owner() {
     if [ "$ALONE" = yes ]; then     # there is no other user; the account can write only in the folder for restored files
         without_super
@@ -546,8 +547,8 @@ as_owner() {
         account_ids
     else
         owner_ids
-        confines || unavailable 'restoring to a folder of a person takes rsync 3.5 or later'
     fi
+    shield
     without_super
     no_privileges
 }
@@ -799,6 +800,207 @@ without_super() {
     OPTIONS=(${kept[@]+"${kept[@]}"})
 }
 
+# ---------------------------------------------------------------- the wall
+
+# rsync works in a file system of its own, in which there are one folder and what a program needs to start. So nothing
+# else can be reached by a filter, which is inside the protocol, or by a link that a user puts in the place of a folder.
+
+WALL=none               # what is around rsync: namespace, sandbox, confine-root or none
+WALLED=()               # the command that starts another one behind the wall
+INSIDE=./               # the name of the current folder there
+
+find_wall() {
+    WALL=none
+    case $ALONE-$(uname -s) in
+        no-Linux) ! can_mount || WALL=namespace ;;
+        no-Darwin) ! can_sandbox || WALL=sandbox ;;
+    esac
+    [ "$WALL" != none ] || ! confines || WALL=confine-root
+}
+
+can_mount() {
+    [ -d "$PLACE" ] || mkdir -m 700 -- "$PLACE" 2>/dev/null
+    [ -d "$PLACE" ] && [ -O "$PLACE" ] && [ ! -L "$PLACE" ] || return 1
+    unshare --mount --propagation private -- mount -n -c -t tmpfs wall "$PLACE" </dev/null >/dev/null 2>&1
+}
+
+# A backup of / needs no wall: there is nothing outside.
+shield() {
+    [ "$WALL" = none ] && [ "$MODE-$ROOM_IS" != backup-/ ] || return 0
+    unavailable "nothing keeps rsync $VERSION_OF_RSYNC inside $(shown "$ROOM"), because root cannot mount here: \
+update rsync to 3.5 or later, or give this container the right to mount (CAP_SYS_ADMIN)"
+}
+
+# Set WALLED, INSIDE and LIMIT for the current folder.
+go_behind_wall() {    # ro|rw
+    local code
+    case $WALL in
+        namespace)
+            LIMIT=/share${HERE%/}
+            INSIDE=$LIMIT/
+            code="set -u -f; PEER=$PEER ACCOUNT=$ACCOUNT; $(declare -f note fail unavailable enclose furnish bring \
+close_mounts read_mounts is_closed is_covered); enclose \"\$@\""
+            WALLED=(unshare --mount --propagation private -- "$BASH" -p -c "$code" wall "$PLACE" "$1" "$LIMIT" "$RSYNC")
+            ;;
+        sandbox) PREFIX=(${PREFIX[@]+"${PREFIX[@]}"} sandbox-exec -D "FOLDER=$HERE" -p "$(profile "$1")") ;;
+    esac
+}
+
+# Start COMMAND in a file system that holds the current folder, as FOLDER. The namespace of the mounts is this command's
+# own, so they end with it.
+enclose() {    # PLACE ro|rw FOLDER RSYNC COMMAND...
+    local place=$1 access=$2 folder=$3 rsync=$4 program
+    shift 4
+    program=$(command -v -- "$1") || unavailable "$1 is missing"
+    umask 022
+    {
+        mount -n -c -t tmpfs -o nosuid,nodev,noexec,mode=755,size=1m wall "$place" &&
+            furnish "$program" "$rsync" &&
+            mkdir -p -- "$place$folder" &&
+            mount -n -c --rbind . "$place$folder" &&
+            close_mounts
+    } </dev/null >/dev/null || unavailable "the wall around rsync cannot be built: see mount's message"
+    umask 077
+    unset PWD OLDPWD SHLVL
+    exec chroot "$place" "$@"
+}
+
+# Make the places for the PROGRAMS, their libraries, the names of users, and two devices. Set BINDS: lines for mount.
+furnish() {    # PROGRAM... RSYNC
+    local prefix name path prefixes folders links files
+    prefixes=('' /usr) folders=() links=() files=() BINDS=''
+    case ${rsync%/*/*} in
+        '' | /usr) ;;
+        *) prefixes[2]=${rsync%/*/*} ;;
+    esac
+    for prefix in "${prefixes[@]}"; do
+        for name in bin sbin lib lib32 lib64 libx32; do
+            path=$prefix/$name
+            if [ -L "$path" ]; then
+                links[${#links[@]}]=$path
+            elif [ -d "$path" ] && [ "${name#lib}" != "$name" ]; then
+                bring "$path" nodev
+            fi
+        done
+    done
+    for path in "$@"; do
+        case $path in
+            /bin/* | /sbin/*) [ ! -L "/${path%/*}" ] || path=/usr$path ;;
+        esac
+        bring "$path" nodev
+    done
+    for path in /etc/passwd /etc/group /etc/nsswitch.conf /etc/ld.so.cache; do
+        [ ! -f "$path" ] || bring "$path" nodev,noexec
+    done
+    bring /dev/null noexec
+    bring /dev/urandom noexec
+    mkdir -p -- "${folders[@]}" && { [ "${#links[@]}" -eq 0 ] || cp -P --parents -- "${links[@]}" "$place/"; } || return 1
+    for path in "${files[@]}"; do
+        : >"$path" || return 1
+    done
+}
+
+bring() {    # PATH OPTIONS
+    local name=${1//\\/\\134}
+    name=${name// /\\040}
+    BINDS=$BINDS"$name $place$name none bind,ro,nosuid,$2 0 0"$'\n'
+    if [ -d "$1" ]; then
+        folders[${#folders[@]}]=$place$1
+    else
+        folders[${#folders[@]}]=$place${1%/*}
+        files[${#files[@]}]=$place$1
+    fi
+}
+
+# Give each mount of the folder the access that is allowed. A bind mount begins with the options of its source. There is
+# no proc, whose links lead elsewhere, and nothing of the wall itself.
+close_mounts() {
+    local at access_here lines=$BINDS
+    read_mounts
+    for at in "${!POINTS[@]}"; do
+        access_here=$access
+        case ${ACCESS[at]}, in
+            ro,*) access_here=ro ;;
+        esac
+        case ${TYPES[at]} in
+            proc | wall) lines=$lines"nothing ${POINTS[at]} tmpfs ro,nosuid,nodev,noexec,size=4k,mode=555 0 0"$'\n' ;;
+            *) lines=$lines"none ${POINTS[at]} none remount,bind,$access_here,nosuid,nodev,noexec,nosymfollow 0 0"$'\n' ;;
+        esac
+    done
+    printf '%s\n' "${lines}none $place none remount,bind,ro,nosuid,nodev,noexec 0 0" >"$place/etc/fstab" &&
+        mount -n -c -a -T "$place/etc/fstab" || return 1
+    read_mounts
+    for at in "${!POINTS[@]}"; do
+        is_closed "$at" || is_covered "$at" || return 1
+    done
+}
+
+# Read the mounts of the folder: number, number of the mount below, place, options, type.
+read_mounts() {
+    local id parent point options more
+    IDS=() PARENTS=() POINTS=() ACCESS=() TYPES=()
+    while read -r id parent _ _ point options more; do
+        case $point/ in
+            "$place/share"/*) ;;
+            *) continue ;;
+        esac
+        IDS[${#IDS[@]}]=$id
+        PARENTS[${#PARENTS[@]}]=$parent
+        POINTS[${#POINTS[@]}]=$point
+        ACCESS[${#ACCESS[@]}]=$options
+        more=${more#*- }
+        case ${more%% *}-$point in
+            tmpfs-*"$place") TYPES[${#TYPES[@]}]=wall ;;
+            *) TYPES[${#TYPES[@]}]=${more%% *} ;;
+        esac
+    done </proc/self/mountinfo
+    [ "${#IDS[@]}" -gt 0 ]
+}
+
+is_closed() {    # AT
+    case ${TYPES[$1]}-$access-${ACCESS[$1]}, in
+        proc-* | wall-* | *-ro-rw,*) return 1 ;;
+        *,nosuid,nodev,*) ;;
+        *) return 1 ;;
+    esac
+}
+
+# Whether nothing can reach a mount, because another one is over it, or over a folder above it.
+is_covered() {    # AT
+    local over
+    for over in "${!IDS[@]}"; do
+        case ${IDS[over]} in
+            "${PARENTS[$1]}") if is_covered "$over"; then return 0; fi ;;
+        esac
+        case ${PARENTS[over]}-${POINTS[$1]}/ in
+            "${IDS[$1]}-${POINTS[over]}/") return 0 ;;
+            "${PARENTS[$1]}-${POINTS[over]}"/?*) return 0 ;;
+        esac
+    done
+    return 1
+}
+
+# A Mac has no such mounts. What follows has never run on one.
+can_sandbox() {
+    local HERE=/nowhere
+    command -v sandbox-exec >/dev/null || return 1
+    in_sandbox "$RSYNC" --version && ! in_sandbox cat "$CONFIG"
+}
+
+in_sandbox() {    # COMMAND...
+    sandbox-exec -D "FOLDER=$HERE" -p "$(profile ro)" "$@" </dev/null >/dev/null 2>&1
+}
+
+# Print the rules of a sandbox; the last one that fits counts.
+profile() {    # ro|rw
+    printf '%s\n' '(version 1)' '(allow default)' '(deny file-read-data file-write*)' \
+        '(allow file-read-data (literal "/") (subpath "/System") (subpath "/usr/lib") (subpath "/usr/share"))' \
+        '(allow file-read-data (subpath "/private/var/db/dyld") (literal "/dev/null") (literal "/dev/urandom"))' \
+        '(allow file-write-data (literal "/dev/null"))' '(deny file-read-data (subpath "/System/Volumes/Data"))' \
+        "(allow file-read-data (literal \"$RSYNC\"))" '(allow file-read* (subpath (param "FOLDER")))'
+    [ "$1" = ro ] || printf '%s\n' '(allow file-write* (subpath (param "FOLDER")))'
+}
+
 # ---------------------------------------------------------------- running
 
 check_rsync() {
@@ -834,36 +1036,8 @@ rsync_is() {    # MAJOR MINOR
     [ "$major" -gt "$1" ] || { [ "$major" -eq "$1" ] && [ "$minor" -ge "$2" ]; }
 }
 
-# Filters are inside the protocol, where this program cannot read them; a filter could name a file elsewhere. From
-# 3.5.0 on rsync can be confined to a folder.
+# Whether rsync can confine itself to a folder. It does not do so before 3.5.
 confines() { rsync_is 3 5; }
-
-# rsync looks for a filter's file in the folders above the share too (rsync(1), dir-merge). If rsync is not confined,
-# every file in these folders must be readable for all users; / itself is accepted.
-shielded() {
-    local path=${ROOM_IS%/*}
-    if [ "$ROOM_IS" = / ] || confines; then
-        return 0
-    fi
-    path=${path:-/}
-    trusted "$path" || return 1
-    while :; do
-        case $path in
-            "$ANCHOR" | / | /cygdrive | /cygdrive/?) return 0 ;;
-        esac
-        case $(ls -ldn -- "$path") in
-            ?????????[xt]*) ;;
-            *) return 1 ;;
-        esac
-        [ -z "$(find -L "$path" -maxdepth 1 ! -type d ! -perm -004 </dev/null 2>&1)" ] || return 1
-        path=${path%/*}
-        path=${path:-/}
-    done
-}
-
-shield() {
-    shielded || unavailable "$(shown "$ROOM"): update rsync to 3.5 or later, or share a folder of root's"
-}
 
 # The receiver decides these options itself. BackupPC stores no holes and its rsync_bpc has no --sparse. A restored file
 # with setuid has another owner than before, or was not that owner's at all, so setuid would help only an attacker.
@@ -889,17 +1063,18 @@ run() {
     set_limit
     argv=("$RSYNC" --server)
     [ "$MODE" = restore ] || argv[2]=--sender
+    if [ "$MODE" = restore ]; then go_behind_wall rw; else go_behind_wall ro; fi
     if [ "$LIMIT" != / ] && confines; then
         argv[${#argv[@]}]=--confine-root=$LIMIT
     fi
     [ "$MODE" = backup ] || receiving
-    argv=("${argv[@]}" "$CLUSTER" ${OPTIONS[@]+"${OPTIONS[@]}"} . ./)
+    argv=("${argv[@]}" "$CLUSTER" ${OPTIONS[@]+"${OPTIONS[@]}"} . "$INSIDE")
     note "$MODE" "path=$(shown "$TARGET")"
     if [ -n "$STAGE" ]; then
-        env -i PATH="$PATH" LC_ALL=C HOME=/ ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}"
+        env -i PATH="$PATH" LC_ALL=C HOME=/ ${WALLED[@]+"${WALLED[@]}"} ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}"
         place_all $?
     fi
-    exec env -i PATH="$PATH" LC_ALL=C HOME=/ ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}"
+    exec env -i PATH="$PATH" LC_ALL=C HOME=/ ${WALLED[@]+"${WALLED[@]}"} ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}"
 }
 
 # ---------------------------------------------------------------- the probe
@@ -907,8 +1082,9 @@ run() {
 # The answer to verify: everything that a backup does, up to the first byte.
 probe() {
     local folder
+    MODE=backup
     as_reader
-    printf '%s\n' "version:$VERSION" "system:$(uname -s)" "user:$ACCOUNT" "rsync:$VERSION_OF_RSYNC"
+    printf '%s\n' "version:$VERSION" "system:$(uname -s)" "user:$ACCOUNT" "rsync:$VERSION_OF_RSYNC" "wall:$WALL"
     for folder in "${SHARES[@]}"; do
         if ! hidden && opens "$folder"; then
             printf 'share:%s\n' "$folder"
@@ -932,7 +1108,13 @@ opens() (    # FOLDER
     TARGET=$1
     enter "$1"
     shield
-    ${PREFIX[@]+"${PREFIX[@]}"} ls -A </dev/null >/dev/null 2>&1
+    starts && ${PREFIX[@]+"${PREFIX[@]}"} ls -A </dev/null >/dev/null 2>&1
+)
+
+# Whether rsync starts behind the wall.
+starts() (
+    go_behind_wall ro
+    env -i PATH="$PATH" LC_ALL=C ${WALLED[@]+"${WALLED[@]}"} ${PREFIX[@]+"${PREFIX[@]}"} "$RSYNC" --version </dev/null >/dev/null
 )
 
 # Print the folders at the top of SHARE that a backup cannot read (such as a home on NFS), and those on other file
@@ -965,6 +1147,7 @@ as_helper() {
     peer_is "${2-}"
     read_config
     check_rsync
+    find_wall
     [ "${1-}" != probe ] || probe
     decide "${1-}"
     "prepare_$MODE"

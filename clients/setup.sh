@@ -717,6 +717,10 @@ french() {    # ENGLISH
         'rsync: %s') FORMAT='rsync : %s' ;;
         'rsync: %s, from Apple') FORMAT='rsync : %s, d’Apple' ;;
         'A restore to the original folders (restore=owner) needs rsync 3.5 or later, not %s.') FORMAT='Restaurer dans les dossiers d’origine (restore=owner) exige rsync 3.5 ou plus récent, pas %s.' ;;
+        'rsync works in a file system that holds only the folder that is backed up or restored') FORMAT='rsync travaille dans un système de fichiers qui ne contient que le dossier sauvegardé ou restauré' ;;
+        'a sandbox keeps rsync inside the folder that is backed up or restored') FORMAT='un bac à sable retient rsync dans le dossier sauvegardé ou restauré' ;;
+        'rsync keeps itself inside the folder that is backed up or restored') FORMAT='rsync se retient lui-même dans le dossier sauvegardé ou restauré' ;;
+        'Nothing keeps rsync %s inside the shared folders, so no backup starts. Please update rsync to 3.5 or later; in a container, let root mount.') FORMAT='Rien ne retient rsync %s dans les dossiers partagés, donc aucune sauvegarde ne démarre. Passez à rsync 3.5 ou plus récent ; dans un conteneur, laissez root monter des systèmes de fichiers.' ;;
         'rsync %s is old (before 3.4); please install the updates of this system.') FORMAT='rsync %s est ancien (avant 3.4) ; installez les mises à jour du système.' ;;
         'sshd answers') FORMAT='sshd répond' ;;
         'sshd does not answer: the server cannot log in.') FORMAT='sshd ne répond pas : le serveur ne peut pas se connecter.' ;;
@@ -2737,9 +2741,11 @@ doctor_sudo() {
     else
         each_folder todo '%s cannot be read. Does it exist?'
     fi
-    doctor_rsync "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
+    rsync=$(sed -n 's/^rsync://p' "$WORK/probe" | printable)
+    doctor_rsync "$rsync"
+    doctor_wall "$(sed -n 's/^wall://p' "$WORK/probe" | printable)" "$rsync"
     RESTORING=$(sed -n 's/^restore://p' "$WORK/probe" | printable)
-    doctor_restore "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
+    doctor_restore "$rsync"
 }
 
 doctor_restore() {    # RSYNC-VERSION
@@ -2761,6 +2767,16 @@ doctor_rsync() {    # VERSION
                 caution 'rsync %s is old (before 3.4); please install the updates of this system.' "$1"
             fi ;;
         *) note 'rsync: %s' "$1" ;;
+    esac
+}
+
+# What keeps rsync inside the shared folders.
+doctor_wall() {    # WALL VERSION
+    case $1 in
+        namespace) note 'rsync works in a file system that holds only the folder that is backed up or restored' ;;
+        sandbox) note 'a sandbox keeps rsync inside the folder that is backed up or restored' ;;
+        confine-root) note 'rsync keeps itself inside the folder that is backed up or restored' ;;
+        *) todo 'Nothing keeps rsync %s inside the shared folders, so no backup starts. Please update rsync to 3.5 or later; in a container, let root mount.' "$2" ;;
     esac
 }
 

@@ -14,6 +14,8 @@ _LONGEST = 200  # characters of a machine's answer that we repeat
 _MOST_NAMED = 5  # folders, in advice
 _DIGITS = 6
 _UNAVAILABLE = 69  # the exit status of rsyncsend.sh if something is missing (sysexits.h)
+_NO_WALL = "none"  # what rsyncsend.sh says if nothing keeps rsync inside the shared folders
+_NEW_RSYNC = "Update rsync on this machine to 3.5 or later; in a container, let root mount (CAP_SYS_ADMIN)."
 _FULL_DISK_ACCESS = (
     "System Settings, General, Sharing, the (i) of Remote Login: switch on Full Disk Access for remote users."
 )
@@ -23,6 +25,7 @@ _FULL_DISK_ACCESS = (
 class Report:
     """A machine's report: its system (uname -s), its rsync's version, readable and unreadable folders.
 
+    *wall*: what keeps rsync inside the shared folders; "" if the machine's rsyncsend.sh is an earlier one.
     *closed* and *mounted*: folders at the top of its shares that cannot be read, or are on other file
     systems; *folders*: the number of folders at the top of each share. All three as far as it has looked.
     """
@@ -31,6 +34,7 @@ class Report:
     rsync: str
     readable: tuple[str, ...]
     unreadable: tuple[str, ...]
+    wall: str = ""
     closed: tuple[str, ...] = ()
     mounted: tuple[str, ...] = ()
     folders: dict[str, int] = field(default_factory=dict)
@@ -51,8 +55,11 @@ def judge(host: str, answer: Answer, transfers: Sequence[Transfer]) -> Report:
         raise not_reachable(_failing_step(answer), host, detail=detail)
     if report.rsync == "?":
         raise not_reachable(Cause.RSYNC, host, detail="it does not report its version")
+    errors = answer.errors.strip()[-_LONGEST:]
+    if report.wall == _NO_WALL and report.unreadable:
+        raise not_reachable(Cause.RSYNC, host, detail=errors, advice=_NEW_RSYNC)
     for transfer in transfers:
-        _refuse_unreadable(host, transfer.path, report, answer.errors.strip()[-_LONGEST:])
+        _refuse_unreadable(host, transfer.path, report, errors)
         _refuse_unsaved(host, transfer, report)
     return report
 
@@ -80,6 +87,7 @@ def _read(output: str) -> Report:
         rsync=values.get("rsync", [""])[-1],
         readable=tuple(values.get("share", ())),
         unreadable=tuple(values.get("unreadable", ())),
+        wall=values.get("wall", [""])[-1],
         closed=tuple(values.get("closed", ())),
         mounted=tuple(values.get("mounted", ())),
         folders=dict(_counts(values.get("folders", ()))),

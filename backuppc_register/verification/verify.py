@@ -64,7 +64,8 @@ class _Proof:
     def __str__(self) -> str:
         commands = self.way.settings.commands
         untried = f", not tried: {', '.join(commands)}" if commands else ""
-        return f"{self.key.fingerprint}, rsync {self.report.rsync}{untried}"
+        wall = self.report.wall or "unknown"
+        return f"{self.key.fingerprint}, rsync {self.report.rsync}, wall {wall}{untried}"
 
 
 @dataclass(frozen=True)

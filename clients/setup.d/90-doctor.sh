@@ -84,9 +84,11 @@ doctor_sudo() {
     else
         each_folder todo '%s cannot be read. Does it exist?'
     fi
-    doctor_rsync "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
+    rsync=$(sed -n 's/^rsync://p' "$WORK/probe" | printable)
+    doctor_rsync "$rsync"
+    doctor_wall "$(sed -n 's/^wall://p' "$WORK/probe" | printable)" "$rsync"
     RESTORING=$(sed -n 's/^restore://p' "$WORK/probe" | printable)
-    doctor_restore "$(sed -n 's/^rsync://p' "$WORK/probe" | printable)"
+    doctor_restore "$rsync"
 }
 
 doctor_restore() {    # RSYNC-VERSION
@@ -108,6 +110,16 @@ doctor_rsync() {    # VERSION
                 caution 'rsync %s is old (before 3.4); please install the updates of this system.' "$1"
             fi ;;
         *) note 'rsync: %s' "$1" ;;
+    esac
+}
+
+# What keeps rsync inside the shared folders.
+doctor_wall() {    # WALL VERSION
+    case $1 in
+        namespace) note 'rsync works in a file system that holds only the folder that is backed up or restored' ;;
+        sandbox) note 'a sandbox keeps rsync inside the folder that is backed up or restored' ;;
+        confine-root) note 'rsync keeps itself inside the folder that is backed up or restored' ;;
+        *) todo 'Nothing keeps rsync %s inside the shared folders, so no backup starts. Please update rsync to 3.5 or later; in a container, let root mount.' "$2" ;;
     esac
 }
 

@@ -37,7 +37,16 @@ env -0 >FOLDER/environment
 cat >FOLDER/rest
 exit "$(cat FOLDER/status)"
 """
+# As if root could mount (FOLDER/mounts is there) or not. It records the wall, and starts the command alone.
+UNSHARE = """#!/bin/bash
+[ -e FOLDER/mounts ] || exit 1
+[ "$5" != mount ] || exit 0
+printf '%s\\n' "${11} ${12}" >FOLDER/walled
+shift 13
+exec "$@"
+"""
 STUBS = {
+    "unshare": UNSHARE,
     "rsync": RECORDER,
     "setpriv": RECORDER,
     "sudo": RECORDER,
@@ -97,6 +106,7 @@ class Room:
             "CONFIG": f"{self.folder}/conf",
             "ANCHOR": str(self.folder),
             "PATIENCE": str(patience),
+            "PLACE": f"{self.folder}/place",
             "TCC": f"{self.folder}/TCC #",  # the value there has a blank
         }.items():
             text, count = re.subn(rf"^{name}=\S+", f"{name}={value}", text, flags=re.MULTILINE)
@@ -126,6 +136,10 @@ class Room:
         )
         stub.chmod(0o755)
 
+    def let_root_mount(self) -> None:
+        """Let the wall be a namespace of mounts; else it is rsync's own, if its version has one."""
+        (self.folder / "mounts").touch()
+
     def helper(self, command: str, items: Sequence[str] | bytes = b"", *, peer: str = PEER) -> Outcome:
         stdin = items if isinstance(items, bytes) else listed(items)
         return self.start([str(self.folder / "rsync-helper"), command, peer], stdin)
@@ -140,7 +154,7 @@ class Room:
         return self.outcome(done.returncode, done.stdout, done.stderr)
 
     def forget(self) -> None:
-        for name in ("executed", "made", "where", "rest", "log", "environment"):
+        for name in ("executed", "made", "where", "rest", "log", "environment", "walled"):
             (self.folder / name).unlink(missing_ok=True)
 
     def outcome(self, status: int, stdout: bytes, stderr: bytes) -> Outcome:

@@ -42,12 +42,12 @@ def test_probe_goes_the_whole_way(site: Site, registered: Laptop) -> None:
 
 
 def privileges(site: Site, laptop: Laptop, command: str) -> dict[str, str]:
-    """What an rsync that is started for *command* may do, by /proc/self/status."""
-    config = laptop.read("/etc/bckpciuem.conf")
-    laptop.write("/usr/local/bin/show", "#!/bin/sh\ncat /proc/$$/status >&2\n", mode=0o755)
-    laptop.write("/etc/bckpciuem.conf", config.replace("/usr/bin/rsync", "/usr/local/bin/show"))
-    shown = ask(site, laptop, command).stderr
-    laptop.write("/etc/bckpciuem.conf", config)
+    """What an rsync that is started for *command* may do, as /proc tells while it waits for the server."""
+    ssh = site.dugong.start([*site.ssh(laptop).split(), laptop.fqdn, command], user="backuppc")
+    laptop.wait_for(lambda: laptop.run("pgrep -x rsync").stdout, "rsync")
+    shown = laptop.run("cat /proc/$(pgrep -ox rsync)/status").stdout
+    ssh.kill()
+    laptop.wait_for(lambda: not laptop.run("pgrep -x rsync").stdout, "the end of rsync")
     return dict(line.split(":\t", 1) for line in shown.splitlines() if ":\t" in line)
 
 

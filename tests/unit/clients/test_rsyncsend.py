@@ -126,12 +126,65 @@ def test_the_exit_status_of_rsync_comes_through(room: Room, status: int) -> None
 
 @pytest.mark.parametrize(("version", "confined"), [("3.5.0", True), ("4.0", True), ("v3.10.1", False),
                          ("3.12.1dev", True), ("3.4.1", False), ("2.6.9", False), ("", False)])  # fmt: skip
-def test_rsync_is_confined_to_the_share_where_it_can_be(room: Room, version: str, confined: bool) -> None:
+def test_without_a_wall_rsync_confines_itself_or_does_not_start(
+    room: Room, version: str, confined: bool
+) -> None:
     (room.folder / "version").write_text(version)
 
-    executed = room.helper(FULL, backup_list(room)).executed or []
+    backup = room.helper(FULL, backup_list(room))
+    restore = room.helper(RESTORE, restore_list(f"{room.restore_dir}/"))
 
-    assert (f"--confine-root={room.share}" in executed) is confined
+    assert (backup.status, restore.status) == ((0, 0) if confined else (MISSING, MISSING))
+    assert (f"--confine-root={room.share}" in (backup.executed or [])) is confined
+    assert (f"--confine-root={room.restore_dir}" in (restore.executed or [])) is confined
+    assert confined or "update rsync to 3.5 or later" in backup.stderr
+
+
+@pytest.mark.parametrize("version", ["3.5.0", "3.2.7", "2.6.9", ""])
+def test_behind_a_wall_any_rsync_will_do(room: Room, version: str) -> None:
+    room.let_root_mount()
+    (room.folder / "version").write_text(version)
+    (room.share / "cmartin/deux mots").mkdir()
+
+    backup = room.helper(FULL, backup_list(room, path=f"{room.share}/cmartin/deux mots/"))
+    walled = room.read("walled").decode()
+    restore = room.helper(RESTORE, restore_list(f"{room.restore_dir}/"))
+
+    inside = f"/share{room.share}/cmartin/deux mots"
+    assert (walled, room.read("walled").decode()) == (f"ro {inside}\n", f"rw /share{room.restore_dir}\n")
+    assert backup.executed
+    assert backup.executed[-1] == f"{inside}/"
+    assert (f"--confine-root={inside}" in backup.executed) is (version == "3.5.0")
+    assert restore.executed
+    assert restore.executed[-1] == f"/share{room.restore_dir}/"
+
+
+def test_a_backup_of_everything_needs_no_wall(room: Room) -> None:
+    (room.folder / "version").write_text("3.2.7")
+    room.configure("share=/", restore="full")
+
+    backup = room.helper(FULL, backup_list(room, path="/"))
+    restore = room.helper(RESTORE, restore_list(f"{room.share}/"))
+
+    assert (backup.status, restore.status) == (0, MISSING)
+
+
+@pytest.mark.parametrize("place", ["a link", "a file", "not root's"])
+def test_a_place_for_the_wall_that_is_not_ours_is_none(room: Room, place: str) -> None:
+    room.let_root_mount()
+    (room.folder / "version").write_text("3.2.7")
+    (room.folder / "elsewhere").mkdir()
+    if place == "a link":
+        (room.folder / "place").symlink_to("elsewhere")
+    elif place == "a file":
+        (room.folder / "place").touch()
+    elif os.geteuid() == 0:
+        (room.folder / "place").mkdir()
+        os.chown(room.folder / "place", 1000, 1000)
+    else:
+        (room.folder / "place").symlink_to("/root")
+
+    assert room.helper(FULL, backup_list(room)).status == MISSING
 
 
 def test_rsync_starts_with_an_environment_of_three_variables(room: Room) -> None:
@@ -166,13 +219,18 @@ def test_a_restore_to_a_persons_folder_is_written_as_that_person(room: Room) -> 
     assert outcome.executed[:9] == as_account("-all", "1234", "1235")
 
 
-def test_a_persons_folder_takes_an_rsync_that_follows_no_planted_link(room: Room) -> None:
+@pytest.mark.parametrize(("mounts", "status"), [(False, MISSING), (True, 0)])
+def test_a_persons_folder_takes_a_wall_or_an_rsync_that_follows_no_planted_link(
+    room: Room, mounts: bool, status: int
+) -> None:
     give_away(room)
     (room.folder / "version").write_text("3.2.7")
+    if mounts:
+        room.let_root_mount()
 
     outcome = room.helper(RESTORE, restore_list(f"{room.restore_dir}/"))
 
-    assert (outcome.status, outcome.executed) == (MISSING, None)
+    assert (outcome.status, outcome.executed is None) == (status, not mounts)
 
 
 def test_the_last_folder_of_a_restore_may_be_missing(room: Room) -> None:
@@ -216,9 +274,10 @@ def test_holes_come_back_and_setuid_does_not_where_rsync_can(
 ) -> None:
     (room.folder / "version").write_text(version)
 
+    room.let_root_mount()
     executed = room.helper(RESTORE, ["rsync", option, ".", f"{room.restore_dir}/", ""]).executed or []
 
-    assert executed[executed.index(option) :] == [option, *added, ".", "./"]
+    assert executed[executed.index(option) :] == [option, *added, ".", f"/share{room.restore_dir}/"]
 
 
 def test_a_full_restore_goes_in_place_as_root(room: Room) -> None:
@@ -722,6 +781,7 @@ def test_a_link_to_elsewhere_in_the_folder_that_comes_late_is_not_followed(room:
 @pytest.mark.parametrize(("version", "status"), [("3.5.0", 0), ("3.4.1", REFUSED), ("?", REFUSED)])
 def test_what_only_an_rsync_that_is_confined_may_be_asked(room: Room, version: str, status: int) -> None:
     (room.folder / "version").write_text(version)
+    room.let_root_mount()
     room.configure(restore="full")
 
     talking = room.helper(FULL.replace(" -sl", " -svvl"), backup_list(room))
@@ -793,9 +853,7 @@ def test_roots_link_to_a_persons_link_is_refused(room: Room) -> None:
 
 
 @pytest.mark.parametrize(("version", "status"), [("3.2.7", MISSING), ("3.5.0", 0)])
-def test_a_share_below_a_persons_folder_takes_an_rsync_that_is_confined(
-    room: Room, version: str, status: int
-) -> None:
+def test_probe_tells_a_share_that_no_wall_is_around(room: Room, version: str, status: int) -> None:
     data = theirs(room) / "data"
     data.mkdir()
     (room.folder / "version").write_text(version)
@@ -807,24 +865,9 @@ def test_a_share_below_a_persons_folder_takes_an_rsync_that_is_confined(
     probed = room.helper("probe").stdout.decode().splitlines()
 
     assert (backup.status, restored.status) == (status, status)
-    assert (f"share:{data}" in probed, f"unreadable:{data}" in probed) == (not status, bool(status))
-    assert f"share:{room.share}" in probed
+    kind, wall = ("unreadable", "none") if status else ("share", "confine-root")
+    assert {f"{kind}:{data}", f"{kind}:{room.share}", f"wall:{wall}"} <= {*probed}
     assert not status or "update rsync to 3.5 or later" in backup.stderr
-
-
-@pytest.mark.parametrize("mode", [0o600, 0o644])
-def test_an_earlier_rsync_reads_nothing_secret_in_a_folder_of_roots_above_the_share(
-    room: Room, mode: int
-) -> None:
-    (room.folder / "version").write_text("3.2.7")
-    (room.share / "secret").write_text("canary\n")
-    (room.share / "secret").chmod(mode)
-    room.configure(f"share={room.share}/cmartin")
-    (room.folder / "conf").write_text((room.folder / "conf").read_text().replace(f"share={room.share}\n", ""))
-
-    outcome = room.helper(FULL, backup_list(room, path=f"{room.share}/cmartin/"))
-
-    assert outcome.status == (0 if mode == 0o644 else MISSING)
 
 
 def test_probe_tells_a_share_that_was_replaced_by_a_link(room: Room) -> None:
@@ -957,6 +1000,7 @@ def test_probe_answers_in_lines_of_keyword_and_value(room: Room) -> None:
         f"system:{os.uname().sysname}",
         "user:bckpciuem",
         "rsync:3.5.0",
+        "wall:confine-root",
         f"share:{room.share}",
         f"folders:1 {room.share}",
         "unreadable:/nowhere",
@@ -1178,7 +1222,8 @@ def test_the_script_is_clean_for_bash_3_2(name: str) -> None:
 
 def test_arrays_that_can_be_empty_are_guarded_for_bash_3_2() -> None:
     text = SCRIPT.read_text()
-    never_empty = {"SHARES", "words", "argv"}  # checked before they are used, or made with a first element
+    # Checked before they are used, or made with a first element.
+    never_empty = {"SHARES", "words", "argv", "prefixes", "folders", "files", "links"}
 
     unguarded = set(re.findall(r'(?<!\+)"\$\{(\w+)\[@\]\}"', text))
 
