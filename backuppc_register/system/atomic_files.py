@@ -68,6 +68,24 @@ def may_create(folder: Path) -> bool:
     return True
 
 
+def rehearse(path: Path) -> None:
+    """Do what `write` does to replace the regular file *path*, up to the rename; then remove it again.
+
+    The new file has the content and ownership that *path* has. Callers must hold the lock of *path*.
+
+    Raises OSError with the reason why *path* cannot be replaced.
+    """
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{path} is not a regular file")
+    temporary = path.with_name(f".{path.name}.backuppc-register")
+    temporary.unlink(missing_ok=True)
+    try:
+        _fill(temporary, path.read_bytes(), ownership(status), _acl(path), None)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _fill(
     path: Path, content: bytes, keep: Ownership | int, acl: bytes | None, later_than: int | None
 ) -> None:

@@ -284,6 +284,36 @@ BROKEN = {
     "the hosts file is not there": (
         f"mv {ETC}/hosts /root/away", f"mv /root/away {ETC}/hosts", "hosts-file", "red", "No such file",
     ),
+    "the hosts file is mounted alone": (
+        f"cp -a {ETC}/hosts /root/alone; mount --bind /root/alone {ETC}/hosts", f"umount {ETC}/hosts",
+        "hosts-replace", "red", "/etc/backuppc/hosts is a mount of its own",
+    ),
+    "the hosts file is a link": (
+        f"mv {ETC}/hosts {TOP}/hosts; ln -s {TOP}/hosts {ETC}/hosts",
+        f"rm {ETC}/hosts; mv {TOP}/hosts {ETC}/hosts",
+        "hosts-replace", "red", "/etc/backuppc/hosts is a symbolic link to /var/lib/backuppc/hosts",
+    ),
+    "the hosts file's folder is closed": (
+        f"chmod a-w {ETC}", f"chmod u+w {ETC}; chmod g+s {ETC}", "hosts-replace", "red", "Permission denied",
+    ),
+    "the hosts file's folder is mounted read-only": (
+        f"mount --bind {ETC} {ETC}; mount -o remount,bind,ro {ETC}", f"umount {ETC}",
+        "hosts-replace", "red", "Read-only file system",
+    ),
+    "the hosts file's disk is full": (
+        f"mkdir /root/etc; mount --bind {ETC} /root/etc; mount -t tmpfs -o size=400k,mode=2755 tmpfs {ETC};"
+        f" cp -a /root/etc/. {ETC}/; cat /dev/zero > {ETC}/x || true",
+        f"umount {ETC}; umount /root/etc; rmdir /root/etc",
+        "hosts-replace", "red", "No space left on device",
+    ),
+    "something is where the new hosts file is made": (
+        f"mkdir -p {ETC}/.hosts.backuppc-register", f"rmdir {ETC}/.hosts.backuppc-register",
+        "hosts-replace", "red", "Is a directory",
+    ),
+    "the hosts file's group cannot be kept": (
+        f"chmod g-s {ETC}; chgrp adm {ETC}/hosts", f"chgrp www-data {ETC}/hosts; chmod g+s {ETC}",
+        "hosts-replace", "red", "Operation not permitted",
+    ),
     "no header": (
         edit(f"{ETC}/hosts", "/^host /d"), back(f"{ETC}/hosts"), "hosts-file", "red", "no header",
     ),
