@@ -741,12 +741,13 @@ function Get-PublicKey {
     return $Matches[1] + [regex]::Replace([string]$Matches[2], '[^A-Za-z0-9 ._@:+-]', '')
 }
 
-# Return whether Text is empty or a list of addresses or networks, separated by commas. IPAddress.TryParse alone accepts
+# Return whether Text is empty or a list of addresses or networks, separated by commas; no network is wider than /8, or
+# /32 for IPv6. IPAddress.TryParse alone accepts
 # "1" and "0x7f.1", and reads 010 as 8.
 function Test-AddressList {
     param([string]$Text)
-    $four = '\A(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}(/([0-9]|[12][0-9]|3[0-2]))?\z'
-    $six = '\A(?=.*:)[0-9a-fA-F:.]+(/([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))?\z'
+    $four = '\A(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}(/([89]|[12][0-9]|3[0-2]))?\z'
+    $six = '\A(?=.*:)[0-9a-fA-F:.]+(/(3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-8]))?\z'
     foreach ($piece in @($Text -split ',' | Where-Object { $Text -cne '' })) {
         $parsed = $null
         $form = ($piece -cmatch $four) -or ($piece -cmatch $six)
@@ -775,11 +776,11 @@ function Stop-OnReply {
 # ---------------------------------------------------------------- step: the server's connection to this computer
 
 # Windows answers no ping by default, but the server pings before every backup. The ssh rule is for the program sshd.exe,
-# whatever port it has.
+# whatever port it has. Networks that the server names stay closed: a mistake there must not open this computer.
 function Open-Firewall {
     Invoke-Change "  letting $Server through the firewall: ssh and ping" {
-        $addresses = @((Get-Note 'from') -split ',')
-        if ((Get-Note 'from') -ceq '') {
+        $addresses = @((Get-Note 'from') -split ',' | Where-Object { $_ -cne '' -and -not $_.Contains('/') })
+        if ($addresses.Count -eq 0) {
             $addresses = @([System.Net.Dns]::GetHostAddresses($Server) | ForEach-Object { $_.ToString() })
         }
         Remove-OurRules

@@ -619,6 +619,8 @@ french() {    # ENGLISH
         'The group %s comes from a directory (LDAP, SSSD), not from this computer; it is not safe to use.') FORMAT='Le groupe %s vient d’un annuaire (LDAP, SSSD) et non de cet ordinateur ; l’utiliser ne serait pas sûr.' ;;
         'The group %s exists, with the number %s: it is a person’s or root’s, not a system group.') FORMAT='Le groupe %s existe, avec le numéro %s : c’est celui d’une personne ou de root, pas un groupe système.' ;;
         'The group %s exists, and others are in it or may join it: %s. They could read what only the account may read. Please remove them from the group, or remove the group, and start again.') FORMAT='Le groupe %s existe, et d’autres en font partie ou peuvent y entrer : %s. Ils pourraient lire ce que seul le compte doit lire. Retirez-les du groupe, ou supprimez le groupe, et recommencez.' ;;
+        'The server also connects from the network %s. Shall the firewall let in every computer of that network (yes/no)?') FORMAT='Le serveur se connecte aussi depuis le réseau %s. Le pare-feu doit-il laisser entrer tous les ordinateurs de ce réseau (oui/non) ?' ;;
+        'The firewall stays closed for the network %s, which the server names. To open it: sudo sh setup.sh --from %s') FORMAT='Le pare-feu reste fermé pour le réseau %s, que le serveur indique. Pour l’ouvrir : sudo sh setup.sh --from %s' ;;
         'Users other than root can change %s, so the programs below it are not safe. Please run: chown root %s; chmod go-w %s') FORMAT='D’autres utilisateurs que root peuvent modifier %s ; les programmes qu’il contient ne sont pas sûrs. Faites : chown root %s; chmod go-w %s' ;;
         '--restore owner: whoever this computer is registered for can change every person’s files in the shared folders, and so can the administrators of the backup server.') FORMAT='--restore owner : la personne pour qui cet ordinateur est enregistré peut modifier les fichiers de toutes les personnes dans les dossiers partagés, et les administrateurs du serveur de sauvegarde aussi.' ;;
         '--restore full: whoever this computer is registered for can change every file in the shared folders, and so can the administrators of the backup server.') FORMAT='--restore full : la personne pour qui cet ordinateur est enregistré peut modifier tous les fichiers des dossiers partagés, et les administrateurs du serveur de sauvegarde aussi.' ;;
@@ -1205,39 +1207,61 @@ timed_out() {
     [ "$REPLY_STATUS" -eq 124 ] || [ "$REPLY_STATUS" -eq 137 ] || [ "$REPLY_STATUS" -eq 142 ]
 }
 
-# Whether TEXT is a list of addresses or networks, separated by commas.
+# Whether TEXT is a list of addresses or networks, separated by commas, that this computer may let in: no network wider
+# than /8 or /32 (IPv6), none of all IPv4 addresses inside IPv6 ones (mapped, NAT64, Teredo), and not too many. The
+# server's configuration has the same limits.
 address_list() {    # TEXT
     case $1 in
         '' | *[!0-9a-fA-F:./,]* | ,* | *, | *,,*) return 1 ;;
     esac
     printf '%s\n' "$1" | tr ',' '\n' | awk '
-        function number(text, most) { return text ~ /^[0-9]+$/ && length(text) <= 3 && text + 0 <= most }
+        function number(text, most) { return text ~ /^(0|[1-9][0-9]*)$/ && length(text) <= 3 && text + 0 <= most }
         function v4(text,  part, i) {
             if (split(text, part, ".") != 4) return 0
             for (i = 1; i <= 4; i++) if (!number(part[i], 255)) return 0
-            return 1
+            return part[1] > 0 && part[1] < 224
         }
-        function v6(text,  part, i, count, gaps) {
+        # Set all to the eight groups, in lower case and without leading zeros; an IPv4 address at the end is one group.
+        function v6(text,  part, i, count, gaps, zeros) {
             gaps = gsub(/::/, ":@:", text)
             if (gaps > 1 || text ~ /::/) return 0
             sub(/^:@/, "@", text)
             sub(/@:$/, "@", text)
             count = split(text, part, ":")
+            zeros = 8 - (count - gaps) - (text ~ /\./)
+            if (gaps ? zeros < 1 : zeros != 0) return 0
+            all = ""
             for (i = 1; i <= count; i++) {
-                if (part[i] == "@") continue
-                if (i == count && part[i] ~ /\./) { if (!v4(part[i])) return 0; continue }
-                if (part[i] !~ /^[0-9a-fA-F]+$/ || length(part[i]) > 4) return 0
+                if (part[i] == "@") { while (zeros-- > 0) all = all "0:"; continue }
+                if (i == count && part[i] ~ /\./) { if (!v4(part[i])) return 0 }
+                else if (part[i] !~ /^[0-9a-fA-F]+$/ || length(part[i]) > 4) return 0
+                sub(/^0+/, "", part[i])
+                all = all (part[i] == "" ? "0" : tolower(part[i])) ":"
             }
-            if (text ~ /\./) count++
-            return gaps ? count <= 8 : count == 8
+            return all != "0:0:0:0:0:0:0:0:" && all !~ /^ff[0-9a-f][0-9a-f]:/
         }
         {
             parts = split($0, piece, "/")
-            good = piece[1] ~ /:/ ? v6(piece[1]) : v4(piece[1])
-            if (parts > 2 || (parts == 2 && !number(piece[2], piece[1] ~ /:/ ? 128 : 32))) good = 0
-            if (!good) { bad = 1 }
+            six = piece[1] ~ /:/
+            bits = six ? 128 : 32
+            good = six ? v6(piece[1]) : v4(piece[1])
+            if (parts > 2 || (parts == 2 && !number(piece[2], bits))) good = 0
+            if (parts == 2 && piece[2] + 0 < bits) {
+                networks++
+                if (piece[2] + 0 < (six ? 32 : 8) || (six && all ~ /^(0:0|64:ff9b|2001:0):/)) good = 0
+            }
+            if (!good) bad = 1
         }
-        END { exit bad }'
+        END { exit bad || networks > 16 || NR > 64 }'
+}
+
+# Whether ENTRY of such a list is a network, not one address.
+is_network() {    # ENTRY
+    case $1 in
+        *:*/128 | *.*.*.*/32) return 1 ;;
+        */*) return 0 ;;
+        *) return 1 ;;
+    esac
 }
 
 # ---------------------------------------------------------------- 31-reply.sh
@@ -1862,6 +1886,7 @@ check_group() {
 
 open_firewall() {
     [ "$FIREWALL" = yes ] || return 0
+    agree_on_networks
     blocked_addresses >"$WORK/blocked"
     while read -r firewall port address; do
         note 'opening the firewall for %s, port %s' "$address" "$port"
@@ -1880,18 +1905,57 @@ blocked_addresses() {
     done
 }
 
-# The addresses of the server: from --from, the reply, the line of its key, or its name.
+# The addresses of the server: from --from, the reply, the line of its key, or its name. The firewall is opened for a
+# network only if a person asked for it.
 server_addresses() {
     case $FROM in
         '' | none) ;;
         *) printf '%s' "$FROM" | tr ',' '\n'; return 0 ;;
     esac
+    named_by_server >"$WORK/named"
+    found=no
+    while IFS= read -r entry; do
+        if ! is_network "$entry" || grep -qsxF -- "network $entry" "$RECEIPT"; then
+            printf '%s\n' "$entry"
+            found=yes
+        fi
+    done <"$WORK/named"
+    [ "$found" = yes ] || os addresses_of "$SERVER"
+}
+
+# Print the addresses and networks that the server says it connects from.
+named_by_server() {
     list=${REPLY_FROM:-$(sed -n "s|^restrict,from=\"\\([^\"]*\\)\",command=\"$WRAPPER\" .*|\\1|p" "$(keys_file)" 2>/dev/null)}
-    if [ -n "$list" ]; then
-        printf '%s' "$list" | tr ',' '\n'
-    else
-        os addresses_of "$SERVER"
-    fi
+    [ -z "$list" ] || printf '%s\n' "$list" | tr ',' '\n'
+}
+
+# Ask about each network that the server names: a mistake on the server, or its intruder, must not open this computer.
+agree_on_networks() {
+    closed_networks >"$WORK/networks"
+    while IFS= read -r network; do
+        if [ "$DRY_RUN" = no ] && [ "$YES" = no ] && can_ask && [ -n "$REPLY_FROM" ] &&
+            yes_or_no 'The server also connects from the network %s. Shall the firewall let in every computer of that network (yes/no)?' "$network"; then
+            receipt_add "network $network"
+        else
+            caution 'The firewall stays closed for the network %s, which the server names. To open it: sudo sh setup.sh --from %s' \
+                "$network" "$(named_by_server | tr '\n' ',' | sed 's/,$//')"
+        fi
+    done <"$WORK/networks"
+}
+
+# Print the networks that the server names and that the firewall blocks, without those that a person agreed to.
+closed_networks() {
+    firewall=$(os firewall_name)
+    case $FROM-$firewall in
+        -?*) ;;
+        *) return 0 ;;
+    esac
+    port=$(sshd_port)
+    for entry in $(named_by_server); do
+        if is_network "$entry" && ! grep -qsxF -- "network $entry" "$RECEIPT" && ! "${firewall}_allows" "$port" "$entry"; then
+            printf '%s\n' "$entry"
+        fi
+    done
 }
 
 ufw_allows() {    # PORT ADDRESS
@@ -2808,6 +2872,7 @@ doctor_firewall() {
     while read -r firewall port address; do
         todo 'The firewall (%s) may block port %s for the server %s.' "$firewall" "$port" "$address"
     done <"$WORK/blocked"
+    YES=yes agree_on_networks       # names them, and asks nothing
 }
 
 # Without a key, the server answers "Permission denied" once its host key is accepted.
@@ -2908,7 +2973,7 @@ remove_server_key() {
 
 undo() {    # KIND WHAT
     case $1 in
-        registered | verified | key | host | url | shares | from | port) ;;
+        registered | verified | key | host | url | shares | from | port | network) ;;
         file) case $2 in
             "$OTHERS_KEYS") ;;
             "$SSHD_DROP_IN") undo_drop_in ;;

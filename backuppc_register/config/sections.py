@@ -41,7 +41,7 @@ class Server:
 
     url: str = _key(must.url)
     os: tuple[str, ...] = _key(must.each(must.word, least=1), ("linux", "mac", "windows"))
-    sources: tuple[str, ...] = _key(must.each(must.network), (), name="from")
+    sources: tuple[str, ...] = _key(must.sources, (), name="from")
 
 
 @dataclass(frozen=True)

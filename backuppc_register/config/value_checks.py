@@ -18,7 +18,14 @@ _URL = re.compile(r"https?://[!-\[\]-~]+", re.ASCII)
 # urlsplit() drops blanks and newlines and lower-cases the scheme: it reads other URLs than the file has.
 _LDAP_URL = re.compile(r"ldaps?://[!-~]+", re.ASCII)
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]+(?:%[0-9A-Za-z._-]+)?", re.ASCII)
-_NETWORK = re.compile(r"[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?", re.ASCII)
+_NETWORK = re.compile(r"[0-9A-Fa-f.:]+(?:/(?:0|[1-9][0-9]{0,2}))?", re.ASCII)
+
+# Limits of what laptops let in, by IP version; the same as in address_list of clients/setup.d/30-server.sh.
+_WIDEST = {4: 8, 6: 32}
+_MOST_NETWORKS, _MOST_SOURCES = 16, 64
+_NO_HOSTS = tuple(map(ipaddress.IPv4Network, ("0.0.0.0/8", "240.0.0.0/4")))
+# IPv4-mapped and the like; NAT64 (RFC 6052); Teredo (RFC 4380).
+_EVERY_IPV4 = tuple(map(ipaddress.IPv6Network, ("::/32", "64:ff9b::/32", "2001::/32")))
 
 Check = Callable[[Any], str]
 
@@ -92,6 +99,36 @@ def network(value: str) -> str:
     except ValueError as error:
         return f"is not an address or a network ({error})"
     return "" if _NETWORK.fullmatch(value) else "is not ADDRESS or ADDRESS/BITS"
+
+
+def source(value: str) -> str:
+    """Check an address or network that laptops let in: neither half of the Internet nor an alias of it.
+
+    A laptop opens its sshd for it, and clients/setup.sh applies the same limits.
+    """
+    if wrong := network(value):
+        return wrong
+    net = ipaddress.ip_network(value)
+    single = net.prefixlen == net.max_prefixlen
+    widest = _WIDEST[net.version]
+    if net.prefixlen < widest:
+        return f"is wider than /{widest}, and laptops would open their ssh server for all of it"
+    if net.is_multicast or (single and net.is_unspecified) or any(net.overlaps(bad) for bad in _NO_HOSTS):
+        return "is no address of a backup server"
+    # These IPv6 networks contain all IPv4 addresses.
+    if not single and net.version == 6 and any(net.subnet_of(every) for every in _EVERY_IPV4):
+        return "is a network with IPv4 addresses inside IPv6 ones: write the IPv4 network"
+    return ""
+
+
+def sources(values: tuple[str, ...]) -> str:
+    """Check the list of what laptops let in. Many networks together could be everything."""
+    if wrong := each(source)(values):
+        return wrong
+    networks = sum(ipaddress.ip_network(value).num_addresses > 1 for value in values)
+    if networks > _MOST_NETWORKS or len(values) > _MOST_SOURCES:
+        return f"has more than {_MOST_NETWORKS} networks, or more than {_MOST_SOURCES} entries"
+    return ""
 
 
 def ldap_url(value: str) -> str:

@@ -131,37 +131,59 @@ timed_out() {
     [ "$REPLY_STATUS" -eq 124 ] || [ "$REPLY_STATUS" -eq 137 ] || [ "$REPLY_STATUS" -eq 142 ]
 }
 
-# Whether TEXT is a list of addresses or networks, separated by commas.
+# Whether TEXT is a list of addresses or networks, separated by commas, that this computer may let in: no network wider
+# than /8 or /32 (IPv6), none of all IPv4 addresses inside IPv6 ones (mapped, NAT64, Teredo), and not too many. The
+# server's configuration has the same limits.
 address_list() {    # TEXT
     case $1 in
         '' | *[!0-9a-fA-F:./,]* | ,* | *, | *,,*) return 1 ;;
     esac
     printf '%s\n' "$1" | tr ',' '\n' | awk '
-        function number(text, most) { return text ~ /^[0-9]+$/ && length(text) <= 3 && text + 0 <= most }
+        function number(text, most) { return text ~ /^(0|[1-9][0-9]*)$/ && length(text) <= 3 && text + 0 <= most }
         function v4(text,  part, i) {
             if (split(text, part, ".") != 4) return 0
             for (i = 1; i <= 4; i++) if (!number(part[i], 255)) return 0
-            return 1
+            return part[1] > 0 && part[1] < 224
         }
-        function v6(text,  part, i, count, gaps) {
+        # Set all to the eight groups, in lower case and without leading zeros; an IPv4 address at the end is one group.
+        function v6(text,  part, i, count, gaps, zeros) {
             gaps = gsub(/::/, ":@:", text)
             if (gaps > 1 || text ~ /::/) return 0
             sub(/^:@/, "@", text)
             sub(/@:$/, "@", text)
             count = split(text, part, ":")
+            zeros = 8 - (count - gaps) - (text ~ /\./)
+            if (gaps ? zeros < 1 : zeros != 0) return 0
+            all = ""
             for (i = 1; i <= count; i++) {
-                if (part[i] == "@") continue
-                if (i == count && part[i] ~ /\./) { if (!v4(part[i])) return 0; continue }
-                if (part[i] !~ /^[0-9a-fA-F]+$/ || length(part[i]) > 4) return 0
+                if (part[i] == "@") { while (zeros-- > 0) all = all "0:"; continue }
+                if (i == count && part[i] ~ /\./) { if (!v4(part[i])) return 0 }
+                else if (part[i] !~ /^[0-9a-fA-F]+$/ || length(part[i]) > 4) return 0
+                sub(/^0+/, "", part[i])
+                all = all (part[i] == "" ? "0" : tolower(part[i])) ":"
             }
-            if (text ~ /\./) count++
-            return gaps ? count <= 8 : count == 8
+            return all != "0:0:0:0:0:0:0:0:" && all !~ /^ff[0-9a-f][0-9a-f]:/
         }
         {
             parts = split($0, piece, "/")
-            good = piece[1] ~ /:/ ? v6(piece[1]) : v4(piece[1])
-            if (parts > 2 || (parts == 2 && !number(piece[2], piece[1] ~ /:/ ? 128 : 32))) good = 0
-            if (!good) { bad = 1 }
+            six = piece[1] ~ /:/
+            bits = six ? 128 : 32
+            good = six ? v6(piece[1]) : v4(piece[1])
+            if (parts > 2 || (parts == 2 && !number(piece[2], bits))) good = 0
+            if (parts == 2 && piece[2] + 0 < bits) {
+                networks++
+                if (piece[2] + 0 < (six ? 32 : 8) || (six && all ~ /^(0:0|64:ff9b|2001:0):/)) good = 0
+            }
+            if (!good) bad = 1
         }
-        END { exit bad }'
+        END { exit bad || networks > 16 || NR > 64 }'
+}
+
+# Whether ENTRY of such a list is a network, not one address.
+is_network() {    # ENTRY
+    case $1 in
+        *:*/128 | *.*.*.*/32) return 1 ;;
+        */*) return 0 ;;
+        *) return 1 ;;
+    esac
 }

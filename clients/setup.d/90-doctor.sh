@@ -151,6 +151,7 @@ doctor_firewall() {
     while read -r firewall port address; do
         todo 'The firewall (%s) may block port %s for the server %s.' "$firewall" "$port" "$address"
     done <"$WORK/blocked"
+    YES=yes agree_on_networks       # names them, and asks nothing
 }
 
 # Without a key, the server answers "Permission denied" once its host key is accepted.

@@ -66,7 +66,7 @@ remove_server_key() {
 
 undo() {    # KIND WHAT
     case $1 in
-        registered | verified | key | host | url | shares | from | port) ;;
+        registered | verified | key | host | url | shares | from | port | network) ;;
         file) case $2 in
             "$OTHERS_KEYS") ;;
             "$SSHD_DROP_IN") undo_drop_in ;;

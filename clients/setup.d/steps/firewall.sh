@@ -2,6 +2,7 @@
 
 open_firewall() {
     [ "$FIREWALL" = yes ] || return 0
+    agree_on_networks
     blocked_addresses >"$WORK/blocked"
     while read -r firewall port address; do
         note 'opening the firewall for %s, port %s' "$address" "$port"
@@ -20,18 +21,57 @@ blocked_addresses() {
     done
 }
 
-# The addresses of the server: from --from, the reply, the line of its key, or its name.
+# The addresses of the server: from --from, the reply, the line of its key, or its name. The firewall is opened for a
+# network only if a person asked for it.
 server_addresses() {
     case $FROM in
         '' | none) ;;
         *) printf '%s' "$FROM" | tr ',' '\n'; return 0 ;;
     esac
+    named_by_server >"$WORK/named"
+    found=no
+    while IFS= read -r entry; do
+        if ! is_network "$entry" || grep -qsxF -- "network $entry" "$RECEIPT"; then
+            printf '%s\n' "$entry"
+            found=yes
+        fi
+    done <"$WORK/named"
+    [ "$found" = yes ] || os addresses_of "$SERVER"
+}
+
+# Print the addresses and networks that the server says it connects from.
+named_by_server() {
     list=${REPLY_FROM:-$(sed -n "s|^restrict,from=\"\\([^\"]*\\)\",command=\"$WRAPPER\" .*|\\1|p" "$(keys_file)" 2>/dev/null)}
-    if [ -n "$list" ]; then
-        printf '%s' "$list" | tr ',' '\n'
-    else
-        os addresses_of "$SERVER"
-    fi
+    [ -z "$list" ] || printf '%s\n' "$list" | tr ',' '\n'
+}
+
+# Ask about each network that the server names: a mistake on the server, or its intruder, must not open this computer.
+agree_on_networks() {
+    closed_networks >"$WORK/networks"
+    while IFS= read -r network; do
+        if [ "$DRY_RUN" = no ] && [ "$YES" = no ] && can_ask && [ -n "$REPLY_FROM" ] &&
+            yes_or_no 'The server also connects from the network %s. Shall the firewall let in every computer of that network (yes/no)?' "$network"; then
+            receipt_add "network $network"
+        else
+            caution 'The firewall stays closed for the network %s, which the server names. To open it: sudo sh setup.sh --from %s' \
+                "$network" "$(named_by_server | tr '\n' ',' | sed 's/,$//')"
+        fi
+    done <"$WORK/networks"
+}
+
+# Print the networks that the server names and that the firewall blocks, without those that a person agreed to.
+closed_networks() {
+    firewall=$(os firewall_name)
+    case $FROM-$firewall in
+        -?*) ;;
+        *) return 0 ;;
+    esac
+    port=$(sshd_port)
+    for entry in $(named_by_server); do
+        if is_network "$entry" && ! grep -qsxF -- "network $entry" "$RECEIPT" && ! "${firewall}_allows" "$port" "$entry"; then
+            printf '%s\n' "$entry"
+        fi
+    done
 }
 
 ufw_allows() {    # PORT ADDRESS

@@ -404,6 +404,41 @@ def test_the_doctor_marks_each_address_of_the_server_that_the_firewall_blocks(
     assert place.receipt == []
 
 
+NETWORK = "10.0.0.0/8"
+NAMES = f"REPLY_FROM=10.77.0.1,{NETWORK},fd77::1/128"
+
+
+@pytest.mark.parametrize("answer", ["yes", "no", "not asked", "option"])
+def test_a_network_gets_into_the_firewall_only_if_a_person_asked_for_it(place: Place, answer: str) -> None:
+    place.shim("ufw", f"[ $1 != status ] || printf '%s' '{UFW}'")
+    says, asks = answer == "yes", answer != "not asked"
+    asking = f'yes_or_no() {{ echo "asked $2"; {str(says).lower()}; }}; can_ask() {{ {str(asks).lower()}; }}'
+    given = f"FROM=10.77.0.1,{NETWORK}; " if answer == "option" else f"{NAMES}; "
+
+    done = place.run(f"{asking}; {given} open_firewall")
+    doctor = place.run(f"{asking}; {given} doctor_firewall")
+
+    opened = [line.split()[3] for line in place.asked("ufw") if "allow" in line]
+    assert done.returncode == 0, done.stderr
+    assert (NETWORK in opened) is (answer in {"yes", "option"})
+    assert opened[0] == "10.77.0.1"
+    assert (f"asked {NETWORK}" in done.stdout) is (answer in {"yes", "no"})
+    assert ("stays closed for the network 10.0.0.0/8" in done.stderr) is (answer in {"no", "not asked"})
+    assert ("stays closed for the network 10.0.0.0/8" in doctor.stderr) is (answer in {"no", "not asked"})
+    assert "asked" not in doctor.stdout
+
+
+@pytest.mark.parametrize("flag", ["UNATTENDED=yes; YES=yes", "YES=yes"])
+def test_an_unattended_run_opens_the_firewall_for_addresses_only(place: Place, flag: str) -> None:
+    place.shim("ufw", f"[ $1 != status ] || printf '%s' '{UFW}'")
+    place.shim("getent", "echo 10.77.0.9 STREAM")
+
+    done = place.run(f"can_ask() {{ :; }}; {flag}; REPLY_FROM={NETWORK}; open_firewall")
+
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[3] for line in place.asked("ufw") if "allow" in line] == ["10.77.0.9"]
+
+
 def test_what_was_opened_in_ufw_is_closed_again(place: Place) -> None:
     place.shim("ufw")
 
