@@ -655,6 +655,8 @@ french() {    # ENGLISH
         'already registered for %s') FORMAT='déjà enregistré pour %s' ;;
         'registering this computer with %s, then installing the key of that server') FORMAT='demande d’enregistrement à %s, puis installation de la clef de ce serveur' ;;
         'the server must have this host key, from %s: %s') FORMAT='le serveur doit avoir cette clef d’hôte, tirée de %s : %s' ;;
+        'the administrator has stopped the backups of this computer') FORMAT='l’administrateur a arrêté les sauvegardes de cet ordinateur' ;;
+        'the server now decides whether they start again') FORMAT='le serveur décide maintenant si elles reprennent' ;;
         'with its key the server can only start %s on this computer') FORMAT='avec sa clef le serveur ne peut lancer que %s sur cet ordinateur' ;;
         'computer: %s') FORMAT='ordinateur : %s' ;;
         'person: %s') FORMAT='personne : %s' ;;
@@ -671,6 +673,7 @@ french() {    # ENGLISH
         'having %s connect to this computer as a test') FORMAT='essai de connexion de %s vers cet ordinateur' ;;
         '%s now connects to this computer; this may take half a minute') FORMAT='%s se connecte maintenant à cet ordinateur ; cela peut prendre une demi-minute' ;;
         'the server logged in and could read: backups will work') FORMAT='le serveur s’est connecté et a pu lire : les sauvegardes marcheront' ;;
+        'the backups of this computer had been stopped, and start again') FORMAT='les sauvegardes de cet ordinateur étaient arrêtées, et reprennent' ;;
         'the first backup starts soon') FORMAT='la première sauvegarde va commencer' ;;
         'this server does not test its connection to this computer') FORMAT='ce serveur n’essaie pas sa connexion à cet ordinateur' ;;
         'The server may read %s but does not back it up. Add the folder on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify') FORMAT='Le serveur peut lire %s mais ne le sauvegarde pas. Ajoutez ce dossier sur la page web du serveur pour cet ordinateur (Edit Config, Xfer, RsyncShareName), ou demandez à l’administrateur des sauvegardes. Puis : sudo sh setup.sh --verify' ;;
@@ -1270,7 +1273,7 @@ is_network() {    # ENTRY
 
 # Read a reply into REPLY_*. Return false if it is an error of the server, or not understood (PROBLEM says why).
 read_reply() {    # FILE check|register|verify
-    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' REPLY_SHARES='' SEEN=' '
+    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' REPLY_SHARES='' REPLY_STATE='' SEEN=' '
     [ "$2" = verify ] || REPLY_URL='' REPLY_ADVICE=''
     PROBLEM=''
     first=yes
@@ -1307,6 +1310,7 @@ read_reply_line() {
         shares) REPLY_SHARES=$value ;;
         from) REPLY_FROM=$value ;;
         backup) REPLY_BACKUP=$value ;;
+        status) REPLY_STATE=$value ;;
         advice) REPLY_ADVICE=$value ;;
         *) return 0 ;;
     esac
@@ -2385,6 +2389,16 @@ register() {
         receipt_drop 'from '
     fi
     receipt_set port "$PORT"
+    [ "$REPLY_STATE" != retired ] || note_retired
+}
+
+# The next step asks for what the server advises.
+note_retired() {
+    note 'the administrator has stopped the backups of this computer'
+    if [ "$VERIFY" = yes ]; then
+        note 'the server now decides whether they start again'
+        REPLY_ADVICE=''
+    fi
 }
 
 # The server's key is as trustworthy as the host key that the server proves itself by.
@@ -2606,6 +2620,7 @@ verify() {
     note '%s now connects to this computer; this may take half a minute' "$SERVER"
     call "verify:$OSTYPE_WORD:$LOGON" "$WORK/host-keys"
     if read_reply "$WORK/reply" verify; then
+        [ "$REPLY_STATE" != resumed ] || note 'the backups of this computer had been stopped, and start again'
         receipt_add "verified $SERVER $LOGON"
         LEFT_TO_DO=no       # whatever seemed to block it does not
         note 'the server logged in and could read: backups will work'

@@ -14,8 +14,8 @@ from backuppc_register.lifecycle.transfer_to_administrators import RevokePlan
 from backuppc_register.person import Person
 
 
-def retire(host: str, operation: Operation) -> RetirePlan:
-    plan = retiring.plan(host, operation)
+def retire(host: str, operation: Operation, *, final: bool = False) -> RetirePlan:
+    plan = retiring.plan(host, operation, final=final)
     retiring.apply(plan, operation)
     return plan
 

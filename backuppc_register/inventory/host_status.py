@@ -9,6 +9,7 @@ from backuppc_register.backuppc import backups, host_config, hosts
 from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.inventory.server import Server
 from backuppc_register.person import same_logon
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.state import key_pairs, safe_files
 from backuppc_register.state.records import Record
 
@@ -105,6 +106,15 @@ def read(host: str, server: Server, file: HostsFile | None = None) -> HostStatus
         doubt=data.doubt,
         overriding=host_config.overriding(places, host),
     )
+
+
+def is_retired(host: str, server: Server) -> bool:
+    """Tell whether *host* is certainly retired."""
+    try:
+        record = server.folders.record(host)
+    except (StateError, ValueError):  # ValueError: a line with a name that no machine can have
+        return False
+    return record is not None and bool(record.retired)
 
 
 def effective_owner(line_owner: str, owners: "Owners", last: "SeenHost | None") -> str:

@@ -54,6 +54,9 @@ def judge(applicant: Applicant, status: HostStatus) -> Claim:
         raise InvalidDnsName(
             detail=f"{applicant.host} is reserved: it has a config that BackupPC reads instead of ours"
         )
+    if status.record is not None and status.record.final:
+        again = f"backuppc-register-admin purge {applicant.host} frees it"
+        raise _refusal(applicant, f"it was retired for good, and has no hosts line: {again}")
     return Claim.FREE
 
 

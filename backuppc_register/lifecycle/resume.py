@@ -53,6 +53,13 @@ def apply(plan: ResumePlan, operation: Operation) -> str:
     return ""
 
 
+def config_after(status: HostStatus) -> bytes | None:
+    """Return the .pl that the host has after `enable`, None if it has none; raises StateError."""
+    kept = retired_files.kept_config(status.server.folders.path(status.host))
+    disabled = status.config == retired_config.text(status.host)
+    return status.config if kept is None and not disabled else kept
+
+
 def enable(status: HostStatus) -> None:
     """Undo `retire.disable`, even an interrupted one; under the lock.
 
@@ -70,7 +77,7 @@ def enable(status: HostStatus) -> None:
     if record.by_hand:
         folders.set_aside(host, None, datetime.now(UTC))
     else:
-        folders.put_record(replace(cancelled(record), retired=""))
+        folders.put_record(replace(cancelled(record), retired="", final="", provisional=False))
 
 
 def _restore_config(status: HostStatus) -> None:

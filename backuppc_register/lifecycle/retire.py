@@ -48,31 +48,37 @@ class Missing:
 
 @dataclass(frozen=True)
 class RetirePlan(Plan):
-    """The plan to retire a host."""
+    """The plan to retire a host; *final*: from now on only an administrator can resume it."""
 
     missing: Missing
+    final: bool
 
     @property
     def steps(self) -> tuple[str, ...]:
         """Return the plan in words."""
-        return (*self.missing.steps, *self.missing.cancelled)
+        final = (f"only an administrator can resume {self.host}, and not its machine",) if self.final else ()
+        return (*self.missing.steps, *self.missing.cancelled, *final)
 
 
-def plan(host: str, operation: Operation) -> RetirePlan:
-    """Plan to stop the backups of *host* until it is resumed or its owner registers it again.
+def plan(host: str, operation: Operation, *, final: bool = False) -> RetirePlan:
+    """Plan to stop the backups of *host* until it is resumed, or until its machine is verified again.
+
+    *final*: only an administrator can resume it.
 
     Raises what `examined` does, Refused, and faults.
     """
     with examined(host, operation.server) as status:
-        return _plan(status)
+        return _plan(status, final=final)
 
 
 def apply(plan: RetirePlan, operation: Operation) -> str:
     """Carry out *plan*; return a note. Raises what `plan` does, and Refused if the plan changed."""
     with examined(plan.host, operation.server) as status:
-        refuse_changed(plan, _plan(status))
+        refuse_changed(plan, _plan(status, final=plan.final))
         if plan.missing:
-            disable(status, operation)
+            disable(status, operation, final=plan.final)
+        elif plan.final:
+            operation.server.folders.put_record(replace(status.recorded, final=operation.moment))
     return operation.stop_jobs(plan.host) if plan.missing else ""
 
 
@@ -90,18 +96,21 @@ def missing(status: HostStatus) -> Missing:
     )
 
 
-def disable(status: HostStatus, operation: Operation) -> Record:
+def disable(status: HostStatus, operation: Operation, *, final: bool = False) -> Record:
     """Disable the backups of the host; under the lock. Return its new record, which has no planned purge.
+
+    *final*: only an administrator can resume it; a host that is retired so already stays so.
 
     The record is written first, so that `resume.enable` can undo an interrupted run. A host that may still
     be backed up must not be purged: plan the purge afterwards.
 
     Raises StateError.
     """
-    host, server = status.host, status.server
+    host, server, before = status.host, status.server, status.recorded
     folder, disabled = server.folders.path(host), retired_config.text(host)
-    retired = status.recorded.retired or operation.moment
-    record = purge_request.cancelled(replace(status.recorded, retired=retired))
+    since = before.final or (operation.moment if final else "")
+    record = replace(before, retired=before.retired or operation.moment, final=since)
+    record = purge_request.cancelled(record)
     server.folders.put_record(record)
     if status.config != disabled:
         if status.config is not None:
@@ -111,7 +120,8 @@ def disable(status: HostStatus, operation: Operation) -> Record:
     return record
 
 
-def _plan(status: HostStatus) -> RetirePlan:
+def _plan(status: HostStatus, *, final: bool) -> RetirePlan:
     line = guards.the_line(status)
     guards.refuse_linked_config(status)
-    return RetirePlan(status.host, line.user, missing(status))
+    final = final and not status.recorded.final
+    return RetirePlan(status.host, line.user, missing(status), final)

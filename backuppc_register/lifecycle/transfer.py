@@ -9,7 +9,7 @@ from backuppc_register.lifecycle.purge_request import requested, with_owner
 from backuppc_register.lifecycle.transfer_plan import ReturnPlan, TransferPlan, plan_transfer
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import StateError
-from backuppc_register.state import key_pairs, retired_files
+from backuppc_register.state import retired_files
 from backuppc_register.state.records import Record
 
 
@@ -90,10 +90,8 @@ def _make_archive(record: Record, file: HostsFile, operation: Operation) -> Host
 def _replace_settings(plan: TransferPlan, status: HostStatus, operation: Operation) -> None:
     """Set the earlier owner's key and .pl aside, and make new ones with the new owner's record."""
     host, config_dir, folders = status.host, status.server.backuppc.config_dir, status.server.folders
-    keys = (key_pairs.PRIVATE, key_pairs.PUBLIC, retired_files.KEY)
-    names = (*keys, retired_files.CONFIG, retired_files.EDITED)
     config = host_config.path(config_dir, host) if status.config is not None else None
-    folders.set_parts_aside(host, names, config, operation.now)
+    folders.set_parts_aside(host, retired_files.OF_AN_OWNER, config, operation.now)
     if plan.record.by_hand:
         folders.put_record(plan.record)
     else:

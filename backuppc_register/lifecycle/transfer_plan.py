@@ -164,6 +164,8 @@ def _new_record(record: Record, config: bytes, person: Person, moment: str) -> R
         config="" if record.by_hand else host_config.digest(config),
         verified="",
         retired=moment if record.by_hand else "",
+        final="",
+        provisional=False,
     )
 
 
@@ -217,6 +219,8 @@ def _archived(status: HostStatus, owner: str, operation: Operation) -> Record:
         config=host_config.digest(retired_config.text(archive)),
         retired=record.retired or operation.moment,
         archive_of=status.host,
+        final="",
+        provisional=False,
     )
 
 

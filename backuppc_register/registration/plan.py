@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from backuppc_register.backuppc import host_config, hosts, retired_config
-from backuppc_register.inventory import policy
+from backuppc_register.inventory import host_status, policy
 from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.inventory.ownership import Applicant, Claim, judge, refuse_other_owner
 from backuppc_register.inventory.server import Server
-from backuppc_register.person import same_logon
-from backuppc_register.protocol.errors import Misconfigured, StateError
+from backuppc_register.protocol.errors import Misconfigured
+from backuppc_register.registration import stopped_host
 from backuppc_register.state.records import Record
 
 
@@ -21,8 +21,8 @@ class Plan:
 
     *folder*: our folder of the host is made or completed, with the *record*. *set_aside*: the folder that we
     made for an earlier person is kept aside first, and so is our .pl for that person, *earlier_config*.
-    *config*: the new .pl, None if none is written. *line*: a hosts line is added. *resumed*: the host is
-    retired, and is resumed first.
+    *config*: the new .pl, None if none is written. *line*: a hosts line is added. *stopped*: an administrator
+    has stopped the backups, and they stay stopped.
     """
 
     record: Record
@@ -31,14 +31,14 @@ class Plan:
     folder: bool = False
     config: bytes | None = None
     line: bool = False
-    resumed: bool = False
+    stopped: bool = False
     advice: str = ""
 
     @property
     def status(self) -> str:
         """Return the ``status`` of the reply."""
-        if self.resumed:
-            return "resumed"
+        if self.stopped:
+            return "retired"
         changes = self.set_aside or self.folder or self.config is not None or self.line
         return "new" if changes else "unchanged"
 
@@ -56,15 +56,13 @@ def plan_for(applicant: Applicant, status: HostStatus) -> Plan:
         missing_backups.refuse_newcomer(status)
     if line or claim is Claim.TAKEN_OVER:
         refuse_other_owner(applicant, status)
-    record = status.record
-    resumed = record is not None and _is_resumed(applicant, claim, record)
-    if line or resumed:
-        retired, limits = partial(_is_retired, status.server), status.server.config.limits
-        policy.refuse_one_too_many(applicant.person.uid, applicant.host, status.hosts, limits, retired)
+    stopped, record = stopped_host.is_stopped(applicant, claim, status), status.record
+    if line and not stopped:
+        refuse_one_too_many(applicant, status)
     if line:
         hosts.refuse_append(status.server.backuppc.hosts, status.hosts, applicant.host, applicant.person.uid)
-    if record is not None and resumed:
-        return Plan(record, line=line, resumed=True)
+    if record is not None and stopped:
+        return replace(_plan_stopped(applicant, claim, record, status), line=line)
     if claim is Claim.KNOWN and record is not None:
         return replace(_plan_known(applicant, record, status), line=line)
     open_config = status.config not in (None, retired_config.text(applicant.host))
@@ -75,33 +73,47 @@ def plan_for(applicant: Applicant, status: HostStatus) -> Plan:
     return replace(_plan_new(applicant, claim, status), line=line)
 
 
-def _is_retired(server: Server, host: str) -> bool:
-    """Tell whether *host* is certainly retired."""
-    try:
-        record = server.folders.record(host)
-    except (StateError, ValueError):  # ValueError: a line with a name that no machine can have
-        return False
-    return record is not None and bool(record.retired)
+def refuse_one_too_many(applicant: Applicant, status: HostStatus) -> None:
+    """Refuse the host if the applicant has as many others as the site allows; raises NotAllowed."""
+    retired, limits = partial(host_status.is_retired, server=status.server), status.server.config.limits
+    policy.refuse_one_too_many(applicant.person.uid, applicant.host, status.hosts, limits, retired)
 
 
-def _is_resumed(applicant: Applicant, claim: Claim, record: Record) -> bool:
-    by_hand = record.by_hand and same_logon(record.person, applicant.person.uid)
-    is_owner = claim is Claim.KNOWN or (claim is Claim.TAKEN_OVER and by_hand)
-    return is_owner and bool(record.retired or record.purge)
+def _plan_stopped(applicant: Applicant, claim: Claim, record: Record, status: HostStatus) -> Plan:
+    """Plan a host that stays retired: only our folder is completed, or made for the person of its line.
+
+    A .pl that a resume would not find is kept in the folder, as if it had been there at the retirement.
+    """
+    from backuppc_register.lifecycle import resume  # not needed for other hosts
+
+    advice, known, kept = stopped_host.advice(record), claim is Claim.KNOWN, resume.config_after(status)
+    config = None
+    if (not record.by_hand and not known) or (kept is None and (record.config or not known)):
+        config = _render(applicant, applicant.os, status.server)
+    digest = "" if config is None else host_config.digest(config)
+    if not known:
+        stopped = stopped_host.stopped_as_before(_record(applicant, digest), record)
+        aside = not record.by_hand
+        return Plan(stopped, set_aside=aside, folder=True, config=config, stopped=True, advice=advice)
+    if config is not None:
+        return Plan(replace(record, config=digest), folder=True, config=config, stopped=True, advice=advice)
+    whole = status.server.folders.is_whole(applicant.host)
+    return Plan(record, folder=not whole, stopped=True, advice=advice)
 
 
 def _plan_new(applicant: Applicant, claim: Claim, status: HostStatus) -> Plan:
     """Plan a host without a record, or with the record of an earlier person."""
-    free, record = claim is Claim.FREE, status.record
-    replaces = free and record is not None and bool(record.config) and status.config is not None
+    free, earlier = claim is Claim.FREE, status.record
+    replaces = free and earlier is not None and bool(earlier.config) and status.config is not None
     # The .pl of a retired host would disable the backups of the new machine.
     replaces |= status.config == retired_config.text(applicant.host)
     # Any other config stays. A host that is backed up today keeps its settings until `verify` proves ours.
     wanted = replaces or (not status.reserved and (free or not status.backups))
     content = _render(applicant, applicant.os, status.server) if wanted else None
     path = host_config.path(status.server.backuppc.config_dir, applicant.host)
+    record = _record(applicant, host_config.digest(content) if content is not None else "")
     return Plan(
-        record=_record(applicant, host_config.digest(content) if content is not None else ""),
+        record=replace(record, provisional=free),
         set_aside=status.folder,
         earlier_config=path if replaces else None,
         folder=True,

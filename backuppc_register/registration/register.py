@@ -1,6 +1,5 @@
 """Register a host: identify the applicant, plan under the lock, write in a safe order, tell BackupPC."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from backuppc_register.backuppc import host_config, hosts
@@ -14,6 +13,7 @@ from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
 from backuppc_register.registration.applicant import identified
 from backuppc_register.registration.plan import Plan, plan_for
+from backuppc_register.state import retired_files
 from backuppc_register.state.records import Record
 
 
@@ -44,7 +44,7 @@ def _check(applicant: Applicant, server: Server, services: Services) -> Success:
 def _register(applicant: Applicant, server: Server, services: Services) -> Success:
     with server.locked(services.for_the_lock()):
         plan, notes = _plan_and_write(applicant, server)
-        key = server.folders.public_key(applicant.host)
+        key = server.folders.public_key(applicant.host, stopped=plan.stopped)
     if key is None:
         raise StateError(detail=f"the key pair of {applicant.host} is missing after the registration")
     notes.append(services.daemon.announce(applicant.host, services.for_backuppc()))
@@ -63,21 +63,9 @@ def _register(applicant: Applicant, server: Server, services: Services) -> Succe
 
 def _plan_and_write(applicant: Applicant, server: Server) -> tuple[Plan, list[str]]:
     """Plan and write, under the lock; return the plan, and notes for the log."""
-    status, notes = host_status.read(applicant.host, server), []
+    status = host_status.read(applicant.host, server)
     plan = plan_for(applicant, status)
-    if plan.resumed:
-        notes = _reopen(status)
-        status = host_status.read(applicant.host, server)
-        plan = replace(plan_for(applicant, status), resumed=True)
-    return plan, notes + _write(plan, status)
-
-
-def _reopen(status: HostStatus) -> list[str]:
-    from backuppc_register.lifecycle import resume  # slow to import, and rarely needed
-
-    resume.enable(status)
-    purge = status.recorded.purge
-    return [f"the purge planned for {purge} is cancelled"] if purge else []
+    return plan, _write(plan, status)
 
 
 def _write(plan: Plan, status: HostStatus) -> list[str]:
@@ -86,16 +74,31 @@ def _write(plan: Plan, status: HostStatus) -> list[str]:
     Return notes for the log.
     """
     host, folders = plan.record.host, status.server.folders
-    aside = folders.set_aside(host, plan.earlier_config, datetime.now(UTC)) if plan.set_aside else None
+    aside = _set_aside(plan, status) if plan.set_aside else ""
     if plan.folder:
         if folders.exists(host):
             folders.complete(plan.record)
         else:
             folders.create(plan.record)
-    if plan.config is not None:
+    if plan.config is not None and plan.stopped:
+        retired_files.keep_config(folders.path(host), plan.config)
+    elif plan.config is not None:
         host_config.write(status.server.backuppc.config_dir, host, plan.config)
     notes = [f"the earlier key and record are in {aside}"] if aside else []
     return [*notes, _add_line(plan.record, status)] if plan.line else notes
+
+
+def _set_aside(plan: Plan, status: HostStatus) -> str:
+    """Keep the files of an earlier person aside; return where.
+
+    The record of a stopped host stays until the new one replaces it: an interrupted run does not start its
+    backups.
+    """
+    host, folders, now = plan.record.host, status.server.folders, datetime.now(UTC)
+    if plan.stopped:
+        folders.set_parts_aside(host, retired_files.OF_AN_OWNER, None, now)
+        return "aside"
+    return str(folders.set_aside(host, plan.earlier_config, now))
 
 
 def _add_line(record: Record, status: HostStatus) -> str:

@@ -9,13 +9,22 @@ from pathlib import Path
 from backuppc_register import names
 from backuppc_register.host_key import HostKey
 from backuppc_register.protocol.errors import Misconfigured, StateError
-from backuppc_register.state import attic, key_pairs, pinned_key, records, safe_files, ssh_files, state_dir
+from backuppc_register.state import (
+    attic,
+    key_pairs,
+    pinned_key,
+    records,
+    retired_files,
+    safe_files,
+    ssh_files,
+    state_dir,
+)
 from backuppc_register.state.records import Record
 from backuppc_register.system import atomic_files, os_errors
 from backuppc_register.system.deadline import Deadline
 
 _NEW = ".new"  # no host's name begins with a dot
-_PARTS = (key_pairs.PRIVATE, key_pairs.PUBLIC, ssh_files.NAME, ssh_files.SSH_CONFIG, records.NAME)
+_PARTS = (key_pairs.PUBLIC, ssh_files.NAME, ssh_files.SSH_CONFIG, records.NAME)
 
 
 class HostFolders:
@@ -70,15 +79,22 @@ class HostFolders:
             raise StateError(detail=f"{self.path(host)} holds the record of {record.host}")
         return record
 
-    def public_key(self, host: str) -> str | None:
-        """Return the line of the public key of *host*, None if there is no pair; raises StateError."""
-        return key_pairs.public_key(self.path(host), self._deadline) if self.exists(host) else None
+    def public_key(self, host: str, *, stopped: bool = False) -> str | None:
+        """Return the line of the public key of *host*, None if there is no pair; raises StateError.
+
+        *stopped*: the host is retired, and its private key is kept aside.
+        """
+        if not self.exists(host):
+            return None
+        private = retired_files.private_name(self.path(host)) if stopped else key_pairs.PRIVATE
+        return key_pairs.public_key(self.path(host), self._deadline, private=private)
 
     def is_whole(self, host: str) -> bool:
         """Tell whether the folder of *host* is complete; raises StateError in doubt."""
-        folder = self.path(host)
-        whole = self.exists(host) and all(safe_files.content(folder / name) is not None for name in _PARTS)
-        return whole and self.record(host) is not None and self.public_key(host) is not None
+        folder, record = self.path(host), self.record(host)
+        if record is None or any(safe_files.content(folder / name) is None for name in _PARTS):
+            return False
+        return self.public_key(host, stopped=record.is_stopped) is not None
 
     def create(self, record: Record) -> None:
         """Create the folder of the record's host, with all its files.
@@ -174,8 +190,12 @@ class HostFolders:
         atomic_files.sync_folder(self._hosts)
 
     def _fill(self, folder: Path, record: Record) -> bool:
-        """Add what is missing in *folder*, the record last; return whether anything was written."""
-        wrote = key_pairs.complete(folder, record.host, self._deadline)
+        """Add what is missing in *folder*, the record last; return whether anything was written.
+
+        The private key of a retired host is made where BackupPC does not use it.
+        """
+        private = retired_files.private_name(folder) if record.is_stopped else key_pairs.PRIVATE
+        wrote = key_pairs.complete(folder, record.host, self._deadline, private=private)
         wrote |= safe_files.add(folder / ssh_files.NAME, b"")
         # A lost ssh_config may have been strict. A host with a known key needs no other one.
         strict = bool(safe_files.content(folder / ssh_files.NAME))

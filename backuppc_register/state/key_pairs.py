@@ -21,47 +21,47 @@ _LINE = re.compile(r"ssh-ed25519 ([A-Za-z0-9+/]{68}) backuppc server to client [
 _BLOB_START = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4
 
 
-def generate(folder: Path, host: str, deadline: Deadline | None = None) -> None:
+def generate(folder: Path, host: str, deadline: Deadline | None = None, *, private: str = PRIVATE) -> None:
     """Make the key pair of *host* in *folder* before *deadline*; never replace a private key.
 
-    Raises StateError.
+    *private*: the name of the private key's file. Raises StateError.
     """
-    if safe_files.content(folder / PRIVATE) is not None:
-        raise StateError(detail=f"{folder / PRIVATE} is there already")
+    if safe_files.content(folder / private) is not None:
+        raise StateError(detail=f"{folder / private} is there already")
     with safe_files.faults():
-        _generate(folder, f"backuppc server to client {host} ssh key", deadline)
+        _generate(folder, f"backuppc server to client {host} ssh key", private, deadline)
 
 
-def public_key(folder: Path, deadline: Deadline | None = None) -> str | None:
-    """Return the public key's line, None if there is no private key.
+def public_key(folder: Path, deadline: Deadline | None = None, *, private: str = PRIVATE) -> str | None:
+    """Return the public key's line, None if there is no private key in the file *private*.
 
     If its file is missing, it is derived from the private key before *deadline*; nothing is written.
 
     Raises StateError if the two do not belong together, or ssh would not use them.
     """
-    private = safe_files.content(folder / PRIVATE)
-    if private is None:
+    secret = safe_files.content(folder / private)
+    if secret is None:
         return None
-    _refuse_open(folder / PRIVATE)
+    _refuse_open(folder / private)
     public = safe_files.content(folder / PUBLIC)
     if public is None:
-        public = ssh_keygen(["-y", "-f", PRIVATE], folder, deadline)
+        public = ssh_keygen(["-y", "-f", private], folder, deadline)
     line, blob = _checked(public, folder / PUBLIC)
-    if blob not in _decoded(private):
-        raise StateError(detail=f"{folder / PUBLIC} is not the other half of {folder / PRIVATE}")
+    if blob not in _decoded(secret):
+        raise StateError(detail=f"{folder / PUBLIC} is not the other half of {folder / private}")
     return line
 
 
-def complete(folder: Path, host: str, deadline: Deadline | None = None) -> bool:
+def complete(folder: Path, host: str, deadline: Deadline | None = None, *, private: str = PRIVATE) -> bool:
     """Make what is missing of the pair in *folder* before *deadline*; return whether anything was written.
 
     A public key without its private key is useless: then both are made anew.
 
     Raises StateError.
     """
-    line = public_key(folder, deadline)
+    line = public_key(folder, deadline, private=private)
     if line is None:
-        generate(folder, host, deadline)
+        generate(folder, host, deadline, private=private)
         return True
     if safe_files.content(folder / PUBLIC) is not None:
         return False
@@ -77,7 +77,7 @@ def _refuse_open(path: Path) -> None:
         raise StateError(detail=f"{path} is open to others (chmod 600)")
 
 
-def _generate(folder: Path, comment: str, deadline: Deadline | None) -> None:
+def _generate(folder: Path, comment: str, private: str, deadline: Deadline | None) -> None:
     """Let ssh-keygen work in a folder of its own, then move the files.
 
     That folder is its working directory: if we are killed and ssh-keygen goes on, it writes into a folder
@@ -93,7 +93,7 @@ def _generate(folder: Path, comment: str, deadline: Deadline | None) -> None:
     # The public key of a lost private key would contradict the new one.
     (folder / PUBLIC).unlink(missing_ok=True)
     atomic_files.sync_folder(folder)
-    (new / PRIVATE).rename(folder / PRIVATE)
+    (new / PRIVATE).rename(folder / private)
     new.rmdir()
     atomic_files.write(folder / PUBLIC, line.encode() + b"\n", 0o640)
 

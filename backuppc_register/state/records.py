@@ -13,7 +13,7 @@ from backuppc_register.system.uptime import Uptime
 NAME = "record.json"
 FORMAT = 1
 _NEVER_EMPTY = ("host",)
-_OPTIONAL = ("verified", "retired", "purge", "rsync", "archive_of")
+_OPTIONAL = ("verified", "retired", "purge", "rsync", "archive_of", "final")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class Record:
     uptime. *rsync* is the machine's version of rsync when it was verified.
     *archive_of* is the host that these archived backups come from, under a name that no machine has; empty
     for a host.
+    *final*: since when only an administrator can end the retirement, empty if the machine can do it too.
+    *provisional*: the machine registered a free name and was never verified, and no administrator has decided
+    about it since. Records of earlier releases do not have this mark.
     """
 
     host: str
@@ -54,6 +57,8 @@ class Record:
     purge_wait: Uptime | None = None
     rsync: str = ""
     archive_of: str = ""
+    final: str = ""
+    provisional: bool = False
 
     @property
     def by_hand(self) -> bool:
@@ -64,6 +69,11 @@ class Record:
     def is_closed(self) -> bool:
         """Tell whether backups are disabled: the host is retired, or this is an archive."""
         return bool(self.retired or self.archive_of)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether an administrator has stopped the backups, or plans to delete them."""
+        return bool(self.retired or self.purge)
 
 
 def to_bytes(record: Record) -> bytes:
@@ -94,6 +104,7 @@ def from_bytes(content: bytes) -> Record:
         **{field.name: _text(values, field.name) for field in fields(Record) if field.type is str},
         purge_of=_purge_of(values.get("purge_of", "")),
         purge_wait=_purge_wait(values.get("purge_wait", "")),
+        provisional=_flag(values, "provisional"),
     )
     if record.by_hand and record.registered:
         raise ValueError("has no full_name")
@@ -105,6 +116,13 @@ def from_bytes(content: bytes) -> Record:
 def _text(values: dict[str, Any], name: str) -> str:
     value = values.get(name, "" if name in _OPTIONAL else None)
     if not isinstance(value, str) or (name in _NEVER_EMPTY and not value):
+        raise ValueError(f"has no {name}")
+    return value
+
+
+def _flag(values: dict[str, Any], name: str) -> bool:
+    value = values.get(name, False)
+    if type(value) is not bool:
         raise ValueError(f"has no {name}")
     return value
 

@@ -10,6 +10,18 @@ KEY = "retired_key"
 CONFIG = "retired.pl"
 EDITED = "edited.pl"
 
+OF_AN_OWNER = (key_pairs.PRIVATE, key_pairs.PUBLIC, KEY, CONFIG, EDITED)
+"""What was made for one owner in a host's folder, and is kept aside when the host gets another owner."""
+
+
+def private_name(folder: Path) -> str:
+    """Return the name of the private key of a retired host in *folder*, whether there is one yet or not.
+
+    After an interrupted retirement the key is still in place. Raises StateError.
+    """
+    in_place = safe_files.content(folder / KEY) is None and safe_files.content(folder / key_pairs.PRIVATE)
+    return key_pairs.PRIVATE if in_place else KEY
+
 
 def put_key_away(folder: Path) -> None:
     """Rename the private key in *folder* to a name that no ssh_config has; raises StateError."""

@@ -19,11 +19,20 @@ from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
 from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.registration.applicant import identified
+from backuppc_register.state import retired_files
 from backuppc_register.state.key_pairs import PRIVATE
 from backuppc_register.state.records import Record
 from backuppc_register.state.ssh_files import CLIENT_ACCOUNT
 from backuppc_register.system.deadline import Deadline
-from backuppc_register.verification import accept_key, begin_backup, first_backup, probe, way_back
+from backuppc_register.verification import (
+    accept_key,
+    begin_backup,
+    first_backup,
+    probe,
+    retired_host,
+    way_back,
+)
+from backuppc_register.verification.retired_host import Retirement
 from backuppc_register.verification.way_back import WayBack
 
 
@@ -35,21 +44,21 @@ def serve(request: Request, peer: Address, server: Server, services: Services) -
     with identified(request, peer, server, services) as applicant:
         verification = _Verification(applicant, server, services)
         with verification.locked():
-            _, new_config = verification.registered()
+            host = verification.registered()
         with verification.alone():
-            proof = verification.prove(new_config)
+            proof = verification.prove(host)
         with verification.locked():
-            verification.pin_and_record(proof, new_config)
+            verification.pin_and_record(proof, host)
         queued, note = first_backup.queue(applicant.host, applicant.person.uid, server, services)
         return Success(
             host=applicant.host,
             person=applicant.person.name,
-            status="verified",
+            status="resumed" if host.retirement else "verified",
             backup=queued,
             shares=tuple(transfer.path for transfer in proof.way.transfers),
             user=applicant.person.uid,
             advice=probe.advice(proof.report, proof.way.transfers),
-            note="; ".join(filter(None, (str(proof), note, applicant.person.note))),
+            note="; ".join(filter(None, (str(proof), host.note, note, applicant.person.note))),
         )
 
 
@@ -69,6 +78,25 @@ class _Proof:
 
 
 @dataclass(frozen=True)
+class _Registered:
+    """A registered host with its *record*.
+
+    *config*: the .pl to try, None for the one on disk. *new*: the .pl that is written if it works, None if
+    none is. *retirement*: None if the host is not retired.
+    """
+
+    record: Record
+    config: bytes | None
+    new: bytes | None
+    retirement: Retirement | None
+
+    @property
+    def note(self) -> str:
+        """Return the note for the log."""
+        return self.retirement.note if self.retirement else ""
+
+
+@dataclass(frozen=True)
 class _Verification:
     """The steps of one verification."""
 
@@ -84,27 +112,28 @@ class _Verification:
         """Hold BackupPC's lock."""
         return self.server.locked(self.services.for_the_lock())
 
-    def registered(self) -> tuple[Record, bytes | None]:
-        """Return the host's record, and its .pl if that is still to be written; under the lock.
+    def registered(self) -> _Registered:
+        """Return the host as it is registered; under the lock.
 
         A host that was backed up before it registered keeps its own settings until ours are proved.
 
-        Raises what a registration would, and NotRegistered if the registration is missing or unfinished.
+        Raises what a registration would, NotRegistered if the registration is missing or unfinished, and
+        NotAllowed if only an administrator can resume the host.
         """
         host, status = self.host, host_status.read(self.host, self.server)
         claim, lines, record = judge(self.applicant, status), status.lines, status.record
         if not lines or claim is not Claim.KNOWN or record is None:
             raise NotRegistered(host=host, detail="no record of this person" if lines else "no hosts line")
-        if record.retired:
-            advice = "Run the setup again: whoever registers a machine again wants its backups to go on."
-            raise not_reachable(Cause.DISABLED, host, detail=f"retired {record.retired}", advice=advice)
+        retirement = retired_host.of(status, record, self.applicant)
         if not self.server.folders.is_whole(host):
             raise NotRegistered(host=host, detail="its registration was not finished")
         if any(line.dhcp not in ("", "0") for line in lines):
             raise not_reachable(Cause.ELSEWHERE, host, what="the hosts file says dhcp")
-        if status.reserved:
-            return record, None
-        return record, self.server.render_config(host, record.full_name, record.os)
+        kept = retirement.config if retirement else None
+        if kept is not None or (status.reserved and not retirement):
+            return _Registered(record, kept, None, retirement)
+        ours = self.server.render_config(host, record.full_name, record.os)
+        return _Registered(record, ours, ours, retirement)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -122,41 +151,57 @@ class _Verification:
         finally:
             os.close(descriptor)
 
-    def prove(self, new_config: bytes | None) -> _Proof:
+    def prove(self, registered: _Registered) -> _Proof:
         """Reach the machine, recognise it, log in, probe it, and begin a backup of each folder."""
         own_keys = self.services.own_keys()
         host, folders, time = self.host, self.server.folders, Deadline(self.services.for_questions())
-        way = way_back.find(host, self.server, new_config, time)
-        preferred = [key.type for key in folders.known_keys(host)]
+        way, retirement = way_back.find(host, self.server, registered.config, time), registered.retirement
+        key = folders.path(host) / PRIVATE
+        if retirement:
+            key = folders.path(host) / retired_files.private_name(folders.path(host))
+            way = retired_host.with_key(way, key)
+        preferred = [known.type for known in folders.known_keys(host)]
         with ssh.connect(way.place, time.remaining(), preferred) as machine:
-            self._recognise(machine.host_key, own_keys)
-            machine.log_in(CLIENT_ACCOUNT, folders.path(host) / PRIVATE)
+            self._recognise(machine.host_key, own_keys, retirement)
+            machine.log_in(CLIENT_ACCOUNT, key)
             report = probe.judge(host, machine.run(probe.COMMAND), way.transfers)
         begin_backup.begin_each(host, machine.host_key, way, time)
         return _Proof(machine.host_key, report, way)
 
-    def pin_and_record(self, proof: _Proof, new_config: bytes | None) -> None:
-        """Write what was proved: the ssh host key, the time in the record, a missing .pl; under the lock."""
-        record, config = self.registered()
-        accept_key.refuse_changed(self.host, proof.key, self.server.folders)
-        if config != new_config:
-            raise NotRegistered(host=self.host, detail="its settings came or went during the verification")
-        self.server.folders.pin(self.host, proof.key)
-        digest = record.config if config is None else host_config.digest(config)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        verified = replace(record, verified=now, config=digest, rsync=proof.report.rsync)
-        self.server.folders.complete(verified)
-        if config is not None:
-            host_config.write(self.server.backuppc.config_dir, self.host, config)
+    def pin_and_record(self, proof: _Proof, proved: _Registered) -> None:
+        """Write what was proved: the ssh host key, the time in the record, a missing .pl; under the lock.
 
-    def _recognise(self, key: HostKey, own_keys: tuple[HostKey, ...]) -> None:
+        A retired host is resumed.
+        """
+        now, host, folders = self.registered(), self.host, self.server.folders
+        self._refuse_unknown(proof.key, now.retirement)
+        if (now.config, now.new, now.retirement) != (proved.config, proved.new, proved.retirement):
+            raise NotRegistered(host=host, detail="an administrator changed it during the verification")
+        folders.pin(host, proof.key)
+        if now.retirement:
+            retired_host.resume(host, now.new, self.server)
+        record = folders.record(host) or now.record
+        digest = record.config if now.new is None else host_config.digest(now.new)
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        record = replace(record, verified=moment, rsync=proof.report.rsync)
+        folders.complete(replace(record, config=digest, provisional=False))
+        if now.new is not None:
+            host_config.write(self.server.backuppc.config_dir, host, now.new)
+
+    def _refuse_unknown(self, key: HostKey, retirement: Retirement | None) -> None:
+        accept_key.refuse_changed(self.host, key, self.server.folders)
+        if retirement:
+            known = self.server.folders.known_keys(self.host)
+            retired_host.refuse_unproved(self.host, key, known, retirement)
+
+    def _recognise(self, key: HostKey, own_keys: tuple[HostKey, ...], retirement: Retirement | None) -> None:
         """Refuse a machine with another ssh host key than the known one, and one that is not the asking one.
 
         *own_keys*: the ssh host keys that the machine reports, if any. Raises HostKeyChanged, NotReachable.
         """
         is_asking = not own_keys or key in own_keys
         try:
-            accept_key.refuse_changed(self.host, key, self.server.folders)
+            self._refuse_unknown(key, retirement)
         except HostKeyChanged:
             # No administrator should accept a key that the machine itself does not report.
             if is_asking:

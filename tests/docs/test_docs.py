@@ -189,7 +189,7 @@ def test_the_guide_says_what_to_do_about_each_refusal_of_a_verb() -> None:
 
     assert len(known) >= 12
     for parts in known:
-        if "machines at the most for a person" in parts:
+        if {"machines at the most for a person", "were stopped for good"} & set(parts):
             continue  # what a person is answered: the first table
         assert any(part in phrase or phrase in part for part in parts for phrase in phrases), parts
     assert all(len(what) > 3 for _, what in told)

@@ -92,7 +92,7 @@ def test_it_goes_on_as_if_nothing_had_been_and_what_waited_is_done_by_asking_aga
     for host in ("dormeur", "sirene", "calmar", "raie", archive):
         assert SECRET in site.read("cmartin", host)
     assert site.admin("reconcile").status == 0
-    assert "status: resumed" in site.register("dormeur", "cmartin")
+    assert site.admin("resume", "dormeur").status == 0
     assert dugong.incremental("dormeur").files
 
 

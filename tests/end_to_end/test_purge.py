@@ -63,7 +63,8 @@ def test_a_purge_on_a_full_disk_is_none_and_is_logged(site, full_disk):
     assert "retire dormeur" in told.stdout
     assert site.admin("retire", "dormeur").status == 0
     assert site.admin("reconcile").status == 0
-    assert "status: resumed" in site.register("dormeur", "cmartin")
+    assert "status: retired" in site.register("dormeur", "cmartin")
+    assert site.admin("resume", "dormeur").status == 0
 
 
 def test_a_purge_that_is_killed_is_none_and_what_it_left_is_told(site):

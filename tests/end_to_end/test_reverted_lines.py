@@ -172,7 +172,8 @@ def test_a_host_made_by_hand_changes_hands_and_waits_for_the_new_person(site):
     assert site.can_read(archive, "only labo", "/cmartin/Documents/own.txt") == {"adupont"}
     with pytest.raises(LabError):
         dugong.full_backup("labo")
-    assert "status: resumed" in site.register("labo", "cmartin")
+    assert "status: retired" in site.register("labo", "cmartin")
+    assert site.admin("resume", "labo").status == 0
     assert dugong.full_backup("labo").number == 0
     assert site.can_read("labo", "only labo", "/cmartin/Documents/own.txt") == {"cmartin"}
     assert site.admin("reconcile").status == 0

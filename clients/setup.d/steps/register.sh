@@ -53,6 +53,16 @@ register() {
         receipt_drop 'from '
     fi
     receipt_set port "$PORT"
+    [ "$REPLY_STATE" != retired ] || note_retired
+}
+
+# The next step asks for what the server advises.
+note_retired() {
+    note 'the administrator has stopped the backups of this computer'
+    if [ "$VERIFY" = yes ]; then
+        note 'the server now decides whether they start again'
+        REPLY_ADVICE=''
+    fi
 }
 
 # The server's key is as trustworthy as the host key that the server proves itself by.

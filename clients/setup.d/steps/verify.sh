@@ -17,6 +17,7 @@ verify() {
     note '%s now connects to this computer; this may take half a minute' "$SERVER"
     call "verify:$OSTYPE_WORD:$LOGON" "$WORK/host-keys"
     if read_reply "$WORK/reply" verify; then
+        [ "$REPLY_STATE" != resumed ] || note 'the backups of this computer had been stopped, and start again'
         receipt_add "verified $SERVER $LOGON"
         LEFT_TO_DO=no       # whatever seemed to block it does not
         note 'the server logged in and could read: backups will work'

@@ -207,6 +207,33 @@ def test_every_step_of_the_way_back_has_advice_of_its_own(work: Path, step: Caus
     assert advice != other
 
 
+@pytest.mark.parametrize(
+    ("tongue", "stopped", "again"),
+    [("en", "stopped the backups", "start again"), ("fr", "arrêté les sauvegardes", "reprennent")],
+)
+def test_a_retired_computer_gets_a_sentence_before_the_verification_and_after_it(
+    work: Path, tongue: str, stopped: str, again: str
+) -> None:
+    (work / "reply").write_text(f"success\nkey: {key(work)}\nstatus: retired\nadvice: have it verified\n")
+    (work / "verified").write_text("success\nstatus: resumed\n")
+    code = f"""
+        UI_LANG={tongue} LOGON=x
+        already_registered() {{ return 1; }}; prepare_call() {{ :; }}; confirm_person() {{ :; }}
+        install_key() {{ :; }}; receipt_drop() {{ :; }}; receipt_set() {{ :; }}; receipt_add() {{ :; }}
+        host_key_lines() {{ :; }}; mark_folders_not_saved() {{ :; }}
+        call() {{ case $1 in verify:*) cp "$WORK/verified" "$WORK/reply" ;; esac; }}
+        register; printf -- '--%s--' "$REPLY_ADVICE"; STATE_DIR=$WORK; verify
+    """
+
+    before, advice, after = shell(work, code).stdout.split("--")
+
+    assert (stopped in before, again in after, advice) == (True, True, "")
+    (work / "reply").write_text(f"success\nkey: {key(work)}\nstatus: new\n")
+    (work / "verified").write_text("success\nstatus: verified\n")
+    told = shell(work, code).stdout
+    assert (stopped in told, again in told) == (False, False)
+
+
 @pytest.mark.parametrize(("version", "where"), [("12.7.6", "sshd-keygen-wrapper"), ("15.4", "Sharing")])
 def test_a_folder_that_a_mac_hides_has_a_status_of_its_own_and_is_explained(
     work: Path, version: str, where: str

@@ -72,17 +72,20 @@ def test_the_file_of_another_owner_comes_back_with_its_mode_and_its_lists(site):
     )
 
 
-def test_its_owner_who_registers_resumes_it_and_takes_it_over_with_its_settings(site):
+def test_its_owner_who_registers_takes_it_over_retired_and_a_resume_brings_its_settings(site):
     verbs.retire("dormeur", site.custody())
     before = site.texts()
 
-    assert site.ask(verb="check").status == "resumed"
+    assert site.ask(verb="check").status == "retired"
     assert site.texts() == before
     with pytest.raises(OtherOwner):
         site.ask("adupont")
     answer = site.ask()
 
-    assert answer.status == "resumed"
+    assert (answer.status, site.ask().status, site.ask().key) == ("retired", "retired", answer.key)
+    assert site.pl.read_bytes() == retired_config.text("dormeur")
+    assert not (site.state / "key").exists()
+    verbs.resume("dormeur", site.custody())
     assert site.pl.read_bytes() == MADE
     record = site.record()
     assert (record.full_name, record.retired, record.config) == ("dormeur.univ-brest.fr", "", "")
@@ -111,9 +114,12 @@ def test_killed_anywhere_it_can_be_retired_and_resumed_and_registered(tmp_path):
             verbs.retire("dormeur", site.custody())
             assert site.pl.read_bytes() == retired_config.text("dormeur")
             verbs.resume("dormeur", site.custody())
-        assert site.ask().status in ("resumed", "new")
+        stopped = bool(site.record() and site.record().retired)
+        answer = site.ask()
+        assert answer.status == ("retired" if stopped else "new")
+        verbs.resume("dormeur", site.custody())
         assert site.pl.read_bytes() == MADE
-        assert site.ask().status == "unchanged"
+        assert (site.ask().status, site.ask().key) == ("unchanged", answer.key)
         assert site.contradictions() == []
 
 
@@ -143,7 +149,10 @@ def test_the_new_person_gets_the_host_closed_until_it_registers_and_none_of_the_
     with pytest.raises(OtherOwner):
         site.ask()
     answer = site.ask("adupont")
-    assert answer.status == "resumed"
+    assert (answer.status, site.ask("adupont").key) == ("retired", answer.key)
+    assert site.contradictions() == []
+    verbs.resume("dormeur", site.custody())
+    assert site.ask("adupont").key == answer.key
     assert b"dormeur.univ-brest.fr" in site.pl.read_bytes()
     assert site.ask("adupont").status == "unchanged"
     assert site.contradictions() == []
@@ -185,19 +194,20 @@ def test_killed_anywhere_a_transfer_shows_nobody_what_is_not_theirs_and_the_next
             verbs.transfer("dormeur", ADUPONT, site.custody(now=NOW + timedelta(days=1)))
         assert site.readers() == {"cmartin"}
         assert ("dormeur.pl", MADE) in site.aside()
-        assert site.ask("adupont").status == "resumed"
-        assert site.ask("adupont").status == "unchanged"
+        assert site.ask("adupont").status == "retired"
+        assert site.ask("adupont").status == "retired"
         assert site.contradictions() == []
 
 
-def test_a_purge_waits_and_its_owner_who_registers_cancels_it(site):
+def test_a_purge_waits_and_its_owner_who_registers_does_not_cancel_it(site):
     asked = verbs.purge("dormeur", 14, site.custody())
 
     assert "1 backup, 4096 bytes of files of dormeur may be deleted" in asked.steps[-1]
     assert purge.due(site.custody(now=NOW + timedelta(days=13)))[0] == []
     assert purge.due(site.custody(now=NOW + timedelta(days=14)))[0] == ["dormeur"]
-    answer = site.ask()
-    assert (answer.status, "the purge planned for" in answer.note) == ("resumed", True)
+    assert site.ask().status == "retired"
+    assert purge.due(site.custody(now=NOW + timedelta(days=14)))[0] == ["dormeur"]
+    verbs.resume("dormeur", site.custody())
     assert purge.due(site.custody(now=NOW + timedelta(days=99)))[0] == []
     assert (site.readers(), site.pl.read_bytes()) == ({"cmartin"}, MADE)
 

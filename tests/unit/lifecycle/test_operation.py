@@ -128,6 +128,8 @@ def test_a_config_comes_back_as_it_was(site, content, mode):
     else:
         site.pl.write_bytes(content)
         site.pl.chmod(mode)
+    record = replace(site.record(), provisional=False)  # an administrator has decided about the host
+    site.server().folders.put_record(record)
     before = site.texts()
 
     verbs.retire("dormeur", site.custody())
@@ -153,21 +155,90 @@ def test_what_an_administrator_wrote_into_the_closed_config_is_kept_beside(site)
     assert (site.state / "edited.pl").read_text() == "$Conf{BackupsDisable} = 1;\n"
 
 
-def test_the_owner_who_registers_again_gets_the_same_key_and_settings(site):
-    site.pl.write_text("# mine\n1;\n")
-    verbs.retire("dormeur", site.custody())
+@pytest.mark.parametrize("final", [False, True])
+def test_the_owner_who_registers_again_gets_the_same_key_and_the_host_stays_retired(site, final):
+    verbs.retire("dormeur", site.custody(), final=final)
     before = site.texts()
 
-    assert site.ask(verb="check").status == "resumed"
-    assert site.texts() == before
+    assert site.ask(verb="check").status == "retired"
     with pytest.raises(OtherOwner):
         site.ask("adupont")
     answer = site.ask()
 
-    assert (answer.status, answer.key) == ("resumed", site.key)
-    assert site.pl.read_text() == "# mine\n1;\n"
-    assert site.record().retired == ""
-    assert site.ask().status == "unchanged"
+    assert (answer.status, answer.key) == ("retired", site.key)
+    assert ("for good" if final else "verify") in answer.advice
+    assert site.texts() == before
+
+
+def test_final_is_added_to_a_retirement_and_a_planned_purge_and_takes_nothing_from_them(site):
+    verbs.purge("dormeur", 14, site.custody())
+    before = site.record()
+
+    (step,) = verbs.retire("dormeur", site.custody(), final=True).steps
+
+    assert step == "only an administrator can resume dormeur, and not its machine"
+    assert site.record() == replace(before, final=NOW.isoformat())
+    assert verbs.retire("dormeur", site.custody(), final=True).steps == ()
+    assert verbs.retire("dormeur", site.custody()).steps == ()
+    assert purge.due(site.custody(now=NOW + timedelta(days=14)))[0] == ["dormeur"]
+
+
+@pytest.mark.parametrize("verb", [verbs.resume, lambda *args: verbs.transfer(args[0], ADUPONT, args[1])])
+def test_an_administrator_ends_a_final_retirement_and_the_next_one_is_not_final(site, verb):
+    verbs.retire("dormeur", site.custody(), final=True)
+
+    verb("dormeur", site.custody())
+
+    assert (site.record().retired, site.record().final) == ("", "")
+    verbs.retire("dormeur", site.custody())
+    assert site.record().final == ""
+
+
+def test_a_host_retired_for_good_stays_so_for_whom_its_line_was_given_to_by_hand(site):
+    verbs.retire("dormeur", site.custody(), final=True)
+    site.hosts.write_text(HEADER + "localhost\t0\tbackuppc\ndormeur\t0\tadupont\n")
+
+    answer = site.ask("adupont")
+
+    assert (answer.status, answer.key != site.key) == ("retired", True)
+    assert site.pl.read_bytes() == retired_config.text("dormeur")
+    assert (site.record().person, site.record().final) == ("adupont", NOW.isoformat())
+    assert not (site.state / "key").exists()
+    again = site.ask("adupont")
+    assert (again.status, again.key) == ("retired", answer.key)
+    verbs.resume("dormeur", site.custody())
+    assert site.ask("adupont").key == answer.key
+
+
+def test_killed_anywhere_a_registration_starts_no_backups_of_a_host_retired_for_good(tmp_path):
+    def prepared(folder):
+        site = Site(folder)
+        verbs.retire("dormeur", site.custody(), final=True)
+        site.hosts.write_text(HEADER + "localhost\t0\tbackuppc\ndormeur\t0\tadupont\n")
+        return site
+
+    for site in kill_everywhere(tmp_path, prepared, lambda site: site.ask("adupont")):
+        assert (site.record().final, site.pl.read_bytes()) == (
+            NOW.isoformat(),
+            retired_config.text("dormeur"),
+        )
+        assert site.ask("adupont").status == "retired"
+        assert site.ask("adupont").status == "retired"
+        assert not (site.state / "key").exists()
+
+
+def test_a_host_retired_for_good_without_line_and_data_is_nobodys_until_an_administrator_frees_it(tmp_path):
+    site = Site(tmp_path, data=False)
+    verbs.retire("dormeur", site.custody(), final=True)
+    site.hosts.write_text(HEADER + "localhost\t0\tbackuppc\n")
+
+    with pytest.raises(OtherOwner) as refused:
+        site.ask("adupont")
+
+    assert "purge dormeur frees it" in refused.value.detail
+    assert site.ask().status == "retired"
+    verbs.purge("dormeur", None, site.custody())
+    assert site.ask("adupont").status == "new"
 
 
 def test_killed_anywhere_a_retired_host_can_be_retired_resumed_and_registered(tmp_path):
@@ -187,12 +258,14 @@ def test_killed_anywhere_a_retired_host_can_be_retired_resumed_and_registered(tm
             assert not (site.state / "key").exists()
         elif number % 3 == 1:
             assert bool(verbs.resume("dormeur", site.custody()).steps) == (not untouched)
-        answer = site.ask()
-        assert answer.key == site.key
-        assert answer.status in ("resumed", "unchanged")
+        stopped = bool(site.record().retired)
+        for _ in range(2):
+            answer = site.ask()
+            assert (answer.key, answer.status) == (site.key, "retired" if stopped else "unchanged")
+        verbs.resume("dormeur", site.custody())
         assert site.pl.read_text() == "# mine\n1;\n"
         assert not (site.state / "retired.pl").exists()
-        assert site.ask().status == "unchanged"
+        assert (site.ask().key, site.ask().status) == (site.key, "unchanged")
 
 
 def test_killed_anywhere_a_resumed_host_is_resumed_by_the_next_run(tmp_path):
@@ -202,8 +275,9 @@ def test_killed_anywhere_a_resumed_host_is_resumed_by_the_next_run(tmp_path):
         verbs.retire("dormeur", site.custody())
         return site
 
-    for site in kill_everywhere(tmp_path, prepared, Site.ask):
+    for site in kill_everywhere(tmp_path, prepared, lambda site: verbs.resume("dormeur", site.custody())):
         assert site.ask().key == site.key
+        verbs.resume("dormeur", site.custody())
         assert site.pl.read_text() == "# mine\n1;\n"
         assert site.ask().status == "unchanged"
 
@@ -307,15 +381,15 @@ def test_what_is_due_is_deleted_the_line_goes_and_the_name_is_free(site):
     assert site.ask("adupont").status == "new"
 
 
-def test_registering_again_cancels_a_purge(site):
+def test_registering_again_cancels_no_purge(site):
     verbs.purge("dormeur", 1, site.custody())
+    before = site.texts()
 
-    answer = site.ask()
+    assert site.ask().status == "retired"
 
-    assert answer.status == "resumed"
-    assert "the purge planned for" in answer.note
-    assert site.record().purge == ""
-    assert purge.due(site.custody(now=NOW + timedelta(days=99)))[0] == []
+    assert site.texts() == before
+    assert purge.due(site.custody(now=NOW + timedelta(days=1)))[0] == ["dormeur"]
+    verbs.resume("dormeur", site.custody())
     with pytest.raises(Refused):
         verbs.purge_due("dormeur", site.custody(now=NOW + timedelta(days=99)))
     assert site.readers() == {"cmartin"}

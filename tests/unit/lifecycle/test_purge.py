@@ -157,9 +157,12 @@ def test_a_purge_that_was_half_asked_for_deletes_nothing_and_is_told(tmp_path, p
 
 
 @interrupted
-def test_what_was_half_asked_for_is_resumed_by_the_owner(tmp_path, interrupt):
+def test_what_was_half_asked_for_is_not_ended_by_the_owner_and_by_a_resume(tmp_path, interrupt):
     for site in interrupt(tmp_path, Site, lambda site: verbs.purge("dormeur", 0, site.custody())):
-        assert site.ask().status in ("resumed", "unchanged", "new")
+        retired, purge_from = site.record().retired, site.record().purge
+        assert site.ask().status == ("retired" if retired else "unchanged")
+        assert (site.record().retired, site.record().purge) == (retired, purge_from)
+        verbs.resume("dormeur", site.custody())
         assert site.ask().status == "unchanged"
         assert carry_out(site) == ""
         assert has_data(site)
@@ -210,6 +213,7 @@ def test_what_was_half_carried_out_is_given_back_to_its_owner_with_what_is_left(
         else:
             assert not left
         assert site.ask().key
+        verbs.resume("dormeur", site.custody())
         back_up(site) if left else site.add_data()
 
         assert carry_out(site) == ""
@@ -224,7 +228,6 @@ def test_what_was_half_carried_out_is_given_back_to_its_owner_with_what_is_left(
 @pytest.mark.parametrize(
     ("prepare", "work"),
     [
-        (Site, Site.ask),
         (Site, lambda site: verbs.resume("dormeur", site.custody())),
         (ByHand, lambda site: verbs.resume("dormeur", site.custody())),
     ],
@@ -301,7 +304,7 @@ def test_a_host_that_was_transferred_since_it_was_found_due_stays_the_new_person
 
 
 def test_a_host_that_was_resumed_and_retired_again_keeps_its_data(asked):
-    asked.ask()
+    verbs.resume("dormeur", asked.custody())
     verbs.retire("dormeur", asked.custody())
 
     assert carry_out(asked) == ""

@@ -610,17 +610,16 @@ def test_a_line_that_no_machine_could_have_counts_in_the_quota_like_any_other(se
     assert server.bytes() == before
 
 
-def test_a_retired_host_leaves_room_for_another_one_and_comes_back_where_there_is_room(server):
+def test_a_retired_host_leaves_room_for_another_one_and_takes_none_when_it_is_registered(server):
     server.ask()
     server.limits = config.Limits(hosts_per_person=1)
     folders = HostFolders(server.folder / "state")
     folders.put_record(replace(folders.record("dormeur"), retired="2026-11-22T10:00:00+00:00"))
 
     assert server.ask(name="autre.univ-brest.fr").status == "new"
+    assert server.ask().status == "retired"
     with pytest.raises(NotAllowed):
-        server.ask()
-    server.limits = config.Limits(hosts_per_person=2)
-    assert server.ask().status == "resumed"
+        server.ask(name="troisieme.univ-brest.fr")
 
 
 def test_a_host_whose_record_cannot_be_read_counts(server):

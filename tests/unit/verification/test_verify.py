@@ -8,10 +8,13 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from fakes import BackupPC, Dns, People
+from fakes import BackupPC, Dns, Jobs, People
+from interrupted import kill_everywhere
 from server_folder import ADUPONT, CMARTIN, PEER
 
 from backuppc_register import config
@@ -22,6 +25,11 @@ from backuppc_register.backuppc.settings import Plan, Route, Settings
 from backuppc_register.host_key import UNREADABLE, HostKey
 from backuppc_register.inventory import server as inventory
 from backuppc_register.inventory.services import Services
+from backuppc_register.lifecycle import purge as purging
+from backuppc_register.lifecycle import resume as resuming
+from backuppc_register.lifecycle import retire as retiring
+from backuppc_register.lifecycle import transfer as transferring
+from backuppc_register.lifecycle.operation import Operation
 from backuppc_register.network import rsync_handshake, ssh
 from backuppc_register.network.ssh import Answer
 from backuppc_register.protocol.errors import (
@@ -41,6 +49,7 @@ from backuppc_register.protocol.request import Request
 from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.registration import register
 from backuppc_register.state.host_folder import HostFolders
+from backuppc_register.state.snapshot_file import HostsSnapshot
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.system.processes import ProgramResult
 from backuppc_register.verification import accept_key, verify
@@ -637,10 +646,220 @@ def test_switched_off_backups_are_no_success(server):
     assert refused(server, MINE) == "disabled"
 
 
-def test_a_retired_host_is_no_success(server):
-    server.folders.complete(replace(server.record(), retired="2026-11-22T10:00:00+00:00"))
+# a retired host
 
-    assert refused(server, MINE) == "disabled"
+
+def retire(server, *, purge=False, final=False, verified=True):
+    """Verify the host unless told otherwise, back it up, and retire it as an administrator does."""
+    if verified:
+        server.ask(MINE)
+        server.daemon.queued.clear()
+    folder = server.folder / "data/pc/dormeur"
+    (folder / "0").mkdir(parents=True, exist_ok=True)
+    (folder / "backups").write_text(ROW)
+    custody = operation(server)
+    if purge:
+        purging.apply(purging.plan("dormeur", 14, custody), custody)
+    retiring.apply(retiring.plan("dormeur", custody, final=final), custody)
+    server.machine.done.clear()
+
+
+def operation(server):
+    return Operation(server.server(), cast(Any, Jobs()), "chef", datetime.now(UTC))
+
+
+def unchanged(server, error, *keys, **request):
+    before = server.bytes()
+    with pytest.raises(error) as refusal:
+        server.ask(*keys, **request)
+    assert server.bytes() == before
+    assert server.daemon.queued == []
+    return refusal.value
+
+
+@pytest.mark.parametrize("purge", [False, True])
+@pytest.mark.parametrize("registered", [False, True], ids=["at once", "registered again"])
+def test_a_verification_resumes_a_retired_host_and_cancels_its_purge(server, purge, registered):
+    config = (server.folder / "etc/dormeur.pl").read_bytes()
+    retire(server, purge=purge)
+    if registered:
+        assert server.register().status == "retired"
+
+    answer = server.ask(MINE)
+
+    assert answer.status == "resumed"
+    assert ("the purge planned for" in answer.note) == purge
+    record = server.record()
+    assert (record.retired, record.purge, record.purge_of, record.purge_wait) == ("", "", None, None)
+    assert (server.folder / "etc/dormeur.pl").read_bytes() == config
+    assert server.proposed[-1] == config
+    assert server.machine.done[1] == ("bckpciuem", server.state / "retired_key")
+    assert (server.state / "key").exists()
+    assert not (server.state / "retired_key").exists()
+    assert server.ask(MINE).status == "verified"
+
+
+def test_the_private_key_that_is_kept_aside_is_given_to_ssh(server, mocker):
+    retire(server)
+    seen = []
+    first_word = server.machine.first_word
+
+    def note(host, key, ssh, transfer, within):
+        seen.append(ssh[-2:])
+        return first_word(host, key, ssh, transfer, within)
+
+    mocker.patch.object(server.machine, "first_word", note)
+    server.ask(MINE)
+    server.ask(MINE)
+
+    assert seen[0] == ("-o", f"IdentityFile={server.state}/retired_key")
+    assert "-o" not in seen[1]
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_a_host_retired_for_good_is_not_even_called(server, purge):
+    retire(server, purge=purge, final=True)
+
+    error = unchanged(server, NotAllowed, MINE)
+
+    assert error.message() == "refused by this site : the backups of dormeur were stopped for good"
+    assert "resume dormeur" in error.detail
+    assert server.machine.done == []
+
+
+@pytest.mark.parametrize("step", [Cause.LOGIN, Cause.PING, Cause.WRAPPER, Cause.SILENT])
+def test_without_root_on_the_machine_nothing_is_resumed(server, step):
+    retire(server, purge=True)
+    server.machine.failure = not_reachable(step, "dormeur")
+
+    unchanged(server, NotReachable, MINE)
+
+
+def test_another_machine_at_the_address_of_a_retired_host_resumes_nothing(server):
+    retire(server, purge=True)
+    record = server.record()
+    server.machine.host_key = ANOTHER
+
+    with pytest.raises(HostKeyChanged):
+        server.ask()  # it reports no keys of its own
+
+    assert server.record() == record
+    assert server.folders.known_keys("dormeur") == (MINE,)
+
+
+def test_a_retired_host_with_backups_and_without_a_known_machine_is_for_an_administrator(server):
+    retire(server, purge=True, verified=False)
+    record = server.record()
+
+    with pytest.raises(HostKeyChanged) as refusal:
+        server.ask(MINE)
+
+    assert refusal.value.values["fingerprint"] == MINE.fingerprint
+    assert server.record() == record
+    assert server.folders.known_keys("dormeur") == ()
+    assert ("bckpciuem", server.state / "retired_key") not in server.machine.done
+    accept_key.accept(server.folders, "dormeur", MINE.fingerprint)
+    assert server.ask(MINE).status == "resumed"
+
+
+def test_backups_that_are_missing_count_as_backups(server):
+    retire(server, verified=False)
+    ledger = HostsSnapshot(server.folder / "state")
+    ledger.note(replace(ledger.read()["dormeur"], data=True))
+    (server.folder / "data/pc/dormeur/backups").unlink()
+    (server.folder / "data/pc/dormeur/0").rmdir()
+
+    with pytest.raises(HostKeyChanged):
+        server.ask(MINE)
+
+    assert server.record().retired
+
+
+def test_a_retired_host_that_never_had_backups_is_resumed_by_a_machine_that_is_new(server):
+    custody = operation(server)
+    retiring.apply(retiring.plan("dormeur", custody), custody)
+
+    assert server.ask(MINE).status == "resumed"
+    assert server.folders.known_keys("dormeur") == (MINE,)
+
+
+def test_a_retired_host_without_settings_gets_ours(server):
+    pl = server.folder / "etc/dormeur.pl"
+    pl.unlink()
+    retire(server)
+    pl.unlink()
+    (server.state / "retired.pl").unlink()
+
+    assert server.ask(MINE).status == "resumed"
+
+    assert b"dormeur.univ-brest.fr" in pl.read_bytes()
+    assert server.record().config == host_config.digest(pl.read_bytes())
+    assert not (server.state / "retired.pl").exists()
+
+
+def test_whoever_has_as_many_hosts_as_the_site_allows_resumes_none(server, mocker):
+    retire(server)
+    server.register(name="orque.univ-brest.fr")
+    one = replace(server.server().config, limits=config.Limits(hosts_per_person=1))
+    mocker.patch.object(server, "config", return_value=one)
+
+    unchanged(server, NotAllowed, MINE)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        lambda custody: purging.apply(purging.plan("dormeur", 3, custody), custody),
+        lambda custody: retiring.apply(retiring.plan("dormeur", custody, final=True), custody),
+        lambda custody: resuming.apply(resuming.plan("dormeur", custody), custody),
+        lambda custody: transferring.apply(transferring.plan("dormeur", ADUPONT, custody), custody),
+    ],
+    ids=["purge", "final", "resume", "transfer"],
+)
+def test_what_an_administrator_decides_during_the_verification_stands(server, meanwhile):
+    retire(server)
+    after = []
+
+    def decide():
+        meanwhile(operation(server))
+        after.append(server.bytes())
+
+    server.machine.meanwhile = decide
+
+    with pytest.raises((NotRegistered, NotAllowed, OtherOwner)):
+        server.ask(MINE)
+
+    assert server.bytes() == after[0]
+    assert server.daemon.queued == []
+
+
+def test_a_purge_that_is_carried_out_during_the_verification_is_not_undone(server):
+    retire(server, purge=True)
+
+    def carry_out():
+        later = replace(operation(server), now=datetime.now(UTC) + timedelta(days=15))
+        purging.apply(purging.plan_due("dormeur", later), later)
+
+    server.machine.meanwhile = carry_out
+
+    with pytest.raises(NotRegistered):
+        server.ask(MINE)
+
+    assert (server.record(), "dormeur" in server.hosts.read_text()) == (None, False)
+
+
+def test_killed_anywhere_a_verification_resumes_a_retired_host_or_leaves_it_to_the_next_one(tmp_path):
+    def prepared(folder):
+        server = Server(folder)
+        retire(server, purge=True)
+        return server
+
+    for server in kill_everywhere(tmp_path, prepared, lambda server: server.ask(MINE)):
+        assert server.ask(MINE).status in ("resumed", "verified")
+        assert (server.record().retired, server.record().purge) == ("", "")
+        assert b"dormeur.univ-brest.fr" in (server.folder / "etc/dormeur.pl").read_bytes()
+        assert server.folders.is_whole("dormeur")
+        assert server.register().status == "unchanged"
 
 
 def test_a_line_that_says_dhcp_would_never_be_backed_up(server):
