@@ -915,19 +915,20 @@ bring() {    # PATH OPTIONS
 # Give each mount of the folder the access that is allowed. A bind mount begins with the options of its source. There is
 # no proc, whose links lead elsewhere, and nothing of the wall itself.
 close_mounts() {
-    local at access_here lines=$BINDS
+    local at access_here lines=$BINDS covers=''
     read_mounts
     for at in "${!POINTS[@]}"; do
+        ! is_covered "$at" || continue
         access_here=$access
         case ${ACCESS[at]}, in
             ro,*) access_here=ro ;;
         esac
         case ${TYPES[at]} in
-            proc | wall) lines=$lines"nothing ${POINTS[at]} tmpfs ro,nosuid,nodev,noexec,size=4k,mode=555 0 0"$'\n' ;;
+            proc | wall) covers=$covers"nothing ${POINTS[at]} tmpfs ro,nosuid,nodev,noexec,size=4k,mode=555 0 0"$'\n' ;;
             *) lines=$lines"none ${POINTS[at]} none remount,bind,$access_here,nosuid,nodev,noexec,nosymfollow 0 0"$'\n' ;;
         esac
     done
-    printf '%s\n' "${lines}none $place none remount,bind,ro,nosuid,nodev,noexec 0 0" >"$place/etc/fstab" &&
+    printf '%s\n' "$lines${covers}none $place none remount,bind,ro,nosuid,nodev,noexec 0 0" >"$place/etc/fstab" &&
         mount -n -c -a -T "$place/etc/fstab" || return 1
     read_mounts
     for at in "${!POINTS[@]}"; do
@@ -949,8 +950,8 @@ read_mounts() {
         POINTS[${#POINTS[@]}]=$point
         ACCESS[${#ACCESS[@]}]=$options
         more=${more#*- }
-        case ${more%% *}-$point in
-            tmpfs-*"$place") TYPES[${#TYPES[@]}]=wall ;;
+        case $more in
+            'tmpfs wall '*) TYPES[${#TYPES[@]}]=wall ;;
             *) TYPES[${#TYPES[@]}]=${more%% *} ;;
         esac
     done </proc/self/mountinfo
@@ -965,12 +966,13 @@ is_closed() {    # AT
     esac
 }
 
-# Whether nothing can reach a mount, because another one is over it, or over a folder above it.
-is_covered() {    # AT
+# Whether nothing can reach a mount, because another one, which is not BESIDES, is over it or over a folder above it.
+is_covered() {    # AT [BESIDES]
     local over
     for over in "${!IDS[@]}"; do
+        [ "$over" != "${2-}" ] || continue
         case ${IDS[over]} in
-            "${PARENTS[$1]}") if is_covered "$over"; then return 0; fi ;;
+            "${PARENTS[$1]}") if is_covered "$over" "$1"; then return 0; fi ;;
         esac
         case ${PARENTS[over]}-${POINTS[$1]}/ in
             "${IDS[$1]}-${POINTS[over]}/") return 0 ;;

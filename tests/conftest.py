@@ -47,6 +47,13 @@ def site() -> Iterator[Site]:
         yield Site(lab)
 
 
+@pytest.fixture(scope="session")
+def older_rsync() -> None:
+    """Make sure that tests/prepare.sh has found an rsync before 3.5."""
+    if not (CHECKOUT / ".systems/older-rsync/usr/bin/rsync").exists():
+        pytest.skip("no rsync before 3.5: bin/test keeps one if apt gives it")
+
+
 @pytest.fixture(scope="module")
 def root_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[System], str]]:
     """Give what lays out a system and gives its folder; where no mirror gives that, the tests are skipped."""

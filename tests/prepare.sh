@@ -191,6 +191,33 @@ start_nothing_at_boot() {
 
 installed_packages() { dpkg-query -W -f='${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort -u; }
 
+# Keep the newest rsync before 3.5 of the mirror, unpacked: the wall on a laptop must not rely on a later one.
+keep_older_rsync() {
+    older=$checkout/.systems/older-rsync
+    [ ! -x "$older/usr/bin/rsync" ] || return 0
+    version=$(older_version_of_rsync)
+    if [ -z "$version" ] && [ "$(id -u)" -eq 0 ]; then
+        quietly '  asking for today'"'"'s list of packages' apt_get update || true
+        version=$(older_version_of_rsync)
+    fi
+    if [ -z "$version" ]; then
+        say 'apt has no rsync before 3.5 here: the tests with one are skipped.'
+        return 0
+    fi
+    quietly "rsync $version, for tests" unpack_rsync "$version" || say 'The tests with an older rsync are skipped.'
+}
+
+older_version_of_rsync() {
+    apt-cache madison rsync | awk -F '|' '{ gsub(/ /, "", $2); print $2 }' | grep -m 1 -E '^(1:)?3\.[0-4]\.' || true
+}
+
+unpack_rsync() {    # VERSION
+    mkdir -p "$work/rsync" "$checkout/.systems"
+    (cd "$work/rsync" && apt_get download "rsync=$1" && dpkg-deb -x rsync_*.deb unpacked) || return 1
+    rm -rf "$checkout/.systems/older-rsync"
+    mv "$work/rsync/unpacked" "$checkout/.systems/older-rsync"
+}
+
 # Make .venv-pypi (the libraries' releases of today) and .venv-debian (Debian's), unless they are of today's setup.cfg.
 make_environments() {
     stamp=$( (cat "$checkout/setup.cfg" "$checkout/tests/prepare.sh" && "$PYTHON" -VV) | sha256sum)
