@@ -47,6 +47,7 @@ python3-venv                the two Python environments
 ca-certificates             pip's connections
 git                         what README's installation begins with
 shellcheck                  the shell files are checked
+logrotate                   rotates the log as packaging/logrotate.conf says
 mmdebstrap                  makes a laptop's Debian 13, from the mirror that apt uses here
 apache2                     the web server of BackupPC's pages, against requests from other sites
 chromium                    a real browser, which says where its requests come from

@@ -11,14 +11,17 @@ RSYSLOG = Path("/etc/rsyslog.d/backuppc-register.conf")
 LOGROTATE = Path("/etc/logrotate.d/backuppc-register")
 
 _FACILITY = re.compile(r"^local3(?=\.)", re.MULTILINE)
+_SINCE_0_3 = "    maxsize 50M\n"
 
 
 def steps(plan: Plan) -> Iterator[Step]:
     """Yield a step for each file that a program reads on this server."""
     rule = _FACILITY.sub(plan.settings.syslog.facility, packaged("rsyslog.conf"))
-    for path, text in ((RSYSLOG, rule), (LOGROTATE, packaged("logrotate.conf"))):
-        if path.parent.is_dir():
-            yield file_step(path, text)
+    rotation = packaged("logrotate.conf")
+    if RSYSLOG.parent.is_dir():
+        yield file_step(RSYSLOG, rule)
+    if LOGROTATE.parent.is_dir():
+        yield file_step(LOGROTATE, rotation, earlier=rotation.replace(_SINCE_0_3, ""))
 
 
 def next_lines(done: list[str]) -> Iterator[str]:

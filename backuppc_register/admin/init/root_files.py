@@ -8,14 +8,23 @@ from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import atomic_files, own_folders
 
 
-def file_step(path: Path, text: str) -> Step:
-    """Return the step that writes root's file *path*; an existing file is the site's own and stays."""
+def file_step(path: Path, text: str, earlier: str = "") -> Step:
+    """Return the step that writes root's file *path*; an existing file is the site's own and stays.
+
+    *earlier*: the text of an earlier release, which is replaced if no one has changed it.
+    """
+
+    def missing() -> str:
+        if not os.path.lexists(path):
+            return NONE
+        is_earlier = path.is_file() and path.read_bytes() == earlier.encode()
+        return "it is of an earlier release" if is_earlier and not path.is_symlink() else ""
 
     def make() -> None:
         trusted(path.parent)
         atomic_files.write(path, text.encode(), 0o644)
 
-    return Step(f"{path}", lambda: "" if os.path.lexists(path) else NONE, make)
+    return Step(f"{path}", missing, make)
 
 
 def own_folder(folder: Path) -> None:
