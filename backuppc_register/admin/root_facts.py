@@ -5,12 +5,9 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-from backuppc_register.admin import log_arrival
+from backuppc_register.admin import log_arrival, sshd_settings
 from backuppc_register.admin.as_backuppc import run_as_owner
 from backuppc_register.admin.partial_config import PartialConfig
-from backuppc_register.system import processes
-
-_TIMEOUT = 3.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -38,18 +35,7 @@ def gather(partial: PartialConfig, administrator: str, *, log: bool) -> RootFact
 
 
 def _sshd(account: str) -> dict[str, str] | None:
-    command = ["sshd", "-T", "-C", f"user={account},host=localhost,addr=127.0.0.1"]
     try:
-        ended = processes.run(command, _TIMEOUT, path=processes.PATH_OF_ROOT)
-    except OSError:
+        return sshd_settings.effective(account)
+    except sshd_settings.Refused:
         return None
-    return _options(ended.output.decode("utf-8", "replace")) if ended.status == 0 else None
-
-
-def _options(text: str) -> dict[str, str]:
-    """Return sshd's options: all values of an option with several lines, but only the first port."""
-    known: dict[str, str] = {}
-    for line in text.splitlines():
-        name, _, value = line.partition(" ")
-        known[name] = f"{known[name]} {value}" if name in known and name != "port" else known.get(name, value)
-    return known

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.lab
 ADMIN = "/opt/backuppc-register/bin/backuppc-register-admin"
 KEYS = "/var/lib/backuppc/.ssh/authorized_keys"
 CONFIG_PL = "/etc/backuppc/config.pl"
+LIMITS = "/etc/ssh/sshd_config.d/backuppc-register.conf"
 FOREIGN = 'from="::1" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPeQOQtU0S7VCm9x3cQoW3sX2lU1TSC3cO4kqFhRvA1 x\n'
 TOLD = [
     "--url", "https://dugong.univ-brest.fr/backuppc/index.cgi?host={host}", "--ldap", "ldap://127.0.0.1",
@@ -22,6 +23,7 @@ PRISTINE = f"""
 set -eu
 rm -rf /etc/backuppc-register /var/lib/backuppc-register /root/register-key* {KEYS}
 rm -f /etc/rsyslog.d/backuppc-register.conf /etc/logrotate.d/backuppc-register /etc/cron.d/backuppc-register
+rm -f /etc/ssh/sshd_config.d/backuppc-register.conf
 mkdir -p /etc/cron.d
 chmod g-s /etc/backuppc
 python3 - <<'CODE'
@@ -32,7 +34,7 @@ CODE
 """
 # All that init may touch.
 PLACES = (
-    "/etc/backuppc", "/etc/rsyslog.d", "/etc/logrotate.d", "/etc/cron.d", "/etc/systemd/system",
+    "/etc/backuppc", "/etc/rsyslog.d", "/etc/logrotate.d", "/etc/cron.d", "/etc/systemd/system", "/etc/ssh",
     "/var/lib/backuppc", "/root",
 )  # fmt: skip
 EDITABLE = "no warnings; do './config.pl'; print $Conf{CgiUserConfigEdit}{RsyncSshArgs}"
@@ -204,6 +206,85 @@ def test_what_init_cannot_close_is_told(pristine):
     assert f"undoes the settings that init has added: {harm}" in done.stderr
 
 
+# What init must not touch or cannot use, and what it says then.
+OWN_SSHD = {
+    "a Match of the administrator's": (
+        "printf 'Match User backuppc\\n X11Forwarding no\\n' >> /etc/ssh/sshd_config",
+        "there is a Match for backuppc already in /etc/ssh/sshd_config",
+    ),
+    "one for some addresses only": (
+        "printf 'match  Address 10.9.0.0/16 user \"root,backuppc\"\\n MaxSessions 4\\n'"
+        " > /etc/ssh/sshd_config.d/50-site.conf",
+        "there is a Match for backuppc already in /etc/ssh/sshd_config.d/50-site.conf",
+    ),
+    "one for its group": (
+        "printf 'Match Group back*\\n MaxSessions 4\\n' >> /etc/ssh/sshd_config",
+        "there is a Match for backuppc already",
+    ),
+    "no folder for more settings": (
+        "mv /etc/ssh/sshd_config.d /etc/ssh/d",
+        "there is no /etc/ssh/sshd_config.d",
+    ),
+    "a folder that is not read": (
+        "sed -i /^Include/d /etc/ssh/sshd_config",
+        "sshd does not read it, so it is deleted again: add the line Include /etc/ssh/sshd_config.d/*.conf",
+    ),
+    "a folder that is read within a Match": (
+        "sed -i /^Include/d /etc/ssh/sshd_config;"
+        "printf 'Match User root\\n Include /etc/ssh/sshd_config.d/*.conf\\n' >> /etc/ssh/sshd_config",
+        "sshd refuses it, so it is deleted again: ",
+    ),
+    "an sshd that does not know a word": (
+        "sed -i s/UnusedConn/UnknownConn/ /opt/backuppc-register/packaging/sshd.conf",
+        "sshd refuses it: ",
+    ),
+    "settings that sshd refuses already": (
+        "echo 'MaxSessions many' >> /etc/ssh/sshd_config",
+        "sshd does not accept its present settings: ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "told"), OWN_SSHD.values(), ids=OWN_SSHD)
+def test_an_sshd_that_init_cannot_limit_stays_as_it_is(pristine, change, told):
+    pristine.run(f"{PRISTINE}cp -a /etc/ssh /opt/backuppc-register/packaging/sshd.conf /root/", check=True)
+    pristine.run(change, check=True)
+    before = files_of_sshd(pristine)
+
+    done = admin(pristine, "init", *TOLD, "--no-harden")
+    after = files_of_sshd(pristine)
+
+    undo = "rm -r /etc/ssh; mv /root/ssh /etc/; mv /root/sshd.conf /opt/backuppc-register/packaging/"
+    pristine.run(f"{PRISTINE}{undo}", check=True)
+    assert done.status == 0
+    assert told in done.stdout
+    assert "See packaging/sshd.conf" in done.stdout
+    assert "reload ssh" not in done.stdout
+    assert after == before
+
+
+def files_of_sshd(server):
+    """Give the files, but not the times of the folder, where a file may come and go."""
+    return {path: what for path, what in server.picture("/etc/ssh").items() if not what.startswith("d")}
+
+
+def test_limits_for_all_accounts_are_left_out_where_the_site_has_its_own(pristine):
+    pristine.run(
+        f"{PRISTINE}cp -a /etc/ssh /root/; echo 'MaxStartups 30' >> /etc/ssh/sshd_config", check=True
+    )
+
+    told = admin(pristine, "init", *TOLD, "--no-harden", check=True).stdout
+    written = pristine.read(LIMITS)
+    effective = pristine.run("sshd -T -C user=backuppc,host=x,addr=10.9.9.9", check=True).stdout
+
+    pristine.run(f"{PRISTINE}rm -r /etc/ssh; mv /root/ssh /etc/", check=True)
+    assert f"  done             {LIMITS}" in told
+    assert "Next: systemctl reload ssh" in told
+    assert "Startups" not in written
+    assert "\nmaxstartups 30:" in effective
+    assert "\nmaxsessions 2\n" in effective
+
+
 def test_a_server_is_made_ready_and_the_second_time_nothing_is_left_to_do(pristine):
     pristine.run(f"install -D -o backuppc -g backuppc -m 600 /dev/stdin {KEYS}", input=FOREIGN, check=True)
     owners = pristine.run("stat -c '%U:%G %a' /etc/backuppc/config.pl", check=True).stdout
@@ -234,6 +315,7 @@ def test_what_backuppcs_account_does_not_own_is_roots_and_the_rest_is_its_own(du
     assert owner("/etc/rsyslog.d/backuppc-register.conf") == "root:root 644"
     assert owner("/etc/logrotate.d/backuppc-register") == "root:root 644"
     assert owner("/etc/cron.d/backuppc-register") == "root:root 644"
+    assert owner(LIMITS) == "root:root 644"
     assert owner("/var/lib/backuppc-register") == "backuppc:backuppc 750"
     assert owner(KEYS) == "backuppc:backuppc 600"
     assert owner("/etc/backuppc") == "backuppc:www-data 2755"

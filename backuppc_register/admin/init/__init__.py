@@ -7,8 +7,16 @@ from pathlib import Path
 
 from backuppc_register import config
 from backuppc_register.admin.context import Start
-from backuppc_register.admin.init import configuration, first_key, folders, log_rules, timers, web_editor
-from backuppc_register.admin.init.step import Plan, Step, owner_of
+from backuppc_register.admin.init import (
+    configuration,
+    first_key,
+    folders,
+    log_rules,
+    sshd_limits,
+    timers,
+    web_editor,
+)
+from backuppc_register.admin.init.step import NotDone, Plan, Step, owner_of
 from backuppc_register.admin.options import DRY_RUN, switch
 from backuppc_register.syslog_line import Entry
 
@@ -69,6 +77,7 @@ def _steps(plan: Plan) -> Iterator[Step]:
         yield web_editor.step(plan)
     yield from log_rules.steps(plan)
     yield from timers.steps(plan)
+    yield from sshd_limits.steps(plan)
 
 
 def _take(step: Step, start: Start, done: list[str], *, dry_run: bool) -> None:
@@ -77,7 +86,11 @@ def _take(step: Step, start: Start, done: list[str], *, dry_run: bool) -> None:
         start.say(f"  {'already done':15}  {step.what}")
         return
     if not dry_run:
-        step.make()
+        try:
+            step.make()
+        except NotDone as reason:
+            start.say(f"  {'not done':15}  {step.what} ({reason})")
+            return
     done.append(step.what)
     start.say(f"  {'would be done' if dry_run else 'done':15}  {step.what} ({missing})")
 
@@ -95,6 +108,7 @@ def _unused(plan: Plan, done: list[str]) -> Iterator[str]:
 def _next(plan: Plan, done: list[str]) -> Iterator[str]:
     yield ""
     yield from log_rules.next_lines(done)
+    yield from sshd_limits.next_lines(plan, done)
     yield from timers.next_lines(plan)
     yield "Next: backuppc-register-admin diagnose"
     yield "Next: backuppc-register-admin bundle --os linux -o setup.sh, and on a machine: sudo sh setup.sh"

@@ -15,9 +15,16 @@ from backuppc_register.system import data_files
 NONE = "there is none"
 
 
+class NotDone(Exception):
+    """A step cannot be done here, and has left nothing behind; the text says why."""
+
+
 @dataclass(frozen=True)
 class Step:
-    """One thing that a ready server has: *missing* returns what it lacks, or ""; *make* adds it."""
+    """One thing that a ready server has: *missing* returns what it lacks, or ""; *make* adds it.
+
+    *make* may raise NotDone.
+    """
 
     what: str
     missing: Callable[[], str]

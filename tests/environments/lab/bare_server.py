@@ -23,6 +23,7 @@ SUBSTITUTES = {
     r"editor (\S+)": r"""sed -i 's|^servers = .*|servers = ["ldap://127.0.0.1"]|' \1""",
     # No host of the lab has systemd: the test starts the service.
     r"systemctl restart rsyslog": "true",
+    r"systemctl reload ssh": "true",
     r"systemctl enable --now (\S+)-reconcile.+": rf"{START_OF_SERVICE} {UNITS}/\1-reconcile.service | {RUN}",
 }
 RSYSLOG = """\

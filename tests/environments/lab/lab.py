@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
-from .host import PATH, Host, Plan, User
+from .host import CHECKOUT, PATH, Host, Plan, User
 from .laptop import MARTIN, Laptop
 from .names import Names
 from .network import Switch
@@ -21,6 +21,8 @@ LACKS = {  # what of a complaint tells what the machine, or a container on it, d
     "unshare failed": "no namespaces", "mount overlay": "no overlayfs", "mknod": "no device files",
     " type bridge": "no bridge", " type veth": "no cable to it",
 }  # fmt: skip
+SSHD_LIMITS = "/etc/ssh/sshd_config.d/backuppc-register.conf"
+PACKAGED_LIMITS = CHECKOUT / "packaging/sshd.conf"
 NAMESERVERS = ("10.77.0.1", "fd77::1")
 TOOLS = ("unshare", "nsenter", "ip", "setpriv", "setsid", "tar")
 
@@ -67,7 +69,8 @@ class Lab:
         """Add the backup server; without *addresses* at those that every laptop asks for names."""
         addresses = addresses or NAMESERVERS
         self.names.publish(fqdn, *addresses)
-        plan = Plan(fqdn, addresses, files={"/etc/resolv.conf": resolv_conf(["127.0.0.1"])})
+        files = {"/etc/resolv.conf": resolv_conf(["127.0.0.1"]), SSHD_LIMITS: PACKAGED_LIMITS.read_text()}
+        plan = Plan(fqdn, addresses, files=files)
         return self._add(Server(self.name, self.switch, plan, self.names))
 
     def laptop(

@@ -23,7 +23,7 @@ from pytest_mock import MockerFixture
 from services.slapd import Slapd
 
 from backuppc_register import config
-from backuppc_register.admin import diagnose, partial_config, root_facts
+from backuppc_register.admin import diagnose, partial_config
 from backuppc_register.admin.context import Start
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.settings import SettingsReader
@@ -407,11 +407,6 @@ class TestSshd:
 
         assert level is Level.RED
         assert "does not answer on 127.0.0.1, port 1" in what
-
-    def test_its_settings_as_it_tells_them(self) -> None:
-        told = "port 22\nport 2222\nallowusers root\nallowusers backuppc\nusepam yes\n"
-
-        assert root_facts._options(told) == {"port": "22", "allowusers": "root backuppc", "usepam": "yes"}
 
 
 @pytest.mark.parametrize(
