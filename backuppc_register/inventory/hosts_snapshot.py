@@ -53,28 +53,22 @@ def written(known: SeenHost) -> Iterable[Written]:
     )
 
 
-def note_added(host: str, file: HostsFile, config: Config) -> str:
-    """Add the line that *host* has in *file* to the snapshot, so that `reconcile` can restore it.
+def note_added(host: str, file: HostsFile, config: Config, *, taken_from: str = "") -> str:
+    """Add the lines that *host* has in *file* to the snapshot, so that `reconcile` can restore them.
 
-    The caller holds BackupPC's lock. Return "", or a note for the log if that failed: the registration is
-    complete, and the next one of the same person, or the next `reconcile`, adds the line.
+    *taken_from*: the last known owner, "" for the same one. The caller holds BackupPC's lock.
+    Return "", or a note for the log if that failed: the registration is complete, and the next one of the
+    same person, or the next `reconcile`, adds the lines.
     """
     try:
-        note(host, file, config, datetime.now(UTC).isoformat(timespec="seconds"))
+        snapshot = HostsSnapshot(config.state.directory)
+        known = snapshot.read()
+        before = known.get(host)
+        lines = tuple(noted(written) for written in file.written_for(host))
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        now = SeenHost(host, lines, data=False, seen=moment, taken_from=taken_from)
+        new = with_data(now, before, missing_backups.look(host, before, config))
+        snapshot.write((known | {host: new}).values())
     except StateError as error:
         return f"the line was not noted: {error.detail}"
     return ""
-
-
-def note(host: str, file: HostsFile, config: Config, moment: str) -> None:
-    """Write the line that *host* has in *file* at the *moment* into the snapshot; under the lock.
-
-    Data that the snapshot knows of stays known. Raises StateError.
-    """
-    snapshot = HostsSnapshot(config.state.directory)
-    known = snapshot.read()
-    before = known.get(host)
-    lines = tuple(noted(written) for written in file.written_for(host))
-    now = SeenHost(host, lines, data=False, seen=moment)
-    new = with_data(now, before, missing_backups.look(host, before, config))
-    snapshot.write((known | {host: new}).values())

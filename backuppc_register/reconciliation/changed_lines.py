@@ -28,6 +28,18 @@ def find(known: Mapping[str, SeenHost], seen: Mapping[str, SeenHost]) -> Iterato
     return (ChangedLine(before, now) for before, now in both if _meaning(before) != _meaning(now))
 
 
+def taken(known: Mapping[str, SeenHost]) -> Iterator[Item]:
+    """Report hosts of the snapshot (*known*) that another person registered when their line was gone."""
+    for host in known.values():
+        if host.taken_from:
+            what = (
+                f"its line was {host.taken_from}'s when it was last seen, and was gone; there were no backups"
+            )
+            what += f". At {host.seen} {host.users} registered the host"
+            advice = f"If it is still {host.taken_from}'s: backuppc-register-admin transfer {host.host} LOGON"
+            yield Item(Word.NEW_OWNER, what, advice, host.host, host.users)
+
+
 def returned(
     known: Mapping[str, SeenHost],
     seen: Mapping[str, SeenHost],

@@ -5,14 +5,15 @@ from datetime import datetime, timedelta
 
 from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.hosts import HostsFile
-from backuppc_register.inventory import missing_backups
+from backuppc_register.inventory import host_status, missing_backups
 from backuppc_register.inventory.server import Server
-from backuppc_register.protocol.errors import StateError
+from backuppc_register.protocol.errors import HostsFileError, StateError
 from backuppc_register.reconciliation import orphans, owner_mismatch, retired_hosts
 from backuppc_register.reconciliation.inconsistency import ADMIN, Inconsistency
 from backuppc_register.state.records import Record
 
 _UNFINISHED = timedelta(hours=1)  # a registration may be at work meanwhile
+_LOCK_TIMEOUT = 2.0  # seconds for a registration that is at work
 
 
 def find(hosts: HostsFile, server: Server, now: datetime) -> Iterator[Inconsistency]:
@@ -91,9 +92,24 @@ def _without_line(record: Record, server: Server, now: datetime) -> Iterator[Inc
         yield Inconsistency(
             host, person, what, f"{ADMIN} purge {host}, or transfer {record.archive_of} again."
         )
+    elif _is_whole(record, server):
+        what = "a whole registration without a line: record, key and settings are there, but no backups"
+        again = f"{person} registers again, or add the line manually: {host} 0 {person}"
+        yield Inconsistency(host, person, what, again)
     elif _is_old(record, now):
         what = "a registration that was never finished: it has a record, but no line and no backups"
         yield Inconsistency(host, person, what, f"{person} registers again; otherwise it does no harm.")
+
+
+def _is_whole(record: Record, server: Server) -> bool:
+    """Tell whether record, key and .pl are there and still no line, while no registration is at work."""
+    try:
+        with server.locked(_LOCK_TIMEOUT):
+            status = host_status.read(record.host, server)
+            whole = server.folders.is_whole(record.host)
+    except (HostsFileError, StateError):
+        return False
+    return not status.lines and whole and (status.config is not None or not record.config)
 
 
 def _is_old(record: Record, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backuppc_register.backuppc.hosts import HostsFile, edit
 from backuppc_register.inventory import hosts_snapshot, missing_backups
@@ -61,7 +61,9 @@ def find(known: Mapping[str, SeenHost], seen: Mapping[str, SeenHost], found: Map
     *found*: what one look has shown of each host's data.
     """
     gone = [
-        hosts_snapshot.with_data(host, host, found[name]) for name, host in known.items() if name not in seen
+        hosts_snapshot.with_data(replace(host, taken_from=""), host, found[name])
+        for name, host in known.items()
+        if name not in seen
     ]
     had_data = [found[host.host] for host in known.values() if host.data]
     doubt = _doubt([*known.values()], found)

@@ -15,7 +15,7 @@ from backuppc_register.reconciliation.deleted_hosts import DeletedHost
 from backuppc_register.reconciliation.lost_lines import Restoration
 from backuppc_register.reconciliation.report import Item, Word
 from backuppc_register.reconciliation.reverted_lines import RevertedLine
-from backuppc_register.state import reconcile_stamp
+from backuppc_register.state import leftovers, reconcile_stamp
 from backuppc_register.state.snapshot_file import SeenHost
 
 _FOR_BACKUPPC = 10.0  # seconds to inform BackupPC
@@ -87,6 +87,7 @@ def reconcile(server: Server, daemon: Daemon, now: datetime) -> Outcome:
     Raises what `plan` does.
     """
     with server.locked():
+        leftovers.remove_all(server.config.state.directory, server.backuppc)
         done = _plan(server, now)
         problem = _write(done, server)
         report = [*done.about_lines(problem)]
@@ -112,6 +113,7 @@ def _plan(server: Server, now: datetime) -> Plan:
     notices = (
         *lost_lines.alarms(loss, current),
         *(line.item for line in changed_lines.find(known, seen) if line.now.host not in restored),
+        *changed_lines.taken(known),
         *changed_lines.returned(known, seen, owners, server.folders.names()),
     )
     return Plan(

@@ -10,6 +10,7 @@ class Word(Enum):
     RESTORED = "restored"
     CLEANED = "cleaned"
     CHANGED = "changed"
+    NEW_OWNER = "new-owner"
     HEADER = "header"
     MASS_LOSS = "mass-loss"
     NOT_RESTORED = "not-restored"

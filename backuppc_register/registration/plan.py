@@ -11,7 +11,7 @@ from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.inventory.ownership import Applicant, Claim, judge, refuse_other_owner
 from backuppc_register.inventory.server import Server
 from backuppc_register.protocol.errors import Misconfigured
-from backuppc_register.registration import stopped_host
+from backuppc_register.registration import last_owner, stopped_host
 from backuppc_register.state.records import Record
 
 
@@ -56,6 +56,8 @@ def plan_for(applicant: Applicant, status: HostStatus) -> Plan:
         missing_backups.refuse_newcomer(status)
     if line or claim is Claim.TAKEN_OVER:
         refuse_other_owner(applicant, status)
+    if line:
+        last_owner.refuse(applicant, status)
     stopped, record = stopped_host.is_stopped(applicant, claim, status), status.record
     if line and not stopped:
         refuse_one_too_many(applicant, status)

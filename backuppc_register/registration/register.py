@@ -11,9 +11,10 @@ from backuppc_register.inventory.services import Services
 from backuppc_register.protocol.errors import StateError
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
+from backuppc_register.registration import last_owner
 from backuppc_register.registration.applicant import identified
 from backuppc_register.registration.plan import Plan, plan_for
-from backuppc_register.state import retired_files
+from backuppc_register.state import leftovers, retired_files
 from backuppc_register.state.records import Record
 
 
@@ -31,13 +32,14 @@ def _check(applicant: Applicant, server: Server, services: Services) -> Success:
     with server.locked(services.for_the_lock()):
         status = services.trace("status", lambda: host_status.read(applicant.host, server))
         plan = plan_for(applicant, status)
+        last = last_owner.note(applicant.person.uid, status) if plan.line else ""
     return Success(
         host=applicant.host,
         person=applicant.person.name,
         status=plan.status,
         advice=plan.advice,
         user=applicant.person.uid,
-        note="; ".join(filter(None, ("a check: nothing was changed", applicant.person.note))),
+        note="; ".join(filter(None, ("a check: nothing was changed", last, applicant.person.note))),
     )
 
 
@@ -63,6 +65,7 @@ def _register(applicant: Applicant, server: Server, services: Services) -> Succe
 
 def _plan_and_write(applicant: Applicant, server: Server) -> tuple[Plan, list[str]]:
     """Plan and write, under the lock; return the plan, and notes for the log."""
+    leftovers.remove(server.config.state.directory, server.backuppc, applicant.host)
     status = host_status.read(applicant.host, server)
     plan = plan_for(applicant, status)
     return plan, _write(plan, status)
@@ -73,7 +76,11 @@ def _write(plan: Plan, status: HostStatus) -> list[str]:
 
     Return notes for the log.
     """
-    host, folders = plan.record.host, status.server.folders
+    host, folders, person = plan.record.host, status.server.folders, plan.record.person
+    notes = []
+    if plan.line and (last := last_owner.note(person, status)):
+        notes.append(last)
+        last_owner.take(person, status)
     aside = _set_aside(plan, status) if plan.set_aside else ""
     if plan.folder:
         if folders.exists(host):
@@ -84,8 +91,9 @@ def _write(plan: Plan, status: HostStatus) -> list[str]:
         retired_files.keep_config(folders.path(host), plan.config)
     elif plan.config is not None:
         host_config.write(status.server.backuppc.config_dir, host, plan.config)
-    notes = [f"the earlier key and record are in {aside}"] if aside else []
-    return [*notes, _add_line(plan.record, status)] if plan.line else notes
+    if aside:
+        notes.append(f"the earlier key and record are in {aside}")
+    return [*notes, _add_line(plan.record, status) if plan.line else _note_line(status)]
 
 
 def _set_aside(plan: Plan, status: HostStatus) -> str:
@@ -105,6 +113,18 @@ def _add_line(record: Record, status: HostStatus) -> str:
     """Add the hosts line, also to the snapshot that restores lost lines; return a note for the log."""
     from backuppc_register.inventory import hosts_snapshot  # not needed for a host with a line
 
-    config = status.server.config
+    config, taken_from = status.server.config, ", ".join(last_owner.others(record.person, status))
     current = hosts.append(config.backuppc.hosts, status.hosts, record.host, record.person)
-    return hosts_snapshot.note_added(record.host, current, config)
+    return hosts_snapshot.note_added(record.host, current, config, taken_from=taken_from)
+
+
+def _note_line(status: HostStatus) -> str:
+    """Add the hosts line to the snapshot if an earlier run could not; return a note for the log."""
+    try:
+        if status.server.snapshot.has(status.host):
+            return ""
+    except StateError as error:
+        return f"the line was not noted: {error.detail}"
+    from backuppc_register.inventory import hosts_snapshot
+
+    return hosts_snapshot.note_added(status.host, status.hosts, status.server.config)

@@ -23,7 +23,6 @@ from backuppc_register.state.records import Record
 from backuppc_register.system import atomic_files, os_errors
 from backuppc_register.system.deadline import Deadline
 
-_NEW = ".new"  # no host's name begins with a dot
 _PARTS = (key_pairs.PUBLIC, ssh_files.NAME, ssh_files.SSH_CONFIG, records.NAME)
 
 
@@ -175,7 +174,7 @@ class HostFolders:
         attic.move_files(self._state, self.path(host), names, config, now)
 
     def _create(self, folder: Path, fill: Callable[[Path], object]) -> None:
-        new = self._hosts / _NEW
+        new = self._hosts / state_dir.NEW
         state_dir.begin(self._state)
         safe_files.remove_folder(new)
         try:

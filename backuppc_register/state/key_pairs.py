@@ -14,7 +14,7 @@ from backuppc_register.system.deadline import Deadline
 PRIVATE = "key"
 PUBLIC = "key.pub"
 
-_NEW = ".new-key"
+NEW = ".new-key"
 _PATH = processes.PATH
 _TIMEOUT = 10.0  # seconds for one ssh-keygen, which takes some milliseconds
 _LINE = re.compile(r"ssh-ed25519 ([A-Za-z0-9+/]{68}) backuppc server to client [a-z0-9.-]+ ssh key", re.ASCII)
@@ -83,7 +83,7 @@ def _generate(folder: Path, comment: str, private: str, deadline: Deadline | Non
     That folder is its working directory: if we are killed and ssh-keygen goes on, it writes into a folder
     that the next run removes.
     """
-    new = folder / _NEW
+    new = folder / NEW
     safe_files.remove_folder(new)
     new.mkdir(0o700)
     ssh_keygen(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", PRIVATE], new, deadline)

@@ -1,11 +1,12 @@
 """Store a snapshot of the lines of BackupPC's hosts file, from which lost lines are restored."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backuppc_register.state import json_lines
+from backuppc_register.state import json_lines, safe_files
 
 NAME = "ledger"
 
@@ -25,6 +26,7 @@ class SeenHost:
     """A host as last seen: *lines* in the file's order, the time *seen* (UTC, ISO 8601).
 
     *data*: whether BackupPC has had data of it since it is known; *place*: on which disk, "" if unknown.
+    *taken_from*: the owner of the line that was last seen before another person registered the host.
     """
 
     host: str
@@ -32,6 +34,7 @@ class SeenHost:
     data: bool
     seen: str
     place: str = ""
+    taken_from: str = ""
 
     @property
     def users(self) -> str:
@@ -54,6 +57,11 @@ class HostsSnapshot:
         Raises StateError if the file cannot be read or understood: that is never "no hosts".
         """
         return {seen.host: seen for seen in json_lines.read(self.path, _seen)}
+
+    def has(self, host: str) -> bool:
+        """Tell whether the snapshot has *host*, without parsing it whole; raises StateError."""
+        content = safe_files.content(self.path) or b""
+        return b'\n{"host": ' + json.dumps(host).encode("ascii") + b", " in content
 
     def write(self, hosts: Iterable[SeenHost]) -> None:
         """Replace the snapshot by *hosts*, complete on disk or not at all; raises StateError."""
@@ -84,18 +92,19 @@ class HostsSnapshot:
 
 def _row(seen: SeenHost) -> dict[str, object]:
     lines = [[_text(line.raw), line.dhcp, line.user, *line.more_users] for line in seen.lines]
-    place = {"place": seen.place} if seen.place else {}
-    return {"host": seen.host, "data": seen.data, "seen": seen.seen, **place, "lines": lines}
+    rare = {"place": seen.place, "taken_from": seen.taken_from}
+    more = {name: value for name, value in rare.items() if value}
+    return {"host": seen.host, "data": seen.data, "seen": seen.seen, **more, "lines": lines}
 
 
 def _seen(row: Any) -> SeenHost:
     texts = [row["host"], row["seen"], *(text for line in row["lines"] for text in line)]
-    texts.append(place := row.get("place", ""))  # earlier releases wrote none
+    texts += [place := row.get("place", ""), taken_from := row.get("taken_from", "")]
     if not row["lines"] or type(row["data"]) is not bool or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"no host: {row}"[:100])
     lines = ((raw, dhcp, user, more) for raw, dhcp, user, *more in row["lines"])
     seen = tuple(SeenLine(_bytes(raw), dhcp, user, tuple(more)) for raw, dhcp, user, more in lines)
-    return SeenHost(row["host"], seen, row["data"], row["seen"], place)
+    return SeenHost(row["host"], seen, row["data"], row["seen"], place, taken_from)
 
 
 def _text(raw: bytes) -> str:

@@ -8,6 +8,7 @@ from backuppc_register.state import safe_files
 from backuppc_register.system import atomic_files, regular_files
 
 HOSTS, ASIDE = "hosts", "aside"
+NEW = ".new"  # below HOSTS; no host's name begins with a dot
 _FORMAT = b"1"
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+_TEMPORARY = ".backuppc-register"
 _ACL = "system.posix_acl_access"  # acl(5): who may read and write besides owner and group
 
 
@@ -45,7 +46,7 @@ def write(path: Path, content: bytes, keep: Ownership | int, *, later_than: int 
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
             raise OSError(f"{path} is not a regular file")
-    temporary = path.with_name(f".{path.name}.backuppc-register")
+    temporary = _temporary(path)
     temporary.unlink(missing_ok=True)
     try:
         _fill(temporary, content, keep, _acl(path), later_than)
@@ -54,6 +55,35 @@ def write(path: Path, content: bytes, keep: Ownership | int, *, later_than: int 
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def create(path: Path, content: bytes, mode: int) -> None:
+    """Write the new file *path*, complete on disk but for its name: call `sync_folder` afterwards.
+
+    For a folder that no one knows yet. Raises OSError, also if *path* exists.
+    """
+    _fill(path, content, mode, None, None)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed runs of `write` left in *folder*, as far as possible.
+
+    The caller holds the lock of all files in it.
+    """
+    with suppress(OSError):
+        for entry in [*os.scandir(folder)]:
+            if entry.name.startswith(".") and entry.name.endswith(_TEMPORARY):
+                remove_leftover(folder / entry.name[1 : -len(_TEMPORARY)])
+
+
+def remove_leftover(path: Path) -> None:
+    """Remove the temporary file that a killed `write` of *path* left, if possible; under its lock."""
+    with suppress(OSError):
+        _temporary(path).unlink()
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_TEMPORARY}")
 
 
 def may_create(folder: Path) -> bool:

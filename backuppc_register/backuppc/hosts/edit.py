@@ -16,6 +16,7 @@ from backuppc_register.backuppc.hosts.syntax import (
     read_as,
     taken,
     text,
+    with_header,
 )
 from backuppc_register.protocol.errors import HostsFileError
 
@@ -38,8 +39,9 @@ def with_line(current: HostsFile, host: str, user: str) -> HostsFile:
 def with_owner(current: HostsFile, host: str, user: str) -> HostsFile:
     """Return *current* with *user* as sole owner of *host*; every other byte stays.
 
-    Raises HostsFileError, also if *host* has not exactly one line.
+    A missing header is added. Raises HostsFileError, also if *host* has not exactly one line.
     """
+    current = with_header(current)
     content = current.content
     old, start, end, name = _only(current, host)
     if not user:
@@ -58,6 +60,7 @@ def with_replaced(current: HostsFile, wanted: Written) -> HostsFile:
 
     Raises HostsFileError, also if there are none.
     """
+    current = with_header(current)
     old, start, end, _ = _only(current, wanted.line.host)
     row = _row_for(wanted, current.content) or b""
     changed = current.content[:start] + row + b"\n" + current.content[end:]
@@ -67,8 +70,9 @@ def with_replaced(current: HostsFile, wanted: Written) -> HostsFile:
 def without(current: HostsFile, host: str) -> HostsFile:
     """Return *current* without the line of *host*; every other byte stays.
 
-    Raises HostsFileError, also if *host* has not exactly one line.
+    A missing header is added. Raises HostsFileError, also if *host* has not exactly one line.
     """
+    current = with_header(current)
     old, start, end, _ = _only(current, host)
     shorter = current.content[:start] + current.content[end:]
     return _checked(shorter, [line for line in current.lines if line != old])
@@ -101,9 +105,7 @@ def _only(current: HostsFile, host: str) -> tuple[Line, int, int, bytes]:
         raise HostsFileError(detail=f"{host} has {len(lines)} lines in the hosts file")
     rows = islice(taken(current.content), 1, None)  # the first one names the columns
     found = ((at, fields[0]) for at, fields in rows if text(fields[0].lower()) == lines[0].host)
-    start, name = next(found, (-1, b""))
-    if not name:
-        raise HostsFileError(detail=f"BackupPC takes the line of {host} for the header: add one before it")
+    start, name = next(found)
     end = current.content.find(b"\n", start) + 1 or len(current.content)
     return lines[0], start, end, name
 
