@@ -17,6 +17,7 @@ from backuppc_register.system.deadline import Deadline
 _WINDOW = 60  # seconds
 _TIMEOUT = 2.0  # seconds for the counts' lock, which is held for a millisecond
 _PAUSE = 0.005  # seconds between two tries
+_MORE = 30  # requests a minute of a machine over its budget, of which only a success is answered
 _SHARE = 4  # this part of all places is for the addresses that have used up their budget
 _MOST_ROWS = 4096
 _MOST_BYTES = _MOST_ROWS * 80
@@ -117,9 +118,10 @@ class Limits:
         machine, person = _key(name), _key(f"{name} {logon}")
         with _faults(), self._counts() as counts:
             before = counts.of(machine)
-            for limit, count, who in ((2 * most, before, name), (most, counts.of(person), f"{name} {logon}")):
-                if count >= limit:
-                    raise TooManyRequests(detail=f"[limits] per_address: {limit} in a minute from {who}")
+            if before >= most + _MORE:
+                raise _too_many(most + _MORE, name)
+            if counts.of(person) >= most:
+                raise _too_many(most, f"{name} {logon}")
             counts.add(machine)
             counts.add(person)
         return before >= most
@@ -153,7 +155,7 @@ class Limits:
             return
         with self._counts() as counts:
             if counts.of(address) >= most:
-                raise TooManyRequests(detail=f"[limits] per_address: {most} in a minute from {address}")
+                raise _too_many(most, address)
             counts.add(address)
 
     def _instead_of(self, error: Refusal, who: str) -> TooManyRequests:
@@ -196,6 +198,10 @@ class _Counts:
     def add(self, key: str) -> None:
         self.rows[key, self._now] = self.rows.get((key, self._now), 0) + 1
         self.changed = True
+
+
+def _too_many(most: int, who: str) -> TooManyRequests:
+    return TooManyRequests(detail=f"[limits] per_address: {most} in a minute from {who}")
 
 
 def _counted(peer: Address) -> str:
