@@ -41,9 +41,19 @@ def _open(path: Path) -> int:
     # Without O_NONBLOCK a named pipe would make us wait for a reader.
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        return os.open(path, flags, 0o640)
+        descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise HostsFileError(detail=f"BackupPC's lock cannot be opened: {error}") from error
+    _close_to_others(descriptor)
+    return descriptor
+
+
+def _close_to_others(descriptor: int) -> None:
+    """Let no other account hold the lock: BackupPC makes it readable for its folder's group, www-data."""
+    status = os.fstat(descriptor)
+    if status.st_uid == os.geteuid() and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        with suppress(OSError):  # a folder that is read-only for now; the lock works all the same
+            os.fchmod(descriptor, 0o600)
 
 
 def _take(descriptor: int, path: Path, deadline: Deadline) -> None:

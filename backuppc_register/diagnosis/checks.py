@@ -16,6 +16,7 @@ from backuppc_register.diagnosis import (
     this_program,
     version_checks,
     web_checks,
+    web_request_checks,
 )
 from backuppc_register.diagnosis.finding import Check
 
@@ -46,6 +47,7 @@ _TABLE = (
     Check("daemon", backuppc_checks.daemon, "systemctl status backuppc; see also [backuppc] socket."),
     Check("paused", pause_checks.pauses, "systemctl status backuppc"),
     Check("web", web_checks.web, "See [server] url."),
+    Check("web-requests", web_request_checks.requests, web_request_checks.ADVICE),
     Check("web-editor", web_checks.web_editor, web_checks.HARDEN),
     Check("admin-users", web_checks.admin_users, "See CgiAdminUsers in config.pl."),
     Check("sshd", sshd_checks.sshd, "systemctl status ssh"),

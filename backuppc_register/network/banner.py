@@ -3,8 +3,11 @@
 import http.client
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+_NO_HEADERS: Mapping[str, str] = {}
 
 _LONGEST = 1 << 16  # bytes
 
@@ -23,8 +26,8 @@ def greeting(address: str, port: int, timeout: float) -> str:
         return channel.recv(255).decode("ascii", "replace").strip()
 
 
-def page(url: str, timeout: float) -> Page:
-    """Fetch *url* (http or https) without a login; do not follow redirections.
+def page(url: str, timeout: float, headers: Mapping[str, str] = _NO_HEADERS) -> Page:
+    """Fetch *url* (http or https) with *headers* and without a login; do not follow redirections.
 
     The certificate is not checked: the server learns no secret, and the page is only inspected.
 
@@ -40,7 +43,9 @@ def page(url: str, timeout: float) -> Page:
     else:
         channel = http.client.HTTPConnection(parts.netloc, timeout=timeout)
     try:
-        channel.request("GET", parts.path + (f"?{parts.query}" if parts.query else "") or "/")
+        channel.request(
+            "GET", parts.path + (f"?{parts.query}" if parts.query else "") or "/", headers=headers
+        )
         answer = channel.getresponse()
         return Page(answer.status, answer.read(_LONGEST).decode("utf-8", "replace"))
     except http.client.HTTPException as error:

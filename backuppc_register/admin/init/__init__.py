@@ -15,6 +15,7 @@ from backuppc_register.admin.init import (
     sshd_limits,
     timers,
     web_editor,
+    web_requests,
 )
 from backuppc_register.admin.init.step import NotDone, Plan, Step, owner_of
 from backuppc_register.admin.options import DRY_RUN, switch
@@ -75,6 +76,7 @@ def _steps(plan: Plan) -> Iterator[Step]:
     yield first_key.step(plan)
     if not plan.options.no_harden:
         yield web_editor.step(plan)
+    yield from web_requests.steps()
     yield from log_rules.steps(plan)
     yield from timers.steps(plan)
     yield from sshd_limits.steps(plan)
@@ -110,6 +112,7 @@ def _next(plan: Plan, done: list[str]) -> Iterator[str]:
     yield from log_rules.next_lines(done)
     yield from sshd_limits.next_lines(plan, done)
     yield from timers.next_lines(plan)
+    yield from web_requests.next_lines()
     yield "Next: backuppc-register-admin diagnose"
     yield "Next: backuppc-register-admin bundle --os linux -o setup.sh, and on a machine: sudo sh setup.sh"
     if plan.options.no_harden and web_editor.is_open(plan):

@@ -24,6 +24,7 @@ SUBSTITUTES = {
     # No host of the lab has systemd: the test starts the service.
     r"systemctl restart rsyslog": "true",
     r"systemctl reload ssh": "true",
+    r"systemctl reload apache2": "true",
     r"systemctl enable --now (\S+)-reconcile.+": rf"{START_OF_SERVICE} {UNITS}/\1-reconcile.service | {RUN}",
 }
 RSYSLOG = """\

@@ -26,6 +26,18 @@ def test_others_wait_while_it_is_held(tmp_path: Path) -> None:
     assert could_lock(tmp_path)
 
 
+@pytest.mark.parametrize("mode", [None, 0o640, 0o666, 0o600])
+def test_no_other_account_can_hold_it(tmp_path: Path, mode: int | None) -> None:
+    if mode is not None:
+        (tmp_path / "LOCK").touch()
+        (tmp_path / "LOCK").chmod(mode)
+
+    with locked(tmp_path, 1):
+        pass
+
+    assert (tmp_path / "LOCK").stat().st_mode & 0o777 == 0o600
+
+
 def test_it_is_let_go_when_the_work_fails(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), locked(tmp_path, 1):
         raise ZeroDivisionError

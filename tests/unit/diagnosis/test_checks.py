@@ -34,6 +34,7 @@ from backuppc_register.diagnosis import (
     sshd_checks,
     version_checks,
     web_checks,
+    web_request_checks,
 )
 from backuppc_register.diagnosis.checks import CHECKS
 from backuppc_register.diagnosis.finding import Answer, Check, Finding, Level, examine, green, red, yellow
@@ -425,6 +426,51 @@ def test_pages_that_ask_for_a_login_and_pages_that_do_not(
     mocker.patch.object(banner, "page", return_value=banner.Page(status, text))
 
     assert [level for level, _ in bad(web_checks.web, facts)] == levels
+
+
+@pytest.mark.parametrize(
+    ("url", "statuses", "words"),
+    [
+        ("https", (401, 403), "green the web pages refuse"),
+        ("https", (302, 403), "green the web pages refuse"),
+        ("https", (401, 401), "yellow a link of any web site"),
+        ("https", (200, 200), "yellow a link of any web site"),
+        ("https", (302, 302), "yellow a link of any web site"),
+        ("https", (403, 403), "yellow it is not known"),
+        ("https", (404, 404), "yellow it is not known"),
+        ("https", (401, 502), "yellow it is not known"),
+        ("http", (401, 403), "green the web pages refuse, yellow over http"),
+    ],
+)
+def test_whether_other_sites_can_change_settings_is_seen_by_a_request_of_theirs(
+    facts: ServerFacts, mocker: MockerFixture, url: str, statuses: tuple[int, int], words: str
+) -> None:
+    def page(url: str, timeout: float, headers: dict[str, str]) -> banner.Page:
+        assert url.startswith(f"{scheme}://dugong/?action=")
+        return banner.Page(statuses[headers["Sec-Fetch-Site"] == "cross-site"], "")
+
+    scheme = url
+    mocker.patch.object(banner, "page", page)
+    server = replace(facts.server, config=with_url(facts.config, f"{scheme}://dugong/?host={{host}}"))
+    found = [
+        f"{level} {what}" for level, what, _ in web_request_checks.requests(replace(facts, server=server))
+    ]
+
+    assert [one.startswith(word) for one, word in zip(found, words.split(", "), strict=True)] == [True] * len(
+        found
+    )
+
+
+def with_url(settings: config.Config, url: str) -> config.Config:
+    return replace(settings, server=replace(settings.server, url=url))
+
+
+def test_a_web_server_that_does_not_answer_leaves_it_open(facts: ServerFacts, mocker: MockerFixture) -> None:
+    mocker.patch.object(banner, "page", side_effect=OSError("refused"))
+
+    ((level, what, _),) = web_request_checks.requests(facts)
+
+    assert (level, "cannot be checked" in what) == (Level.YELLOW, True)
 
 
 ANSWERS = {
