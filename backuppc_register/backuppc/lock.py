@@ -14,7 +14,8 @@ from backuppc_register.system.deadline import Deadline
 TIMEOUT = 10.0
 """Seconds to wait for the lock (design, section 4)."""
 
-_PAUSE = 0.01  # seconds between two tries
+_PAUSE = 0.02  # seconds between two tries at first
+_SHORTEST = 0.001  # and at the end: who has waited longest asks most often, so that no one waits in vain
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def locked(folder: Path, timeout: float = TIMEOUT) -> Iterator[None]:
     path = folder / "LOCK"
     descriptor = _open(path)
     try:
-        _take(descriptor, path, Deadline(timeout))
+        _take(descriptor, path, timeout)
         yield
     finally:
         with suppress(OSError):  # the lock is released all the same (close(2))
@@ -56,14 +57,15 @@ def _close_to_others(descriptor: int) -> None:
             os.fchmod(descriptor, 0o600)
 
 
-def _take(descriptor: int, path: Path, deadline: Deadline) -> None:
+def _take(descriptor: int, path: Path, timeout: float) -> None:
+    deadline = Deadline(timeout)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise HostsFileError(detail=f"BackupPC's lock {path} is not a regular file")
         while not _taken(descriptor):
             if not deadline.remaining():
                 raise TryAgain(detail=f"another process held BackupPC's lock {path} all the time")
-            time.sleep(_PAUSE)
+            time.sleep(max(_SHORTEST, _PAUSE * deadline.remaining() / timeout))
         if not _is_at(descriptor, path):
             raise TryAgain(detail=f"BackupPC's lock {path} was replaced while we waited for it")
     except OSError as error:

@@ -1,5 +1,7 @@
 """Register a host: identify the applicant, plan under the lock, write in a safe order, tell BackupPC."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 
 from backuppc_register.backuppc import host_config, hosts
@@ -8,13 +10,15 @@ from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.inventory.ownership import Applicant
 from backuppc_register.inventory.server import Server
 from backuppc_register.inventory.services import Services
-from backuppc_register.protocol.errors import StateError
+from backuppc_register.person import same_logon
+from backuppc_register.protocol.errors import HostsFileError, StateError
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
 from backuppc_register.registration import last_owner
 from backuppc_register.registration.applicant import identified
 from backuppc_register.registration.plan import Plan, plan_for
 from backuppc_register.state import leftovers, retired_files
+from backuppc_register.state.drafts import Draft
 from backuppc_register.state.records import Record
 
 
@@ -44,8 +48,8 @@ def _check(applicant: Applicant, server: Server, services: Services) -> Success:
 
 
 def _register(applicant: Applicant, server: Server, services: Services) -> Success:
-    with server.locked(services.for_the_lock()):
-        plan, notes = _plan_and_write(applicant, server)
+    with _draft(applicant, server) as draft, server.locked(services.for_the_lock()):
+        plan, notes = _plan_and_write(applicant, server, draft)
         key = server.folders.public_key(applicant.host, stopped=plan.stopped)
     if key is None:
         raise StateError(detail=f"the key pair of {applicant.host} is missing after the registration")
@@ -63,18 +67,39 @@ def _register(applicant: Applicant, server: Server, services: Services) -> Succe
     )
 
 
-def _plan_and_write(applicant: Applicant, server: Server) -> tuple[Plan, list[str]]:
+@contextmanager
+def _draft(applicant: Applicant, server: Server) -> Iterator[Draft | None]:
+    """Make the key pair of a host that seems to be new before the lock is taken; give None for a known host.
+
+    What is seen without the lock is a guess. Without a draft the pair is made under the lock.
+    """
+    host, person = applicant.host, applicant.person.uid
+    with ExitStack() as stack:
+        draft = None
+        with suppress(HostsFileError, StateError):
+            record = server.folders.record(host)
+            lines = hosts.read(server.backuppc.hosts).lines_for(host)
+            known = record is not None and same_logon(record.person, person)
+            if not known and all(same_logon(line.user, person) for line in lines):
+                # What else a new host needs is imported before the lock is taken, too.
+                from backuppc_register.inventory import hosts_snapshot, missing_backups  # noqa: F401
+
+                draft = stack.enter_context(server.folders.draft(host))
+        yield draft
+
+
+def _plan_and_write(applicant: Applicant, server: Server, draft: Draft | None) -> tuple[Plan, list[str]]:
     """Plan and write, under the lock; return the plan, and notes for the log."""
     leftovers.remove(server.config.state.directory, server.backuppc, applicant.host)
     status = host_status.read(applicant.host, server)
     plan = plan_for(applicant, status)
-    return plan, _write(plan, status)
+    return plan, _write(plan, status, draft)
 
 
-def _write(plan: Plan, status: HostStatus) -> list[str]:
+def _write(plan: Plan, status: HostStatus, draft: Draft | None) -> list[str]:
     """Write the *plan*, each part complete on disk before the next; the hosts line is the commit.
 
-    Return notes for the log.
+    *draft*: a new host's key pair, if one was made. Return notes for the log.
     """
     host, folders, person = plan.record.host, status.server.folders, plan.record.person
     notes = []
@@ -86,7 +111,7 @@ def _write(plan: Plan, status: HostStatus) -> list[str]:
         if folders.exists(host):
             folders.complete(plan.record)
         else:
-            folders.create(plan.record)
+            folders.create(plan.record, draft)
     if plan.config is not None and plan.stopped:
         retired_files.keep_config(folders.path(host), plan.config)
     elif plan.config is not None:

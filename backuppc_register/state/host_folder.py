@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from backuppc_register.host_key import HostKey
 from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.state import (
     attic,
+    drafts,
     key_pairs,
     pinned_key,
     records,
@@ -19,6 +20,7 @@ from backuppc_register.state import (
     ssh_files,
     state_dir,
 )
+from backuppc_register.state.drafts import Draft
 from backuppc_register.state.records import Record
 from backuppc_register.system import atomic_files, os_errors
 from backuppc_register.system.deadline import Deadline
@@ -95,8 +97,15 @@ class HostFolders:
             return False
         return self.public_key(host, stopped=record.is_stopped) is not None
 
-    def create(self, record: Record) -> None:
-        """Create the folder of the record's host, with all its files.
+    def draft(self, host: str) -> AbstractContextManager[Draft]:
+        """Give the folder of *host* without a record, for `create`; else it is deleted afterwards.
+
+        Needs no lock. Entering raises StateError, NoSpace.
+        """
+        return drafts.made(self._state, self.path(host), self._deadline)
+
+    def create(self, record: Record, draft: Draft | None = None) -> None:
+        """Create the folder of the record's host, with all its files; of the *draft*, if there is one.
 
         It is filled under another name and renamed once: an interrupted run leaves no folder, or a complete
         one that names its owner.
@@ -108,7 +117,13 @@ class HostFolders:
         with safe_files.faults():
             if safe_files.is_folder(folder):
                 raise StateError(detail=f"{folder} is there already")
-            self._create(folder, lambda new: self._fill(new, record))
+            if draft is not None and not record.is_stopped:
+                state_dir.begin(self._state)
+                drafts.complete(draft, record)
+                draft.folder.rename(folder)
+                atomic_files.sync_folder(self._hosts)
+            else:
+                self._create(folder, lambda new: self._fill(new, record))
 
     def put_record(self, record: Record) -> None:
         """Write *record* and nothing else; create a folder for it if its host has none.
@@ -194,12 +209,7 @@ class HostFolders:
         The private key of a retired host is made where BackupPC does not use it.
         """
         private = retired_files.private_name(folder) if record.is_stopped else key_pairs.PRIVATE
-        wrote = key_pairs.complete(folder, record.host, self._deadline, private=private)
-        wrote |= safe_files.add(folder / ssh_files.NAME, b"")
-        # A lost ssh_config may have been strict. A host with a known key needs no other one.
-        strict = bool(safe_files.content(folder / ssh_files.NAME))
-        text = ssh_files.ssh_config(self.path(record.host), record.host, strict=strict)
-        wrote |= safe_files.add(folder / ssh_files.SSH_CONFIG, text)
+        wrote = drafts.fill(folder, self.path(record.host), private, self._deadline)
         if records.read(folder) != record:
             records.write(folder, record)
             wrote = True

@@ -80,9 +80,23 @@ prepare_call() {
     replace_file "$WORK/register-key" "$STATE_DIR/register-key" root "$ACCOUNT" 640
 }
 
+# Call the server; if it says that the same request may work later (75), wait and try again. The wait is random, so that
+# many computers that were refused together do not come back together.
+call() {    # REQUEST [STANDARD-INPUT]
+    for longest in 6 12 24 48 0; do
+        call_once "$@"
+        if [ "$REPLY_STATUS" -ne 75 ] || [ "$longest" -eq 0 ]; then
+            return 0
+        fi
+        pause=$((longest / 2 + $(od -An -N 2 -t u2 /dev/urandom | tr -d ' ') % (longest / 2 + 1)))
+        note 'the server is busy; the next try is in %s seconds' "$pause"
+        sleep "$pause"
+    done
+}
+
 # Set REPLY_STATUS, and write the answer to WORK/reply. What ssh itself says goes to WORK/ssh-errors: a warning of ssh
 # must not come before "success". Standard input is empty or a file, so that ssh does not read the setup's own.
-call() {    # REQUEST [STANDARD-INPUT]
+call_once() {    # REQUEST [STANDARD-INPUT]
     line="exec env SSH_AUTH_SOCK= ssh -x -a -T $IP_VERSION -F /dev/null -i $STATE_DIR/register-key -l $SERVER_ACCOUNT"
     line="$line -p $PORT -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes"
     line="$line -o UserKnownHostsFile=$STATE_DIR/known_hosts -o GlobalKnownHostsFile=/dev/null"
@@ -98,7 +112,7 @@ call() {    # REQUEST [STANDARD-INPUT]
     # Often the IPv4 address of a laptop has a name, and its IPv6 address has none.
     if [ -z "$IP_VERSION" ] && [ "$(error_code)" = dns-name ]; then
         case $(head -n 1 "$WORK/reply" | cut -d ' ' -f 1) in
-            *:*) IP_VERSION=-4; call "$@" ;;
+            *:*) IP_VERSION=-4; call_once "$@" ;;
         esac
     fi
 }

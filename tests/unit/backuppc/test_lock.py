@@ -1,3 +1,4 @@
+import fcntl
 import multiprocessing
 import os
 import subprocess
@@ -8,7 +9,7 @@ import pytest
 from slowness import within
 
 from backuppc_register.backuppc.lock import locked
-from backuppc_register.protocol.errors import HostsFileError
+from backuppc_register.protocol.errors import HostsFileError, TryAgain
 
 FORK = multiprocessing.get_context("fork")
 
@@ -185,3 +186,24 @@ def test_no_two_processes_hold_it_at_a_time(tmp_path: Path) -> None:
         counter.join()
 
     assert (tmp_path / "number").read_text() == "100"
+
+
+def test_who_has_waited_longest_asks_most_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    moment = [0.0]
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        moment[0] += seconds
+
+    monkeypatch.setattr("time.monotonic", lambda: moment[0])
+    monkeypatch.setattr("time.sleep", sleep)
+    with (tmp_path / "LOCK").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(TryAgain), locked(tmp_path, 10):
+            pytest.fail("two hold it")
+
+    assert pauses == sorted(pauses, reverse=True)
+    assert pauses[0] > 10 * pauses[-1]
+    assert pauses[-1] >= 0.001
+    assert 10 <= sum(pauses) < 10.1

@@ -785,3 +785,33 @@ def test_a_bundle_fills_in_what_the_source_leaves_empty(work: Path) -> None:
     )  # fmt: skip
 
     assert done.stdout == "register-key $HOME\n`line` 2\nwrapper $HOME\n`line` 2\ndugong"
+
+
+# ---------------------------------------------------------------- trying again
+
+CALLS = """
+    SERVER=dugong PORT=22; say() { :; }; note() { printf 'note %s\n' "$2"; }
+    sleep() { printf 'sleep %s\n' "$1"; }
+    call_once() {
+        tried=$((${tried:-0} + 1)); REPLY_STATUS=75
+        [ "$tried" -lt "$works" ] || REPLY_STATUS=$last
+    }
+    works=$1 last=$2; call linux:cmartin; printf 'tried %s, %s\n' "$tried" "$REPLY_STATUS"
+"""
+
+
+@pytest.mark.parametrize(("works", "last"), [(1, 0), (2, 0), (4, 77), (5, 0), (9, 0), (1, 73), (1, 255)])
+def test_only_what_may_work_later_is_tried_again_and_not_for_ever(work: Path, works: int, last: int) -> None:
+    told = shell(work, CALLS, str(works), str(last)).stdout.splitlines()
+
+    tries = min(works, 5)
+    assert told[-1] == f"tried {tries}, {last if works <= 5 else 75}"
+    waits = [int(line.split()[1]) for line in told if line.startswith("sleep ")]
+    assert len(waits) == tries - 1
+    assert all(most // 2 <= wait <= most for wait, most in zip(waits, (6, 12, 24, 48), strict=False))
+
+
+def test_computers_that_were_refused_together_do_not_come_back_together(work: Path) -> None:
+    waits = {shell(work, CALLS, "9", "0").stdout for _ in range(5)}
+
+    assert len(waits) > 1
