@@ -71,6 +71,13 @@ while transport.is_active() and time.monotonic() - began < 60:
 print(time.monotonic() - began)
 """
 WAYS = re.findall(r'way == "(.*?)"', SIT)
+# More connections than sshd lets anyone have by default; none of them says a word.
+HOLD = """
+import socket, time
+opened = [socket.create_connection(("10.77.0.1", 22)) for _ in range(60)]
+print("held", flush=True)
+time.sleep(60)
+"""
 # Nine requests on one connection, one after the other, and then as many at once as sshd lets through.
 NINE = """
 import paramiko
@@ -154,6 +161,20 @@ def test_connections_that_ask_nothing_end_and_requests_go_on(
 
     assert {way: result.status for way, result in took.items()} == dict.fromkeys(WAYS, 0)
     assert all(float(result.stdout) < 50 for result in took.values())
+
+
+def test_connections_that_do_not_log_in_take_no_place_of_another_address(
+    site: Site, dormeur: Laptop, stranger: Laptop
+) -> None:
+    held = stranger.start(["python3", "-c", HOLD])
+    try:
+        stranger.wait_for(lambda: held.output().startswith("held"), "connections")
+
+        told = [asked(dormeur, "check:linux:cmartin") for _ in range(6)]
+    finally:
+        held.stop()
+
+    assert told == ["unchanged"] * 6
 
 
 def test_nine_requests_on_one_connection_are_answered_two_at_a_time(site: Site, dormeur: Laptop) -> None:

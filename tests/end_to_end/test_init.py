@@ -240,7 +240,7 @@ OWN_SSHD = {
     ),
     "settings that sshd refuses already": (
         "echo 'MaxSessions many' >> /etc/ssh/sshd_config",
-        "sshd does not accept its present settings: ",
+        "sshd cannot be asked for its settings: ",
     ),
 }
 

@@ -15,7 +15,7 @@ from backuppc_register.system import atomic_files, temporary
 FILE = Path("/etc/ssh/sshd_config.d/backuppc-register.conf")
 
 _USER = "backuppc"
-_NO_USER = "-"  # no account has this name
+_ANOTHER = "nobody"
 _MATCH = re.compile(r"^[ \t]*match[ \t=](.*)$", re.MULTILINE | re.IGNORECASE)
 _DEFAULTS = {"maxstartups": "10:30:100", "persourcemaxstartups": "none", "persourcenetblocksize": "32:128"}
 
@@ -44,9 +44,9 @@ def _obstacle(account: str) -> str:
     if not FILE.parent.is_dir():
         return f"there is no {FILE.parent}"
     try:
-        own = sshd_settings.effective(account) != sshd_settings.effective(_NO_USER)
+        own = sshd_settings.effective(account) != sshd_settings.effective(_ANOTHER)
     except Refused as error:
-        return f"sshd does not accept its present settings: {error}"
+        return f"sshd cannot be asked for its settings: {error}"
     files = [MAIN, *sorted(FILE.parent.glob("*.conf"))]
     named = [path for path in files if path.is_file() and _matches(path, account)]
     where = f" in {named[0]}" if named else ""

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from lab import Lab, Laptop, Server, System
+from lab.lab import PACKAGED_LIMITS, SSHD_LIMITS
+
+from backuppc_register.diagnosis.sshd_limit_checks import lacking
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 
@@ -66,6 +69,20 @@ def test_the_account_may_start_the_helper_and_nothing_else(site: tuple[Server, L
     assert (probe.status, "share:/home" in probe.lines, probe.stderr) == (0, True, "")
     assert (refused.status, refused.stdout) == (64, "")
     assert let == []
+
+
+def test_the_sshd_of_that_system_accepts_the_limits_of_a_server(site: tuple[Server, Laptop]) -> None:
+    _, laptop = site
+    laptop.write(SSHD_LIMITS, PACKAGED_LIMITS.read_text())
+    asked = "user=backuppc,host=localhost,addr=127.0.0.1"
+
+    told = laptop.run(["/usr/sbin/sshd", "-T", "-C", asked])
+    laptop.run(["rm", SSHD_LIMITS], check=True)
+
+    assert (told.status, told.stderr) == (0, "")
+    options = dict(line.split(" ", 1) for line in told.lines if " " in line)
+    assert lacking(options) == []
+    assert (options["persourcemaxstartups"], options["persourcenetblocksize"]) == ("20", "32:64")
 
 
 @pytest.mark.parametrize("status", [23, 24, 25])
