@@ -18,6 +18,7 @@ from backuppc_register.protocol.errors import (
     HostsFileError,
     Internal,
     Misconfigured,
+    NoCommand,
     Refusal,
     RegisterError,
 )
@@ -81,6 +82,11 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
         raise Internal(detail="SSH_CONNECTION is absent or malformed: was this started by sshd?")
     try:
         call.asked = request.parse(_text(environment, b"SSH_ORIGINAL_COMMAND"), settings.server.os)
+    except NoCommand as error:
+        if connection.own:  # not counted: only an account of this server can ask so
+            error.add_detail(request.OWN_TEST)
+            raise
+        raise _malformed(error, connection.peer, settings) from None
     except RegisterError as error:
         raise _malformed(error, connection.peer, settings) from None
 

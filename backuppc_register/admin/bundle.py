@@ -8,11 +8,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from backuppc_register import config, host_key
+from backuppc_register import config
 from backuppc_register.admin.as_backuppc import run_as_owner
 from backuppc_register.admin.context import Start, read_config, settle
 from backuppc_register.admin.options import DRY_RUN, option
 from backuppc_register.admin.register_key import AUTHORIZED_KEYS, default_path, label
+from backuppc_register.network import own_sshd
+from backuppc_register.network.own_sshd import SSH_FOLDER
 from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.state import safe_files
 from backuppc_register.state.authorized_keys import RegisterKey
@@ -23,7 +25,6 @@ from backuppc_register.system import atomic_files, data_files, own_folders
 SUMMARY = "make the one file that people download: setup, register-key, server's host keys, wrapper"
 EXAMPLE = "backuppc-register-admin bundle --os linux -o /var/www/html/setup.sh"
 
-SSH_FOLDER = Path("/etc/ssh")
 _SETUPS = {"linux": "clients/setup.sh", "mac": "clients/setup.sh", "windows": "clients/setup.ps1"}
 _WRAPPER = "clients/rsyncsend.sh"
 _WINDOWS = (
@@ -186,10 +187,7 @@ def _own_name() -> str:
 
 def _host_keys() -> list[str]:
     """Return this machine's ssh host keys, as TYPE BASE64; raises Misconfigured if there is none."""
-    found = []
-    for path in sorted(SSH_FOLDER.glob("ssh_host_*_key.pub")):
-        key = host_key.read(path.read_text("ascii", "replace").strip())
-        found += [str(key)] if key else []
+    found = own_sshd.host_keys(SSH_FOLDER)
     if not found:
         raise Misconfigured(detail=f"there are no ssh host keys in {SSH_FOLDER}")
     return found

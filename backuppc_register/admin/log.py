@@ -148,7 +148,8 @@ def concerns(one: Logged, word: str | None) -> bool:
 
 def _is_test(one: Logged) -> bool:
     """Tell whether it is a test line of `diagnose`, which a timer may send often."""
-    return not one.entry.connection and one.entry.outcome == log_arrival.OUTCOME
+    entry = one.entry
+    return entry.detail == request.OWN_TEST or (not entry.connection and entry.outcome == log_arrival.OUTCOME)
 
 
 def _json(one: Logged) -> dict[str, Any]:

@@ -1,28 +1,24 @@
 """Checks of the way in: sshd and the register-keys' lines."""
 
-import re
 import shlex
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from backuppc_register.diagnosis import register_key_files, sshd_refusals
 from backuppc_register.diagnosis.finding import Answer, green, red, some, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.network import banner
 from backuppc_register.state.authorized_keys import RegisterKey
-from backuppc_register.state.register_keys import RegisterKeys
 
 _TIMEOUT = 5.0  # seconds
 _SOON = timedelta(days=30)
-_DEFAULT = ".ssh/authorized_keys"
 _NEW = "backuppc-register-admin register-key add, then bundle; give the new setup to people."
 _ADD = "backuppc-register-admin register-key add main"
-_WANTED = {"usepam": "yes", "pubkeyauthentication": "yes", "forcecommand": "none"}
 
 
 def sshd(facts: ServerFacts) -> Iterator[Answer]:
-    """Check that sshd answers, and that it lets BackupPC's account in with a key."""
+    """Check that sshd answers; if there is no key to log in with, also its settings."""
     options = facts.sshd or {}
     words, where, failure = _first_words(_addresses(options))
     if failure:
@@ -33,13 +29,12 @@ def sshd(facts: ServerFacts) -> Iterator[Answer]:
     if facts.sshd is None:
         yield green(f"{words}; only root can ask sshd for its settings (sshd -T)")
         return
-    for name, wanted in _WANTED.items():
-        if options.get(name, wanted) != wanted:
-            advice = f"Set {name} {wanted} for {facts.account} in sshd_config."
-            yield red(f"sshd has {name} {options[name]}", advice)
-    for name in ("allowusers", "denyusers", "allowgroups", "denygroups"):
-        if name in options and not _lets_in(name, options[name].split(), facts.account):
-            yield red(f"sshd's {name} shuts {facts.account} out: {options[name]}", "See sshd_config(5).")
+    if not any(key.held for key in register_key_files.keys(facts)):
+        # The check `register-login` has no key to log in with, so these settings are all that can be known.
+        for setting, why in sshd_refusals.refusals(options, facts.account):
+            if setting == "Port":
+                continue  # `register-login` tries that port
+            yield red(why, f"See {setting} in {sshd_refusals.place(setting)} (sshd_config(5)).")
     yield green(words)
 
 
@@ -65,57 +60,34 @@ def _first_words(addresses: list[tuple[str, int]]) -> tuple[str, str, str]:
     return "", where, failure
 
 
-def _lets_in(name: str, words: list[str], account: str) -> bool:
-    named = any(word.partition("@")[0] == account for word in words)
-    # Patterns and the members of groups are not evaluated: they may let the account in.
-    plain = not any(set(word) & set("*?!") for word in words)
-    return (named or not plain) if name == "allowusers" else name != "denyusers" or not named
-
-
 def authorized_keys(facts: ServerFacts) -> Iterator[Answer]:
     """Check that sshd reads the register-keys' lines, that they are restricted, and start our program."""
-    usual, read = facts.home / _DEFAULT, _files(facts)
+    usual, read = facts.home / register_key_files.DEFAULT, register_key_files.files(facts)
     names = some([str(path) for path in read])
-    if usual not in read and usual.exists() and any(key.line for key in _keys(facts, usual)):
+    if (
+        usual not in read
+        and usual.exists()
+        and any(key.line for key in register_key_files.in_file(facts, usual).all())
+    ):
         advice = f"sshd reads {names}. Use backuppc-register-admin register-key --authorized-keys FILE."
         yield red(f"sshd does not read {usual}, which has register-keys", advice)
     there = [path for path in read if path.exists()]
     if not there:
         yield red(f"there is no {names}: no machine can register", _ADD)
         return
-    keys = [key for path in there for key in _keys(facts, path) if key.line]
+    keys = [key for path in there for key in register_key_files.in_file(facts, path).all() if key.line]
     if not keys:
         yield red(f"{some([str(path) for path in there])} has no register-key", _ADD)
+    for place in register_key_files.loose(facts):
+        yield red(f"sshd ignores {names}: see owner and mode of {place}", f"chmod go-w {place}")
     for path in there:
-        yield from _ignored(facts, path)
         yield from _unbound(facts, path)
     for key in keys:
         yield from _key(key)
 
 
-def _keys(facts: ServerFacts, path: Path) -> Iterable[RegisterKey]:
-    return RegisterKeys(facts.config.state.directory, path).all()
-
-
-def _files(facts: ServerFacts) -> list[Path]:
-    """Return where sshd looks for the account's keys (sshd_config(5), AuthorizedKeysFile)."""
-    option = (facts.sshd or {}).get("authorizedkeysfile", _DEFAULT)
-    values = {"%": "%", "h": str(facts.home), "u": facts.account, "U": str(facts.uid)}
-    words = [re.sub("%([%huU])", lambda sign: values[sign[1]], word) for word in option.split()]
-    return [facts.home / word for word in words if word != "none"]
-
-
-def _ignored(facts: ServerFacts, path: Path) -> Iterator[Answer]:
-    """Find owners and modes that make sshd ignore *path* (sshd(8), StrictModes)."""
-    inside = path.is_relative_to(facts.home)
-    for place in (facts.home, path.parent, path) if inside else (path.parent, path):
-        status = place.stat()
-        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or status.st_uid not in (0, facts.uid):
-            yield red(f"sshd ignores {path}: see owner and mode of {place}", f"chmod go-w {place}")
-
-
 def _unbound(facts: ServerFacts, path: Path) -> Iterator[Answer]:
-    for label in RegisterKeys(facts.config.state.directory, path).unbound():
+    for label in register_key_files.in_file(facts, path).unbound():
         what = f"the register-key {label} has another line, which does not start our program"
         yield red(what, f"Delete that line in {path}: each setup has this key.")
 

@@ -11,6 +11,9 @@ from backuppc_register.host_key import HostKey
 from backuppc_register.person import possible_logon
 from backuppc_register.protocol.errors import BadUser, NoCommand, OsTypeUnknown
 
+OWN_TEST = "asked by this server itself, as diagnose does"
+"""The detail of a request without a command that this server has made."""
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LONGEST = 256
@@ -29,6 +32,12 @@ class Connection:
 
     text: str
     peer: Address
+
+    @property
+    def own(self) -> bool:
+        """Tell whether the peer is this server itself."""
+        server = _plain(ipaddress.ip_address(self.text.split(" ")[2]))
+        return self.peer.is_loopback or self.peer == server
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,12 @@ class Pages(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", 80), Pages).serve_forever()
 """
 
+HELD = (
+    f"install -d -o backuppc -g backuppc -m 750 {STATE}/register-keys;"
+    f" install -d -o backuppc -g backuppc -m 700 {STATE}/register-keys/lab;"
+    f" install -o backuppc -g backuppc -m 600 /root/register-key {STATE}/register-keys/lab/key"
+)
+
 
 class Site:
     """A server with one registered laptop, where everything is as it should be."""
@@ -42,6 +48,8 @@ class Site:
         ssh = "ssh -x -a -i /root/register-key -l backuppc 10.77.0.1 linux:cmartin"
         laptop.run(ssh, timeout=40, check=True)
         self.dugong.run(f"{ADMIN} reconcile", check=True)
+        # As `register-key add` leaves it: the private half is in the state.
+        self.dugong.run(HELD, check=True)
 
     def serve(self, status: str) -> None:
         self.web = self.dugong.start(["python3", "/root/web.py", status])
@@ -383,14 +391,6 @@ BROKEN = {
     "everybody is an administrator": (
         perl('$Conf{CgiAdminUsers} = "*";'), PERL, "admin-users", "red", "everybody",
     ),
-    "no sshd settings for us": (
-        "echo 'AllowUsers root' > /etc/ssh/sshd_config.d/x.conf", "rm /etc/ssh/sshd_config.d/x.conf",
-        "sshd", "red", "shuts backuppc out",
-    ),
-    "sshd without PAM": (
-        "echo 'UsePAM no' > /etc/ssh/sshd_config.d/x.conf", "rm /etc/ssh/sshd_config.d/x.conf",
-        "sshd", "red", "usepam no",
-    ),
     "no register-key": (
         f"mv {KEYS} /root/away", f"mv /root/away {KEYS}", "authorized-keys", "red", "no machine can",
     ),
@@ -439,10 +439,6 @@ BROKEN = {
     ),
     "authorized_keys is open": (
         f"chmod 666 {KEYS}", f"chmod 600 {KEYS}", "authorized-keys", "red", "sshd ignores",
-    ),
-    "sshd listens elsewhere than it is told to": (
-        "echo 'ListenAddress 10.77.0.99' > /etc/ssh/sshd_config.d/x.conf", "rm /etc/ssh/sshd_config.d/x.conf",
-        "sshd", "red", "does not answer on 10.77.0.99, port 22",
     ),
     "nobody of the base": (
         edit(CONFIG, "s/^base = .*/&\\nfilter = \"(cn={logon})\"/"), back(CONFIG),
@@ -495,6 +491,182 @@ def change(dugong, command):
     dugong.run(command, check=True)
     if "rsyslog" in command:
         dugong.rsyslog.restart()
+
+
+# As far as sshd is concerned: what breaks it, what mends it, what ssh says, what the advice names.
+X = "/etc/ssh/sshd_config.d/x.conf"
+
+
+def sshd_has(line: str) -> tuple[str, str]:
+    return f"echo '{line}' > {X}", f"rm {X}"
+
+
+NO_LOGIN = {
+    "AllowUsers": (
+        *sshd_has("AllowUsers root"),
+        "Permission denied",
+        f"allowusers shuts backuppc out: root (see {X}",
+    ),
+    "AllowGroups": (
+        *sshd_has("AllowGroups sudo"),
+        "Permission denied",
+        "allowgroups shuts backuppc out: sudo",
+    ),
+    "DenyGroups": (*sshd_has("DenyGroups backup*"), "Permission denied", "denygroups shuts backuppc out"),
+    "Match": (
+        *sshd_has("Match User backuppc\nPubkeyAuthentication no\n"),
+        "Permission denied",
+        f"see {X}, line 2",
+    ),
+    "two methods": (
+        *sshd_has("AuthenticationMethods publickey,password"),
+        "Permission denied",
+        "more than a key: publickey,password",
+    ),
+    "other kinds of keys": (
+        *sshd_has("PubkeyAcceptedAlgorithms rsa-sha2-512"),
+        "Permission denied",
+        "accepts no ssh-ed25519 keys",
+    ),
+    "no PAM": (*sshd_has("UsePAM no"), "Permission denied", "usepam no"),
+    "no session": (*sshd_has("MaxSessions 0"), "", "maxsessions 0"),
+    "another port": (*sshd_has("Port 2222"), "Connection refused", "port 2222, and setups come to port 22"),
+    "another address": (
+        *sshd_has("ListenAddress 10.77.0.99"),
+        "Connection refused",
+        "see Port and ListenAddress",
+    ),
+    "another command": (
+        *sshd_has("ForceCommand /bin/echo welcome"),
+        "another program answers the register-key lab",
+        "forcecommand",
+    ),
+    "other host keys": (
+        f"ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/new; echo 'HostKey /etc/ssh/new' > {X}",
+        f"rm {X} /etc/ssh/new*",
+        "Host key verification failed",
+        "see HostKey",
+    ),
+    "an open authorized_keys": (
+        f"chmod 666 {KEYS}",
+        f"chmod 600 {KEYS}",
+        "Permission denied",
+        f"chmod go-w {KEYS}",
+    ),
+    "an open home": (f"chmod 777 {TOP}", f"chmod 750 {TOP}", "Permission denied", f"chmod go-w {TOP}"),
+    "an expired key": (
+        edit(KEYS, 's/^restrict,/&expiry-time="20260101",/'),
+        back(KEYS),
+        "Permission denied",
+        "The key expired on 20260101",
+    ),
+    "a line that is gone": (
+        edit(KEYS, "/lab/d"),
+        back(KEYS),
+        "Permission denied",
+        "The key has no line in authorized_keys",
+    ),
+    "a line of another key": (
+        f"ssh-keygen -q -t ed25519 -N '' -f /root/x; cp -a {KEYS} /root/edited;"
+        f""" sed -i "s,AAAA[^ ]*,$(cut -d' ' -f2 /root/x.pub)," {KEYS}; chown backuppc: {KEYS}""",
+        f"rm /root/x*; {back(KEYS)}",
+        "Permission denied",
+        "the private half here is of SHA256:",
+    ),
+    "an account that has expired": (
+        "chage -E 2020-01-01 backuppc",
+        "chage -E -1 backuppc",
+        "account has expired",
+        "chage -l backuppc",
+    ),
+    "an account without a shell": (
+        "usermod -s /usr/sbin/nologin backuppc",
+        "usermod -s /bin/sh backuppc",
+        "This account is currently not available",
+        "getent passwd backuppc",
+    ),
+    "a greeting before our answer": (
+        "echo 'echo Welcome to dugong' > /etc/ssh/sshrc",
+        "rm /etc/ssh/sshrc",
+        "printed before our program's answer: Welcome to dugong",
+        "/etc/ssh/sshrc",
+    ),
+    "our program is elsewhere": (
+        edit(KEYS, "s,/opt/,/usr/,"),
+        back(KEYS),
+        "another program answers the register-key lab",
+        "command= in authorized_keys",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NO_LOGIN.values(), ids=NO_LOGIN)
+def test_a_register_key_that_does_not_work_is_found_by_a_login(site, case):
+    breaks, mends, said, cure = case
+    restarts = "sshd_config" in breaks
+    site.dugong.run(breaks, check=True)
+    try:
+        if restarts:
+            site.dugong.sshd.stop()
+            start_sshd(site.dugong)
+        answer = site.diagnose("--json", "--only", "register-login")
+    finally:
+        site.dugong.run(mends, check=True)
+        if restarts:
+            stop_sshd(site.dugong)
+            site.dugong.sshd.start()
+
+    (found,) = (one for one in json.loads(answer.stdout) if one["level"] != "green")
+    assert found["level"] == "red"
+    assert said in found["what"]
+    assert cure in found["advice"]
+    assert not useless(found["advice"])
+
+
+def start_sshd(dugong):
+    """Start sshd wherever it listens."""
+    dugong.other_sshd = dugong.start(["/usr/sbin/sshd", "-D", "-e"])
+    dugong.run("for n in $(seq 100); do ss -Hltn | grep -q . && exit; sleep .05; done; exit 0")
+
+
+def stop_sshd(dugong):
+    dugong.other_sshd.stop()
+
+
+def test_a_login_counts_against_no_limit_and_is_no_refusal_in_the_log(site):
+    limits = "stat -c %Y.%s /var/lib/backuppc-register/limits/requests"
+    before = site.dugong.run(limits).stdout
+
+    site.diagnose("--only", "register-login")
+
+    assert site.dugong.run(limits).stdout == before
+    line = site.dugong.syslog()[-1]
+    assert "no command given" in line
+    assert "register_key=lab" in line
+    assert line.endswith("detail=asked by this server itself, as diagnose does")
+    assert "no command" not in site.dugong.run(f"{ADMIN} log --refusals --json").stdout
+
+
+def test_a_key_for_other_addresses_and_one_without_its_private_half_are_not_tried(site):
+    change(site.dugong, edit(KEYS, 's/^restrict,/&from="192.0.2.0\\/24",/'))
+    other = json.loads(site.diagnose("--json", "--only", "register-login").stdout)
+    change(site.dugong, back(KEYS))
+    change(site.dugong, f"mv {STATE}/register-keys/lab /root/lab")
+    absent = json.loads(site.diagnose("--json", "--only", "register-login").stdout)
+    change(site.dugong, f"mv /root/lab {STATE}/register-keys/lab")
+
+    assert [one["level"] for one in (*other, *absent)] == ["green", "green"]
+    assert "it is valid from 192.0.2.0/24" in other[0]["what"]
+    assert "not tried, because their private half is not on this server: lab" in absent[0]["what"]
+
+
+def test_without_a_key_to_try_sshds_settings_are_looked_at(site):
+    change(site.dugong, f"mv {STATE}/register-keys/lab /root/lab; echo 'AllowGroups sudo' > {X}")
+    found = site.findings("--only", "sshd")
+    change(site.dugong, f"mv /root/lab {STATE}/register-keys/lab; rm {X}")
+
+    assert [one[:2] for one in found] == [("sshd", "red")]
+    assert "allowgroups shuts backuppc out: sudo" in found[0][2]
 
 
 SERVICES = {

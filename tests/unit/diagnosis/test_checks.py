@@ -375,7 +375,8 @@ class TestSshd:
         ({"allowusers": "root b*"}, None),
         ({"denyusers": "backuppc"}, "shuts"),
         ({"denyusers": "root"}, None),
-        ({"allowgroups": "people"}, None),
+        ({"allowgroups": "people"}, "shuts"),
+        ({"allowgroups": "backuppc people"}, None),
     )
 
     @pytest.mark.parametrize(("told", "words"), SETTINGS)

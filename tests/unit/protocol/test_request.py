@@ -301,6 +301,24 @@ def test_the_peer_is_the_first_of_four_fields(text, peer):
 
 
 @pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("10.0.0.7 50022 10.0.0.7 22", True),
+        ("::ffff:10.0.0.7 50022 10.0.0.7 22", True),
+        ("127.0.0.1 50022 127.0.1.1 22", True),
+        ("2001:db8::7 1 2001:db8::7 22", True),
+        ("10.0.0.8 50022 10.0.0.7 22", False),
+        ("2001:db8::8 1 2001:db8::7 22", False),
+    ],
+)
+def test_whether_the_server_asks_itself(text, own):
+    found = connection(text)
+
+    assert found is not None
+    assert found.own is own
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
