@@ -24,6 +24,8 @@
 # It is bash, because dash cannot read NUL-separated lists, and bash 3.2, because macOS has that. With -p bash
 # takes neither BASH_ENV nor functions from the environment.
 
+# shellcheck disable=SC2317  # it takes the functions of a group that ends with exit for unreachable
+{       # bash runs this when it has read the last line, so a file that was cut anywhere does nothing
 set -u -f
 umask 077
 PATH=/usr/bin:/bin:/usr/sbin:/sbin
@@ -1160,3 +1162,5 @@ case ${0##*/} in
     rsync-helper) as_helper "$@" ;;
     *) as_forced_command ;;
 esac
+exit
+}

@@ -4,6 +4,14 @@
 # What it does and takes is in the help below. What it made is in /var/lib/bckpciuem/receipt.
 
 # shellcheck disable=SC1112  # French apostrophes
+# shellcheck disable=SC2317  # it takes the functions of a group that ends with exit for unreachable
+
+# A shell runs a group when it has read the group's end. So a download that was cut anywhere does nothing.
+{
+# Before anything else runs, the options among it: the caller's programs must not run as root.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+unset TMPDIR BASH_ENV ENV CDPATH
 
 help() {
     case $UI_LANG in

@@ -138,9 +138,7 @@ main() {
     options "$@"
     exec </dev/null     # started as "... | sh", the setup itself is standard input; no other program may read it
     LC_ALL=C
-    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    export LC_ALL PATH
-    unset TMPDIR BASH_ENV ENV CDPATH
+    export LC_ALL
     choose_colour
     check_options
     check_system
@@ -155,3 +153,5 @@ main() {
 }
 
 main "$@"
+exit
+}

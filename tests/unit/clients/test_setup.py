@@ -7,16 +7,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from checkout import CHECKOUT
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from setup_functions import BEGIN, END, FUNCTIONS, SCRIPT, TEXT, functions_of
 
 from backuppc_register.protocol import errors, escaping, reply
 from backuppc_register.protocol.unreachable import Cause
 
-SCRIPT = CHECKOUT / "clients" / "setup.sh"
-TEXT = SCRIPT.read_text()
-FUNCTIONS = TEXT.removesuffix('\nmain "$@"\n')
 AWK = r"awk (-v \S+ |-F: )*'.*?'"
 USAGE, LEFT_TO_DO, FULL_DISK_ACCESS, OLD_SYSTEM = 2, 7, 9, 77
 
@@ -650,7 +647,7 @@ def test_another_system_is_told_in_one_sentence(tmp_path: Path) -> None:
         path = shutil.which(tool, path="/usr/bin:/bin")
         assert path
         (tmp_path / tool).symlink_to(path)
-    text = re.sub(r"^    PATH=.*$", f"    PATH={tmp_path}", TEXT, flags=re.MULTILINE)
+    text = re.sub(r"^PATH=.*$", f"PATH={tmp_path}", TEXT, flags=re.MULTILINE)
     (tmp_path / "setup.sh").write_text(text)
 
     done = subprocess.run(
@@ -696,7 +693,7 @@ def test_every_exit_status_stands_in_help_and_docs_and_no_other(tongue: str) -> 
 
 
 def test_help_is_the_top_of_the_file_and_stands_there_once() -> None:
-    assert TEXT.index("\nhelp_in_english() {") < 700
+    assert TEXT.index("\nhelp_in_english() {") < 900
     assert len(re.findall("^#? *--no-firewall  ", TEXT, re.MULTILINE)) == len(HELP)
 
 
@@ -726,12 +723,30 @@ def test_the_script_is_plain_posix_shell(bashism: str) -> None:
     assert not marks
 
 
-def test_a_cut_download_does_nothing() -> None:
-    assert TEXT.endswith('\nmain "$@"\n')
+def test_the_script_is_functions_and_constants() -> None:
+    assert TEXT.endswith(END)
+    assert BEGIN in TEXT
     assert "set -eu\numask 077\n" in TEXT
     outside = re.sub(r"^\w+\(\) \{.*?^\}$", "", FUNCTIONS, flags=re.MULTILINE | re.DOTALL)
     rest = [line for line in outside.splitlines() if line and not re.match(r"#|[A-Z_]+=\S*$", line)]
-    assert rest == ["set -eu", "umask 077"]
+    assert rest == ["export PATH", "unset TMPDIR BASH_ENV ENV CDPATH", "set -eu", "umask 077"]
+
+
+@pytest.mark.parametrize("option", ["--logon-file {logon}", "--share /home/", "--log {logon}", "--help"])
+def test_no_program_of_the_callers_path_runs_while_the_options_are_read(tmp_path: Path, option: str) -> None:
+    (tmp_path / "logon").write_text("cmartin\n")
+    for name in ("tr", "sed", "cat", "head", "awk", "ls", "id", "printf", "test"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} >>{tmp_path}/owned\n")
+        (tmp_path / name).chmod(0o755)
+    words = option.format(logon=tmp_path / "logon").split()
+
+    done = subprocess.run(
+        ["/bin/sh", SCRIPT, *words, "--version"], capture_output=True, text=True, check=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "CDPATH": str(tmp_path)},
+    )  # fmt: skip
+
+    assert done.stdout
+    assert not (tmp_path / "owned").exists()
 
 
 # What changes the computer, and is called by `change` alone.
@@ -777,7 +792,7 @@ def test_a_bundle_fills_in_what_the_source_leaves_empty(work: Path) -> None:
     text = TEXT.replace("SERVER=''", "SERVER='dugong'")
     for name in ("register-key", "known-hosts", "wrapper"):
         text = text.replace(f"\n=== {name} ===\n", f"\n{name} $HOME\n`line` 2\n=== {name} ===\n", 1)
-    (work / "bundle").write_text(text.removesuffix('main "$@"\n'))
+    (work / "bundle").write_text(functions_of(text))
 
     done = subprocess.run(
         ["sh", "-c", f". {work}/bundle; bundled register-key; bundled wrapper; printf '%s' \"$SERVER\""],

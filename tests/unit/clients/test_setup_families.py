@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from checkout import CHECKOUT
+from setup_functions import FUNCTIONS, SCRIPT
 
-SCRIPT = CHECKOUT / "clients" / "setup.sh"
-FUNCTIONS = SCRIPT.read_text().removesuffix('\nmain "$@"\n')
 UNSUPPORTED = 77
 # What the functions use of a system without changing it.
 TOOLS = ("awk", "cat", "chmod", "cmp", "cut", "grep", "head", "ls", "mkdir", "mktemp", "mv", "printf", "rm",

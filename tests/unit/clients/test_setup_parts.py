@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from checkout import CHECKOUT
+from setup_functions import FUNCTIONS
 
 from backuppc_register import __version__
 
@@ -84,11 +85,10 @@ def test_the_values_of_a_text_are_in_the_same_order_in_both_languages() -> None:
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])
 def test_every_shell_finds_every_french_text(shell: str) -> None:
-    functions = (CLIENTS / "setup.sh").read_text().removesuffix('main "$@"\n')
     calls = "".join(f"FORMAT=; french '{english}'; printf '%s\\n' \"$FORMAT\"\n" for english, _ in pairs())
 
     done = subprocess.run(
-        [shell, "-s"], input=functions + calls, capture_output=True, text=True, check=True, timeout=30,
+        [shell, "-s"], input=FUNCTIONS + calls, capture_output=True, text=True, check=True, timeout=30,
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
     )  # fmt: skip
 
