@@ -851,9 +851,12 @@ close_mounts read_mounts is_closed is_covered); enclose \"\$@\""
 # Start COMMAND in a file system that holds the current folder, as FOLDER. The namespace of the mounts is this command's
 # own, so they end with it.
 enclose() {    # PLACE ro|rw FOLDER RSYNC COMMAND...
-    local place=$1 access=$2 folder=$3 rsync=$4 program
+    local place=$1 access=$2 folder=$3 rsync=$4 program word argv
     shift 4
     program=$(command -v -- "$1") || unavailable "$1 is missing"
+    for word in 0 1 2; do
+        [ ! -d "/proc/self/fd/$word" ] || unavailable 'a folder is open, through which rsync could leave the wall'
+    done
     umask 022
     {
         mount -n -c -t tmpfs -o nosuid,nodev,noexec,mode=755,size=1m wall "$place" &&
@@ -864,7 +867,16 @@ enclose() {    # PLACE ro|rw FOLDER RSYNC COMMAND...
     } </dev/null >/dev/null || unavailable "the wall around rsync cannot be built: see mount's message"
     umask 077
     unset PWD OLDPWD SHLVL
-    exec chroot "$place" "$@"
+    argv=()
+    for word in "$@"; do
+        # rsync 3.5 follows relative links inside its folder by itself. By this option it leaves links to the kernel,
+        # which follows none there.
+        case $access,${ACCESS[0]},$word in
+            rw,*,nosymfollow,*--confine-root=*) word=--insecure-links ;;
+        esac
+        argv[${#argv[@]}]=$word
+    done
+    exec chroot "$place" "${argv[@]}"
 }
 
 # Make the places for the PROGRAMS, their libraries, the names of users, and two devices. Set BINDS: lines for mount.

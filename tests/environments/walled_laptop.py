@@ -19,6 +19,12 @@ LIST = "rsync --server --sender -slre.iLsfxC"
 PROTOCOL = struct.pack("<i", 29)  # without varints and compatibility flags
 
 
+def asked(folder: str, rule: str) -> bytes:
+    """Give what the server sends: the arguments, its protocol version, a filter rule, and no more of them."""
+    items = b"".join(os.fsencode(item) + b"\0" for item in ["rsync", ".", folder, ""])
+    return items + PROTOCOL + struct.pack("<i", len(rule)) + rule.encode() + struct.pack("<i", 0)
+
+
 @dataclass(frozen=True)
 class Inside:
     """A running rsync as /proc shows it: its mounts, open files, root and status."""
@@ -60,13 +66,21 @@ class WalledLaptop:
         """Send *command* with the server's key."""
         return self.dugong.run([*self.ssh.split(), self.laptop.fqdn, command], user="backuppc")
 
-    def tell_rules(self, *rules: str, folder: str = "/home/", program: str = HELPER) -> str:
-        """Give what rsync says and lists if the server sends *rules* inside the protocol."""
-        sent = b"".join(struct.pack("<i", len(rule)) + rule for rule in map(str.encode, rules))
-        command = [program, LIST, "10.77.0.1"] if program == HELPER else [program, *LIST.split()[1:]]
-        items = b"".join(os.fsencode(item) + b"\0" for item in ["rsync", ".", folder, ""])
-        done = self.laptop.run(command, input=items + PROTOCOL + sent + struct.pack("<i", 0))
-        return done.stdout + done.stderr
+    def tell(self, *rules: str, folder: str = "/home/") -> dict[str, str]:
+        """Give what rsync lists and says, for each of *rules*, if the server sends it inside the protocol."""
+        self.laptop.run("rm -rf /root/tried && mkdir /root/tried", check=True)
+        self.laptop.write_all("/root/tried", {str(n): asked(folder, rule) for n, rule in enumerate(rules)})
+        self.laptop.run(
+            f"cd /root/tried && for n in *; do {HELPER} '{LIST}' - <$n >$n.told 2>&1; done", timeout=120
+        )
+        told = self.laptop.run(
+            "cd /root/tried && for n in $(ls | grep told | sort -n); do cat $n; echo ===; done"
+        )
+        return dict(zip(rules, told.stdout.split("===\n"), strict=False))
+
+    def listing(self, folder: str) -> str:
+        """Give what rsync lists and says for *folder*."""
+        return self.tell("+ any", folder=folder)["+ any"]
 
     @contextmanager
     def meanwhile(self, program: str, user: str = "cmartin") -> Iterator[None]:

@@ -140,7 +140,7 @@ def test_a_share_may_have_any_name(site: WalledLaptop, rsync: str, name: str) ->
     listed = site.laptop.run([HELPER, "probe", "-"])
 
     assert f"share:{share}" in listed.lines, listed
-    assert "in it" in site.tell_rules(folder=f"{share}/")
+    assert "in it" in site.listing(f"{share}/")
 
 
 def test_a_share_that_is_a_mount_or_a_link_of_roots_is_saved(site: WalledLaptop) -> None:
@@ -152,7 +152,7 @@ def test_a_share_that_is_a_mount_or_a_link_of_roots_is_saved(site: WalledLaptop)
     for share in ("/srv/disk", "/srv/link"):
         site.configure("older", share=share)
 
-        assert "on-the-disk" in site.tell_rules(folder=f"{share}/")
+        assert "on-the-disk" in site.listing(f"{share}/")
         with site.waiting(f"{BACKUP}{share}/") as inside:
             assert inside.flags("/share/srv/disk")[0].startswith("ro,")
 
@@ -223,10 +223,10 @@ def test_a_system_may_have_bin_and_lib_of_its_own(site: WalledLaptop) -> None:
     """As Debian without usr-merge: /bin, /sbin, /lib and /lib64 are folders."""
     site.configure("today", "restore=dirs", f"restore-dir={RESTORED}")
     site.laptop.run(["python3", "-c", PARTED], check=True)
-    usual = site.tell_rules()
+    usual = site.listing("/home/")
     site.configure("today")
     config = site.laptop.read("/etc/bckpciuem.conf").replace("/usr/bin/rsync", "/bin/rsync")
     site.laptop.write("/etc/bckpciuem.conf", config)
 
     assert "cmartin" in usual
-    assert "cmartin" in site.tell_rules()
+    assert "cmartin" in site.listing("/home/")
