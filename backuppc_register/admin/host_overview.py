@@ -107,7 +107,9 @@ def view(context: Context, host: str, lines: tuple[Line, ...]) -> View:
         return otherwise
 
     folders = context.folders
-    key = host_key.read((read(lambda: folders.public_key(host), None) or "").strip())
+    record = read(lambda: folders.record(host), None)
+    stopped = record is not None and record.is_stopped
+    key = host_key.read((read(lambda: folders.public_key(host, stopped=stopped), None) or "").strip())
     exists = read(lambda: folders.exists(host), False)
     known: tuple[HostKey, ...] = read(lambda: folders.known_keys(host), ()) if exists else ()
     offered = read(lambda: folders.offered_key(host), None)
@@ -115,7 +117,7 @@ def view(context: Context, host: str, lines: tuple[Line, ...]) -> View:
         host=host,
         lines=lines,
         folder=exists,
-        record=read(lambda: folders.record(host), None),
+        record=record,
         key=key.fingerprint if key else "",
         host_keys=tuple(one.fingerprint for one in known),
         offered=offered.fingerprint if offered else "",

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from backuppc_register.admin import host_overview, next_backup, paused
+from backuppc_register.admin import host_overview, never_verified, next_backup, paused
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import View, moment
+from backuppc_register.admin.never_verified import Waiting
 from backuppc_register.admin.options import JSON, option, switch
 from backuppc_register.admin.people import People
 from backuppc_register.admin.table import Columns
@@ -42,6 +43,7 @@ OPTIONS = (
     option("--os", help="only hosts that registered with this OS word"),
     option("--not-backed-up", metavar="DAYS", type=days, help=_OLD),
     switch("--never-verified", "only hosts that were never verified"),
+    switch("--unverified", "only hosts without backups that were never verified, and when they are released"),
     switch("--person-gone", "only hosts with an owner who is not in the directory any more"),
     switch("--key-without-host", "only folders of our state without a hosts line"),
     switch("--host-without-key", "only hosts lines without a key pair of ours"),
@@ -54,13 +56,15 @@ OPTIONS = (
 class _Row:
     """A host; *gone* says what happened to its owner, *due* when its next backup is, "" if not asked for.
 
-    *paused*: until when its backups are paused, in words.
+    *paused*: until when its backups are paused, in words. *waiting*: how long it was not verified, if that is
+    asked for.
     """
 
     view: View
     gone: str = ""
     due: str = ""
     paused: str = ""
+    waiting: Waiting | None = None
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
@@ -68,6 +72,10 @@ def run(context: Context, options: argparse.Namespace) -> int:
     wanted = list(_filters(options))
     fitting = (view for view in host_overview.views(context) if all(fits(view) for fits in wanted))
     rows = list(_gone(context, fitting) if options.person_gone else map(_Row, fitting))
+    if options.unverified or options.json:
+        rows = [replace(row, waiting=never_verified.of(context, row.view)) for row in rows]
+    if options.unverified:
+        rows = [row for row in rows if row.waiting]
     shown = [row.view for row in rows]
     pauses = paused.ask(context, shown)
     rows = [replace(row, paused=paused.note(row.view, pauses)) for row in rows]
@@ -95,7 +103,7 @@ def note(view: View) -> str:
     missing = view.kind or ("" if retired else "no key pair")
     notes += [missing] if missing and not view.key else []
     if view.record:
-        notes += ["retired"] if view.record.retired else []
+        notes += ["retired for good" if view.record.final else "retired"] if view.record.retired else []
         notes += ["to be purged"] if view.record.purge else []
         registered = view.lines and not view.record.by_hand
         others = registered and not same_logon(view.person, view.record.person)
@@ -128,13 +136,15 @@ def _gone(context: Context, views: Iterable[View]) -> Iterator[_Row]:
             yield _Row(view, said)
 
 
-def _extra(row: _Row, options: argparse.Namespace) -> dict[str, str]:
-    return {"next": row.due} | ({"person_gone": row.gone} if options.person_gone else {})
+def _extra(row: _Row, options: argparse.Namespace) -> dict[str, object]:
+    gone = {"person_gone": row.gone} if options.person_gone else {}
+    return {"next": row.due} | gone | never_verified.as_json(row.waiting)
 
 
 def _cells(row: _Row) -> tuple[str, ...]:
     view, record, last = row.view, row.view.record, row.view.last
-    notes = ", ".join(part for part in (row.gone, note(view), row.paused) if part)
+    waiting = row.waiting.note if row.waiting else ""
+    notes = ", ".join(part for part in (row.gone, waiting, note(view), row.paused) if part)
     return (
         view.host,
         view.person or "-",

@@ -1,6 +1,7 @@
 """The verb `reconcile`: restore lost and reverted hosts lines, and report what does not fit together."""
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ from backuppc_register.backuppc.daemon.jobs import Jobs
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.protocol.escaping import escape_text
-from backuppc_register.reconciliation import forget, inconsistencies, long_pauses, reconcile
+from backuppc_register.reconciliation import forget, inconsistencies, long_pauses, reconcile, unverified
 from backuppc_register.reconciliation.inconsistency import Inconsistency
 from backuppc_register.reconciliation.long_pauses import LongPause
 from backuppc_register.reconciliation.reconcile import Outcome
@@ -26,6 +27,7 @@ _FOR_PAUSES = 10.0  # seconds for BackupPC's answers about all hosts
 _FORGET = "forget HOST: do not restore its removed line, or stop expecting its missing backups"
 OPTIONS = (
     option("--forget", metavar="HOST", help=_FORGET),
+    switch("--release-many", "release unverified registrations also if they are more than 10"),
     switch("--quiet", "report only what is new, for a timer; diagnose has what is undecided"),
     YES,
     DRY_RUN,
@@ -39,7 +41,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     if options.forget is not None:
         return _forget(context, _as_keyed(options.forget), options)
     now = datetime.now(UTC)
-    outcome = _planned(context, now) if options.dry_run else _reconcile(context, now)
+    outcome = _outcome(context, options, now)
     wrong = [] if options.quiet else [*inconsistencies.find(outcome.hosts, context.server, now)]
     if options.json:
         context.json(_as_json(outcome, wrong, dry_run=options.dry_run))
@@ -48,19 +50,36 @@ def run(context: Context, options: argparse.Namespace) -> int:
     return 1 if outcome.report or wrong else 0
 
 
-def _planned(context: Context, now: datetime) -> Outcome:
-    plan = reconcile.plan(context.server, now)
-    pauses = (pause.item() for pause in _long_pauses(context, plan.after, now))
-    return Outcome((*plan.report, *pauses), plan.after)
-
-
-def _reconcile(context: Context, now: datetime) -> Outcome:
+def _outcome(context: Context, options: argparse.Namespace, now: datetime) -> Outcome:
+    """Plan the run, or make it and leave its syslog lines."""
+    if options.dry_run:
+        plan = reconcile.plan(context.server, now)
+        pauses = (pause.item() for pause in _long_pauses(context, plan.after, now))
+        released = _released(context, plan.after, options, now)
+        return Outcome((*plan.report, *pauses, *released), plan.after)
     socket = context.config.backuppc.socket
     outcome = reconcile.reconcile(context.server, Daemon(socket), now)
     lifted = [long_pauses.lift(one, Jobs(socket)) for one in _long_pauses(context, outcome.hosts, now)]
-    outcome = Outcome((*outcome.report, *lifted), outcome.hosts)
+    changed = [*_released(context, outcome.hosts, options, now)]
+    file = hosts.read(context.config.backuppc.hosts) if changed else outcome.hosts
+    outcome = Outcome((*outcome.report, *lifted, *changed), file)
     _log(context, outcome)
     return outcome
+
+
+def _released(
+    context: Context, file: HostsFile, options: argparse.Namespace, now: datetime
+) -> Iterator[Item]:
+    """Release the unverified registrations that are due; yield the items of the report."""
+    due = unverified.find(file, context.server, now)
+    if not options.release_many and (item := unverified.too_many(due, context.server)):
+        yield item
+        return
+    for one in due:
+        if options.dry_run:
+            yield one.item()
+        else:
+            yield from unverified.release(one, context.server, Jobs(context.config.backuppc.socket), now)
 
 
 def _long_pauses(context: Context, file: HostsFile, now: datetime) -> list[LongPause]:

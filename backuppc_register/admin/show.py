@@ -3,10 +3,11 @@
 import argparse
 from collections.abc import Iterator
 
-from backuppc_register.admin import host_overview, next_backup, paused
+from backuppc_register.admin import host_overview, never_verified, next_backup, paused
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import View, moment
 from backuppc_register.admin.list_hosts import note
+from backuppc_register.admin.never_verified import Waiting
 from backuppc_register.admin.options import HOST, JSON
 from backuppc_register.admin.table import Columns
 from backuppc_register.backuppc.backups import Backup
@@ -37,13 +38,14 @@ def run(context: Context, options: argparse.Namespace) -> int:
         return 1
     view = host_overview.view(context, host, known[host])
     status = Daemon(context.config.backuppc.socket).status(host, _TIMEOUT)
-    pauses = paused.ask(context, [view])
+    pauses, waiting = paused.ask(context, [view]), never_verified.of(context, view)
     due = next_backup.of(context, [view], pauses)[host]
     if options.json:
         more = {"note": note(view), "backuppc": status, "next": due} | paused.as_json(view, pauses)
-        context.json(view.json() | more)
+        context.json(view.json() | more | never_verified.as_json(waiting))
         return 0
-    facts = [*_registration(view), *_identity(view), *_backuppc(view, status, due, pauses)]
+    facts = [*_registration(view), *_waiting(waiting), *_identity(view)]
+    facts += _backuppc(view, status, due, pauses)
     _print(context, view, facts)
     return 0
 
@@ -75,9 +77,14 @@ def _registration(view: View) -> Iterator[tuple[str, str]]:
     if not record.by_hand:
         yield from _machine(record)
     if record.retired:
-        yield "retired", moment(record.retired)
+        yield "retired", moment(record.retired) + (", for good" if record.final else "")
     if record.purge:
         yield "purge", f"data will be deleted after {moment(record.purge)}"
+
+
+def _waiting(waiting: Waiting | None) -> Iterator[tuple[str, str]]:
+    if waiting:
+        yield "unverified", waiting.note
 
 
 def _machine(record: Record) -> Iterator[tuple[str, str]]:

@@ -98,12 +98,14 @@ class Limits:
     """How much an address or a person may use; 0 is no limit.
 
     *per_address*: requests a minute. *at_once*: requests in work. *hosts_per_person*: hosts lines.
+    *unverified_days*: how long a registration may wait for its first verification without any backup.
     *longest_pause_days*: how far away an owner may put off the backups of a host.
     """
 
     per_address: int = _key(must.between(0, 1_000_000), 30)
     at_once: int = _key(must.between(0, 10_000), 40)
     hosts_per_person: int = _key(must.between(0, 1_000_000), 0)
+    unverified_days: int = _key(must.between(0, 36_500), 14)
     longest_pause_days: int = _key(must.between(0, 36_500), 30)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from backuppc_register.inventory import provisional
 from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.person import Person, different_entry, same_logon
 from backuppc_register.protocol.errors import HostsFileError, InvalidDnsName, OtherOwner
@@ -74,13 +75,14 @@ def _judge_lines(applicant: Applicant, status: HostStatus) -> Claim:
     uid, record = applicant.person.uid, status.record
     others = [line.user or "no owner" for line in status.lines if not same_logon(line.user, uid)]
     if others:
-        raise _refusal(applicant, f"the hosts file says {', '.join(others)}")
+        raise _refusal(applicant, f"the hosts file says {', '.join(others)}{_note(applicant, status)}")
     if record is None or not same_logon(record.person, uid):
         return Claim.TAKEN_OVER
     if record.by_hand and not different_entry(record.entry, applicant.person.entry_id):
         return Claim.TAKEN_OVER
     if not _is_recorded(applicant, record):
-        raise _refusal(applicant, f"the record is of {_owner(record)}, this is {_name(applicant)}")
+        both = f"the record is of {_owner(record)}, this is {_name(applicant)}"
+        raise _refusal(applicant, both + _note(applicant, status))
     return Claim.KNOWN
 
 
@@ -98,6 +100,10 @@ def _is_recorded(applicant: Applicant, record: Record | None) -> bool:
 
 def _refusal(applicant: Applicant, detail: str) -> OtherOwner:
     return OtherOwner(host=applicant.host, logon=applicant.logon, detail=detail)
+
+
+def _note(applicant: Applicant, status: HostStatus) -> str:
+    return provisional.help_desk_note(status, applicant.person.uid)
 
 
 def _owner(record: Record | None) -> str:

@@ -18,6 +18,9 @@ class Word(Enum):
     DATA_MISSING = "data-missing"
     TAKEN_BACK = "taken-back"
     GIVEN_BACK = "given-back"
+    RELEASED = "released"
+    NOT_RELEASED = "not-released"
+    MANY_UNVERIFIED = "many-unverified"
     PAUSE_LIFTED = "pause-lifted"
     PAUSE_NOT_LIFTED = "pause-not-lifted"
     BACKUPPC = "backuppc"
@@ -30,6 +33,7 @@ _URGENT = (
     Word.DATA_MISSING,
     Word.TAKEN_BACK,
     Word.GIVEN_BACK,
+    Word.MANY_UNVERIFIED,
 )
 
 

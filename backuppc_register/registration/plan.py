@@ -115,7 +115,7 @@ def _plan_new(applicant: Applicant, claim: Claim, status: HostStatus) -> Plan:
     path = host_config.path(status.server.backuppc.config_dir, applicant.host)
     record = _record(applicant, host_config.digest(content) if content is not None else "")
     return Plan(
-        record=replace(record, provisional=free),
+        record=replace(record, provisional=free and content is not None),
         set_aside=status.folder,
         earlier_config=path if replaces else None,
         folder=True,

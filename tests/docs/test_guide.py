@@ -115,6 +115,7 @@ def test_the_guide_can_be_followed_from_its_first_command_to_its_last(story: Sto
     first_client(story)
     look(story)
     reinstall(story)
+    story.follow("Unverified registrations")
     another_system(story)
     leave_and_come_back(story)
     lose_a_line(story)
@@ -192,9 +193,23 @@ def leave_and_come_back(story: Story) -> None:
     shown = story.follow("Retire, resume and purge a host", typed="dormeur", ends=(0, 1))
 
     assert "backups" in shown
-    assert story.record()["purge"]
-    assert story.set_up("cmartin", "--force")[0] == 0
+    before = story.record()
+    assert before["purge"]
+    asked_by_nobody = as_nobody(story, "linux:cmartin")
+    assert ("\nstatus: retired\n" in asked_by_nobody, "\nkey: " in asked_by_nobody) == (True, True)
+    assert story.record() == before
+    status, shown = story.set_up("cmartin", "--force")
+    assert (status, "had been stopped, and start again" in shown) == (0, True), shown
     assert (story.record()["purge"], story.record()["retired"]) == ("", "")
+
+
+def as_nobody(story: Story, request: str) -> str:
+    """Send *request* from the laptop as any of its processes can, with the register-key alone."""
+    key = story.dormeur.run("sed -n '/^-*BEGIN OPENSSH/,/^-*END OPENSSH/p' /root/setup.sh").stdout
+    story.dormeur.write("/tmp/register-key", key, mode=0o600, owner="nobody")
+    ssh = "ssh -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
+    words = f"{ssh} -i /tmp/register-key backuppc@dugong.univ-brest.fr {request}"
+    return story.dormeur.run(words, user="nobody", timeout=60).stdout
 
 
 def lose_a_line(story: Story) -> None:

@@ -37,6 +37,7 @@ def hosts(site, *arguments):
         (["--person", "cmar"], []),
         (["--os", "mac"], ["mimosa"]),
         (["--never-verified"], ["handmade", "orphan", "upper"]),
+        (["--unverified"], ["orphan"]),
         (["--not-backed-up", "30"], ["handmade", "orphan", "upper"]),
         (["--not-backed-up", "1"], ["dormeur", "handmade", "orphan", "upper"]),
         (["--not-backed-up", "50"], ["handmade", "orphan", "upper"]),

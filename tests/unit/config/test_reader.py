@@ -217,7 +217,9 @@ EVERY_KEY = [
         },
         "backuppc": {"text": ["hosts", "config_dir", "data_dir", "socket", "templates"]},
         "state": {"text": ["directory"]},
-        "limits": {"number": ["per_address", "at_once", "hosts_per_person"]},
+        "limits": {
+            "number": ["per_address", "at_once", "hosts_per_person", "unverified_days", "longest_pause_days"]
+        },
         "syslog": {"text": ["facility", "socket"]},
     }.items()
     for kind, keys in kinds.items()

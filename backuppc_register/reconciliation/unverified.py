@@ -1,0 +1,135 @@
+"""Release registrations that were never verified and have no backups, after the days that the site allows."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from backuppc_register.backuppc import host_config, hosts
+from backuppc_register.backuppc.daemon.jobs import Jobs
+from backuppc_register.backuppc.hosts import HostsFile, Line
+from backuppc_register.inventory import host_status, missing_backups, provisional
+from backuppc_register.inventory.host_status import HostStatus
+from backuppc_register.inventory.server import Server
+from backuppc_register.protocol.errors import HostsFileError, StateError
+from backuppc_register.reconciliation import lost_lines
+from backuppc_register.reconciliation.inconsistency import ADMIN
+from backuppc_register.reconciliation.report import Item, Word
+
+MOST = 10
+"""Registrations released in one run: more at once look like a wrong clock."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A registration of *host* by *person* that is to be released; *line*: it has a hosts line."""
+
+    host: str
+    person: str
+    since: str
+    line: bool
+
+    def item(self, problem: str = "", note: str = "") -> Item:
+        """Return the item of the report; *problem*: why it could not be released."""
+        what = f"it was registered at {self.since}, never verified, and has no backups"
+        if problem:
+            what += f"; it is not released: {problem}"
+            return Item(Word.NOT_RELEASED, what, "The next run tries again.", self.host, self.person)
+        line = "its hosts line is removed, and " if self.line else ""
+        what += f": {line}our key, record and .pl are set aside" + (f"; {note}" if note else "")
+        advice = f"If the machine is still there, {self.person} registers it again and verifies it."
+        return Item(Word.RELEASED, what, advice, self.host, self.person)
+
+
+def find(file: HostsFile, server: Server, now: datetime) -> list[Release]:
+    """Return the registrations to release, by the hosts *file* as it is now; *now* has a time zone.
+
+    Needs no lock, and writes nothing: `release` plans each of them again. None is returned if there is a
+    doubt about the backups of all hosts.
+
+    Raises StateError if our state cannot be listed.
+    """
+    days = server.config.limits.unverified_days
+    candidates = [host for host in server.folders.names() if _is_overdue(host, server, days, now)]
+    if not candidates or _is_doubtful(file, server):
+        return []
+    return [one for host in candidates if (one := _planned(host, file, server, now))]
+
+
+def too_many(releases: list[Release], server: Server) -> Item | None:
+    """Return the item for more releases than are made at once, None if they are not more."""
+    if len(releases) <= MOST:
+        return None
+    days = server.config.limits.unverified_days
+    what = f"{len(releases)} registrations were never verified for {days} days; none of them is released"
+    advice = f"Is the clock right? See {ADMIN} list --unverified. If so: {ADMIN} reconcile --release-many"
+    return Item(Word.MANY_UNVERIFIED, what, advice)
+
+
+def release(planned: Release, server: Server, jobs: Jobs, now: datetime) -> Iterator[Item]:
+    """Release one registration; yield the item of the report, or nothing if the host has changed meanwhile.
+
+    Under the job lock and the lock it is certain that there are no backups and none begins. An interrupted
+    run leaves a record without a line, and the next run finishes it.
+    """
+    host = planned.host
+    try:
+        with jobs.kept_away(host) as kept:
+            with server.locked():
+                status = host_status.read(host, server)
+                if _plan(status, now) != planned:
+                    return
+                _write(status, planned, now)
+            note = kept.tell(gone=(host,) if planned.line else ())
+    except (HostsFileError, StateError) as error:  # Busy is a HostsFileError
+        yield planned.item(problem=error.detail or str(error))
+        return
+    yield planned.item(note=note)
+
+
+def _write(status: HostStatus, planned: Release, now: datetime) -> None:
+    host, server = planned.host, status.server
+    if planned.line:
+        server.former_owners.take(host, [planned.person])
+        server.snapshot.forget(host)
+        hosts.remove(server.backuppc.hosts, status.hosts, host)
+    config = host_config.path(server.backuppc.config_dir, host) if status.config is not None else None
+    server.folders.set_aside(host, config, now)
+
+
+def _is_overdue(host: str, server: Server, days: int, now: datetime) -> bool:
+    with suppress(StateError):  # `inconsistencies` reports a record that cannot be read
+        record = server.folders.record(host)
+        due = provisional.released_from(record, days) if record else None
+        return due is not None and due <= now
+    return False
+
+
+def _is_doubtful(file: HostsFile, server: Server) -> bool:
+    """Tell whether the disk with all backups may be missing."""
+    present = [line.host for line in file.lines]
+    found, known = missing_backups.look_at_all(present, server.snapshot.read(), server.config)
+    return bool(lost_lines.find(known, known, found).doubt)
+
+
+def _planned(host: str, file: HostsFile, server: Server, now: datetime) -> Release | None:
+    with suppress(StateError, HostsFileError):  # a doubt releases nothing
+        return _plan(host_status.read(host, server, file), now)
+    return None
+
+
+def _plan(status: HostStatus, now: datetime) -> Release | None:
+    """Return the release of a host, None if it stays. Raises HostsFileError and StateError in doubt."""
+    record, server = status.record, status.server
+    due = provisional.released_from(record, server.config.limits.unverified_days) if record else None
+    if record is None or due is None or due > now or status.backups or status.doubt:
+        return None
+    if status.last_seen is not None and status.last_seen.data:  # missing backups may come back
+        return None
+    if status.overriding or host_config.path(server.backuppc.config_dir, status.host).is_symlink():
+        return None  # an administrator made that
+    # Any other line is an administrator's work, and so is a missing line that the snapshot still has.
+    as_registered = (Line(status.host, "0", record.person, ()),)
+    if status.lines != as_registered and (status.lines or status.last_seen is not None):
+        return None
+    return Release(status.host, record.person, record.registered, line=bool(status.lines))
