@@ -27,8 +27,8 @@ def run_as_owner(folder: Path, work: Callable[[], Any]) -> Any:
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         output = pipe.read()
-    os.waitpid(child, 0)
-    return _result(output)
+    _, status = os.waitpid(child, 0)
+    return _result(output, os.waitstatus_to_exitcode(status))
 
 
 def _child(folder: Path, work: Callable[[], Any], writing: int) -> None:
@@ -47,11 +47,13 @@ def _child(folder: Path, work: Callable[[], Any], writing: int) -> None:
         os._exit(0)
 
 
-def _result(output: bytes) -> Any:
+def _result(output: bytes, status: int) -> Any:
     try:
         answer = json.loads(output)
     except ValueError as error:
-        raise Internal(detail="the child process with BackupPC's account died") from error
+        how = f"by signal {-status}" if status < 0 else f"with exit status {status}"
+        detail = f"the child process with BackupPC's account died {how}, after {output[-200:]!r}"
+        raise Internal(detail=detail) from error
     if "error" in answer:
         kind = (
             WrongAccount if answer["error"] == "WrongAccount" else getattr(errors, answer["error"], Internal)

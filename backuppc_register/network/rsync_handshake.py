@@ -50,7 +50,8 @@ def read_greeting(
         try:
             return _run_until(command, transfer.handshake, lambda output: len(output) >= GREETING, timeout)
         except processes.TimedOut as late:
-            raise not_reachable(Cause.SILENT, host, detail="no greeting of rsync in time") from late
+            said = f"; so far: {late.error_text}" if late.error_text else ""
+            raise not_reachable(Cause.SILENT, host, detail=f"no greeting of rsync in time{said}") from late
 
 
 def list_files(

@@ -14,7 +14,7 @@ from backuppc_register.inventory.ownership import Applicant, Claim, judge
 from backuppc_register.inventory.server import Server
 from backuppc_register.inventory.services import Services
 from backuppc_register.network import ssh
-from backuppc_register.protocol.errors import HostKeyChanged, NotRegistered, TooManyRequests
+from backuppc_register.protocol.errors import HostKeyChanged, Misconfigured, NotRegistered, TooManyRequests
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
 from backuppc_register.protocol.unreachable import Cause, not_reachable
@@ -22,7 +22,7 @@ from backuppc_register.registration.applicant import identified
 from backuppc_register.state import retired_files
 from backuppc_register.state.key_pairs import PRIVATE
 from backuppc_register.state.records import Record
-from backuppc_register.state.ssh_files import CLIENT_ACCOUNT
+from backuppc_register.state.ssh_files import CLIENT_ACCOUNT, SSH_CONFIG
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.verification import (
     accept_key,
@@ -122,6 +122,8 @@ class _Verification:
         """
         host, status = self.host, host_status.read(self.host, self.server)
         claim, lines, record = judge(self.applicant, status), status.lines, status.record
+        if lines and not status.folder:
+            self._refuse_lost_folder(status.config or b"")
         if not lines or claim is not Claim.KNOWN or record is None:
             raise NotRegistered(host=host, detail="no record of this person" if lines else "no hosts line")
         retirement = retired_host.of(status, record, self.applicant)
@@ -134,6 +136,13 @@ class _Verification:
             return _Registered(record, kept, None, retirement)
         ours = self.server.render_config(host, record.full_name, record.os)
         return _Registered(record, ours, ours, retirement)
+
+    def _refuse_lost_folder(self, config: bytes) -> None:
+        """Blame this server if the host's .pl names files of ours that are gone; raises Misconfigured."""
+        path = self.server.folders.path(self.host)
+        if bytes(path / SSH_CONFIG) in config:
+            detail = f"{self.host}.pl names {path}, which is gone: is the disk of that folder mounted?"
+            raise Misconfigured(detail=detail)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -98,6 +98,15 @@ def test_no_word_in_time_is_a_failed_step(way):
     assert refusal.value.values["step"] == "silent"
 
 
+def test_what_was_said_before_the_silence_is_told(way):
+    way.lets("echo 'sudo: a password is required' >&2; sleep 60")
+
+    with pytest.raises(NotReachable) as refusal:
+        way.heard(within=3.0)
+
+    assert refusal.value.detail == "no greeting of rsync in time; so far: sudo: a password is required"
+
+
 def test_a_listing_ends_at_its_first_file_and_one_without_any_has_the_status_of_a_signal(way):
     folder = "drwxr-xr-x          4,096 2026/11/26 00:24:24 ."
     way.lets(f"echo '{folder}'; echo '-rw-r--r-- 2 2026/11/26 00:24:24 a/f'; sleep 60")

@@ -52,9 +52,17 @@ def test_a_bug_is_told_with_its_traceback(folder):
         run_as_owner(folder, lambda: 1 / 0)
 
 
-@pytest.mark.parametrize("end", [lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: os._exit(0)])
-def test_a_child_that_dies_is_a_fault_and_no_answer(folder, end):
-    with pytest.raises(Internal, match="died"):
+@pytest.mark.parametrize(
+    ("end", "how"),
+    [
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), "died by signal 9"),
+        (lambda: os.kill(os.getpid(), signal.SIGXCPU), "died by signal 24"),
+        (lambda: os._exit(0), "died with exit status 0"),
+        (lambda: os._exit(7), "died with exit status 7"),
+    ],
+)
+def test_a_child_that_dies_is_a_fault_and_says_how(folder, end, how):
+    with pytest.raises(Internal, match=how):
         run_as_owner(folder, end)
 
 

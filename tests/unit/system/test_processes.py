@@ -70,11 +70,21 @@ def test_it_works_in_the_folder_and_is_looked_for_in_the_path_and_gets_the_files
 
 def test_a_slow_one_is_ended_with_all_that_it_has_started(tmp_path: Path):
     with pytest.raises(processes.TimedOut, match="sh took too long") as late:
-        sh(f"sleep 60 & echo $! >{tmp_path}/pid; echo so far; wait", within=0.5)
+        sh(f"sleep 60 & echo $! >{tmp_path}/pid; echo so far; echo complained >&2; wait", within=0.5)
 
     assert late.value.output == b"so far\n"
+    assert late.value.error_text == "complained"
     assert isinstance(late.value, TimeoutError)
     assert is_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_one_that_writes_without_end_is_ended_before_it_takes_all_memory(mocker):
+    mocker.patch.object(processes, "LARGEST_ANSWER", 1 << 20)
+
+    ended = sh("yes complaint >&2")
+
+    assert ended.status == -9
+    assert 1 << 20 <= len(ended.errors) < 1 << 21
 
 
 def test_what_it_left_behind_is_ended_too(tmp_path: Path):

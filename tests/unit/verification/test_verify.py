@@ -37,6 +37,7 @@ from backuppc_register.protocol.errors import (
     HostKeyChanged,
     HostsFileError,
     InvalidDnsName,
+    Misconfigured,
     NotAllowed,
     NotReachable,
     NotRegistered,
@@ -432,6 +433,17 @@ def test_an_unfinished_registration_is_to_be_finished_first(server):
 
     with pytest.raises(NotRegistered):
         server.ask(MINE)
+
+
+def test_where_the_folder_of_its_key_is_gone_the_server_is_to_blame(server):
+    server.state.rename(server.folder / "away")
+
+    with pytest.raises(Misconfigured) as fault:
+        server.ask(MINE)
+
+    assert "is the disk of that folder mounted?" in fault.value.detail
+    assert server.machine.done == []
+    assert not server.state.exists()
 
 
 def test_another_person_is_refused_as_with_a_registration(server):
