@@ -1,4 +1,4 @@
-# Ask BackupPC's own code: QUESTION HOST CONFDIR TOPDIR LIBRARY [FILE [CLIENT SHELL SCRATCH]].
+# Ask BackupPC's own code: QUESTION HOST CONFDIR TOPDIR LIBRARY [FILE [CLIENT SHELL SCRATCH | NAME ADDRESS]].
 # The answers are JSON, one object a line.
 # `settings`, `alive`, `loopback` and `transfers` are about HOST; if FILE is not empty, it is read instead of the host's
 # own file. `loopback` pings the address CLIENT of this very server; without HOST by the settings of config.pl.
@@ -99,11 +99,13 @@ sub alive {
     my $said = listen_to_ping();
     foreach my $name (@clients) {
         answer(problem => 'name', what => $name, detail => "the DNS is slow");
-        my $family = $bpc->getHostAddrInfo($name);
+        # $chosen and $shell are here a name and the one of its addresses to ping.
+        my $target = lc($name) eq lc($chosen) ? $shell : $name;
+        my $family = $bpc->getHostAddrInfo($target);
         next if ( !defined($family) );
         %problem = (problem => 'ping', what => $name, loopback => $family == 6 ? '::1' : '127.0.0.1');
         answer(%problem, detail => "the ping did not end in time");
-        my $delay = $bpc->CheckHostAlive($name);
+        my $delay = $bpc->CheckHostAlive($target);
         $problem{detail} = $$said;
         next if ( $delay < 0 );
         if ( $delay > $Conf{PingMaxMsec} ) {

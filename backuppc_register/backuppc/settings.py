@@ -131,12 +131,16 @@ class SettingsReader:
             raise _no_answer(error_text)
         return dict.fromkeys(hosts, "its settings end the program that reads them") | read
 
-    def alive(self, host: str, within: float, proposed: bytes | None = None) -> str:
+    def alive(
+        self, host: str, within: float, proposed: bytes | None = None, known: tuple[str, str] = ("", "")
+    ) -> str:
         """Return the first of the host's names that BackupPC can ping, by its own ping.
+
+        *known*: a name and the one of its addresses to ping.
 
         Raises NotReachable; Misconfigured, also if BackupPC cannot even ping this server itself.
         """
-        answer = self._ask("alive", host, within, proposed)
+        answer = self._ask("alive", host, within, proposed, known)
         if "alive" in answer:
             return str(answer["alive"])
         problem, what = answer.get("problem", "ping"), answer.get("what", host)

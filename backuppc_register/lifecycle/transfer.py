@@ -1,6 +1,10 @@
 """Transfer a host: the new owner gets the machine, and never the earlier backups."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from backuppc_register.backuppc import data_folder, host_config, hosts, retired_config
+from backuppc_register.backuppc.daemon.jobs import Kept
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.lifecycle import owner_change
@@ -8,7 +12,7 @@ from backuppc_register.lifecycle.operation import Operation, examined, refuse_ch
 from backuppc_register.lifecycle.purge_request import requested, with_owner
 from backuppc_register.lifecycle.transfer_plan import ReturnPlan, TransferPlan, plan_transfer
 from backuppc_register.person import Person
-from backuppc_register.protocol.errors import StateError
+from backuppc_register.protocol.errors import Busy, StateError
 from backuppc_register.state import retired_files
 from backuppc_register.state.records import Record
 
@@ -22,7 +26,7 @@ def plan(
 
     Raises what `examined` does; Refused; Busy, and faults.
     """
-    with operation.jobs.kept_away(host), examined(host, operation.server) as status:
+    with _kept_away(host, operation), examined(host, operation.server) as status:
         return plan_transfer(status, person, operation, purge_in)
 
 
@@ -33,7 +37,7 @@ def apply(plan: ReturnPlan | TransferPlan, operation: Operation) -> str:
     until the last step, the hosts line, the host is its earlier owner's.
     """
     host = plan.host
-    with operation.jobs.kept_away(host) as kept:
+    with _kept_away(host, operation) as kept:
         with examined(host, operation.server) as status:
             refuse_changed(plan, plan_transfer(status, plan.to, operation, plan.purge_in))
             if isinstance(plan, ReturnPlan):
@@ -43,6 +47,19 @@ def apply(plan: ReturnPlan | TransferPlan, operation: Operation) -> str:
                 _transfer(plan, status, operation)
                 known = tuple(filter(None, (host, plan.archive)))
         return kept.tell(known=known)
+
+
+@contextmanager
+def _kept_away(host: str, operation: Operation) -> Iterator[Kept]:
+    """Keep jobs away from *host*; raises Busy with advice about one that never ends."""
+    try:
+        with operation.jobs.kept_away(host) as kept:
+            yield kept
+    except Busy as error:
+        error.add_detail(
+            f"if a backup of it does not end: backuppc-register-admin retire {host}, which stops it"
+        )
+        raise
 
 
 def _return(plan: ReturnPlan, status: HostStatus, operation: Operation) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any, cast
@@ -35,11 +36,15 @@ _NO_WAY = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EACCES,
 
 @dataclass(frozen=True)
 class Place:
-    """The name and port to connect to; *host* is the registered name, for error messages."""
+    """The name and port to connect to; *host* is the registered name, for error messages.
+
+    *address*: the only one of the name's addresses to connect to, "" for all of them.
+    """
 
     host: str
     name: str
     port: int = 22
+    address: str = ""
 
     def __str__(self) -> str:
         return f"port {self.port} of {self.name}"
@@ -215,7 +220,16 @@ def _addresses(place: Place, deadline: Deadline) -> list[tuple[int, Any]]:
         raise not_reachable(Cause.NAME, place.host, what=place.name, detail=str(error)) from error
     if not found:
         raise not_reachable(Cause.NAME, place.host, what=place.name, detail="no address")
-    return [(family, address) for family, _, _, _, address in found]
+    places: list[tuple[int, Any]] = [(family, address) for family, _, _, _, address in found]
+    if not place.address:
+        return places
+    chosen = [one for one in places if ip_address(one[1][0]) == ip_address(place.address)]
+    if not chosen:
+        detail = (
+            f"this server's resolver gives other addresses than {place.address}: getent ahosts {place.name}"
+        )
+        raise not_reachable(Cause.NAME, place.host, what=place.name, detail=detail)
+    return chosen
 
 
 def _prefer(transport: "paramiko.Transport", types: Sequence[str]) -> None:

@@ -164,7 +164,10 @@ class _Verification:
         """Reach the machine, recognise it, log in, probe it, and begin a backup of each folder."""
         own_keys = self.services.own_keys()
         host, folders, time = self.host, self.server.folders, Deadline(self.services.for_questions())
-        way, retirement = way_back.find(host, self.server, registered.config, time), registered.retirement
+        way, retirement = (
+            way_back.find(self.applicant, self.server, registered.config, time),
+            registered.retirement,
+        )
         key = folders.path(host) / PRIVATE
         if retirement:
             key = folders.path(host) / retired_files.private_name(folders.path(host))

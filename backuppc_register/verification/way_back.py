@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from backuppc_register.backuppc import settings
 from backuppc_register.backuppc.rsync_command import Transfer
 from backuppc_register.backuppc.settings import Settings
+from backuppc_register.inventory.ownership import Applicant
 from backuppc_register.inventory.server import Server
 from backuppc_register.network.ssh import Place
 from backuppc_register.protocol.unreachable import Cause, not_reachable
@@ -25,18 +26,22 @@ class WayBack:
     transfers: tuple[Transfer, ...]
 
 
-def find(host: str, server: Server, new_config: bytes | None, time: Deadline) -> WayBack:
+def find(applicant: Applicant, server: Server, new_config: bytes | None, time: Deadline) -> WayBack:
     """Return the way that BackupPC's settings lead, with *new_config* as the host's .pl if that is not None.
+
+    Of the applicant's name it uses only the address that asks: whoever can change that name in the DNS would
+    otherwise learn which addresses in the site's network answer.
 
     Raises NotReachable if it is not the way that we have made, or ends before ssh.
     """
+    host, name, address = applicant.host, applicant.full_name, applicant.address
     backuppc = settings.SettingsReader(server.backuppc)
     its_settings = backuppc.read(host, time.remaining(), new_config)
     if its_settings.disabled:
         raise not_reachable(Cause.DISABLED, host, detail="BackupsDisable or FullPeriod")
     config_drift.ssh_command(host, its_settings)
     # Half of the time: a ping without an answer takes 10 seconds.
-    client = backuppc.alive(host, time.remaining() / 2, new_config)
+    client = backuppc.alive(host, time.remaining() / 2, new_config, (name, address))
     plan = backuppc.plan(host, client, time.remaining() / 2, new_config)
     config_drift.refuse_transfers(host, client, plan.transfers)
     ssh = config_drift.ssh_command(host, replace(its_settings, ssh_args=plan.ssh_args))
@@ -46,4 +51,7 @@ def find(host: str, server: Server, new_config: bytes | None, time: Deadline) ->
         what = "ssh does not take RsyncSshArgs"
         raise not_reachable(Cause.ELSEWHERE, host, what=what, detail=str(error)) from error
     config_drift.refuse_route(host, route, server.folders.path(host))
-    return WayBack(its_settings, Place(host, route.host, route.port), ssh, plan.transfers)
+    if route.host.lower() != name:
+        return WayBack(its_settings, Place(host, route.host, route.port), ssh, plan.transfers)
+    place = Place(host, route.host, route.port, address)
+    return WayBack(its_settings, place, (*ssh, "-o", f"HostName={address}"), plan.transfers)

@@ -93,6 +93,25 @@ def test_a_purge_is_not_cancelled_by_registering(site):
     assert SECRET in site.read("cmartin", "dormeur")
 
 
+def test_a_backup_that_a_laptop_keeps_hanging_is_stopped_by_retire_and_then_the_host_goes_on(site):
+    dugong, timide = site.dugong, site.laptop("timide", "10.77.0.14", "adupont")
+    keys = timide.read("/home/bckpciuem/.ssh/authorized_keys")
+    hostile = keys.replace("$SSH_ORIGINAL_COMMAND", "exec sleep 1000")
+    timide.write("/home/bckpciuem/.ssh/authorized_keys", hostile, mode=0o600, owner="bckpciuem")
+    dugong.message("backup timide timide adupont doFull")
+    dugong.wait_for(lambda: timide.run("pgrep -x sleep").status == 0, "a backup that hangs")
+
+    refused = site.admin("transfer", "timide", "cmartin", "--yes", "timide")
+    retired = site.admin("retire", "timide")
+    dugong.wait_for(lambda: '"timide"' not in dugong.message("status jobs"), "the end of it", 60)
+    done = site.admin("transfer", "timide", "cmartin", "--yes", "timide")
+
+    assert refused.status == 1
+    assert "backuppc-register-admin retire timide, which stops it" in refused.stderr
+    assert (retired.status, done.status) == (0, 0), done
+    assert dugong.owner_of("timide") == "cmartin"
+
+
 def test_the_old_persons_files_stay_unreadable_for_the_new_one_and_readable_for_the_old(site):
     dugong = site.dugong
     old_key = dugong.read("/var/lib/backuppc-register/hosts/dormeur/key.pub")

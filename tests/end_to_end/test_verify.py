@@ -120,6 +120,25 @@ def test_an_impostor_at_the_same_address_is_refused_and_nothing_is_replaced(site
     assert outcome(site.verify(dormeur)) == "verified"
 
 
+# What came to a host from outside: connections over TCP, pings.
+COUNTED = "cat /proc/net/snmp | awk '/^Tcp:/ {t = $11} /^Icmp:/ {i = $2} END {print t, i}'"
+
+
+def test_other_addresses_that_the_name_gets_in_the_dns_are_neither_pinged_nor_connected_to(site):
+    huitre, temoin = site.laptop("huitre", 18), site.lab.host("temoin.univ-brest.fr", "10.77.0.19")
+    for address in ("10.77.0.1", "10.77.0.19", "10.77.0.99", "127.0.0.1"):
+        site.lab.names.add("huitre.univ-brest.fr", "A", address)
+    before = temoin.run(COUNTED, check=True).stdout
+
+    answers = [outcome(site.verify(huitre)) for _ in range(3)]  # the DNS turns the addresses round
+
+    assert answers == ["verified"] * 3
+    assert temoin.run(COUNTED, check=True).stdout == before
+    huitre.run("iptables -A INPUT -p tcp --dport 22 -j REJECT || kill $(pidof -s sshd)", check=True)
+    assert outcome(site.verify(huitre)).startswith("not-reachable ")
+    assert temoin.run(COUNTED, check=True).stdout == before
+
+
 def test_a_host_that_is_not_registered_is_told_so(site):
     calmar = site.laptop("calmar", 14, setup=False)
 

@@ -21,6 +21,10 @@ $Conf{XferMethod} = 'rsync';
 # A name without path and without sudo: rsyncsend.sh runs the right rsync with the right privileges.
 $Conf{RsyncClientPath} = 'rsync';
 
+# Seconds without a byte after which a transfer ends. BackupPC's 20 hours would let a machine that says nothing hold a
+# place among MaxBackups all day. A full backup can be silent while the machine reads one large file for its checksum.
+$Conf{ClientTimeout} = 14400;
+
 # Exactly these two elements. The file after -F has the key, the account, the known ssh host key and the timeouts.
 $Conf{RsyncSshArgs} = ['-e', '$sshPath -F ' . @SSH_CONFIG@];
 

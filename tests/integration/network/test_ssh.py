@@ -233,6 +233,29 @@ def test_a_name_without_an_address_is_told_as_such(name):
     assert refusal.value.values["step"] == "name"
 
 
+RESOLVED = [
+    (2, 1, 6, "", ("127.0.0.1", 0)),
+    (2, 1, 6, "", ("127.0.0.2", 0)),
+    (10, 1, 6, "", ("::1", 0, 0, 0)),
+]
+
+
+def test_of_the_names_addresses_only_the_given_one_is_connected_to(mocker):
+    with socket.create_server(("127.0.0.2", 0)) as decoy:
+        port = decoy.getsockname()[1]
+        found = [(*one[:4], (one[4][0], port, *one[4][2:])) for one in RESOLVED]
+        mocker.patch("socket.getaddrinfo", return_value=found)
+
+        for address, step in (("127.0.0.1", "refused"), ("0:0::1", "refused"), ("127.0.0.9", "name")):
+            with pytest.raises(NotReachable) as refusal, connect(Place("x", "x", port, address), 5):
+                pass
+            assert refusal.value.values["step"] == step
+
+        decoy.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            decoy.accept()
+
+
 def test_a_resolver_that_never_answers_is_left_in_time(mocker):
     mocker.patch("socket.getaddrinfo", side_effect=lambda *_, **__: [time.sleep(3)][:0])
     started = time.monotonic()

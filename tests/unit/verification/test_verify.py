@@ -80,6 +80,8 @@ class Machine:
     answer: Answer = field(default_factory=lambda: Answer(PROBE, "", 0))
     failure: RegisterError | None = None
     done: list[object] = field(default_factory=list)
+    places: list[ssh.Place] = field(default_factory=list)
+    by_ssh: list[tuple[str, ...]] = field(default_factory=list)
     meanwhile: Callable[[], object] | None = None
     first_words: dict[str, ProgramResult] = field(default_factory=dict)
     listed: dict[str, ProgramResult] = field(default_factory=dict)
@@ -89,6 +91,7 @@ class Machine:
         assert 0 < within <= 16
         with locked(self.folder / "etc", 0):
             pass  # nobody holds BackupPC's lock while a machine is waited for
+        self.places.append(place)
         self.done.append((str(place), tuple(preferred)))
         if self.failure:
             raise self.failure
@@ -107,6 +110,7 @@ class Machine:
         assert (key, ssh[:2]) == (self.host_key, ("/usr/bin/ssh", "-F"))
         assert 0 < within <= 16
         self.done.append(transfer.path)
+        self.by_ssh.append(tuple(ssh))
         return self.first_words.get(transfer.path, GREETING)
 
     def files(self, host, key, ssh, transfer, within):
@@ -160,7 +164,8 @@ class Server:
         transfers = (Transfer(share, words, f"{share}/".encode()) for share in self.settings.shares)
         return Plan(self.settings.ssh_args, tuple(transfers))
 
-    def alive(self, host, within, proposed=None):
+    def alive(self, host, within, proposed=None, known=("", "")):
+        assert known == ("dormeur.univ-brest.fr", str(PEER))
         self.proposed.append(proposed)
         if isinstance(self.pinged, Exception):
             raise self.pinged
@@ -238,6 +243,24 @@ def refused(server, *keys, **request):
 
 
 # success
+
+
+def test_only_the_address_that_asks_is_connected_to(server):
+    server.ask(MINE)
+
+    (place,) = server.machine.places
+    assert (place.name, place.address) == ("dormeur.univ-brest.fr", str(PEER))
+    assert {words[-2:] for words in server.machine.by_ssh} == {("-o", f"HostName={PEER}")}
+
+
+def test_another_name_that_an_administrator_gave_the_machine_is_followed(server):
+    server.pinged = "dormeur.vpn.univ-brest.fr"
+
+    server.ask(MINE)
+
+    (place,) = server.machine.places
+    assert (place.name, place.address) == ("dormeur.vpn.univ-brest.fr", "")
+    assert not any("HostName" in word for words in server.machine.by_ssh for word in words)
 
 
 def test_a_way_back_that_works_is_pinned_and_the_first_backup_is_queued(server):
