@@ -610,7 +610,7 @@ in_place_options() {
 # that person could. Nobody else may be able to exchange that folder.
 in_place_as_owner() {    # MISSING-FOLDER
     local owner
-    confines || unavailable 'restore=owner takes rsync 3.5 or later'
+    [ "$WALL" = namespace ] || confines || unavailable 'restore=owner takes rsync 3.5 or later'
     in_place_options
     without_super
     owner=$(owner_here)
@@ -691,6 +691,8 @@ NOT_PLACED=no   # whether something could not be copied
 
 stage() {
     local word
+    # The persons copy without a wall, and other people may write in their folders.
+    confines || unavailable "$(shown "$HERE") belongs to several persons, which takes rsync 3.5: choose a folder of one person"
     trusted "$HERE" || refuse "others than root can change $(shown "$HERE"): choose a folder of one person"
     case ${CLUSTER%%e.*} in
         *[nubd]*) refuse "short options $(shown "$CLUSTER") for a folder of several persons" ;;

@@ -730,6 +730,7 @@ french() {    # ENGLISH
         '%s cannot be read. Does it exist?') FORMAT='%s est illisible. Ce dossier existe-t-il ?' ;;
         'rsync: %s') FORMAT='rsync : %s' ;;
         'rsync: %s, from Apple') FORMAT='rsync : %s, d’Apple' ;;
+        'with rsync %s files return only to a folder of one person, not to %s as a whole') FORMAT='avec rsync %s les fichiers ne reviennent que dans le dossier d’une personne, pas dans %s entier' ;;
         'A restore to the original folders (restore=owner) needs rsync 3.5 or later, not %s.') FORMAT='Restaurer dans les dossiers d’origine (restore=owner) exige rsync 3.5 ou plus récent, pas %s.' ;;
         'rsync works in a file system that holds only the folder that is backed up or restored') FORMAT='rsync travaille dans un système de fichiers qui ne contient que le dossier sauvegardé ou restauré' ;;
         'a sandbox keeps rsync inside the folder that is backed up or restored') FORMAT='un bac à sable retient rsync dans le dossier sauvegardé ou restauré' ;;
@@ -2845,15 +2846,17 @@ doctor_sudo() {
     fi
     rsync=$(sed -n 's/^rsync://p' "$WORK/probe" | printable)
     doctor_rsync "$rsync"
-    doctor_wall "$(sed -n 's/^wall://p' "$WORK/probe" | printable)" "$rsync"
+    wall=$(sed -n 's/^wall://p' "$WORK/probe" | printable)
+    doctor_wall "$wall" "$rsync"
     RESTORING=$(sed -n 's/^restore://p' "$WORK/probe" | printable)
-    doctor_restore "$rsync"
+    doctor_restore "$rsync" "$wall"
 }
 
-doctor_restore() {    # RSYNC-VERSION
+doctor_restore() {    # RSYNC-VERSION WALL
     say_who_restores
-    case $RESTORING-$1 in
+    case $RESTORING-$1-$2 in
         owner-3.[5-9]* | owner-3.[1-9][0-9]* | owner-[4-9]* | owner-[1-9][0-9]*) ;;
+        owner-*-namespace) note 'with rsync %s files return only to a folder of one person, not to %s as a whole' "$1" "$HOMES" ;;
         owner-*) todo 'A restore to the original folders (restore=owner) needs rsync 3.5 or later, not %s.' "$1" ;;
     esac
 }

@@ -86,15 +86,17 @@ doctor_sudo() {
     fi
     rsync=$(sed -n 's/^rsync://p' "$WORK/probe" | printable)
     doctor_rsync "$rsync"
-    doctor_wall "$(sed -n 's/^wall://p' "$WORK/probe" | printable)" "$rsync"
+    wall=$(sed -n 's/^wall://p' "$WORK/probe" | printable)
+    doctor_wall "$wall" "$rsync"
     RESTORING=$(sed -n 's/^restore://p' "$WORK/probe" | printable)
-    doctor_restore "$rsync"
+    doctor_restore "$rsync" "$wall"
 }
 
-doctor_restore() {    # RSYNC-VERSION
+doctor_restore() {    # RSYNC-VERSION WALL
     say_who_restores
-    case $RESTORING-$1 in
+    case $RESTORING-$1-$2 in
         owner-3.[5-9]* | owner-3.[1-9][0-9]* | owner-[4-9]* | owner-[1-9][0-9]*) ;;
+        owner-*-namespace) note 'with rsync %s files return only to a folder of one person, not to %s as a whole' "$1" "$HOMES" ;;
         owner-*) todo 'A restore to the original folders (restore=owner) needs rsync 3.5 or later, not %s.' "$1" ;;
     esac
 }

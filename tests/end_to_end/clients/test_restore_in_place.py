@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from lab import Lab, Laptop, Result, Server, User
+from walled_laptop import OLDER, RSYNCS
 
 pytestmark = pytest.mark.lab
 
@@ -51,10 +52,15 @@ class Site:
     laptop: Laptop
 
     def restore(
-        self, words: str, mode: str = "owner", options: str = "-aAXH --super --numeric-ids"
+        self,
+        words: str,
+        mode: str = "owner",
+        options: str = "-aAXH --super --numeric-ids",
+        rsync: str = "today",
     ) -> Result:
         """Send files as BackupPC's rsync would, all of root's among them; @ is the laptop."""
-        self.laptop.run(f"sed -i 's/^restore=.*/restore={mode}/' {CONFIG}", check=True)
+        changes = f"s/^restore=.*/restore={mode}/; s,^rsync=.*,rsync={RSYNCS[rsync]},"
+        self.laptop.run(f"sed -i '{changes}' {CONFIG}", check=True)
         ssh = f"ssh -F /var/lib/backuppc-register/hosts/{self.laptop.name}/ssh_config"
         words = words.replace("@", f"{self.laptop.fqdn}:")
         return self.dugong.run(f"cd /root/evil && rsync -s {options} -e {shlex.quote(ssh)} {words}")
@@ -81,6 +87,8 @@ def whole_site() -> Iterator[Site]:
         laptop.write("/root/known_hosts", dugong.known_hosts)
         laptop.run(f"sh {SETUP} {GIVEN} --logon cmartin --unattended --no-verify", timeout=60, check=True)
         dugong.run(EVIL, check=True)
+        if OLDER.exists():
+            laptop.copy(OLDER, RSYNCS["older"], mode=0o755)
         laptop.run("cp -a /home /root/home; touch /run/start; sleep 0.01", check=True)
         yield Site(dugong, laptop)
 
@@ -126,6 +134,16 @@ def test_a_file_does_not_take_setuid_from_the_one_that_it_replaces(
     assert site.facts("/home/cmartin/rootcat", what="%U %s") == [
         f"cmartin {site.laptop.run('stat -Lc %s /bin/true').stdout.strip()}"
     ]
+
+
+@pytest.mark.usefixtures("older_rsync")
+@pytest.mark.parametrize("mode", PLACES)
+def test_an_rsync_before_3_5_gives_no_more_rights_back(site: Site, mode: str) -> None:
+    done = site.restore(f"cmartin/ @{PLACES[mode]}", mode, rsync="older")
+
+    assert done.status in (0, PARTLY), done.stderr
+    assert site.facts(f"{PLACES[mode]}rootcat", what="%a") == ["755"]
+    assert site.laptop.run(CAUGHT).stdout == ""
 
 
 def test_a_full_restore_gives_files_their_owners_back(site: Site) -> None:
@@ -247,6 +265,16 @@ SWAPS = {
 
 @pytest.mark.parametrize("who", SWAPS)
 def test_a_link_that_is_swapped_in_leads_nowhere(site: Site, who: str) -> None:
+    swap(site, who, "today")
+
+
+@pytest.mark.usefixtures("older_rsync")
+@pytest.mark.parametrize("who", [who for who in SWAPS if "@/home/cmartin" in SWAPS[who][3]])
+def test_nor_does_it_with_an_rsync_before_3_5(site: Site, who: str) -> None:
+    swap(site, who, "older")
+
+
+def swap(site: Site, who: str, rsync: str) -> None:
     user, folder, aim, words, forbidden = SWAPS[who]
     site.laptop.run(
         "install -d -o cmartin -m 777 /home/cmartin/all /home/cmartin/Documents; chmod 777 /home/adupont",
@@ -260,9 +288,18 @@ def test_a_link_that_is_swapped_in_leads_nowhere(site: Site, who: str) -> None:
 
     with site.meanwhile(flip, user):
         for _ in range(TURNS):
-            site.restore(words, options=options)
+            done = site.restore(words, options=options, rsync=rsync)
+            assert "refused" not in done.stderr or "Documents/" in words, done.stderr
 
     assert not site.laptop.exists(forbidden)
+
+
+@pytest.mark.usefixtures("older_rsync")
+def test_a_folder_of_several_persons_takes_rsync_3_5(site: Site) -> None:
+    done = site.restore("./ @/home/", rsync="older")
+
+    assert "choose a folder of one person" in done.stderr
+    assert not site.laptop.exists("/home/cmartin/rootcat")
 
 
 def test_nothing_is_left_of_a_run_that_was_killed(site: Site) -> None:
