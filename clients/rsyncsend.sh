@@ -843,7 +843,7 @@ go_behind_wall() {    # ro|rw
             LIMIT=/share${HERE%/}
             INSIDE=$LIMIT/
             code="set -u -f; PEER=$PEER ACCOUNT=$ACCOUNT; $(declare -f note fail unavailable enclose furnish bring \
-close_mounts read_mounts is_closed is_covered); enclose \"\$@\""
+close_mounts closing_line read_mounts is_closed is_covered); enclose \"\$@\""
             WALLED=(unshare --mount --propagation private -- "$BASH" -p -c "$code" wall "$PLACE" "$1" "$LIMIT" "$RSYNC")
             ;;
         sandbox) PREFIX=(${PREFIX[@]+"${PREFIX[@]}"} sandbox-exec -D "FOLDER=$HERE" -p "$(profile "$1")") ;;
@@ -865,7 +865,7 @@ enclose() {    # PLACE ro|rw FOLDER RSYNC COMMAND...
             furnish "$program" "$rsync" &&
             mkdir -p -- "$place$folder" &&
             mount -n -c --rbind . "$place$folder" &&
-            close_mounts
+            close_mounts && [ -x "$place$program" ] && [ -x "$place$rsync" ]
     } </dev/null >/dev/null || unavailable "the wall around rsync cannot be built: see mount's message"
     umask 077
     unset PWD OLDPWD SHLVL
@@ -928,37 +928,59 @@ bring() {    # PATH OPTIONS
     fi
 }
 
-# Give each mount of the folder the access that is allowed. A bind mount begins with the options of its source. There is
-# no proc, whose links lead elsewhere, and nothing of the wall itself.
+# Give each mount the access that is allowed: a bind mount begins with the options of its source. There is no proc,
+# whose links lead elsewhere, and nothing of the wall itself. A user may disturb that by renaming folders, so it is
+# tried again. What cannot be closed, such as a mount that root may not reach, is left out with the mount around it.
 close_mounts() {
-    local at access_here lines=$BINDS covers=''
-    read_mounts
-    for at in "${!POINTS[@]}"; do
-        ! is_covered "$at" || continue
-        access_here=$access
-        case ${ACCESS[at]}, in
-            ro,*) access_here=ro ;;
-        esac
-        case ${TYPES[at]} in
-            proc | wall) covers=$covers"nothing ${POINTS[at]} tmpfs ro,nosuid,nodev,noexec,size=4k,mode=555 0 0"$'\n' ;;
-            *) lines=$lines"none ${POINTS[at]} none remount,bind,$access_here,nosuid,nodev,noexec,nosymfollow 0 0"$'\n' ;;
-        esac
+    local try at lines=$BINDS
+    for try in first second third fourth; do
+        read_mounts
+        for at in "${!POINTS[@]}"; do
+            is_closed "$at" || is_covered "$at" || lines=$lines$(closing_line "$at" "$try")$'\n'
+        done
+        if [ -z "$lines" ]; then
+            [ "$OPEN" = no ]
+            return
+        fi
+        [ "$try" = first ] || mount -n -c -o remount,bind,rw,nosuid,nodev,noexec "$place" || return 1
+        printf '%s\n' "${lines}none $place none remount,bind,ro,nosuid,nodev,noexec 0 0" >"$place/etc/fstab" || return 1
+        mount -n -c -a -T "$place/etc/fstab"
+        lines=''
     done
-    printf '%s\n' "$lines${covers}none $place none remount,bind,ro,nosuid,nodev,noexec 0 0" >"$place/etc/fstab" &&
-        mount -n -c -a -T "$place/etc/fstab" || return 1
-    read_mounts
-    for at in "${!POINTS[@]}"; do
-        is_closed "$at" || is_covered "$at" || return 1
-    done
+    return 1
 }
 
-# Read the mounts of the folder: number, number of the mount below, place, options, type.
+# Print a line for mount that closes a mount: by its options, or by an empty file system over it.
+closing_line() {    # AT TRY
+    local at=$1 around access_here=$access options=nosuid,nodev,noexec
+    case ${ACCESS[at]} in
+        ro,*) access_here=ro ;;
+    esac
+    case ${TYPES[at]},$2 in
+        proc,* | wall,*) ;;
+        *,third | *,fourth)
+            for around in "${!IDS[@]}"; do
+                [ "$around" -eq 0 ] || [ "${IDS[around]}" != "${PARENTS[at]}" ] || at=$around
+            done
+            ;;
+        *) at=0 ;;
+    esac
+    if [ "$at" -eq 0 ]; then    # the folder itself is never left out
+        printf 'none %s none remount,bind,%s,%s,nosymfollow 0 0' "${POINTS[$1]}" "$access_here" "$options"
+    else
+        printf 'nothing %s tmpfs ro,%s,size=4k,mode=555 0 0' "${POINTS[at]}" "$options"
+    fi
+}
+
+# Read the mounts of the folder: number, number of the mount below, place, options, type. The folder's own one is the
+# first. Set OPEN to yes if another part of the wall can be written to.
 read_mounts() {
     local id parent point options more
-    IDS=() PARENTS=() POINTS=() ACCESS=() TYPES=()
+    IDS=() PARENTS=() POINTS=() ACCESS=() TYPES=() OPEN=no
     while read -r id parent _ _ point options more; do
-        case $point/ in
+        case $point/,$options in
             "$place/share"/*) ;;
+            "$place"/*,rw*) OPEN=yes; continue ;;
             *) continue ;;
         esac
         IDS[${#IDS[@]}]=$id
@@ -977,7 +999,7 @@ read_mounts() {
 is_closed() {    # AT
     case ${TYPES[$1]}-$access-${ACCESS[$1]}, in
         proc-* | wall-* | *-ro-rw,*) return 1 ;;
-        *,nosuid,nodev,*) ;;
+        *,nosuid,nodev,noexec,*) ;;
         *) return 1 ;;
     esac
 }

@@ -106,6 +106,74 @@ def test_mounts_below_the_share_are_saved_and_cannot_be_written_to(site: WalledL
     assert sorted(writable) == [f"/share/home/cmartin/{name}" for name in ("over", "over/hidden", "proc")]
 
 
+STUBBORN = """#!/bin/sh
+for last; do :; done
+case "$*" in *' -T '*) sed -i '/stubborn none remount/d' "$last" ;; esac
+exec /usr/bin/mount.real "$@"
+"""
+
+
+@pytest.fixture
+def stubborn(site: WalledLaptop) -> Iterator[None]:
+    """Let mount ignore what it is told about places whose name ends so."""
+    site.laptop.run("mv /usr/bin/mount /usr/bin/mount.real", check=True)
+    site.laptop.write("/usr/bin/mount", STUBBORN, mode=0o755)
+    yield
+    site.laptop.run("mv /usr/bin/mount.real /usr/bin/mount", check=True)
+
+
+@pytest.mark.usefixtures("stubborn")
+def test_a_mount_that_cannot_be_closed_is_left_out_with_the_mount_around_it(site: WalledLaptop) -> None:
+    site.configure("older")
+    site.laptop.run("cd /home/cmartin && mkdir -p around one/stubborn && mount -t tmpfs disk around && "
+                    "mkdir around/stubborn && mount -t tmpfs disk around/stubborn && "
+                    "touch around/stubborn/a-file && "
+                    "mount -t tmpfs disk one/stubborn && touch one/stubborn/b-file", check=True)  # fmt: skip
+    try:
+        with site.waiting(f"{BACKUP}/home/") as inside:
+            listed = site.rsync("-r --list-only @/home/").stdout
+    finally:
+        site.laptop.run("cd /home/cmartin && umount -R around one/stubborn", check=True)
+
+    assert ("rapport" in listed, "a-file" in listed, "b-file" in listed) == (True, False, False)
+    for name in ("around", "one/stubborn"):
+        assert inside.flags(f"/share/home/cmartin/{name}")[-1].startswith("ro,nosuid,nodev,noexec")
+
+
+@pytest.mark.usefixtures("stubborn")
+def test_a_folder_that_cannot_be_closed_is_not_saved(site: WalledLaptop) -> None:
+    site.configure("older", share="/srv/stubborn")
+    site.laptop.run("mkdir -p /srv/stubborn && touch /srv/stubborn/a-file", check=True)
+
+    backup = site.ask(f"{BACKUP}/srv/stubborn/")
+
+    assert (backup.status, backup.stdout) == (69, "")
+    assert "the wall around rsync cannot be built" in backup.stderr
+
+
+FUSE = """
+import ctypes, os
+fuse = os.open("/dev/fuse", os.O_RDWR)
+options = f"fd={fuse},rootmode=40000,user_id=1000,group_id=1000"
+assert ctypes.CDLL(None).mount(b"x", b"/home/cmartin/fuse", b"fuse", 6, options.encode()) == 0
+"""
+
+
+def test_a_mount_of_a_program_that_has_died_does_no_harm(site: WalledLaptop) -> None:
+    """As sshfs leaves it when the network goes."""
+    site.configure("older")
+    site.laptop.run(
+        "mkdir -p /home/cmartin/fuse && { [ -e /dev/fuse ] || mknod /dev/fuse c 10 229; }", check=True
+    )
+    site.laptop.run(["python3", "-c", FUSE], check=True)
+    try:
+        listed = site.rsync("-r --list-only @/home/").stdout
+    finally:
+        site.laptop.run("umount -l /home/cmartin/fuse", check=True)
+
+    assert "rapport" in listed
+
+
 def test_a_restore_writes_to_mounts_below_its_folder_but_not_where_nobody_may(site: WalledLaptop) -> None:
     site.configure("older", "restore=full", "restore-dir=/srv/restored")
     site.laptop.run(
