@@ -1,6 +1,7 @@
 """The table of all checks: name, function, and the advice if the check itself fails."""
 
 from backuppc_register.diagnosis import (
+    backup_checks,
     backuppc_checks,
     dns_checks,
     hosts_file_checks,
@@ -47,6 +48,7 @@ _TABLE = (
     Check("ping", ping_checks.ping, ping_checks.ADVICE),
     Check("top-dir", backuppc_checks.top_dir, "See [backuppc] data_dir: is its disk mounted?"),
     Check("daemon", backuppc_checks.daemon, "systemctl status backuppc; see also [backuppc] socket."),
+    Check("backups", backup_checks.saved, backup_checks.ADVICE),
     Check("paused", pause_checks.pauses, "systemctl status backuppc"),
     Check("web", web_checks.web, "See [server] url."),
     Check("web-requests", web_request_checks.requests, web_request_checks.ADVICE),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from backuppc_register.backuppc.daemon.status import Daemon
+from backuppc_register.diagnosis.backup_checks import open_hosts
 from backuppc_register.diagnosis.finding import Answer, green, some, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
 
@@ -13,8 +14,7 @@ _SHORT = timedelta(days=2)
 
 def pauses(facts: ServerFacts) -> Iterator[Answer]:
     """Find hosts with backups that are paused for more than two days."""
-    closed = {record.host for record in facts.records if record.is_closed}
-    hosts = [host for host in dict.fromkeys(line.host for line in facts.lines) if host not in closed]
+    hosts = open_hosts(facts)
     if not hosts:
         return
     found, now = Daemon(facts.config.backuppc.socket).pauses(hosts, _TIMEOUT), datetime.now(UTC)

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from backuppc_register.backuppc.daemon.connection import Ask, BadReply, is_askable
-from backuppc_register.backuppc.daemon.dumper import hashes
+from backuppc_register.backuppc.daemon.dumper import Hash, hashes
 
 _AT_ONCE = 50  # hosts in a message: BackupPC waits until a reply is read that the kernel does not buffer
 _BETWEEN = (
     "queueLen"  # a short answer that parts the hosts: BackupPC answers nothing for one it does not know
 )
+_FAILED = "Reason_backup_failed"
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -22,11 +23,12 @@ _FAR = datetime(9999, 1, 1, tzinfo=UTC)
 class Pauses:
     """The pauses of hosts: *ends* has each host that BackupPC answered for, None without a pause.
 
-    *problem*: why nothing is known of the other hosts.
+    *failures*: why the last backup of a host failed. *problem*: why nothing is known of the other hosts.
     """
 
     ends: Mapping[str, datetime | None] = field(default_factory=dict)
     problem: str = ""
+    failures: Mapping[str, str] = field(default_factory=dict)
 
     def end(self, host: str, now: datetime) -> datetime | None:
         """Return when the pause of *host* ends, None if there is none, or none is known."""
@@ -38,8 +40,8 @@ class Pauses:
         return "" if host in self.ends else self.problem or "BackupPC does not know this host"
 
 
-def read(hosts: Sequence[str], ends: dict[str, datetime | None], ask: Ask) -> str:
-    """Put the ends of the pauses of *hosts* into *ends*, as far as BackupPC knows them; return "".
+def read(hosts: Sequence[str], found: dict[str, Hash], ask: Ask) -> str:
+    """Put BackupPC's statuses of *hosts* into *found*, as far as it knows the hosts; return "".
 
     Raises OSError, such as BadReply.
     """
@@ -47,16 +49,24 @@ def read(hosts: Sequence[str], ends: dict[str, datetime | None], ask: Ask) -> st
     for first in range(0, len(asked), _AT_ONCE):
         part = asked[first : first + _AT_ONCE]
         reply = ask("status " + " ".join(f"host({host}) {_BETWEEN}" for host in part))
-        ends.update(_ends(part, reply))
+        found.update(_statuses(part, reply))
     return ""
 
 
-def _ends(hosts: Sequence[str], reply: str) -> dict[str, datetime | None]:
-    found: dict[str, datetime | None] = {}
+def known(found: Mapping[str, Hash], problem: str = "") -> Pauses:
+    """Return what the statuses in *found* say; raises BadReply."""
+    ends = {host: _end(status.get("backoffTime", "")) for host, status in found.items()}
+    failed = {host: status for host, status in found.items() if status.get("reason") == _FAILED}
+    return Pauses(ends, problem, {host: status.get("error", "") for host, status in failed.items()})
+
+
+def _statuses(hosts: Sequence[str], reply: str) -> dict[str, Hash]:
+    found: dict[str, Hash] = {}
     left = list(hosts)
     for name, values in hashes(reply):
         if name == "%StatusHost" and left and left[0] not in found:
-            found[left[0]] = _end(values.get("backoffTime", ""))
+            _end(values.get("backoffTime", ""))
+            found[left[0]] = values
         elif name == "%QueueLen" and left:
             del left[0]
         else:

@@ -21,8 +21,6 @@ from backuppc_register.backuppc.daemon.connection import (
 from backuppc_register.system.deadline import Deadline
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from backuppc_register.backuppc.daemon.pauses import Pauses
 
 _MOST_ASKED = 20  # of many hosts, after BackupPC has read all of them
@@ -90,13 +88,13 @@ class Daemon:
         return found if self._socket and not self._try(look, within) else {}
 
     def pauses(self, hosts: Sequence[str], within: float) -> "Pauses":
-        """Return the pauses of *hosts*, as far as BackupPC answers within *within* seconds."""
+        """Return the pauses of *hosts* and their failures, as far as BackupPC answers in *within* seconds."""
         from backuppc_register.backuppc.daemon import pauses
 
-        ends: dict[str, datetime | None] = {}
+        found: dict[str, dict[str, str]] = {}
         unknown = "BackupPC is not asked: [backuppc] socket is empty"
-        problem = self._try(partial(pauses.read, hosts, ends), within) if self._socket else unknown
-        return pauses.Pauses(ends, problem)
+        problem = self._try(partial(pauses.read, hosts, found), within) if self._socket else unknown
+        return pauses.known(found, problem)
 
     def _try(self, act: Callable[[Ask], str], within: float) -> str:
         deadline = Deadline(within)

@@ -28,6 +28,7 @@ from backuppc_register.admin.context import Start
 from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.diagnosis import (
+    backup_checks,
     hosts_file_checks,
     ldap_checks,
     machine_checks,
@@ -607,3 +608,48 @@ def test_a_systemd_that_is_not_there_says_nothing_about_the_clock(mocker: Mocker
     mocker.patch.object(processes, "run", side_effect=FileNotFoundError)
 
     assert machine_checks._synchronized() == ""
+
+
+DAY = 86400
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], []),
+        ([("full", 2000, 9)], []),
+        ([("full", 2000, 9), ("incr", 2000, 2), ("incr", 201, 1)], []),
+        ([("full", 2000, 9), ("incr", 199, 1)], ["dormeur (199 of 2000)"]),
+        ([("full", 2000, 9), ("full", 0, 1)], ["dormeur (0 of 2000)"]),
+        ([("full", 99, 9), ("full", 1, 1)], []),  # too few to tell
+        ([("full", 2000, 9), ("partial", 5, 1)], []),  # it goes on later
+        ([("full", 2000, 9), ("incr", 5, 2), ("incr", 1990, 1)], []),  # as before again
+        ([("full", 2000, 9), ("active", 0, 2)], ["for over a day", "dormeur"]),
+        ([("full", 2000, 9), ("active", 0, 0)], []),
+    ],
+)
+def test_backups_that_shrank_or_never_end_are_yellow(
+    facts: ServerFacts, rows: list[tuple[str, int, int]], words: list[str]
+) -> None:
+    folder, now = facts.config.backuppc.data_dir / "pc/dormeur", int(time.time())
+    folder.mkdir()
+    lines = (
+        f"{n}\t{kind}\t{now - age * DAY}\t\t{files}\t1\t0\t0\t0\t0\t0\t0\n"
+        for n, (kind, files, age) in enumerate(rows)
+    )
+    (folder / "backups").write_text("".join(lines))
+
+    found = [(level, what) for level, what, _ in backup_checks.saved(facts) if level is not Level.GREEN]
+
+    assert [level for level, _ in found] == [Level.YELLOW] * bool(words)
+    assert all(word in found[0][1] for word in words)
+
+
+def test_a_list_of_backups_that_cannot_be_read_is_not_well(facts: ServerFacts) -> None:
+    (facts.config.backuppc.data_dir / "pc/dormeur").mkdir()
+    (facts.config.backuppc.data_dir / "pc/dormeur/backups").write_text("0\tfull\tsoon\n")
+
+    levels = {what: level for level, what, _ in backup_checks.saved(facts)}
+
+    assert levels["the list of backups cannot be read: dormeur"] is Level.YELLOW
+    assert "the backups of 0 of 1 hosts checked" in levels

@@ -1,5 +1,6 @@
 """BackupPC's answers about pauses are read to the letter: what is not understood is not known."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,10 +19,14 @@ def status(*pairs: str) -> str:
     return f'%StatusHost = ("BgQueueOn" => undef,{"".join(f"{pair}," for pair in pairs)}"Job" => undef);'
 
 
-def ends_of(reply: str, *hosts: str) -> dict[str, datetime | None]:
-    found: dict[str, datetime | None] = {}
+def known(reply: str, *hosts: str) -> Pauses:
+    found: dict[str, dict[str, str]] = {}
     pauses.read(hosts or ("dormeur",), found, lambda message: reply)
-    return found
+    return pauses.known(found)
+
+
+def ends_of(reply: str, *hosts: str) -> Mapping[str, datetime | None]:
+    return known(reply, *hosts).ends
 
 
 @pytest.mark.parametrize(
@@ -93,6 +98,15 @@ JOB = r"""Job => {"backoffTime" => 5,"fh" => *::FH,"fh2" => \*{'::$fh'},"list" =
 TEXT = r"ssh: \"backoffTime\" => 1, 'backoffTime' => 2, ); %StatusHost = (\"backoffTime\" => 3\\"
 
 
+def test_a_failure_is_told_with_backuppcs_words() -> None:
+    failed = status('"reason" => "Reason_backup_failed"', '"error" => "No files dumped for share /home"')
+    done = status('"reason" => "Reason_backup_done"', '"error" => "an old one"')
+
+    found = known(failed + BETWEEN + done + BETWEEN, "dormeur", "simplet").failures
+
+    assert found == {"dormeur": "No files dumped for share /home"}
+
+
 def test_what_a_laptop_wrote_into_a_text_is_no_answer_of_backuppcs() -> None:
     reply = status(f'"error" => "{TEXT}"', JOB)
 
@@ -112,7 +126,7 @@ def test_many_hosts_are_asked_for_in_short_messages_and_impossible_names_never()
         return (status() + BETWEEN) * message.count("host(")
 
     hosts = [f"h{n}" for n in range(120)]
-    found: dict[str, datetime | None] = {}
+    found: dict[str, dict[str, str]] = {}
     pauses.read([*hosts, "a b", "x) server shutdown"], found, answer)
 
     assert list(found) == hosts
