@@ -673,6 +673,9 @@ french() {    # ENGLISH
         'This person will be able to read all backed-up files of this computer, including other people’s.') FORMAT='Cette personne pourra lire tous les fichiers sauvegardés de cet ordinateur, y compris ceux d’autres personnes.' ;;
         'Is this correct (yes/no)?') FORMAT='Est-ce exact (oui/non) ?' ;;
         'Nothing was registered.') FORMAT='Rien n’a été enregistré.' ;;
+        'Please remove the line with %s from %s: users other than root can change this file or its folder.') FORMAT='Retirez la ligne avec %s de %s : d’autres utilisateurs que root peuvent modifier ce fichier ou son dossier.' ;;
+        'removing the server’s key from %s') FORMAT='suppression de la clef du serveur dans %s' ;;
+        'sshd reads the keys of all accounts from the same file, %s (AuthorizedKeysFile): the server’s key there would open every account. Please add .ssh/authorized_keys to AuthorizedKeysFile, and start the setup again.') FORMAT='sshd lit les clefs de tous les comptes dans un même fichier, %s (AuthorizedKeysFile) : la clef du serveur y ouvrirait tous les comptes. Ajoutez .ssh/authorized_keys à AuthorizedKeysFile, et relancez le programme.' ;;
         'sshd reads no keys for this account (AuthorizedKeysFile).') FORMAT='sshd ne lit pas de clefs pour ce compte (AuthorizedKeysFile).' ;;
         'Users other than root can change %s, and sshd reads keys below it.') FORMAT='D’autres utilisateurs que root peuvent modifier %s, où sshd lit des clefs.' ;;
         '%s also holds other keys; they were left as they are') FORMAT='%s contient aussi d’autres clefs ; elles sont restées telles quelles' ;;
@@ -742,6 +745,7 @@ french() {    # ENGLISH
         'note: after too many failed logins sshd blocks an address for a while (PerSourcePenalties), the server’s too') FORMAT='note : après trop d’échecs, sshd bloque une adresse un moment (PerSourcePenalties), celle du serveur aussi' ;;
         'the server’s key is in %s') FORMAT='la clef du serveur est dans %s' ;;
         'The server’s key in %s is not as the setup wrote it.') FORMAT='La clef du serveur dans %s n’est pas telle que ce programme l’a écrite.' ;;
+        'The server’s key is also in %s, where it does not belong. To remove it: sudo sh setup.sh --repair') FORMAT='La clef du serveur est aussi dans %s, où elle n’a pas sa place. Pour l’enlever : sudo sh setup.sh --repair' ;;
         'The server’s key is not where sshd looks for it (%s).') FORMAT='La clef du serveur n’est pas là où sshd la cherche (%s).' ;;
         'The firewall (%s) may block port %s for the server %s.') FORMAT='Le pare-feu (%s) bloque peut-être le port %s pour le serveur %s.' ;;
         '%s can be reached, and its host key is the known one') FORMAT='%s est joignable, et sa clef d’hôte est celle que nous connaissons' ;;
@@ -756,7 +760,6 @@ french() {    # ENGLISH
         'The receipt %s is lost, but these files still exist:%s. Please start the setup once more to write a new receipt, and then use --uninstall.') FORMAT='Le reçu %s est perdu, mais ces fichiers existent encore :%s. Relancez le programme pour écrire un nouveau reçu, puis --uninstall.' ;;
         'Undoing the changes of the setup') FORMAT='Annulation des changements de ce programme' ;;
         '%s also holds other keys: they stay, and so does the account') FORMAT='%s contient aussi d’autres clefs : elles restent, et le compte aussi' ;;
-        'removing the server’s key') FORMAT='retrait de la clef du serveur' ;;
         'disabling sshd, which the setup had enabled') FORMAT='désactivation de sshd, que ce programme avait activé' ;;
         '%s was installed by the setup, and stays: other programs may need it') FORMAT='%s a été installé par ce programme, et reste : d’autres programmes peuvent en avoir besoin' ;;
         'not understood in %s: %s') FORMAT='incompréhensible dans %s : %s' ;;
@@ -2036,19 +2039,77 @@ rich_rule() {    # PORT ADDRESS
 
 # Step: the server's key, in the file where sshd reads it.
 
-# Print the file in which sshd reads the keys of the account: of several, the first that has a folder.
-keys_file() {
+# Print the files in which sshd reads the keys of the account, a line "own PATH" or "shared PATH" for each. A file is
+# shared if its pattern gives the same file for other accounts: one without %h, %u and %U that is not below the home.
+keys_files() {
     patterns=$(sshd_setting authorizedkeysfile | head -n 1)
-    [ "$patterns" != none ] || return 1
-    printf '%s\n' "${patterns:-.ssh/authorized_keys}" | tr ' ' '\n' |
-        sed "s|%h|$STATE_DIR|g; s|%u|$ACCOUNT|g; s|%%|%|g; s|^[^/]|$STATE_DIR/&|" >"$WORK/keys-files"
+    uid=$(id -u "$ACCOUNT" 2>/dev/null) || uid=UID      # in the plan there is no account yet
+    printf '%s\n' "${patterns:-.ssh/authorized_keys}" | tr ' ' '\n' | H=$STATE_DIR U=$ACCOUNT N=$uid awk '
+        BEGIN { value["h"] = ENVIRON["H"]; value["u"] = ENVIRON["U"]; value["U"] = ENVIRON["N"]; value["%"] = "%" }
+        $0 == "" || $0 == "none" { next }
+        {
+            path = ""
+            kind = "shared"
+            for (i = 1; i <= length($0); i++) {
+                letter = substr($0, i, 1)
+                if (letter == "%") {
+                    token = substr($0, ++i, 1)
+                    if (value[token] == "") next
+                    if (token != "%") kind = "own"
+                    letter = value[token]
+                }
+                path = path letter
+            }
+            if (path !~ /^\//) { path = ENVIRON["H"] "/" path; kind = "own" }
+            if (path "/" ~ /\/\.\.\//) kind = "shared"
+            print kind, path
+        }'
+}
+
+# Print the account’s own file of keys: of several, the first that has a folder.
+keys_file() {
+    keys_files | sed -n 's/^own //p' >"$WORK/keys-files"
     while IFS= read -r path; do
         if [ -d "${path%/*}" ]; then
             printf '%s' "$path"
             return 0
         fi
     done <"$WORK/keys-files"
-    head -n 1 "$WORK/keys-files" | tr -d '\n'
+    head -n 1 "$WORK/keys-files" | grep . | tr -d '\n'
+    [ -s "$WORK/keys-files" ]
+}
+
+# Print the file that an earlier setup may have used and this one does not: sshd reads it for other accounts too, or its
+# setting has changed since.
+other_keys_files() {
+    { keys_files | sed -n 's/^shared //p'; receipt_get keys; } | grep -vxF -e "$(keys_file)" -e '' | sort -u
+}
+
+# Whether FILE has a line of the server’s key.
+has_server_key() {    # FILE
+    [ -f "$1" ] && grep -v '^[[:blank:]]*#' "$1" | grep -qF "command=\"$WRAPPER\""
+}
+
+# Remove the server’s key from FILE, and change nothing else there.
+take_key_out() {    # FILE
+    has_server_key "$1" || return 0
+    if [ -L "$1" ] || [ -n "$(unsafe_folder "${1%/*}")" ]; then
+        todo 'Please remove the line with %s from %s: users other than root can change this file or its folder.' "$WRAPPER" "$1"
+        return 0
+    fi
+    note 'removing the server’s key from %s' "$1"
+    keys_of_others "$1" >"$WORK/keys"
+    # shellcheck disable=SC2046  # three words
+    change replace_file "$WORK/keys" "$1" $(os identity "$1")
+}
+
+no_own_keys() {
+    shared=$(keys_files | sed -n 's/^shared //p' | head -n 1)
+    if [ -n "$shared" ]; then
+        todo 'sshd reads the keys of all accounts from the same file, %s (AuthorizedKeysFile): the server’s key there would open every account. Please add .ssh/authorized_keys to AuthorizedKeysFile, and start the setup again.' "$shared"
+    else
+        todo 'sshd reads no keys for this account (AuthorizedKeysFile).'
+    fi
 }
 
 # awk adds a missing line end, so that our line does not join the last one.
@@ -2068,12 +2129,22 @@ key_in_place() {
 keys_identity() {    # FILE
     case $1 in
         "$STATE_DIR"/*) printf 'root %s 640' "$ACCOUNT" ;;
-        *) printf 'root %s 644' "$ROOT_GROUP" ;;
+        *)
+            if [ -f "$1" ] && only_root_writes "$1" && os identity "$1" | grep -q '[4-7]$'; then
+                os identity "$1"        # an administrator's, and sshd can read it for the account
+            else
+                printf 'root %s 644' "$ROOT_GROUP"
+            fi ;;
     esac
 }
 
 install_key() {
-    if ! keys=$(keys_file) || [ ! -d "${keys%/*}" ]; then
+    other_keys_files >"$WORK/others-files"
+    while IFS= read -r path; do
+        take_key_out "$path"
+    done <"$WORK/others-files"
+    keys=$(keys_file) || return 0       # check_access has told it
+    if [ ! -d "${keys%/*}" ]; then
         todo 'sshd reads no keys for this account (AuthorizedKeysFile).'
         return 0
     fi
@@ -2091,6 +2162,7 @@ install_key() {
     [ ! -f "$keys" ] || keys_of_others "$keys" >"$WORK/keys"
     key_line=$(printf 'restrict%s,command="%s" %s' "${allowed:+,from=\"$allowed\"}" "$WRAPPER" "$KEY")
     printf '%s\n' "$key_line" >>"$WORK/keys"
+    receipt_set keys "$keys"
     receipt_set key "$key_line"
     # shellcheck disable=SC2046  # three words
     put_file "$WORK/keys" "$keys" $(keys_identity "$keys")
@@ -2574,6 +2646,7 @@ sshd_port() {
 check_access() {
     [ "$(sshd_setting pubkeyauthentication)" != no ] ||
         todo 'sshd does not accept keys (PubkeyAuthentication no).'
+    keys_file >/dev/null || no_own_keys
     if [ -n "$(sshd_setting allowusers)" ] && ! sshd_setting allowusers | matches_any "$ACCOUNT"; then
         todo 'sshd accepts only the users in AllowUsers; please add %s.' "$ACCOUNT"
     fi
@@ -2899,12 +2972,17 @@ doctor_sshd() {
 }
 
 doctor_key() {
+    other_keys_files >"$WORK/others-files"
+    while IFS= read -r path; do
+        ! has_server_key "$path" ||
+            todo 'The server’s key is also in %s, where it does not belong. To remove it: sudo sh setup.sh --repair' "$path"
+    done <"$WORK/others-files"
     if key_in_place; then
         note 'the server’s key is in %s' "$keys"
     elif keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
         todo 'The server’s key in %s is not as the setup wrote it.' "$keys"
-    else
-        todo 'The server’s key is not where sshd looks for it (%s).' "${keys:-AuthorizedKeysFile none}"
+    elif [ -n "$keys" ]; then
+        todo 'The server’s key is not where sshd looks for it (%s).' "$keys"
     fi
 }
 
@@ -2997,6 +3075,10 @@ undo_all() {
 
 remove_server_key() {
     sshd_settings || true
+    other_keys_files >"$WORK/others-files"
+    while IFS= read -r path; do
+        take_key_out "$path"
+    done <"$WORK/others-files"
     keys=$(keys_file) || return 0
     [ -f "$keys" ] || return 0
     keys_of_others "$keys" >"$WORK/keys"
@@ -3005,16 +3087,12 @@ remove_server_key() {
         KEEP_USER=yes
         OTHERS_KEYS=$keys
     fi
-    if ! cmp -s "$WORK/keys" "$keys"; then
-        note 'removing the server’s key'
-        # shellcheck disable=SC2046  # three words
-        change replace_file "$WORK/keys" "$keys" $(os identity "$keys")
-    fi
+    take_key_out "$keys"
 }
 
 undo() {    # KIND WHAT
     case $1 in
-        registered | verified | key | host | url | shares | from | port | network) ;;
+        registered | verified | key | keys | host | url | shares | from | port | network) ;;
         file) case $2 in
             "$OTHERS_KEYS") ;;
             "$SSHD_DROP_IN") undo_drop_in ;;

@@ -139,12 +139,17 @@ doctor_sshd() {
 }
 
 doctor_key() {
+    other_keys_files >"$WORK/others-files"
+    while IFS= read -r path; do
+        ! has_server_key "$path" ||
+            todo 'The server’s key is also in %s, where it does not belong. To remove it: sudo sh setup.sh --repair' "$path"
+    done <"$WORK/others-files"
     if key_in_place; then
         note 'the server’s key is in %s' "$keys"
     elif keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
         todo 'The server’s key in %s is not as the setup wrote it.' "$keys"
-    else
-        todo 'The server’s key is not where sshd looks for it (%s).' "${keys:-AuthorizedKeysFile none}"
+    elif [ -n "$keys" ]; then
+        todo 'The server’s key is not where sshd looks for it (%s).' "$keys"
     fi
 }
 

@@ -49,6 +49,10 @@ undo_all() {
 
 remove_server_key() {
     sshd_settings || true
+    other_keys_files >"$WORK/others-files"
+    while IFS= read -r path; do
+        take_key_out "$path"
+    done <"$WORK/others-files"
     keys=$(keys_file) || return 0
     [ -f "$keys" ] || return 0
     keys_of_others "$keys" >"$WORK/keys"
@@ -57,16 +61,12 @@ remove_server_key() {
         KEEP_USER=yes
         OTHERS_KEYS=$keys
     fi
-    if ! cmp -s "$WORK/keys" "$keys"; then
-        note 'removing the server’s key'
-        # shellcheck disable=SC2046  # three words
-        change replace_file "$WORK/keys" "$keys" $(os identity "$keys")
-    fi
+    take_key_out "$keys"
 }
 
 undo() {    # KIND WHAT
     case $1 in
-        registered | verified | key | host | url | shares | from | port | network) ;;
+        registered | verified | key | keys | host | url | shares | from | port | network) ;;
         file) case $2 in
             "$OTHERS_KEYS") ;;
             "$SSHD_DROP_IN") undo_drop_in ;;

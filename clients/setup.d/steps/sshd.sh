@@ -100,6 +100,7 @@ sshd_port() {
 check_access() {
     [ "$(sshd_setting pubkeyauthentication)" != no ] ||
         todo 'sshd does not accept keys (PubkeyAuthentication no).'
+    keys_file >/dev/null || no_own_keys
     if [ -n "$(sshd_setting allowusers)" ] && ! sshd_setting allowusers | matches_any "$ACCOUNT"; then
         todo 'sshd accepts only the users in AllowUsers; please add %s.' "$ACCOUNT"
     fi

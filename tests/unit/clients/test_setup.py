@@ -507,7 +507,21 @@ def test_what_keeps_the_server_out_of_sshd_is_told_and_left_alone(
     [
         (".ssh/authorized_keys .ssh/authorized_keys2", "/var/lib/bckpciuem/.ssh/authorized_keys"),
         ("/etc/ssh/keys/%u", "/etc/ssh/keys/bckpciuem"),
-        ("/not/there/%u /etc/ssh/keys", "/etc/ssh/keys"),
+        ("/not/there/%u /etc/ssh/%u_keys", "/etc/ssh/bckpciuem_keys"),
+        ("/etc/ssh/keys .ssh/authorized_keys", "/var/lib/bckpciuem/.ssh/authorized_keys"),
+        ("/etc/ssh/%U", "/etc/ssh/991"),
+        ("/etc/ssh/%U/%u", "/etc/ssh/991/bckpciuem"),
+        ("/etc/ssh/100%%u", ""),
+        ("/etc/ssh/%%u %u.keys", "/var/lib/bckpciuem/bckpciuem.keys"),
+        ("/etc/ssh/authorized_keys", ""),
+        ("/etc/ssh/keys /root/.ssh/authorized_keys", ""),
+        ("/etc/keys%%", ""),
+        ("/etc/ssh/%u/../keys", ""),
+        ("../keys", ""),
+        ("/etc/ssh/%u/..", ""),
+        ("%h/../../../etc/keys", ""),
+        ("/etc/ssh/%x", ""),
+        ("/etc/ssh/%", ""),
         ("%h/keys", "/var/lib/bckpciuem/keys"),
         ("/etc/100%%/%u", "/etc/100%/bckpciuem"),
         ("", "/var/lib/bckpciuem/.ssh/authorized_keys"),
@@ -517,7 +531,31 @@ def test_what_keeps_the_server_out_of_sshd_is_told_and_left_alone(
 def test_the_key_goes_where_sshd_looks(work: Path, setting: str, path: str) -> None:
     (work / "sshd").write_text(f"authorizedkeysfile {setting}\n" if setting else "")
 
-    assert shell(work, "keys_file || :").stdout == path
+    done = shell(work, "id() { echo 991; }; check_access; keys_file || :")
+
+    assert done.stdout == path
+    assert ("AuthorizedKeysFile" in done.stderr) is (path == "")
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("/etc/ssh/all", "from the same file, /etc/ssh/all "),
+        ("none", "reads no keys"),
+        ("/a /b", "file, /a "),
+    ],
+)
+def test_a_file_of_keys_of_all_accounts_is_told_in_both_languages(
+    work: Path, setting: str, told: str
+) -> None:
+    (work / "sshd").write_text(f"authorizedkeysfile {setting}\n")
+
+    english = shell(work, 'check_access; printf "%s" "$LEFT_TO_DO"')
+    french = shell(work, "UI_LANG=fr; check_access")
+
+    assert (english.stdout, told in english.stderr) == ("yes", True)
+    assert "AuthorizedKeysFile" in french.stderr
+    assert french.stderr != english.stderr
 
 
 # ---------------------------------------------------------------- languages
