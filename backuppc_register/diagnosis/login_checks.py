@@ -28,8 +28,9 @@ _FAULTS = {"misconfigured", "internal"}
 def register_login(facts: ServerFacts) -> Iterator[Answer]:
     """Log in to this server's own name with each register-key, and expect our program's answer."""
     keys = register_key_files.keys(facts)
-    tried = [key for key in keys if key.held][:_MOST]
-    absent = [key.label or "(no label)" for key in keys if not key.held]
+    halves = {key.label: register_key_files.private(facts, key.label) for key in keys}
+    tried = [key for key in keys if halves[key.label] is not None][:_MOST]
+    absent = [key.label or "(no label)" for key in keys if halves[key.label] is None]
     if absent:
         yield green(f"not tried, because their private half is not on this server: {some(absent)}")
     if not tried:
@@ -146,6 +147,9 @@ def _cure(facts: ServerFacts, key: RegisterKey, attempt: Attempt) -> str:
         return "; ".join(causes)
     words = f"{attempt.said} {attempt.output}"
     meaning = next((text for sign, text in _MEANINGS if re.search(sign, words, re.IGNORECASE)), ADVICE)
+    if not key.held:
+        again = f"backuppc-register-admin register-key revoke {key.label}, then add"
+        return f"Its private half cannot be used: {again}"
     if meaning is _DENIED and (flaw := key.flaw(datetime.now().astimezone())):
         return f"The key {flaw}: see authorized_keys"
     if meaning is _DENIED and (loose := register_key_files.loose(facts)):

@@ -497,6 +497,7 @@ def change(dugong, command):
 
 
 # As far as sshd is concerned: what breaks it, what mends it, what ssh says, what the advice names.
+HALF = f"{STATE}/register-keys/lab/key"
 X = "/etc/ssh/sshd_config.d/a.conf"  # read before ours, and the first value counts
 
 
@@ -575,6 +576,18 @@ NO_LOGIN = {
         f"rm /root/x*; {back(KEYS)}",
         "Permission denied",
         "the private half here is of SHA256:",
+    ),
+    "a private half that is damaged": (
+        f"cp -a {HALF} /root/half; head -c 200 /root/half > {HALF}",
+        f"cp -a /root/half {HALF}",
+        "Permission denied",
+        "private half cannot be used",
+    ),
+    "a private half that is empty": (
+        f"cp -a {HALF} /root/half; : > {HALF}",
+        f"cp -a /root/half {HALF}",
+        "Permission denied",
+        "private half cannot be used",
     ),
     "an account that has expired": (
         "chage -E 2020-01-01 backuppc",
