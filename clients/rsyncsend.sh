@@ -856,6 +856,8 @@ enclose() {    # PLACE ro|rw FOLDER RSYNC COMMAND...
     local place=$1 access=$2 folder=$3 rsync=$4 program word argv
     shift 4
     program=$(command -v -- "$1") || unavailable "$1 is missing"
+    IFS= read -r -n 2 word <"$rsync"
+    [ "$word" != '#!' ] || unavailable "$rsync is a script, and behind the wall there is no shell: name rsync itself"
     for word in 0 1 2; do
         [ ! -d "/proc/self/fd/$word" ] || unavailable 'a folder is open, through which rsync could leave the wall'
     done

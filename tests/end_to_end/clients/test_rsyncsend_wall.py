@@ -241,6 +241,27 @@ def test_a_backup_of_everything_can_still_write_nothing(site: WalledLaptop, rsyn
     assert {mount[4] for mount in writable} <= covered
 
 
+def test_a_script_for_rsync_is_refused_in_words(site: WalledLaptop) -> None:
+    site.configure("older")
+    script = "/usr/local/bin/slowly"
+    site.laptop.write(script, f'#!/bin/sh\nexec {RSYNCS["older"]} "$@"\n', mode=0o755)
+    site.laptop.run(f"sed -i s,^rsync=.*,rsync={script}, /etc/bckpciuem.conf", check=True)
+
+    backup = site.ask(f"{BACKUP}/home/")
+
+    assert (backup.status, f"{script} is a script" in backup.stderr) == (69, True)
+
+
+def test_no_folder_that_is_open_leads_out(site: WalledLaptop) -> None:
+    site.configure("older")
+
+    opened = site.laptop.run(f"{HELPER} '{BACKUP}/home/' - 0</etc")
+    more = site.laptop.run(f"sudo -n {HELPER} '{BACKUP}/home/' - 9</etc </dev/null", user="bckpciuem")
+
+    assert (opened.status, "a folder is open" in opened.stderr) == (69, True)
+    assert more.status == 12  # rsync started, and nobody spoke to it
+
+
 def test_a_share_that_vanished_is_told(site: WalledLaptop) -> None:
     site.configure("older", share="/srv/gone")
 

@@ -66,7 +66,7 @@ def test_the_account_may_start_the_helper_and_nothing_else(site: tuple[Server, L
     refused = dugong.run(f"{ssh} id", user="backuppc")
     let = [words for words in attempts if laptop.run(f"sudo -n {words}", user="bckpciuem").status == 0]
 
-    assert (probe.status, "share:/home" in probe.lines, probe.stderr) == (0, True, "")
+    assert (probe.status, {"share:/home", "wall:namespace"} <= {*probe.lines}, probe.stderr) == (0, True, "")
     assert (refused.status, refused.stdout) == (64, "")
     assert let == []
 
@@ -89,13 +89,16 @@ def test_the_sshd_of_that_system_accepts_the_limits_of_a_server(site: tuple[Serv
 def test_rsyncs_exit_status_comes_through_sudo_rs(site: tuple[Server, Laptop], status: int) -> None:
     dugong, laptop = site
     config = laptop.read("/etc/bckpciuem.conf")
-    laptop.write("/usr/local/bin/rsync", f"#!/bin/sh\nexit {status}\n", mode=0o755)
+    # A script, for which there is no shell behind the wall; so it says that it confines itself.
+    script = f'#!/bin/sh\n[ "$1" != --version ] || {{ echo "rsync  version 3.5.0"; exit; }}\nexit {status}\n'
+    laptop.write("/usr/local/bin/rsync", script, mode=0o755)
+    laptop.run("mv /usr/bin/unshare /usr/bin/unshare.away", check=True)
     laptop.write("/etc/bckpciuem.conf", config.replace("/usr/bin/rsync", "/usr/local/bin/rsync"))
 
     ssh = f"ssh -F /var/lib/backuppc-register/hosts/{laptop.name}/ssh_config {laptop.fqdn}"
     ended = dugong.run(f"{ssh} rsync --server --sender -re.iLsfxC . /home/", user="backuppc").status
     laptop.write("/etc/bckpciuem.conf", config)
-    laptop.run(["rm", "/usr/local/bin/rsync"], check=True)
+    laptop.run("rm /usr/local/bin/rsync && mv /usr/bin/unshare.away /usr/bin/unshare", check=True)
 
     assert ended == status
 
