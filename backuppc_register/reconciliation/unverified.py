@@ -11,6 +11,7 @@ from backuppc_register.backuppc.hosts import HostsFile, Line
 from backuppc_register.inventory import host_status, missing_backups, provisional
 from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.inventory.server import Server
+from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import HostsFileError, StateError
 from backuppc_register.reconciliation import lost_lines
 from backuppc_register.reconciliation.inconsistency import ADMIN
@@ -128,8 +129,14 @@ def _plan(status: HostStatus, now: datetime) -> Release | None:
         return None
     if status.overriding or host_config.path(server.backuppc.config_dir, status.host).is_symlink():
         return None  # an administrator made that
-    # Any other line is an administrator's work, and so is a missing line that the snapshot still has.
-    as_registered = (Line(status.host, "0", record.person, ()),)
-    if status.lines != as_registered and (status.lines or status.last_seen is not None):
+    # Any other line is an administrator's work. A missing one that the snapshot still has is lost.
+    is_ours = _is_as_registered(status.lines, record.person) if status.lines else status.last_seen is None
+    if not is_ours:
         return None
     return Release(status.host, record.person, record.registered, line=bool(status.lines))
+
+
+def _is_as_registered(lines: tuple[Line, ...], person: str) -> bool:
+    """Tell whether *lines* are the one that a registration of *person* writes."""
+    line, *others = lines
+    return not others and line.dhcp == "0" and not line.more_users and same_logon(line.user, person)

@@ -136,8 +136,9 @@ def test_who_comes_in_between_waits_and_both_end_in_a_state_without_contradictio
             if not told[-1]:
                 continue  # a new second has begun, which saved a step
             assert told[-1].startswith(("locked out", "done", "refused")), (one, other, at, told)
-            assert " first: " not in told[-1]
+            # What waited outside may have made the host another person's, or none's.
+            assert " first: " not in told[-1].replace(" first: refusing to re-register", "")
             assert is_whole(site, pair), (one, other, at, told)
             assert not outcome(second, site).startswith(("fault", "locked"))
             assert is_whole(site, pair), (one, other, at, "again")
-        assert "locked out" in told or not steps
+        assert any(one.startswith("locked out") for one in told) or not steps
