@@ -15,6 +15,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of tests/integration/test_faults.py."""
+    help_ = (
+        "how many faults each kind of work has in tests/integration/test_faults.py; 0: at every system call"
+    )
+    parser.addoption("--faults", type=int, default=14, metavar="N", help=help_)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Compile the package once: the programs that tests start may not write beside its modules."""
     if not hasattr(config, "workerinput"):

@@ -45,6 +45,7 @@ packages_for_test() {
     cat <<'LIST'
 python3-venv                the two Python environments
 ca-certificates             pip's connections
+strace                      lets single system calls fail
 git                         what README's installation begins with
 shellcheck                  the shell files are checked
 logrotate                   rotates the log as packaging/logrotate.conf says

@@ -91,8 +91,10 @@ def reconcile(server: Server, daemon: Daemon, now: datetime) -> Outcome:
         done = _plan(server, now)
         problem = _write(done, server)
         report = [*done.about_lines(problem)]
-        report += [host.item(deleted_hosts.set_aside(host, server, now)) for host in done.deleted]
-        report += _write_snapshot(done, server, now)
+        failed = {host: deleted_hosts.set_aside(host, server, now) for host in done.deleted}
+        report += [host.item(why) for host, why in failed.items()]
+        unfinished = [host.seen for host, why in failed.items() if why or host.problem]
+        report += _write_snapshot([*done.snapshot, *unfinished], server, now)
     if done.hosts and not problem and (doubt := daemon.reread(done.hosts, _FOR_BACKUPPC)):
         report.append(Item(Word.BACKUPPC, doubt))
     return Outcome(tuple(report), (done.before or _EMPTY) if problem else done.after)
@@ -167,10 +169,13 @@ def _write(plan: Plan, server: Server) -> str:
     return ""
 
 
-def _write_snapshot(plan: Plan, server: Server, now: datetime) -> Iterator[Item]:
-    """Write the snapshot, and when this was done; yield an item if that failed."""
+def _write_snapshot(hosts: Iterable[SeenHost], server: Server, now: datetime) -> Iterator[Item]:
+    """Write the snapshot, and when this was done; yield an item if that failed.
+
+    A deleted host that could not be set aside stays in it, so that the next run tries again.
+    """
     try:
-        server.snapshot.write(plan.snapshot)
+        server.snapshot.write(hosts)
         reconcile_stamp.write(server.config.state.directory, now)
     except StateError as error:
         yield Item(Word.NOT_NOTED, f"the snapshot could not be written: {error.detail}", "Is the disk full?")

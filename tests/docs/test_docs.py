@@ -19,7 +19,9 @@ PACKAGE = CHECKOUT / "backuppc_register"
 GUIDE = CHECKOUT / "docs/administrators.md"
 README, PROTOCOL = CHECKOUT / "README.md", CHECKOUT / "docs/protocol.md"
 WITH_COMMANDS = [GUIDE, README, PROTOCOL, CHECKOUT / "docs/installation.md", CHECKOUT / "SECURITY.md"]
-PROSE = sorted({*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md")})
+PROSE = sorted(
+    {*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md"), *(CHECKOUT / "docs").glob("explanation/*.md")}
+)
 RULES = ("inventory", "registration", "verification", "lifecycle", "reconciliation")
 MANUAL = CHECKOUT / "packaging/backuppc-register.8"
 ADMIN_MANUAL = CHECKOUT / "packaging/backuppc-register-admin.8"

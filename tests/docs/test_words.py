@@ -17,6 +17,7 @@ PACKAGE = "backuppc_register"
 DOCUMENTS = (
     "*.md",
     "docs/*.md",
+    "docs/explanation/*.md",
     "packaging/*.8",
     f"{PACKAGE}/**/README.md",
     "clients/setup.d/README.md",
