@@ -48,6 +48,7 @@ for path in sys.stdin.read().splitlines():
 class Site:
     """The server, and the laptop whose host belongs to the attacker."""
 
+    lab: Lab
     dugong: Server
     laptop: Laptop
 
@@ -90,7 +91,7 @@ def whole_site() -> Iterator[Site]:
         if OLDER.exists():
             laptop.copy(OLDER, RSYNCS["older"], mode=0o755)
         laptop.run("cp -a /home /root/home; touch /run/start; sleep 0.01", check=True)
-        yield Site(dugong, laptop)
+        yield Site(lab, dugong, laptop)
 
 
 @pytest.fixture
@@ -214,6 +215,45 @@ def test_a_folder_of_roots_gives_each_person_what_is_theirs(site: Site) -> None:
         == ""
     )
     assert site.laptop.run(CAUGHT).stdout == ""
+
+
+def test_the_owner_of_two_hosts_gets_no_right_of_root_from_one_on_the_other(site: Site) -> None:
+    """Through BackupPC: a laptop of one's own, with root's files in its backup, and a managed one."""
+    dugong, managed = site.dugong, site.laptop
+    own = site.lab.laptop("sirene.univ-brest.fr", "10.77.0.21", users=PEOPLE)
+    own.write("/root/register-key", dugong.register_key, mode=0o600)
+    own.write("/root/known_hosts", dugong.known_hosts)
+    own.run(f"sh {SETUP} {GIVEN} --logon cmartin --unattended --no-verify", timeout=60, check=True)
+    own.run(f"{EVIL}\ncp -a /root/evil/cmartin/. /home/cmartin/", check=True)
+    dugong.full_backup(own.name)
+    dugong.run(f"install -d -o backuppc -g backuppc /var/lib/backuppc/pc/{managed.name}", check=True)
+
+    for mode in ("owner", "full"):
+        changes = f"s/^restore=.*/restore={mode}/; s,^rsync=.*,rsync={RSYNCS['today']},"
+        managed.run(f"sed -i '{changes}' {CONFIG}; rm -f /home/cmartin/rootcat", check=True)
+        dugong.restore(managed.name, "/home", "/cmartin", of=own.name)
+
+        assert site.facts("/home/cmartin/rootcat", what="%a") == ["755"]
+        assert managed.run(CAUGHT).stdout == ""
+
+
+def test_backuppc_gives_several_persons_their_files_back(site: Site) -> None:
+    """What a person gets who marks two homes on BackupPC's restore page."""
+    site.laptop.run(
+        f"sed -i 's/^restore=.*/restore=owner/; s,^rsync=.*,rsync={RSYNCS['today']},' {CONFIG}", check=True
+    )
+    site.laptop.write("/home/adupont/thèse.txt", "deux ans\n", mode=0o640, owner="adupont")
+    site.dugong.full_backup(site.laptop.name)
+    homes = "find /home -mindepth 1 -printf '%p %u %m %s %TY\n' | sort"
+    before = site.laptop.run(homes).stdout
+    site.laptop.run(
+        "rm -r /home/adupont/th* /home/cmartin/Documents; echo new >/home/cmartin/new", check=True
+    )
+
+    site.dugong.restore(site.laptop.name, "/home", "/cmartin", "/adupont")
+
+    site.laptop.run("rm /home/cmartin/new", check=True)
+    assert site.laptop.run(homes).stdout == before
 
 
 @pytest.mark.parametrize("target", ["link", "link/sub", "roots", "sticky", "open/mine"])

@@ -122,16 +122,18 @@ class BackupServer(SshHost):
         """Let BackupPC make an incremental backup of *host* now. Raises LabError likewise."""
         return self._backup(host, "doIncr", timeout)
 
-    def restore(self, host: str, share: str, *paths: str, to: str = "", timeout: float = 60) -> None:
+    def restore(
+        self, host: str, share: str, *paths: str, to: str = "", of: str = "", timeout: float = 60
+    ) -> None:
         """Let BackupPC put *paths*, from the top of *share*, back from the last backup, or into *to*.
 
-        Raises LabError.
+        The backup is the host's own, or one *of* another host. Raises LabError.
         """
-        number = self.backups(host)[-1].number
+        number = self.backups(of or host)[-1].number
         user = self.owner_of(host)
         request = f"restoreReq.{number}.{next(self._requests)}"
         fields = {
-            "num": number, "hostSrc": host, "shareSrc": share, "pathHdrSrc": "/", "hostDest": host,
+            "num": number, "hostSrc": of or host, "shareSrc": share, "pathHdrSrc": "/", "hostDest": host,
             "shareDest": to or share, "pathHdrDest": "/", "user": user, "reqTime": 1,
         }  # fmt: skip
         words = [f"{key} => {_perl(value)}" for key, value in fields.items()]
