@@ -24,7 +24,7 @@ _ENDLESS = "it prints without end"
 _NOT_SENT = re.compile(r"sendmsg: Operation not permitted|connect: Network is unreachable")
 _FOR_ONE = 2  # seconds for one host of many
 
-FOR_OWN_PING = 3.0
+FOR_OWN_PING = 6.0
 """Seconds for a ping of this server itself."""
 
 

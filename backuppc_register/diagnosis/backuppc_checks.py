@@ -10,7 +10,8 @@ from backuppc_register.diagnosis.finding import Answer, green, listed, red, some
 from backuppc_register.diagnosis.server_facts import ServerFacts
 
 SETTINGS_ADVICE = (
-    "See config.pl in [backuppc] config_dir: perl -c finds mistakes. Is BackupPC's own Perl installed?"
+    "See config.pl in [backuppc] config_dir: perl -c finds mistakes, but not an exit or an endless loop."
+    " Is BackupPC's own Perl installed?"
 )
 
 # Without these BackupPC does not start, makes no backup or finds no machine.

@@ -38,7 +38,8 @@ def _families(facts: ServerFacts, reader: SettingsReader) -> Iterator[Answer]:
     if problem := reader.own_ping(_LOOPBACK, FOR_OWN_PING):
         what = f"{facts.account} cannot ping, so BackupPC takes every machine for absent: {problem}"
         yield red(what, f"{_cure(problem)}See PingPath and PingCmd in config.pl.")
-    elif not reader.own_ping(_NO_MACHINE, FOR_OWN_PING):
+        return  # IPv6 has the same cause, or is the lesser evil
+    if not reader.own_ping(_NO_MACHINE, FOR_OWN_PING):
         yield green("BackupPC's ping takes every address for present: it finds out by ssh which are absent")
     else:
         yield green(f"{facts.account} can ping")

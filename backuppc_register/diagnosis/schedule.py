@@ -45,7 +45,7 @@ def _systemd() -> Schedule | None:
     enabled, active = (_systemctl(word) for word in ("is-enabled", "is-active"))
     if not enabled or not active:
         return Schedule(None, f"systemd does not answer about {TIMER}", f"systemctl status {TIMER}")
-    if active != "active" or enabled not in ("enabled", "enabled-runtime", "static", "linked"):
+    if active != "active" or enabled not in ("enabled", "static"):
         what = f"{TIMER} is {enabled} and {active}: nothing starts reconcile"
         return Schedule(False, what, f"systemctl enable --now {TIMER}")
     return Schedule(True, f"{TIMER} is {enabled} and {active}")

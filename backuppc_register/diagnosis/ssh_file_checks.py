@@ -39,13 +39,11 @@ def ssh_files(facts: ServerFacts) -> Iterator[Answer]:
         problems += [f"{host} ({wrong})"] if wrong else []
     folder = facts.config.state.directory
     advice = (
-        f"df {folder}: is its disk mounted? If so, restore these files from a copy. Backups fail until then."
+        f"df {folder}: is its disk mounted? If so, restore the files from a copy. Until then backups fail."
     )
-    what = (
-        f"{len(problems)} of {checked} hosts lack a file that ssh needs, or {facts.account} cannot read it:"
-    )
+    what = f"a file that ssh needs for these hosts is not there, or {facts.account} cannot read it:"
     yield from listed(red, what, problems, advice)
-    yield green(f"the keys and ssh settings of {checked} hosts are there")
+    yield green(f"the files that the ssh settings of {checked} hosts name are there")
 
 
 def _problems(command: str, home: Path) -> Iterator[str]:

@@ -299,6 +299,13 @@ BROKEN = {
         f"cp -a {ETC}/hosts /root/alone; mount --bind /root/alone {ETC}/hosts", f"umount {ETC}/hosts",
         "hosts-replace", "red", "/etc/backuppc/hosts is a mount of its own",
     ),
+    "the hosts file is immutable": (
+        f"chattr +i {ETC}/hosts", f"chattr -i {ETC}/hosts",
+        "hosts-replace", "red", "/etc/backuppc/hosts is immutable",
+    ),
+    "the hosts file's folder is append-only": (
+        f"chattr +a {ETC}", f"chattr -a {ETC}", "hosts-replace", "red", "/etc/backuppc is append-only",
+    ),
     "the hosts file is a link": (
         f"mv {ETC}/hosts {TOP}/hosts; ln -s {TOP}/hosts {ETC}/hosts",
         f"rm {ETC}/hosts; mv {TOP}/hosts {ETC}/hosts",

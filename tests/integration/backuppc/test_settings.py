@@ -9,6 +9,7 @@ import pytest
 from slowness import within
 
 from backuppc_register import config
+from backuppc_register.backuppc import settings
 from backuppc_register.backuppc.host_config import Values, render
 from backuppc_register.backuppc.settings import SettingsReader, route
 from backuppc_register.protocol.errors import Misconfigured, NotReachable
@@ -506,7 +507,8 @@ def test_a_ping_that_takes_longer_than_backuppc_waits_is_a_failed_step(site):
     assert "21.5" in site.refused().detail
 
 
-def test_a_ping_that_never_ends_is_ended_in_time(site):
+def test_a_ping_that_never_ends_is_ended_in_time(site, monkeypatch):
+    monkeypatch.setattr(settings, "FOR_OWN_PING", 2.0)
     pings(site, f"echo $$ > {site.folder}/pid; exec sleep 60")
     started = time.monotonic()
 

@@ -60,9 +60,10 @@ def machine(tmp_path: Path, mocker: MockerFixture) -> Machine:
     [
         ("enabled\n", "active\n", True),
         ("static\n", "active\n", True),
-        ("enabled-runtime\n", "active\n", True),
         ("disabled\n", "inactive\n", False),
         ("disabled\n", "active\n", False),  # it is gone after the next boot
+        ("enabled-runtime\n", "active\n", False),
+        ("linked\n", "active\n", False),
         ("enabled\n", "inactive\n", False),
         ("enabled\n", "failed\n", False),
         ("masked\n", "inactive\n", False),
