@@ -866,7 +866,7 @@ enclose() {    # PLACE ro|rw FOLDER RSYNC COMMAND...
         mount -n -c -t tmpfs -o nosuid,nodev,noexec,mode=755,size=1m wall "$place" &&
             furnish "$program" "$rsync" &&
             mkdir -p -- "$place$folder" &&
-            mount -n -c --rbind . "$place$folder" &&
+            mount -n -c --rbind . "$place$folder" && cd "$place" &&
             close_mounts && [ -x "$place$program" ] && [ -x "$place$rsync" ]
     } </dev/null >/dev/null || unavailable "the wall around rsync cannot be built: see mount's message"
     umask 077
@@ -945,7 +945,7 @@ close_mounts() {
             return
         fi
         [ "$try" = first ] || mount -n -c -o remount,bind,rw,nosuid,nodev,noexec "$place" || return 1
-        printf '%s\n' "${lines}none $place none remount,bind,ro,nosuid,nodev,noexec 0 0" >"$place/etc/fstab" || return 1
+        printf '%s\n' "${lines}/nonexistent $place none remount,bind,ro,nosuid,nodev,noexec 0 0" >"$place/etc/fstab" || return 1
         mount -n -c -a -T "$place/etc/fstab"
         lines=''
     done
@@ -968,7 +968,8 @@ closing_line() {    # AT TRY
         *) at=0 ;;
     esac
     if [ "$at" -eq 0 ]; then    # the folder itself is never left out
-        printf 'none %s none remount,bind,%s,%s,nosymfollow 0 0' "${POINTS[$1]}" "$access_here" "$options"
+        # mount skips what is mounted already from this source.
+        printf '/nonexistent %s none remount,bind,%s,%s,nosymfollow 0 0' "${POINTS[$1]}" "$access_here" "$options"
     else
         printf 'nothing %s tmpfs ro,%s,size=4k,mode=555 0 0' "${POINTS[at]}" "$options"
     fi

@@ -74,7 +74,7 @@ def test_two_runs_at_once_do_not_meet(site: WalledLaptop) -> None:
 
 MOUNT_BELOW = """
 cd /home/cmartin && mkdir -p "clé usb" deep/er over ro proc
-mount -t tmpfs disk "clé usb" && echo x >"clé usb/a file"
+mount -t tmpfs none "clé usb" && echo x >"clé usb/a file"
 mount -t tmpfs disk deep/er && mkdir deep/er/still
 mount -t tmpfs disk deep/er/still && echo x >deep/er/still/deeper
 mount -t tmpfs disk over && mkdir over/hidden && mount -t tmpfs disk over/hidden

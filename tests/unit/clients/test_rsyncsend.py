@@ -1066,6 +1066,41 @@ def test_a_restore_on_a_mac_becomes_our_account_through_sudo(room: Room) -> None
     assert outcome.executed[:5] == ["sudo", "-n", "-u", f"#{uid}", "--"]
 
 
+SANDBOX = """#!/bin/bash
+# Denies what it is told, and starts the rest.
+printf '%s\\0' "$@" >FOLDER/sandboxed
+shift 4
+[ "$1" != cat ] || exit ALLOWED
+exec "$@"
+"""
+
+
+@pytest.mark.parametrize(("denies", "status"), [(True, 0), (False, MISSING)])
+def test_a_mac_has_a_sandbox_if_that_denies_a_file_elsewhere(room: Room, denies: bool, status: int) -> None:
+    as_a_mac(room)
+    (room.folder / "version").write_text("2.6.9")
+    (room.folder / "bin/sandbox-exec").write_text(
+        SANDBOX.replace("FOLDER", str(room.folder)).replace("ALLOWED", "1" if denies else "0")
+    )
+    (room.folder / "bin/sandbox-exec").chmod(0o755)
+
+    backup = room.helper(FULL, backup_list(room, path=f"{room.share}/cmartin/"))
+    restore = room.helper(RESTORE, restore_list(f"{room.restore_dir}/"))
+
+    assert (backup.status, restore.status) == (status, status)
+    if not denies:
+        return
+    assert backup.executed
+    words = backup.executed
+    assert words[:6] == ["caffeinate", "-ims", "sandbox-exec", "-D", f"FOLDER={room.share}/cmartin", "-p"]
+    assert '(allow file-read* (subpath (param "FOLDER")))' in words[6]
+    assert "file-write* (subpath" not in words[6]
+    assert restore.executed
+    at = restore.executed.index("sandbox-exec")
+    assert restore.executed[:at] == ["sudo", "-n", "-u", restore.executed[3], "--"]
+    assert '(allow file-write* (subpath (param "FOLDER")))' in restore.executed[at + 4]
+
+
 # ---------------------------------------------------------------- Windows: Cygwin, one process, no root
 
 

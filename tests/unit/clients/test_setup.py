@@ -284,6 +284,18 @@ def test_an_rsync_with_known_holes_is_told(work: Path, version: str, old: bool) 
     assert version in (done.stderr if old else done.stdout)
 
 
+@pytest.mark.parametrize(
+    ("wall", "told"),
+    [("namespace", "a file system that holds only"), ("confine-root", "rsync keeps itself inside"),
+     ("sandbox", "a sandbox keeps rsync inside"), ("none", "Nothing keeps rsync 3.4.1 inside"),
+     ("", "Nothing keeps rsync 3.4.1 inside")],
+)  # fmt: skip
+def test_the_doctor_says_what_keeps_rsync_inside(work: Path, wall: str, told: str) -> None:
+    done = shell(work, 'doctor_wall "$1" 3.4.1', wall)
+
+    assert told in done.stdout + done.stderr
+
+
 def test_what_the_server_shall_compare_is_what_sshd_has(work: Path) -> None:
     (work / "sshd").write_text(f"hostkey {work}/ed25519\nhostkey {work}/alone\nhostkey {work}/missing\n")
     shutil.copy(work / "ecdsa", work / "alone")

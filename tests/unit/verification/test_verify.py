@@ -1043,6 +1043,24 @@ def test_an_answer_without_which_no_backup_works_is_no_success(server, answer, s
     assert refused(server, MINE) == step
 
 
+def test_a_machine_on_which_nothing_keeps_rsync_inside_is_told_what_to_update(server):
+    report = PROBE.replace("share:", "unreadable:").replace("rsync:3.5.0", "rsync:3.4.1\nwall:none")
+    server.machine.answer = Answer(report, "bckpciuem: failed: nothing keeps rsync 3.4.1 inside /home\n", 0)
+
+    with pytest.raises(NotReachable) as refusal:
+        server.ask(MINE)
+
+    assert (refusal.value.values["step"], "3.5 or later" in refusal.value.advice) == ("rsync", True)
+    assert "nothing keeps rsync 3.4.1 inside /home" in refusal.value.detail
+
+
+@pytest.mark.parametrize(("line", "word"), [("wall:namespace\n", "namespace"), ("", "unknown")])
+def test_the_log_says_what_keeps_rsync_inside(server, line, word):
+    server.machine.answer = Answer(PROBE + line, "", 0)
+
+    assert f"rsync 3.5.0, wall {word}" in server.ask(MINE).note
+
+
 @pytest.mark.parametrize("share", ["/", "/home", "/home/"])
 def test_a_folder_of_what_the_machine_gives_can_be_saved(server, share):
     server.machine.answer = Answer(f"version:1\nrsync:openrsync 29\nshare:{share}\nunreadable:/srv\n", "", 0)
