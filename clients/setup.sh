@@ -262,7 +262,10 @@ check_options() {
     [ "$FROM" != server ] || FROM=''
     case $FROM in
         '' | none) ;;
-        *) address_list "$FROM" || die 2 '--from must be a list of addresses, not %s.' "$FROM" ;;
+        *)
+            # An earlier setup took any network.
+            address_list "$FROM" || [ "$TASK" = doctor ] || [ "$TASK" = uninstall ] ||
+                die 2 '--from must be a list of addresses, or of networks not wider than /8 (IPv6: /32), not %s.' "$FROM" ;;
     esac
     check_folders
     check_task
@@ -557,7 +560,7 @@ french() {    # ENGLISH
         '%s is not a possible logon.') FORMAT='%s n’est pas un identifiant possible.' ;;
         '--restore must be off, dirs, owner or full.') FORMAT='--restore doit valoir off, dirs, owner ou full.' ;;
         '%s is not a port.') FORMAT='%s n’est pas un port.' ;;
-        '--from must be a list of addresses, not %s.') FORMAT='--from doit être une liste d’adresses, et non %s.' ;;
+        '--from must be a list of addresses, or of networks not wider than /8 (IPv6: /32), not %s.') FORMAT='--from doit être une liste d’adresses, ou de réseaux pas plus larges que /8 (IPv6 : /32), et non %s.' ;;
         'This computer is not registered with %s; please start the setup without --%s.') FORMAT='Cet ordinateur n’est pas enregistré auprès de %s ; lancez ce programme sans --%s.' ;;
         '--unattended needs --logon.') FORMAT='--unattended demande --logon.' ;;
         'The name of the folder %s contains a tab or another control character.') FORMAT='Le nom du dossier %s contient une tabulation ou un autre caractère de contrôle.' ;;
@@ -733,6 +736,8 @@ french() {    # ENGLISH
         '%s cannot be read. Does it exist?') FORMAT='%s est illisible. Ce dossier existe-t-il ?' ;;
         'rsync: %s') FORMAT='rsync : %s' ;;
         'rsync: %s, from Apple') FORMAT='rsync : %s, d’Apple' ;;
+        'The firewall lets in %s, which is too many computers. To close it: sudo sh setup.sh --repair') FORMAT='Le pare-feu laisse entrer %s, ce qui est trop d’ordinateurs. Pour le fermer : sudo sh setup.sh --repair' ;;
+        'The server’s key is accepted from %s, which is too many computers. Please run: sudo sh setup.sh --repair --from server') FORMAT='La clef du serveur est acceptée depuis %s, ce qui est trop d’ordinateurs. Faites : sudo sh setup.sh --repair --from server' ;;
         'with rsync %s files return only to a folder of one person, not to %s as a whole') FORMAT='avec rsync %s les fichiers ne reviennent que dans le dossier d’une personne, pas dans %s entier' ;;
         'A restore to the original folders (restore=owner) needs rsync 3.5 or later, not %s.') FORMAT='Restaurer dans les dossiers d’origine (restore=owner) exige rsync 3.5 ou plus récent, pas %s.' ;;
         'rsync works in a file system that holds only the folder that is backed up or restored') FORMAT='rsync travaille dans un système de fichiers qui ne contient que le dossier sauvegardé ou restauré' ;;
@@ -1917,6 +1922,7 @@ check_group() {
 
 open_firewall() {
     [ "$FIREWALL" = yes ] || return 0
+    close_wide_rules
     agree_on_networks
     blocked_addresses >"$WORK/blocked"
     while read -r firewall port address; do
@@ -1924,6 +1930,21 @@ open_firewall() {
         receipt_add "firewall $firewall $port $address"
         change "${firewall}_open" "$port" "$address" </dev/null
     done <"$WORK/blocked"
+}
+
+# An earlier setup let in whatever network the server named.
+close_wide_rules() {
+    wide_rules >"$WORK/wide"
+    while IFS= read -r rule; do
+        undo_firewall "${rule#firewall }" </dev/null
+        receipt_drop "$rule"
+    done <"$WORK/wide"
+}
+
+wide_rules() {
+    [ ! -f "$RECEIPT" ] || grep '^firewall ' "$RECEIPT" | while IFS= read -r rule; do
+        address_list "${rule##* }" || printf '%s\n' "$rule"
+    done
 }
 
 # Print "FIREWALL PORT ADDRESS" for each address of the server that the firewall blocks.
@@ -2987,6 +3008,13 @@ doctor_key() {
 }
 
 doctor_firewall() {
+    wide_rules >"$WORK/wide"
+    while IFS= read -r rule; do
+        todo 'The firewall lets in %s, which is too many computers. To close it: sudo sh setup.sh --repair' "${rule##* }"
+    done <"$WORK/wide"
+    list=$(named_by_server | tr '\n' ',')
+    [ -z "$list" ] || address_list "${list%,}" ||
+        todo 'The server’s key is accepted from %s, which is too many computers. Please run: sudo sh setup.sh --repair --from server' "${list%,}"
     blocked_addresses >"$WORK/blocked"
     while read -r firewall port address; do
         todo 'The firewall (%s) may block port %s for the server %s.' "$firewall" "$port" "$address"

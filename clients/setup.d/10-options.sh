@@ -95,7 +95,10 @@ check_options() {
     [ "$FROM" != server ] || FROM=''
     case $FROM in
         '' | none) ;;
-        *) address_list "$FROM" || die 2 '--from must be a list of addresses, not %s.' "$FROM" ;;
+        *)
+            # An earlier setup took any network.
+            address_list "$FROM" || [ "$TASK" = doctor ] || [ "$TASK" = uninstall ] ||
+                die 2 '--from must be a list of addresses, or of networks not wider than /8 (IPv6: /32), not %s.' "$FROM" ;;
     esac
     check_folders
     check_task

@@ -154,6 +154,13 @@ doctor_key() {
 }
 
 doctor_firewall() {
+    wide_rules >"$WORK/wide"
+    while IFS= read -r rule; do
+        todo 'The firewall lets in %s, which is too many computers. To close it: sudo sh setup.sh --repair' "${rule##* }"
+    done <"$WORK/wide"
+    list=$(named_by_server | tr '\n' ',')
+    [ -z "$list" ] || address_list "${list%,}" ||
+        todo 'The server’s key is accepted from %s, which is too many computers. Please run: sudo sh setup.sh --repair --from server' "${list%,}"
     blocked_addresses >"$WORK/blocked"
     while read -r firewall port address; do
         todo 'The firewall (%s) may block port %s for the server %s.' "$firewall" "$port" "$address"

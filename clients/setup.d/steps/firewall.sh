@@ -2,6 +2,7 @@
 
 open_firewall() {
     [ "$FIREWALL" = yes ] || return 0
+    close_wide_rules
     agree_on_networks
     blocked_addresses >"$WORK/blocked"
     while read -r firewall port address; do
@@ -9,6 +10,21 @@ open_firewall() {
         receipt_add "firewall $firewall $port $address"
         change "${firewall}_open" "$port" "$address" </dev/null
     done <"$WORK/blocked"
+}
+
+# An earlier setup let in whatever network the server named.
+close_wide_rules() {
+    wide_rules >"$WORK/wide"
+    while IFS= read -r rule; do
+        undo_firewall "${rule#firewall }" </dev/null
+        receipt_drop "$rule"
+    done <"$WORK/wide"
+}
+
+wide_rules() {
+    [ ! -f "$RECEIPT" ] || grep '^firewall ' "$RECEIPT" | while IFS= read -r rule; do
+        address_list "${rule##* }" || printf '%s\n' "$rule"
+    done
 }
 
 # Print "FIREWALL PORT ADDRESS" for each address of the server that the firewall blocks.

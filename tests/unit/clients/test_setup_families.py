@@ -437,6 +437,35 @@ def test_an_unattended_run_opens_the_firewall_for_addresses_only(place: Place, f
     assert [line.split()[3] for line in place.asked("ufw") if "allow" in line] == ["10.77.0.9"]
 
 
+def test_what_an_earlier_setup_let_in_is_told_and_closed_again(place: Place) -> None:
+    place.shim("ufw", f"[ $1 != status ] || printf '%s' '{UFW}'")
+    wide, narrow = "firewall ufw 22 128.0.0.0/1", "firewall ufw 22 10.77.0.1"
+    (place.folder / "place/receipt").write_text(f"{wide}\n{narrow}\n")
+
+    given = "FROM=; named_by_server() { echo 0.0.0.0/0; }; replace_file() { cat <$1 >$2; }"
+    doctor = place.run(f"{given}; doctor_firewall")
+    done = place.run(f"{given}; FROM=10.77.0.1; open_firewall")
+
+    assert "The firewall lets in 128.0.0.0/1" in doctor.stderr
+    assert "accepted from 0.0.0.0/0" in doctor.stderr
+    assert done.returncode == 0, done.stderr
+    assert [line for line in place.asked("ufw") if "delete" in line] == [
+        "ufw --force delete allow from 128.0.0.0/1 to any port 22 proto tcp"
+    ]
+    assert place.receipt == [narrow]
+
+
+@pytest.mark.parametrize(("task", "status"), [("--doctor", 0), ("--uninstall", 0), ("--repair", 2)])
+def test_a_wide_network_of_an_earlier_setup_hinders_neither_doctor_nor_uninstall(
+    place: Place, task: str, status: int
+) -> None:
+    (place.folder / "place/receipt").write_text("registered dugong cmartin\nfrom 0.0.0.0/0\n")
+
+    done = place.run(f"options --server dugong {task}; check_options")
+
+    assert done.returncode == status, done.stderr
+
+
 def test_what_was_opened_in_ufw_is_closed_again(place: Place) -> None:
     place.shim("ufw")
 
