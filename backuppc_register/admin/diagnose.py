@@ -6,14 +6,16 @@ import pwd
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from backuppc_register.admin import partial_config, root_facts
+from backuppc_register.admin import partial_config, root_facts, sshd_log
 from backuppc_register.admin.as_backuppc import run_as_owner
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.options import JSON, option, switch
 from backuppc_register.admin.partial_config import PartialConfig
 from backuppc_register.admin.root_facts import RootFacts
+from backuppc_register.admin.sshd_log import SshdLog
 from backuppc_register.diagnosis.checks import CHECKS
 from backuppc_register.diagnosis.finding import Finding, Level, examine
 from backuppc_register.diagnosis.server_facts import ServerFacts
@@ -45,9 +47,11 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     partial = partial_config.read(start.config_path)
     wanted = [name for name in CHECKS if name in (options.only or CHECKS)]
     seen = root_facts.gather(partial, start.administrator, log="syslog" in wanted)
+    log = sshd_log.SshdLog()
     # In a child: this process keeps the account that started it, to write the file of --prometheus.
     answers = run_as_owner(partial.folder, lambda: _examined(_facts(partial, seen, options.logon), wanted))
     found = [Finding(name, Level(level), what, advice) for name, level, what, advice in answers]
+    found = [_with_sshds_words(one, log, partial.folder) for one in found]
     if options.json:
         start.json([{**vars(one), "level": str(one.level)} for one in found])
     else:
@@ -76,6 +80,14 @@ def _facts(partial: PartialConfig, seen: RootFacts, logon: str) -> ServerFacts:
 def _examined(facts: ServerFacts, wanted: Iterable[str]) -> list[tuple[str, int, str, str]]:
     found = (one for name in wanted for one in examine(CHECKS[name], facts))
     return [(one.name, int(one.level), one.what, one.advice) for one in found]
+
+
+def _with_sshds_words(one: Finding, log: SshdLog, folder: Path) -> Finding:
+    """Return the finding of a refused login with what sshd has logged of it; only root can read that."""
+    if one.name != "register-login" or one.level is not Level.RED or os.geteuid() != 0:
+        return one
+    said = log.words(pwd.getpwuid(folder.stat().st_uid).pw_name)
+    return replace(one, what=f"{one.what}; sshd says: {said}") if said else one
 
 
 def _print(start: Start, found: Iterable[Finding], *, quiet: bool) -> None:

@@ -648,12 +648,35 @@ def test_a_register_key_that_does_not_work_is_found_by_a_login(site, case):
 
 def start_sshd(dugong):
     """Start sshd wherever it listens."""
-    dugong.other_sshd = dugong.start(["/usr/sbin/sshd", "-D", "-e"])
+    dugong.other_sshd = dugong.start(["/usr/sbin/sshd", "-D"])  # it logs to syslog
     dugong.run("for n in $(seq 100); do ss -Hltn | grep -q . && exit; sleep .05; done; exit 0")
 
 
 def stop_sshd(dugong):
     dugong.other_sshd.stop()
+
+
+def test_sshd_itself_says_why_it_refuses_a_login(site):
+    breaks, mends, *_ = NO_LOGIN["AllowUsers"]
+    change(site.dugong, breaks)
+    site.dugong.sshd.stop()
+    start_sshd(site.dugong)
+    listed = json.loads(site.diagnose("--json", "--only", "register-login").stdout)
+    change(site.dugong, f"{mends}; chmod 777 {TOP}")
+    stop_sshd(site.dugong)
+    start_sshd(site.dugong)
+    loose = json.loads(site.diagnose("--json", "--only", "register-login").stdout)
+    change(site.dugong, f"chmod 750 {TOP}")
+    stop_sshd(site.dugong)
+    site.dugong.sshd.start()
+
+    assert (
+        "sshd says: User backuppc from 127.0.0.1 not allowed because not listed in AllowUsers"
+        in listed[0]["what"]
+    )
+    assert (
+        "Authentication refused: bad ownership or modes for directory /var/lib/backuppc" in loose[0]["what"]
+    )
 
 
 def test_a_login_counts_against_no_limit_and_is_no_refusal_in_the_log(site):
