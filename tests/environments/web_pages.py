@@ -84,7 +84,7 @@ for one in json.load(sys.stdin):
         connection = http.client.HTTPSConnection("127.0.0.1", context=ssl._create_unverified_context())
     headers.setdefault("Host", "dugong.univ-brest.fr")
     method = "POST" if one["body"] else "GET"
-    connection.request(method, "/backuppc/index.cgi" + one["query"], one["body"] or None, headers)
+    connection.request(method, one["path"] + one["query"], one["body"] or None, headers)
     print(connection.getresponse().status)
 """
 # The site that attacks: what is asked for is in the address itself, so that each test makes its own page.
@@ -118,6 +118,7 @@ class Request:
     user: str = "backuppc"
     scheme: str = "https"
     body: str = ""
+    path: str = "/backuppc/index.cgi"
 
 
 class WebServer:
