@@ -33,11 +33,23 @@ _PLAIN = "\x1b[0m"
 
 _ONLY = f"only this check, may be repeated: {', '.join(CHECKS)}"
 _METRICS = "also write a file for node_exporter's textfile collector"
+
+
+def metrics_file(text: str) -> Path:
+    """Read the path of a file for Prometheus, which reads *.prom alone; raises argparse's error.
+
+    Debian's folder for it is below one that another account can exchange. So no other file is written there.
+    """
+    if not text.endswith(".prom"):
+        raise argparse.ArgumentTypeError(f"{text} does not end in .prom")
+    return Path(text)
+
+
 OPTIONS = (
     option("--logon", metavar="LOGON", default="", help="a person to look for in the directory"),
     option("--only", metavar="CHECK", action="append", choices=CHECKS, help=_ONLY),
     switch("--quiet", "print nothing that is green"),
-    option("--prometheus", metavar="FILE", type=Path, help=_METRICS),
+    option("--prometheus", metavar="FILE", type=metrics_file, help=_METRICS),
     JSON,
 )
 

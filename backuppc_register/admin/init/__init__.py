@@ -114,7 +114,7 @@ def _next(plan: Plan, done: list[str]) -> Iterator[str]:
     yield from timers.next_lines(plan)
     yield from web_requests.next_lines()
     yield "Next: backuppc-register-admin diagnose"
-    yield "Next: backuppc-register-admin bundle --os linux -o setup.sh, and on a machine: sudo sh setup.sh"
+    yield "Next: backuppc-register-admin bundle --os linux -o /root/setup.sh; on a machine: sudo sh setup.sh"
     if plan.options.no_harden and web_editor.is_open(plan):
         yield "The web editor was not changed: every owner of a host can run commands on this server."
         yield "init without --no-harden prevents that."

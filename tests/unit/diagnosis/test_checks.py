@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 import time
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -608,6 +608,13 @@ def test_a_systemd_that_is_not_there_says_nothing_about_the_clock(mocker: Mocker
     mocker.patch.object(processes, "run", side_effect=FileNotFoundError)
 
     assert machine_checks._synchronized() == ""
+
+
+@pytest.mark.parametrize("name", ["", "metrics", "/etc/cron.d/x", ".prom/x", "a.prom.txt"])
+def test_no_file_but_one_for_prometheus_is_written(name: str) -> None:
+    assert diagnose.metrics_file("/srv/a.prom") == Path("/srv/a.prom")
+    with pytest.raises(ArgumentTypeError, match="does not end in"):
+        diagnose.metrics_file(name)
 
 
 DAY = 86400
