@@ -197,14 +197,13 @@ def test_a_hundred_thousand_small_files(lab: Lab) -> None:
 # ---------------------------------------------------------------- how it ended
 
 
-@pytest.mark.parametrize("status", [0, 23, 24, 25])
-def test_rsyncs_exit_status_reaches_the_server(story: Story, status: int) -> None:
-    """23, 24 and 25 are benign to BackupPC (Xfer/Rsync.pm): a file that went away is no failed backup."""
+@pytest.mark.parametrize(("program", "status"), [("true", 0), ("false", 1), ("rsync", 12)])
+def test_rsyncs_exit_status_reaches_the_server(story: Story, program: str, status: int) -> None:
+    """BackupPC decides by it: 23, 24 and 25 are benign (Xfer/Rsync.pm). 12: the other side said nothing."""
     config = story.laptop.read("/etc/bckpciuem.conf")
-    story.laptop.write("/usr/local/bin/rsync", f"#!/bin/sh\nexit {status}\n", mode=0o755)
-    story.laptop.write("/etc/bckpciuem.conf", config.replace("/usr/bin/rsync", "/usr/local/bin/rsync"))
+    story.laptop.write("/etc/bckpciuem.conf", config.replace("/usr/bin/rsync", f"/usr/bin/{program}"))
 
-    ssh = f"ssh -F /var/lib/backuppc-register/hosts/dormeur/ssh_config {story.laptop.fqdn}"
+    ssh = f"ssh -n -F /var/lib/backuppc-register/hosts/dormeur/ssh_config {story.laptop.fqdn}"
     ended = story.dugong.run(f"{ssh} rsync --server --sender -re.iLsfxC . /home/", user="backuppc").status
     story.laptop.write("/etc/bckpciuem.conf", config)
 
