@@ -258,3 +258,32 @@ def test_remove_explains_why_there_is_none(site):
     assert told.status == 1
     assert "backuppc-register-admin retire dormeur" in told.stdout
     assert site.dugong.hosts() == before
+
+
+def test_a_registration_without_proof_is_released_and_never_while_backuppc_works_on_it(site):
+    dugong, old = site.dugong, "2026-01-01T00:00:00+00:00"
+    for name, address in (("orque", "10.77.0.24"), ("moule", "10.77.0.25")):
+        site.laptop(name, address)
+    site.laptops["orque"].run(
+        """sed -i 's/command="/command="sleep 8; /' /home/bckpciuem/.ssh/authorized_keys"""
+    )
+    assert "ok" in dugong.message("backup orque orque cmartin doFull")
+    dugong.wait_for(lambda: '"orque"' in dugong.message("status jobs"), "a backup", 30)
+    site.change_record("orque", registered=old)
+    site.change_record("moule", registered=old)
+
+    done = site.admin("reconcile", "--quiet")
+
+    assert "-> released moule (cmartin): " in done.stdout, done
+    assert "-> released orque" not in done.stdout
+    assert ("moule" in dugong.hosts(), "orque" in dugong.hosts()) == (False, True)
+    assert (dugong.message("status host(moule)"), dugong.exists("/etc/backuppc/moule.pl")) == ("", False)
+    assert re.search("reconcile: released .*host=moule user=cmartin", dugong.syslog()[-1])
+    dugong.wait_for(lambda: '"orque"' not in dugong.message("status queues jobs"), "idle", 60)
+    assert dugong.backups("orque")
+    assert site.admin("reconcile", "--quiet").stdout == ""
+    assert "status: new" in site.register("moule", "adupont")
+    refused = site.register("moule", "cmartin")
+    assert "refusing to re-register client host with username : moule cmartin" in refused
+    assert "verified" not in refused
+    assert "never verified since" in dugong.syslog()[-1]
