@@ -44,10 +44,11 @@ def test_probe_goes_the_whole_way(site: Site, registered: Laptop) -> None:
 def privileges(site: Site, laptop: Laptop, command: str) -> dict[str, str]:
     """What an rsync that is started for *command* may do, as /proc tells while it waits for the server."""
     ssh = site.dugong.start([*site.ssh(laptop).split(), laptop.fqdn, command], user="backuppc")
-    laptop.wait_for(lambda: laptop.run("pgrep -x rsync").stdout, "rsync")
-    shown = laptop.run("cat /proc/$(pgrep -ox rsync)/status").stdout
+    running = "pgrep -f '^/usr/bin/rsync --server'"  # not the one that tells its version
+    laptop.wait_for(lambda: laptop.run(running).stdout, "rsync")
+    shown = laptop.run(f"cat /proc/$({running} -o)/status").stdout
     ssh.kill()
-    laptop.wait_for(lambda: not laptop.run("pgrep -x rsync").stdout, "the end of rsync")
+    laptop.wait_for(lambda: not laptop.run(running).stdout, "the end of rsync")
     return dict(line.split(":\t", 1) for line in shown.splitlines() if ":\t" in line)
 
 
