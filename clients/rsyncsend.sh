@@ -865,7 +865,6 @@ enclose() {    # PLACE ro|rw FOLDER RSYNC COMMAND...
     {
         mount -n -c -t tmpfs -o nosuid,nodev,noexec,mode=755,size=1m wall "$place" &&
             furnish "$program" "$rsync" &&
-            mkdir -p -- "$place$folder" &&
             mount -n -c --rbind . "$place$folder" && cd "$place" &&
             close_mounts && [ -x "$place$program" ] && [ -x "$place$rsync" ]
     } </dev/null >/dev/null || unavailable "the wall around rsync cannot be built: see mount's message"
@@ -883,10 +882,11 @@ enclose() {    # PLACE ro|rw FOLDER RSYNC COMMAND...
     exec chroot "$place" "${argv[@]}"
 }
 
-# Make the places for the PROGRAMS, their libraries, the names of users, and two devices. Set BINDS: lines for mount.
+# Make the places for the folder, the PROGRAMS, their libraries, the names of users, and two devices. Set BINDS, which
+# are lines for mount.
 furnish() {    # PROGRAM... RSYNC
     local prefix name path prefixes folders links files
-    prefixes=('' /usr) folders=() links=() files=() BINDS=''
+    prefixes=('' /usr) folders=("$place$folder") links=() files=() BINDS=''
     case ${rsync%/*/*} in
         '' | /usr) ;;
         *) prefixes[2]=${rsync%/*/*} ;;

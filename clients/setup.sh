@@ -1781,6 +1781,8 @@ rsync       rsync                        rsync                        rsync     
 su          util-linux                   util-linux                   util-linux                   util-linux
 bash        bash                         bash                         bash                         bash
 setpriv     util-linux                   util-linux                   util-linux                   util-linux
+unshare     util-linux                   util-linux                   util-linux                   util-linux
+mount       mount                        util-linux                   util-linux                   util-linux
 useradd     passwd                       shadow-utils                 shadow                       shadow
 getent      libc-bin                     glibc-common                 glibc                        glibc
 semanage    policycoreutils-python-utils policycoreutils-python-utils policycoreutils-python-utils policycoreutils-python-utils

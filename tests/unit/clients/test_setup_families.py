@@ -166,7 +166,7 @@ def test_macos_is_known_from_12_on(place: Place, version: str, known: bool) -> N
 
 INSTALLED = {
     "debian": ["apt-get -q -o DPkg::Lock::Timeout=120 install --yes --no-install-recommends "
-               "libc-bin openssh-client openssh-server passwd rsync sudo util-linux"],
+               "libc-bin mount openssh-client openssh-server passwd rsync sudo util-linux"],
     "fedora": ["dnf --assumeyes --quiet install "
                "glibc-common openssh openssh-clients openssh-server rsync shadow-utils sudo util-linux"],
     "centos 7": ["yum --assumeyes --quiet install "
