@@ -25,9 +25,10 @@ EXAMPLE = """backuppc-register-admin reconcile --quiet    (from a timer, at leas
 
 _FOR_PAUSES = 10.0  # seconds for BackupPC's answers about all hosts
 _FORGET = "forget HOST: do not restore its removed line, or stop expecting its missing backups"
+_MANY = "release unverified registrations also if they are more than 10, or more than 7 days late"
 OPTIONS = (
     option("--forget", metavar="HOST", help=_FORGET),
-    switch("--release-many", "release unverified registrations also if they are more than 10"),
+    switch("--release-many", _MANY),
     switch("--quiet", "report only what is new, for a timer; diagnose has what is undecided"),
     YES,
     DRY_RUN,
@@ -72,9 +73,9 @@ def _released(
 ) -> Iterator[Item]:
     """Release the unverified registrations that are due; yield the items of the report."""
     due = unverified.find(file, context.server, now)
-    if not options.release_many and (item := unverified.too_many(due, context.server)):
-        yield item
-        return
+    if not options.release_many:
+        due, held = unverified.held_back(due, context.server)
+        yield from held
     for one in due:
         if options.dry_run:
             yield one.item()

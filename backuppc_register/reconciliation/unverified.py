@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.backuppc.daemon.jobs import Jobs
@@ -20,15 +20,25 @@ from backuppc_register.reconciliation.report import Item, Word
 MOST = 10
 """Registrations released in one run: more at once look like a wrong clock."""
 
+LATE = timedelta(days=7)
+"""A registration that has been due for longer looks like a wrong clock, now or when it was made."""
+
+_LATE = f"it should have been released more than {LATE.days} days ago"
+_CLOCK = f"Is the clock right? See {ADMIN} list --unverified. If so: {ADMIN} reconcile --release-many"
+
 
 @dataclass(frozen=True)
 class Release:
-    """A registration of *host* by *person* that is to be released; *line*: it has a hosts line."""
+    """A registration of *host* by *person* that is to be released.
+
+    *line*: it has a hosts line. *late*: it should have been released long ago.
+    """
 
     host: str
     person: str
     since: str
     line: bool
+    late: bool = False
 
     def item(self, problem: str = "", note: str = "") -> Item:
         """Return the item of the report; *problem*: why it could not be released."""
@@ -57,14 +67,17 @@ def find(file: HostsFile, server: Server, now: datetime) -> list[Release]:
     return [one for host in candidates if (one := _planned(host, file, server, now))]
 
 
-def too_many(releases: list[Release], server: Server) -> Item | None:
-    """Return the item for more releases than are made at once, None if they are not more."""
+def held_back(releases: list[Release], server: Server) -> tuple[list[Release], list[Item]]:
+    """Return the *releases* that may be made without an administrator, and items for the others.
+
+    Each of too many, and each that is late, may be due only because the clock is or was wrong.
+    """
     if len(releases) <= MOST:
-        return None
+        items = [one.item(problem=_LATE) for one in releases if one.late]
+        return [one for one in releases if not one.late], [replace(item, advice=_CLOCK) for item in items]
     days = server.config.limits.unverified_days
     what = f"{len(releases)} registrations were never verified for {days} days; none of them is released"
-    advice = f"Is the clock right? See {ADMIN} list --unverified. If so: {ADMIN} reconcile --release-many"
-    return Item(Word.MANY_UNVERIFIED, what, advice)
+    return [], [Item(Word.MANY_UNVERIFIED, what, _CLOCK)]
 
 
 def release(planned: Release, server: Server, jobs: Jobs, now: datetime) -> Iterator[Item]:
@@ -133,7 +146,8 @@ def _plan(status: HostStatus, now: datetime) -> Release | None:
     is_ours = _is_as_registered(status.lines, record.person) if status.lines else status.last_seen is None
     if not is_ours:
         return None
-    return Release(status.host, record.person, record.registered, line=bool(status.lines))
+    late = now - due > LATE
+    return Release(status.host, record.person, record.registered, line=bool(status.lines), late=late)
 
 
 def _is_as_registered(lines: tuple[Line, ...], person: str) -> bool:

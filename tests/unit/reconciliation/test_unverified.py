@@ -335,14 +335,35 @@ def test_zero_days_are_never_and_other_numbers_count(site: Unverified) -> None:
 def test_more_than_a_few_at_once_need_an_administrator(site: Unverified) -> None:
     for number in range(unverified.MOST):
         site.ask(name=f"lab{number}.univ-brest.fr")
-    due = site.find(9999)
+    due = site.find(15)
 
-    item = unverified.too_many(due, site.server())
+    released, (item,) = unverified.held_back(due, site.server())
 
-    assert item is not None
+    assert released == []
     assert (len(due), item.word, item.host, item.urgent) == (11, Word.MANY_UNVERIFIED, "", True)
     assert "--release-many" in item.advice
-    assert unverified.too_many(due[1:], site.server()) is None
+    assert unverified.held_back(due[1:], site.server()) == (due[1:], [])
+
+
+@pytest.mark.parametrize("days", [22, 365, 3650], ids=lambda days: f"{days} days forward")
+def test_a_clock_that_is_far_too_late_releases_nothing_by_itself(site: Unverified, days: int) -> None:
+    released, (item,) = unverified.held_back(site.find(days), site.server())
+
+    assert (released, item.word, item.host) == ([], Word.NOT_RELEASED, "dormeur")
+    assert "more than 7 days ago" in item.what
+    assert "clock" in item.advice
+    assert "--release-many" in item.advice
+
+
+def test_one_that_was_made_while_the_clock_was_a_year_back_holds_up_no_other_one(site: Unverified) -> None:
+    site.ask(name="lab1.univ-brest.fr")
+    site.change(registered=(site.since - timedelta(days=365 - 15)).isoformat())
+    now = site.since + timedelta(days=365)
+    due = unverified.find(hosts.read(site.hosts), site.server(), now)
+
+    released, (item,) = unverified.held_back(due, site.server())
+
+    assert ([one.host for one in released], item.host) == (["lab1"], "dormeur")
 
 
 def test_whoever_is_refused_meanwhile_learns_nothing_and_the_help_desk_all(site: Unverified) -> None:
