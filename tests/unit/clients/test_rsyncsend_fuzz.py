@@ -176,8 +176,8 @@ def ask(room: Room, request: Request) -> Outcome:
 
 
 def surroundings(room: Room) -> list[str]:
-    """Name all that a request must not add to, besides what the recorder writes."""
-    records = {"executed", "made", "where", "rest", "log", "environment", "conf"}
+    """Name all that a request must not add to, besides what the recorder writes and the place of the wall."""
+    records = {"executed", "made", "where", "rest", "log", "environment", "conf", "place", "walled"}
     return sorted(path.name for path in room.folder.iterdir() if path.name not in records)
 
 
