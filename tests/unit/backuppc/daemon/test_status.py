@@ -460,3 +460,27 @@ def test_of_a_host_that_BackupPC_does_not_know_there_is_nothing_to_say(fake: Fak
 def test_a_BackupPC_that_does_not_run_says_nothing_of_a_host(tmp_path: Path) -> None:
     assert Daemon(str(tmp_path / "nobody.sock")).status("dormeur", 1) == {}
     assert Daemon("").status("dormeur", 1) == {}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [b"\n", b"ok\n", b"%StatusHost = ('backoffTime' => 1\n", b"%StatusHost = ('backoffTime' => 'x');\n", b""],
+)
+def test_an_answer_about_pauses_that_is_none_leaves_them_unknown(fake: Fake, reply: bytes) -> None:
+    fake.answers(reply)
+
+    known = daemon(fake).pauses(["dormeur"], 2)
+
+    assert (dict(known.ends), known.failures) == ({}, {})
+    assert known.doubt("dormeur").startswith("BackupPC ")
+    assert fake.messages == [b"status host(dormeur) queueLen"]
+
+
+def test_a_daemon_that_is_silent_about_pauses_leaves_them_unknown(fake: Fake) -> None:
+    fake.conduct = to_its_end
+    start = time.monotonic()
+
+    known = daemon(fake).pauses(["dormeur"], 0.3)
+
+    assert "did not answer in time" in known.doubt("dormeur")
+    assert within(time.monotonic() - start, 2)
