@@ -825,7 +825,9 @@ find_wall() {
 can_mount() {
     [ -d "$PLACE" ] || mkdir -m 700 -- "$PLACE" 2>/dev/null
     [ -d "$PLACE" ] && [ -O "$PLACE" ] && [ ! -L "$PLACE" ] || return 1
-    unshare --mount --propagation private -- mount -n -c -t tmpfs wall "$PLACE" </dev/null >/dev/null 2>&1
+    # shellcheck disable=SC2016  # the new shell has the name
+    unshare --mount --propagation private -- /bin/sh -c 'mount -n -c -t tmpfs wall "$1" &&
+        mount -n -c --bind -o ro,nosuid,nodev,noexec,nosymfollow /etc "$1"' wall "$PLACE" </dev/null >/dev/null 2>&1
 }
 
 # A backup of / needs no wall: there is nothing outside.
@@ -835,16 +837,18 @@ shield() {
 update rsync to 3.5 or later, or give this container the right to mount (CAP_SYS_ADMIN)"
 }
 
-# Set WALLED, INSIDE and LIMIT for the current folder.
+# Set WALLED, INSIDE and LIMIT for the current folder. A mount that is ended during a backup ends behind the wall too, so
+# that its disk can be removed. A restore, which may write, gets no mount that begins later.
 go_behind_wall() {    # ro|rw
-    local code
+    local code propagation=private
     case $WALL in
         namespace)
             LIMIT=/share${HERE%/}
             INSIDE=$LIMIT/
             code="set -u -f; PEER=$PEER ACCOUNT=$ACCOUNT; $(declare -f note fail unavailable enclose furnish bring \
-close_mounts closing_line read_mounts is_closed is_covered); enclose \"\$@\""
-            WALLED=(unshare --mount --propagation private -- "$BASH" -p -c "$code" wall "$PLACE" "$1" "$LIMIT" "$RSYNC")
+close_mounts close_mount read_mounts find_hidden is_closed is_covered); enclose \"\$@\""
+            [ "$1" = rw ] || propagation=slave
+            WALLED=(unshare --mount --propagation "$propagation" -- "$BASH" -p -c "$code" wall "$PLACE" "$1" "$LIMIT" "$RSYNC")
             ;;
         sandbox) PREFIX=(${PREFIX[@]+"${PREFIX[@]}"} sandbox-exec -D "FOLDER=$HERE" -p "$(profile "$1")") ;;
     esac
@@ -853,7 +857,7 @@ close_mounts closing_line read_mounts is_closed is_covered); enclose \"\$@\""
 # Start COMMAND in a file system that holds the current folder, as FOLDER. The namespace of the mounts is this command's
 # own, so they end with it.
 enclose() {    # PLACE ro|rw FOLDER RSYNC COMMAND...
-    local place=$1 access=$2 folder=$3 rsync=$4 program word argv
+    local place=$1 access=$2 folder=$3 rsync=$4 program word argv SAID=''
     shift 4
     program=$(command -v -- "$1") || unavailable "$1 is missing"
     IFS= read -r -n 2 word <"$rsync"
@@ -863,11 +867,14 @@ enclose() {    # PLACE ro|rw FOLDER RSYNC COMMAND...
     done
     umask 022
     {
-        mount -n -c -t tmpfs -o nosuid,nodev,noexec,mode=755,size=1m wall "$place" &&
+        mount -n -c -t tmpfs -o nosuid,nodev,noexec,mode=755,size=16m wall "$place" &&
             furnish "$program" "$rsync" &&
             mount -n -c --rbind . "$place$folder" && cd "$place" &&
             close_mounts && [ -x "$place$program" ] && [ -x "$place$rsync" ]
-    } </dev/null >/dev/null || unavailable "the wall around rsync cannot be built: see mount's message"
+    } </dev/null >/dev/null || {
+        printf '%s\n' "$SAID" >&2
+        unavailable "the wall around rsync cannot be built: see mount's message"
+    }
     umask 077
     unset PWD OLDPWD SHLVL
     argv=()
@@ -934,93 +941,117 @@ bring() {    # PATH OPTIONS
 # whose links lead elsewhere, and nothing of the wall itself. A user may disturb that by renaming folders, so it is
 # tried again. What cannot be closed, such as a mount that root may not reach, is left out with the mount around it.
 close_mounts() {
-    local try at lines=$BINDS
+    local try at lines=$BINDS name=/none-$RANDOM$RANDOM
     for try in first second third fourth; do
-        read_mounts
+        read_mounts || return 1
         for at in "${!POINTS[@]}"; do
-            is_closed "$at" || is_covered "$at" || lines=$lines$(closing_line "$at" "$try")$'\n'
+            if [ "$try" = first ] || ! is_closed "$at"; then
+                is_covered "$at" || close_mount "$at" "$try"
+            fi
         done
         if [ -z "$lines" ]; then
             [ "$OPEN" = no ]
             return
         fi
         [ "$try" = first ] || mount -n -c -o remount,bind,rw,nosuid,nodev,noexec "$place" || return 1
-        printf '%s\n' "${lines}/nonexistent $place none remount,bind,ro,nosuid,nodev,noexec 0 0" >"$place/etc/fstab" || return 1
-        mount -n -c -a -T "$place/etc/fstab"
+        printf '%s\n' "$lines$name $place none remount,bind,ro,nosuid,nodev,noexec 0 0" >"$place/etc/fstab" || return 1
+        SAID=$(mount -n -c -a -T "$place/etc/fstab" 2>&1)
         lines=''
     done
     return 1
 }
 
-# Print a line for mount that closes a mount: by its options, or by an empty file system over it.
-closing_line() {    # AT TRY
-    local at=$1 around access_here=$access options=nosuid,nodev,noexec
+# Add to lines, for mount, one that closes a mount: by its options, or by an empty file system over it. Mount would skip
+# a line whose name and place are those of a mount that is there already, so the name is a new one.
+close_mount() {    # AT TRY
+    local at=$1 access_here=$access options=nosuid,nodev,noexec
     case ${ACCESS[at]} in
         ro,*) access_here=ro ;;
     esac
     case ${TYPES[at]},$2 in
         proc,* | wall,*) ;;
         *,third | *,fourth)
-            for around in "${!IDS[@]}"; do
-                [ "$around" -eq 0 ] || [ "${IDS[around]}" != "${PARENTS[at]}" ] || at=$around
-            done
+            at=${PLACES[PARENTS[at]]-0}
+            [ "$at" -ne 0 ] || at=$1
             ;;
         *) at=0 ;;
     esac
     if [ "$at" -eq 0 ]; then    # the folder itself is never left out
-        # mount skips what is mounted already from this source.
-        printf '/nonexistent %s none remount,bind,%s,%s,nosymfollow 0 0' "${POINTS[$1]}" "$access_here" "$options"
-    else
-        printf 'nothing %s tmpfs ro,%s,size=4k,mode=555 0 0' "${POINTS[at]}" "$options"
+        lines=$lines"$name ${POINTS[$1]} none remount,bind,$access_here,$options,nosymfollow 0 0"$'\n'
+        return
     fi
+    case $lines in
+        *" ${POINTS[at]} tmpfs "*) ;;
+        *) lines=$lines"$name ${POINTS[at]} tmpfs ro,$options,nosymfollow,size=4k,mode=555 0 0"$'\n' ;;
+    esac
+    case ${TYPES[at]} in
+        proc | wall) ;;
+        *) printf '%s: left out, because it cannot be closed: %s\n' "$ACCOUNT" "${POINTS[at]//[^ -~]/?}" >&2 ;;
+    esac
 }
 
 # Read the mounts of the folder: number, number of the mount below, place, options, type. The folder's own one is the
-# first. Set OPEN to yes if another part of the wall can be written to.
+# first. By number, PLACES has their places in these lists, and OVER the places of the mounts above. Set OPEN to yes if
+# another part of the wall can be written to.
 read_mounts() {
-    local id parent point options more
-    IDS=() PARENTS=() POINTS=() ACCESS=() TYPES=() OPEN=no
+    local id parent point options more at=0
+    IDS=() PARENTS=() POINTS=() ACCESS=() TYPES=() PLACES=() OVER=() OPEN=no
     while read -r id parent _ _ point options more; do
         case $point/,$options in
             "$place/share"/*) ;;
             "$place"/*,rw*) OPEN=yes; continue ;;
             *) continue ;;
         esac
-        IDS[${#IDS[@]}]=$id
-        PARENTS[${#PARENTS[@]}]=$parent
-        POINTS[${#POINTS[@]}]=$point
-        ACCESS[${#ACCESS[@]}]=$options
+        IDS[at]=$id PARENTS[at]=$parent POINTS[at]=$point ACCESS[at]=$options PLACES[id]=$at
+        OVER[parent]="${OVER[parent]- }$point "
         more=${more#*- }
-        case $more in
-            'tmpfs wall '*) TYPES[${#TYPES[@]}]=wall ;;
-            *) TYPES[${#TYPES[@]}]=${more%% *} ;;
+        case $point,$more in
+            "$place/share$place,tmpfs wall "*) TYPES[at]=wall ;;
+            *) TYPES[at]=${more%% *} ;;
         esac
+        at=$((at + 1))
     done </proc/self/mountinfo
-    [ "${#IDS[@]}" -gt 0 ]
+    find_hidden
+    [ "$at" -gt 0 ]
 }
 
+# Set HIDDEN: the mounts that another mount hides, which is over a folder above them.
+find_hidden() {
+    local at under path
+    HIDDEN=()
+    for at in "${!POINTS[@]}"; do
+        under=${PLACES[PARENTS[at]]-}
+        [ -n "$under" ] || continue
+        HIDDEN[at]=${HIDDEN[under]-}
+        path=${POINTS[at]%/*}
+        while [ "${#path}" -ge "${#POINTS[under]}" ]; do
+            case ${OVER[PARENTS[at]]} in
+                *" $path "*) HIDDEN[at]=yes ;;
+            esac
+            path=${path%/*}
+        done
+    done
+}
+
+# Whether nothing can reach a mount.
+is_covered() {    # AT
+    case ${HIDDEN[$1]-}${OVER[IDS[$1]]-} in
+        yes* | *" ${POINTS[$1]} "*) ;;
+        *) return 1 ;;
+    esac
+}
+
+# Links are never followed, where the kernel can do that.
 is_closed() {    # AT
     case ${TYPES[$1]}-$access-${ACCESS[$1]}, in
         proc-* | wall-* | *-ro-rw,*) return 1 ;;
         *,nosuid,nodev,noexec,*) ;;
         *) return 1 ;;
     esac
-}
-
-# Whether nothing can reach a mount, because another one, which is not BESIDES, is over it or over a folder above it.
-is_covered() {    # AT [BESIDES]
-    local over
-    for over in "${!IDS[@]}"; do
-        [ "$over" != "${2-}" ] || continue
-        case ${IDS[over]} in
-            "${PARENTS[$1]}") if is_covered "$over" "$1"; then return 0; fi ;;
-        esac
-        case ${PARENTS[over]}-${POINTS[$1]}/ in
-            "${IDS[$1]}-${POINTS[over]}/") return 0 ;;
-            "${PARENTS[$1]}-${POINTS[over]}"/?*) return 0 ;;
-        esac
-    done
-    return 1
+    case ${ACCESS[0]},${ACCESS[$1]}, in
+        *,nosymfollow,*,nosymfollow,*) ;;
+        *,nosymfollow,*) return 1 ;;
+    esac
 }
 
 # A Mac has no such mounts. What follows has never run on one.

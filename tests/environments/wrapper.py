@@ -40,7 +40,7 @@ exit "$(cat FOLDER/status)"
 # As if root could mount (FOLDER/mounts is there) or not. It records the wall, and starts the command alone.
 UNSHARE = """#!/bin/bash
 [ -e FOLDER/mounts ] || exit 1
-[ "$5" != mount ] || exit 0
+[ "$5" != /bin/sh ] || exit 0
 printf '%s\\n' "${11} ${12}" >FOLDER/walled
 shift 13
 exec "$@"
