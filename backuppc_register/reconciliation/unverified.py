@@ -140,8 +140,10 @@ def _plan(status: HostStatus, now: datetime) -> Release | None:
         return None
     if status.last_seen is not None and status.last_seen.data:  # missing backups may come back
         return None
-    if status.overriding or host_config.path(server.backuppc.config_dir, status.host).is_symlink():
-        return None  # an administrator made that
+    decided = server.former_owners.of(status.host).owner  # an administrator's command gave the host away
+    linked = host_config.path(server.backuppc.config_dir, status.host).is_symlink()
+    if decided or linked or status.overriding:
+        return None
     # Any other line is an administrator's work. A missing one that the snapshot still has is lost.
     is_ours = _is_as_registered(status.lines, record.person) if status.lines else status.last_seen is None
     if not is_ours:

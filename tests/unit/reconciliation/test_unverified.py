@@ -157,12 +157,15 @@ def test_a_manual_line_that_was_taken_over_stays(tmp_path: Path) -> None:
     assert unverified.find(hosts.read(site.hosts), site.server(), now) == []
 
 
-@pytest.mark.parametrize("decide", ["resume", "transfer"])
+@pytest.mark.parametrize("decide", ["resume", "transfer", "give back"])
 def test_a_host_that_an_administrator_has_decided_about_stays(site: Unverified, decide: str) -> None:
     custody = site.custody()
     if decide == "resume":
         verbs.retire("dormeur", custody)
         verbs.resume("dormeur", custody)
+    elif decide == "give back":
+        former = FormerOwners(site.folder / "state")
+        former.take("dormeur", ["adupont"], person="cmartin")
     else:
         verbs.transfer("dormeur", ADUPONT, custody)
 
