@@ -127,6 +127,8 @@ STATE_DIR=/var/lib/bckpciuem
 RECEIPT=$STATE_DIR/receipt
 WRAPPER=$STATE_DIR/rsyncsend.sh
 HELPER=/usr/local/libexec/bckpciuem/rsync-helper
+# Made by the helper, and always empty.
+WALL_FOLDER=/run/bckpciuem
 CONFIG=/etc/bckpciuem.conf
 SUDOERS=/etc/sudoers.d/bckpciuem
 # Read after the files of an administrator, which win. Written only if there was no sshd before the setup.
@@ -3096,6 +3098,7 @@ undo_all() {
     while read -r kind what; do
         undo "$kind" "$what" </dev/null
     done <"$WORK/undo"
+    [ ! -d "$WALL_FOLDER" ] || change rmdir -- "$WALL_FOLDER" 2>/dev/null || true
     if [ "$KEPT" = yes ]; then
         keep_receipt
     elif [ -f "$RECEIPT" ]; then

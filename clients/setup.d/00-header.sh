@@ -41,6 +41,8 @@ STATE_DIR=/var/lib/bckpciuem
 RECEIPT=$STATE_DIR/receipt
 WRAPPER=$STATE_DIR/rsyncsend.sh
 HELPER=/usr/local/libexec/bckpciuem/rsync-helper
+# Made by the helper, and always empty.
+WALL_FOLDER=/run/bckpciuem
 CONFIG=/etc/bckpciuem.conf
 SUDOERS=/etc/sudoers.d/bckpciuem
 # Read after the files of an administrator, which win. Written only if there was no sshd before the setup.

@@ -40,6 +40,7 @@ undo_all() {
     while read -r kind what; do
         undo "$kind" "$what" </dev/null
     done <"$WORK/undo"
+    [ ! -d "$WALL_FOLDER" ] || change rmdir -- "$WALL_FOLDER" 2>/dev/null || true
     if [ "$KEPT" = yes ]; then
         keep_receipt
     elif [ -f "$RECEIPT" ]; then

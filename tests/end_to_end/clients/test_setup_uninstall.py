@@ -31,12 +31,15 @@ def test_uninstalled_the_laptop_is_as_before_and_can_register_again(site: Site) 
     planned = set_up(laptop, "--uninstall --dry-run")
     untouched = without_accounts_files(laptop) == installed
     done = laptop.run(f"sh {SETUP} --uninstall --yes")
+    place = [laptop.exists("/run/bckpciuem")]
     after, people_after = without_accounts_files(laptop), laptop.run(accounts).stdout
     nothing_left = laptop.run(f"sh {SETUP} --uninstall --yes")
     again = set_up(laptop)
+    place.append(laptop.exists("/run/bckpciuem"))
 
     assert (planned.status, done.status, nothing_left.status, again.status) == (OK, OK, OK, OK)
     assert untouched
+    assert place == [False, True]  # where the wall around rsync is built
     assert (after, people_after) == (before, people)
     assert f"retire {laptop.name}" in done.stdout
     assert site.is_registered(laptop)
