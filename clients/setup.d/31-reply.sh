@@ -140,7 +140,7 @@ advise() {    # CODE
         dns-name) warn 'The network has no name of the institution for this computer. Connect it to the campus network, by cable if you can, and try again.' ;;
         other-owner) warn 'This computer is registered for another person. Only the backup administrator can change that.' ;;
         host-key-changed) warn 'The server knows another computer under this name. If this computer was reinstalled, please tell the backup administrator.' ;;
-        not-registered) warn 'The server does not know this computer. Please start the setup again.' ;;
+        not-registered) warn 'The server does not know this computer any more. Please start the setup with --force.' ;;
         not-allowed) warn 'This site does not back up this computer. The backup administrator can tell you why.' ;;
         not-reachable) warn 'The server cannot connect to this computer. Is a firewall in the way?' ;;
         too-many-requests) warn 'Please wait a minute, then start the setup again.' ;;

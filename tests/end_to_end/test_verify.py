@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from lab import Lab
-from laptops_to_verify import ADMIN, SSH, STATE, Site, changed, outcome, said_by, words
+from laptops_to_verify import ADMIN, GIVEN, SETUP, SSH, STATE, Site, changed, outcome, said_by, words
 from slowness import slowness, within
 
 pytestmark = pytest.mark.lab
@@ -139,6 +139,9 @@ def test_other_addresses_that_the_name_gets_in_the_dns_are_neither_pinged_nor_co
     assert temoin.run(COUNTED, check=True).stdout == before
 
 
+LONG_AGO = '"registered": "2024-01-01T00:00:00+00:00'
+
+
 def test_a_host_that_is_not_registered_is_told_so(site):
     calmar = site.laptop("calmar", 14, setup=False)
 
@@ -146,6 +149,20 @@ def test_a_host_that_is_not_registered_is_told_so(site):
 
     assert (outcome(answer), answer.status) == ("not-registered", 69)
     assert "calmar is not registered" in answer.stdout
+
+
+def test_a_laptop_that_was_away_until_it_was_released_finds_the_way_back(site):
+    orque = site.laptop("orque", 15)
+    record = f"{STATE}/orque/record.json"
+    site.dugong.run(f'sed -i \'s/"registered": "[^"]*/{LONG_AGO}/\' {record}', check=True)
+    site.dugong.run(f"{ADMIN} reconcile --release-many")
+    assert not site.dugong.exists(record)
+
+    lost = orque.run(f"sh {SETUP} {GIVEN} --unattended", timeout=60)
+
+    assert "does not know this computer any more. Please start the setup with --force." in lost.stderr
+    orque.run(f"sh {SETUP} {GIVEN} --unattended --force", check=True, timeout=90)
+    assert '"verified": "2' in site.dugong.read(record)
 
 
 def test_a_host_that_was_backed_up_by_hand_keeps_its_way_until_ours_is_proved(site):
