@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from backuppc_register.inventory.host_status import HostStatus
+from backuppc_register.person import same_logon
 from backuppc_register.state.records import Record
 
 
@@ -31,7 +32,12 @@ def help_desk_note(status: HostStatus, person: str) -> str:
     record, host = status.record, status.host
     if record is None or not is_waiting(record) or status.backups or status.doubt:
         return ""
+    if not all(same_logon(line.user, record.person) for line in status.lines):
+        return ""  # an administrator has changed the line
+    # A transfer to the person whose it is already does nothing.
+    other = not same_logon(record.person, person)
+    give = f"transfer {host} {person} gives it to {person}, " if other else ""
     return (
         f"; never verified since {record.registered}, and without backups: "
-        f"backuppc-register-admin transfer {host} {person} gives it to {person}, purge {host} frees it"
+        f"backuppc-register-admin {give}purge {host} frees it"
     )

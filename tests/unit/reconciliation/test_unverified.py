@@ -385,6 +385,24 @@ def test_whoever_is_refused_meanwhile_learns_nothing_and_the_help_desk_all(site:
     assert "never verified" not in refused.value.detail
 
 
+def test_the_help_desk_is_told_no_command_that_does_nothing(site: Unverified) -> None:
+    with pytest.raises(OtherOwner) as refused:
+        site.ask(name="dormeur.iuem.fr")
+
+    assert "never verified" in refused.value.detail
+    assert "transfer" not in refused.value.detail
+    assert "backuppc-register-admin purge dormeur frees it" in refused.value.detail
+
+
+def test_the_help_desk_is_not_told_that_a_line_of_an_administrators_waits(site: Unverified) -> None:
+    site.hosts.write_text(site.hosts.read_text().replace("cmartin", "adupont"))
+
+    with pytest.raises(OtherOwner) as refused:
+        site.ask()
+
+    assert refused.value.detail == "the hosts file says adupont"
+
+
 def test_a_release_leaves_every_other_line_as_it_is(site: Unverified) -> None:
     others = "# labs\norque 1 bdurand x,y # room\r\n\nDORMEUR2 0 cmartin\n"
     site.hosts.write_text(site.hosts.read_text() + others)
