@@ -600,7 +600,7 @@ french() {    # ENGLISH
         'The network has no name of the institution for this computer. Connect it to the campus network, by cable if you can, and try again.') FORMAT='Le réseau n’a pas de nom de l’établissement pour cet ordinateur. Connectez-le au réseau du campus, par câble si possible, et recommencez.' ;;
         'This computer is registered for another person. Only the backup administrator can change that.') FORMAT='Cet ordinateur est enregistré au nom de quelqu’un d’autre. Seul l’administrateur des sauvegardes peut changer cela.' ;;
         'The server knows another computer under this name. If this computer was reinstalled, please tell the backup administrator.') FORMAT='Le serveur connaît un autre ordinateur sous ce nom. Si cet ordinateur a été réinstallé, prévenez l’administrateur des sauvegardes.' ;;
-        'The server does not know this computer. Please start the setup again.') FORMAT='Le serveur ne connaît pas cet ordinateur. Relancez ce programme.' ;;
+        'The server does not know this computer any more. Please start the setup with --force.') FORMAT='Le serveur ne connaît plus cet ordinateur. Relancez ce programme avec --force.' ;;
         'This site does not back up this computer. The backup administrator can tell you why.') FORMAT='Ce site ne sauvegarde pas cet ordinateur. L’administrateur des sauvegardes vous dira pourquoi.' ;;
         'The server cannot connect to this computer. Is a firewall in the way?') FORMAT='Le serveur ne peut pas se connecter à cet ordinateur. Un pare-feu l’en empêche-t-il ?' ;;
         'the server is busy; the next try is in %s seconds') FORMAT='le serveur est occupé ; prochain essai dans %s secondes' ;;
@@ -1445,7 +1445,7 @@ advise() {    # CODE
         dns-name) warn 'The network has no name of the institution for this computer. Connect it to the campus network, by cable if you can, and try again.' ;;
         other-owner) warn 'This computer is registered for another person. Only the backup administrator can change that.' ;;
         host-key-changed) warn 'The server knows another computer under this name. If this computer was reinstalled, please tell the backup administrator.' ;;
-        not-registered) warn 'The server does not know this computer. Please start the setup again.' ;;
+        not-registered) warn 'The server does not know this computer any more. Please start the setup with --force.' ;;
         not-allowed) warn 'This site does not back up this computer. The backup administrator can tell you why.' ;;
         not-reachable) warn 'The server cannot connect to this computer. Is a firewall in the way?' ;;
         too-many-requests) warn 'Please wait a minute, then start the setup again.' ;;

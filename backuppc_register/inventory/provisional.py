@@ -34,7 +34,7 @@ def help_desk_note(status: HostStatus, person: str) -> str:
         return ""
     if not all(same_logon(line.user, record.person) for line in status.lines):
         return ""  # an administrator has changed the line
-    # A transfer to the person whose it is already does nothing.
+    # A transfer of a host to its own person does nothing.
     other = not same_logon(record.person, person)
     give = f"transfer {host} {person} gives it to {person}, " if other else ""
     return (

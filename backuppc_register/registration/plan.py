@@ -58,7 +58,8 @@ def plan_for(applicant: Applicant, status: HostStatus) -> Plan:
         refuse_other_owner(applicant, status)
     if line:
         last_owner.refuse(applicant, status)
-    stopped, record = stopped_host.is_stopped(applicant, claim, status), status.record
+    record = stopped_host.record_of(status)
+    stopped = stopped_host.is_stopped(applicant, claim, record)
     if line and not stopped:
         refuse_one_too_many(applicant, status)
     if line:

@@ -1,7 +1,9 @@
 """Judge whether a host stays retired when it is registered again, and say so to its owner; pure."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
+from backuppc_register.backuppc import retired_config
 from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.inventory.ownership import Applicant, Claim
 from backuppc_register.person import same_logon
@@ -11,13 +13,23 @@ _VERIFY = "The backups of this machine are stopped: have the server verify this 
 _FINAL = "An administrator has stopped the backups of this machine for good: ask the help desk."
 
 
-def is_stopped(applicant: Applicant, claim: Claim, status: HostStatus) -> bool:
+def record_of(status: HostStatus) -> Record | None:
+    """Return the record of the host; one of a host that was stopped for good if only its .pl is left of that.
+
+    It is so after the loss of our state. Whether only an administrator can resume the host is not known then.
+    """
+    if status.record is not None or status.config != retired_config.text(status.host):
+        return status.record
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return replace(status.recorded, retired=now, final=now)
+
+
+def is_stopped(applicant: Applicant, claim: Claim, record: Record | None) -> bool:
     """Tell whether an administrator has stopped the backups of the host, and they stay stopped.
 
     An administrator who puts another person into the hosts line starts them again, unless they were stopped
     for good.
     """
-    record = status.record
     if record is None or claim is Claim.FREE or not record.is_stopped:
         return False
     by_hand = record.by_hand and same_logon(record.person, applicant.person.uid)

@@ -1,16 +1,19 @@
 """A registration on real files, with answers of the DNS, the directory and BackupPC given by the tests."""
 
 import fcntl
+import shutil
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 import pytest
+import verbs
 from fakes import Dns, People
 from interrupted import run_and_kill, steps_of
-from server_folder import ADUPONT, CMARTIN, HEADER, Server
+from server_folder import ADUPONT, CMARTIN, HEADER, Server, Site
 
 from backuppc_register import config
+from backuppc_register.backuppc import retired_config
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import (
     BadUser,
@@ -620,6 +623,28 @@ def test_a_retired_host_leaves_room_for_another_one_and_takes_none_when_it_is_re
     assert server.ask().status == "retired"
     with pytest.raises(NotAllowed):
         server.ask(name="troisieme.univ-brest.fr")
+
+
+@pytest.mark.parametrize("data", [False, True], ids=["without backups", "with backups"])
+@pytest.mark.parametrize("final", [False, True], ids=["", "for good"])
+def test_a_retired_host_stays_retired_if_our_state_is_lost(tmp_path, data, final):
+    site = Site(tmp_path, data=data)
+    verbs.retire("dormeur", site.custody(), final=final)
+    shutil.rmtree(site.folder / "state")
+    (site.folder / "state").mkdir()
+
+    assert site.ask(verb="check").status == "retired"
+    answer = site.ask()
+
+    assert (answer.status, site.ask().status) == ("retired", "retired")
+    assert "for good" in answer.advice
+    assert site.pl.read_bytes() == retired_config.text("dormeur")
+    assert not (site.state / "key").exists()
+    with pytest.raises(OtherOwner):
+        site.ask("adupont")
+    verbs.resume("dormeur", site.custody())
+    assert site.ask().status == "unchanged"
+    assert b"dormeur.univ-brest.fr" in site.pl.read_bytes()
 
 
 def test_a_host_whose_record_cannot_be_read_counts(server):
