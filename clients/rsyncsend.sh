@@ -1133,7 +1133,7 @@ receiving() {
 }
 
 run() {
-    local argv
+    local argv status
     set_limit
     argv=("$RSYNC" --server)
     [ "$MODE" = restore ] || argv[2]=--sender
@@ -1144,11 +1144,11 @@ run() {
     [ "$MODE" = backup ] || receiving
     argv=("${argv[@]}" "$CLUSTER" ${OPTIONS[@]+"${OPTIONS[@]}"} . "$INSIDE")
     note "$MODE" "path=$(shown "$TARGET")"
-    if [ -n "$STAGE" ]; then
-        env -i PATH="$PATH" LC_ALL=C HOME=/ ${WALLED[@]+"${WALLED[@]}"} ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}"
-        place_all $?
-    fi
-    exec env -i PATH="$PATH" LC_ALL=C HOME=/ ${WALLED[@]+"${WALLED[@]}"} ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}"
+    # This process stays in the folder: its disk is busy, and umount says so. The mount behind the wall is another one.
+    env -i PATH="$PATH" LC_ALL=C HOME=/ ${WALLED[@]+"${WALLED[@]}"} ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}"
+    status=$?
+    [ -z "$STAGE" ] || place_all "$status"
+    exit "$status"
 }
 
 # ---------------------------------------------------------------- the probe

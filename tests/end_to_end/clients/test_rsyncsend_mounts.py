@@ -94,6 +94,17 @@ def test_a_disk_that_is_removed_during_a_backup_is_removed(site: WalledLaptop) -
     ]
 
 
+@pytest.mark.parametrize("command", [BACKUP, RESTORE])
+def test_a_disk_that_is_the_share_is_busy_meanwhile(site: WalledLaptop, command: str) -> None:
+    site.configure("older", "restore=full", share="/srv/disk")
+    site.laptop.run("mkdir -p /srv/disk && mount -t tmpfs disk /srv/disk", check=True)
+    with site.waiting(f"{command}/srv/disk/"):
+        meanwhile = site.laptop.run("umount /srv/disk")
+    site.laptop.wait_for(lambda: site.laptop.run("umount /srv/disk").status == 0, "the end of the helper")
+
+    assert "busy" in meanwhile.stderr
+
+
 def test_a_restore_gets_no_mount_that_begins_later(site: WalledLaptop) -> None:
     site.configure("older", "restore=full")
     with site.waiting(f"{RESTORE}/home/"), mounted(site, "mount -t tmpfs later disk", "disk"):
