@@ -314,24 +314,46 @@ def test_nor_does_it_with_an_rsync_before_3_5(site: Site, who: str) -> None:
     swap(site, who, "older")
 
 
+FLIP = """
+import os, sys
+folder, aim = sys.argv[1:]
+os.chdir(os.path.expanduser("~"))
+def attempt(act, *names):
+    try: act(*names)
+    except OSError: pass
+number = 0
+while True:
+    number += 1
+    attempt(os.rename, folder + ".aside", f"{folder}.{number}")  # if rsync has made a new folder meanwhile
+    attempt(os.rename, folder, folder + ".aside")
+    attempt(os.symlink, aim, folder)
+    attempt(os.unlink, folder)
+    attempt(os.rename, folder + ".aside", folder)
+"""
+
+
 def swap(site: Site, who: str, rsync: str) -> None:
     user, folder, aim, words, forbidden = SWAPS[who]
     site.laptop.run(
-        "install -d -o cmartin -m 777 /home/cmartin/all /home/cmartin/Documents; chmod 777 /home/adupont",
+        "install -d -o cmartin -m 777 /home/cmartin/all /home/cmartin/Documents; chmod 777 /home/adupont; "
+        f"cd /home/{user} && install -d -o {user} -m 777 {folder}",
         check=True,
     )
     site.dugong.run(
-        "cd /root/evil && mkdir -p all/cmartin/all && cp -a cmartin/Documents all/cmartin/all/", check=True
+        "cd /root/evil && for n in $(seq 200); do echo $n >cmartin/Documents/evil$n; done; "
+        "rm -rf all; mkdir -p all/cmartin/all && cp -a cmartin/Documents all/cmartin/all/",
+        check=True,
     )
     options = "-aHR" if "/./" in words else "-aH"
-    flip = f"ln -sT {aim} {folder}; rm -f {folder}; mkdir {folder}; rm -rf {folder}"
+    flip = shlex.join(["exec", "python3", "-c", FLIP, folder, aim])
 
     with site.meanwhile(flip, user):
         for _ in range(TURNS):
             done = site.restore(words, options=options, rsync=rsync)
             assert "refused" not in done.stderr or "Documents/" in words, done.stderr
 
-    assert not site.laptop.exists(forbidden)
+    found = f"ls -A {forbidden.rpartition('/')[0]} | grep evil"
+    assert site.laptop.run(found).stdout == ""
 
 
 @pytest.mark.usefixtures("older_rsync")
