@@ -120,10 +120,14 @@ def _is_overdue(host: str, server: Server, days: int, now: datetime) -> bool:
 
 
 def _is_doubtful(file: HostsFile, server: Server) -> bool:
-    """Tell whether the disk with all backups may be missing."""
+    """Tell whether the disk with all backups may be missing, or there are none at all.
+
+    What the snapshot has may be older than the first backups.
+    """
     present = [line.host for line in file.lines]
     found, known = missing_backups.look_at_all(present, server.snapshot.read(), server.config)
-    return bool(lost_lines.find(known, known, found).doubt)
+    none = not any(one.certain for one in found.values())
+    return none or bool(lost_lines.find(known, known, found).doubt)
 
 
 def _planned(host: str, file: HostsFile, server: Server, now: datetime) -> Release | None:

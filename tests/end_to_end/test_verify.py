@@ -153,10 +153,14 @@ def test_a_host_that_is_not_registered_is_told_so(site):
 
 def test_a_laptop_that_was_away_until_it_was_released_finds_the_way_back(site):
     orque = site.laptop("orque", 15)
+    # Without any backups the disk may be missing, and nothing is released.
+    site.dugong.run("grep -q ^localhost /etc/backuppc/hosts", check=True)
+    site.dugong.run("install -d -o backuppc /var/lib/backuppc/pc/localhost/0", check=True)
     record = f"{STATE}/orque/record.json"
     site.dugong.run(f'sed -i \'s/"registered": "[^"]*/{LONG_AGO}/\' {record}', check=True)
     site.dugong.run(f"{ADMIN} reconcile --release-many")
     assert not site.dugong.exists(record)
+    site.dugong.run("rmdir /var/lib/backuppc/pc/localhost/0 /var/lib/backuppc/pc/localhost", check=True)
 
     lost = orque.run(f"sh {SETUP} {GIVEN} --unattended", timeout=60)
 
