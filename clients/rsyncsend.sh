@@ -710,13 +710,15 @@ stage() {
     make_stage
 }
 
+# rsync gives the folder received the mode that the server names, so the one around it keeps others out.
 make_stage() {
     DESTINATION=$HERE
     remove_old_stages
     STAGE=${HERE%/}/.$ACCOUNT-restore.$$
     trap remove_stage EXIT
     trap 'exit 20' HUP INT TERM
-    if ! mkdir -m 711 -- "$STAGE" || ! mkdir -m 700 -- "$STAGE/received" || ! chown "$AS_UID:$AS_GID" "$STAGE/received"; then
+    if ! mkdir -m 710 -- "$STAGE" || ! chgrp "$AS_GID" "$STAGE" || ! mkdir -m 700 -- "$STAGE/received" ||
+        ! chown "$AS_UID:$AS_GID" "$STAGE/received"; then
         unavailable "no folder for the received files can be made in $(shown "$DESTINATION")"
     fi
     stand_in "$STAGE/received" || unavailable "$(shown "$STAGE") cannot be opened"
@@ -744,7 +746,7 @@ place_all() {    # STATUS
         0 | 23 | 24) ;;
         *) exit "$1" ;;
     esac
-    chown 0:0 "$STAGE/received"
+    chown 0:0 "$STAGE/received" && chmod 700 "$STAGE/received" && chmod 711 "$STAGE" || exit 11
     place "$STAGE/received" "$DESTINATION"
     [ "$NOT_PLACED" = no ] || exit 23
     exit "$1"

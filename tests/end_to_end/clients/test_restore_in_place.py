@@ -373,3 +373,18 @@ def test_nothing_is_left_of_a_run_that_was_killed(site: Site) -> None:
 
     assert done.status == 0, done.stderr
     assert site.laptop.run("ls -A /home").lines == [".bckpciuem-restore.x", "adupont", "cmartin"]
+
+
+def test_nobody_else_enters_the_folder_of_received_files(site: Site) -> None:
+    """Not even where the server gives it a mode that lets everybody in."""
+    site.dugong.run(
+        "cd /root/evil && chmod 755 . cmartin && for n in $(seq 300); do echo $n >cmartin/evil$n; done",
+        check=True,
+    )
+    look = "ls -d /home/.bckpciuem-restore.*/received/* >>seen 2>/dev/null"
+
+    with site.meanwhile(look, "adupont"):
+        done = site.restore("./ @/home/")
+
+    assert done.status in {0, 23}, done.stderr
+    assert site.laptop.run("cat /home/adupont/seen").stdout == ""
