@@ -90,6 +90,16 @@ def test_the_guide_shows_every_verb_at_work() -> None:
     assert verbs == set(admin.VERBS)
 
 
+def test_the_readme_shows_the_last_lines_of_the_setup_as_they_are() -> None:
+    texts = re.findall("'([^']+)'", (CHECKOUT / "clients/setup.d/99-main.sh").read_text())
+    known = [re.escape(text).replace("%s", r"\S+") for text in texts]
+    shown = re.search(r"On the laptop.*\n\n((?: {4}.*\n)+)", README.read_text())
+
+    assert shown
+    for line in shown[1].splitlines():
+        assert any(re.fullmatch(text, line.strip()) for text in known), line
+
+
 def test_the_guide_lists_every_verb_with_its_options_and_no_others() -> None:
     listed = entries(section(GUIDE.read_text(), "All verbs"))
     told = {verb: set(re.findall(r"(?<![\w-])--?[a-z-]+", what)) for (verb,), what in listed}
@@ -150,6 +160,11 @@ class TestMessages:
         assert told.pop("success") == "0"
         assert [status for message, status in told.items() if message not in MESSAGES] == ["2"]
         assert {message: status for message, status in told.items() if status != "2"} == MESSAGES
+
+    def test_the_manual_page_has_the_other_status_of_what_may_work_later(self) -> None:
+        told = MANUAL.read_text().partition(f".B {errors.TryAgain.exit_status}\n")[2].partition(".TP")[0]
+
+        assert errors.TryAgain().message() in told
 
 
 def test_the_guide_says_what_to_do_about_each_step_of_a_verification() -> None:
