@@ -608,6 +608,7 @@ french() {    # ENGLISH
         'The server could not check everything. Please try again in a few minutes.') FORMAT='Le serveur n’a pas pu tout vérifier. Recommencez dans quelques minutes.' ;;
         'The server does not understand this setup. Please get a new copy of the setup.') FORMAT='Le serveur ne comprend pas ce programme. Demandez-en une copie récente.' ;;
         'The server has an internal problem. Please tell the backup administrator.') FORMAT='Le serveur a un problème interne. Prévenez l’administrateur des sauvegardes.' ;;
+        'The server is busy. Please try again later.') FORMAT='Le serveur est occupé. Recommencez plus tard.' ;;
         'Please show this to the backup administrator.') FORMAT='Montrez ceci à l’administrateur des sauvegardes.' ;;
         'sshd is not running; please start it and enable it at boot.') FORMAT='sshd ne tourne pas ; démarrez-le, et activez-le au démarrage.' ;;
         'A folder to back up cannot be read. Does it exist?') FORMAT='Un dossier à sauvegarder est illisible. Existe-t-il ?' ;;
@@ -1072,20 +1073,37 @@ leftovers() {
     done
     [ ! -e "$STATE_DIR/register-key" ] || printf '%s\n' "$STATE_DIR/register-key"
     leftover_work_folders
+    leftover_restores
 }
 
 # A work folder has the process number in its name. In /tmp no other user can make or rename a folder of root's.
 leftover_work_folders() {
     for folder in /tmp/bckpciuem.*.*; do
         number=${folder#/tmp/bckpciuem.}
-        number=${number%.*}
-        case $number in
-            '' | *[!0-9]*) continue ;;
-        esac
-        if [ ! -L "$folder" ] && [ -d "$folder" ] && only_root_writes "$folder" && ! kill -0 "$number" 2>/dev/null; then
+        if has_ended "${number%.*}" && [ ! -L "$folder" ] && [ -d "$folder" ] && only_root_writes "$folder"; then
             printf '%s\n' "$folder"
         fi
     done
+}
+
+# What rsyncsend.sh has received for several persons, if it was killed.
+leftover_restores() {
+    [ -f "$CONFIG" ] || return 0
+    sed -n 's/^share=//p' "$CONFIG" | while IFS= read -r share; do
+        for folder in "${share%/}/.$ACCOUNT-restore."*; do
+            if has_ended "${folder##*.}" && [ ! -L "$folder" ] && [ -d "$folder" ] && [ -z "$(unsafe_folder "$folder")" ]; then
+                printf '%s\n' "$folder"
+            fi
+        done
+    done
+}
+
+# Whether NUMBER is that of a process which has ended.
+has_ended() {    # NUMBER
+    case $1 in
+        '' | *[!0-9]*) return 1 ;;
+    esac
+    ! kill -0 "$1" 2>/dev/null
 }
 
 remove_leftover() {    # PATH
@@ -1451,7 +1469,12 @@ advise() {    # CODE
         too-many-requests) warn 'Please wait a minute, then start the setup again.' ;;
         directory-unavailable | dns-unavailable) warn 'The server could not check everything. Please try again in a few minutes.' ;;
         ostype-unknown | no-command) warn 'The server does not understand this setup. Please get a new copy of the setup.' ;;
-        could-not-register | no-config-file | misconfigured | internal) warn 'The server has an internal problem. Please tell the backup administrator.' ;;
+        could-not-register | no-config-file | misconfigured | internal)
+            if [ "$REPLY_STATUS" -eq 75 ]; then
+                warn 'The server is busy. Please try again later.'
+            else
+                warn 'The server has an internal problem. Please tell the backup administrator.'
+            fi ;;
         *) warn 'Please show this to the backup administrator.' ;;
     esac
 }

@@ -146,7 +146,12 @@ advise() {    # CODE
         too-many-requests) warn 'Please wait a minute, then start the setup again.' ;;
         directory-unavailable | dns-unavailable) warn 'The server could not check everything. Please try again in a few minutes.' ;;
         ostype-unknown | no-command) warn 'The server does not understand this setup. Please get a new copy of the setup.' ;;
-        could-not-register | no-config-file | misconfigured | internal) warn 'The server has an internal problem. Please tell the backup administrator.' ;;
+        could-not-register | no-config-file | misconfigured | internal)
+            if [ "$REPLY_STATUS" -eq 75 ]; then
+                warn 'The server is busy. Please try again later.'
+            else
+                warn 'The server has an internal problem. Please tell the backup administrator.'
+            fi ;;
         *) warn 'Please show this to the backup administrator.' ;;
     esac
 }

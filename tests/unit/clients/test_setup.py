@@ -193,6 +193,19 @@ def test_every_error_of_the_server_has_advice_of_its_own(work: Path, code: str, 
     assert advice != other
 
 
+@pytest.mark.parametrize(("tongue", "later"), [("en", "try again later"), ("fr", "Recommencez plus tard")])
+def test_what_may_work_later_is_no_internal_problem(work: Path, tongue: str, later: str) -> None:
+    advice = {
+        status: shell(work, f"UI_LANG={tongue}; REPLY_STATUS={status}; advise could-not-register").stderr
+        for status in (errors.TryAgain.exit_status, errors.HostsFileError.exit_status)
+    }
+
+    assert later in advice[75]
+    assert "intern" not in advice[75]
+    assert later not in advice[73]
+    assert "intern" in advice[73]
+
+
 @pytest.mark.parametrize("tongue", ["en", "fr"])
 @pytest.mark.parametrize("step", Cause)
 def test_every_step_of_the_way_back_has_advice_of_its_own(work: Path, step: Cause, tongue: str) -> None:
@@ -797,6 +810,43 @@ def test_no_program_of_the_callers_path_runs_while_the_options_are_read(tmp_path
 
     assert done.stdout
     assert not (tmp_path / "owned").exists()
+
+
+ENDED = 2**30  # more than any process has
+
+
+def test_what_a_killed_restore_left_in_a_share_is_found_and_nothing_else(work: Path, tmp_path: Path) -> None:
+    share, other = tmp_path / "with blank", tmp_path / "other"
+    left = share / f".bckpciuem-restore.{ENDED}"
+    kept = [
+        share / name
+        for name in (
+            f".bckpciuem-restore.{os.getpid()}", ".bckpciuem-restore.", ".bckpciuem-restore.1a",
+            f".bckpciuem-restore.1.x{ENDED}", f"bckpciuem-restore.{ENDED}", f"sub/.bckpciuem-restore.{ENDED}",
+        )
+    ]  # fmt: skip
+    for folder in (left, *kept, other / left.name):
+        folder.mkdir(parents=True)
+    (share / f".bckpciuem-restore.{ENDED + 1}").symlink_to(other)
+    (share / f".bckpciuem-restore.{ENDED + 2}").write_text("")
+    lines = (f"# share={other}", f"share={tmp_path / 'none'}", f"share={share}/", "restore=owner", "")
+    (tmp_path / "conf").write_text("\n".join(lines))
+
+    found = shell(work, f"CONFIG={tmp_path}/conf; unsafe_folder() {{ :; }}; leftover_restores")
+    unsafe = shell(work, f"CONFIG={tmp_path}/conf; unsafe_folder() {{ echo /tmp; }}; leftover_restores")
+
+    assert (found.stdout, found.stderr) == (f"{left}\n", "")
+    assert (unsafe.stdout, unsafe.stderr) == ("", "")
+
+
+def test_nothing_is_removed_where_others_may_exchange_folders(work: Path, tmp_path: Path) -> None:
+    (tmp_path / f".bckpciuem-restore.{ENDED}").mkdir()
+    tmp_path.chmod(0o777)
+    (tmp_path / "conf").write_text(f"share={tmp_path}\n")
+
+    found = shell(work, f"CONFIG={tmp_path}/conf; leftover_restores")
+
+    assert (found.stdout, found.stderr) == ("", "")
 
 
 # What changes the computer, and is called by `change` alone.
