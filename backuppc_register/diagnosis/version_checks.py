@@ -14,6 +14,10 @@ from backuppc_register.system import processes
 RSYNC_ADVICE = "See RsyncBackupPCPath in config.pl; apt-get install backuppc-rsync"
 
 _TIMEOUT = 3.0  # seconds
+_NEW_SETUP = (
+    "Run the setup of a new bundle there (backuppc-register-admin bundle): sudo sh setup.sh --repair. "
+    "Without a wall, rsync before 3.5 can be led out of the shares."
+)
 _RSYNC = Path("/usr/libexec/backuppc-rsync/rsync_bpc")
 _OLDEST_RSYNC = (3, 1, 3)
 _BACKUPPC = Path("/usr/share/backuppc/lib/BackupPC/Lib.pm")
@@ -62,13 +66,16 @@ def libraries(_: ServerFacts) -> Iterator[Answer]:
 
 
 def clients(facts: ServerFacts) -> Iterator[Answer]:
-    """Check the machines' rsync, as their last `verify` reported it."""
-    known = [record for record in facts.records if record.rsync and not record.retired]
+    """Check the machines' rsync, and the wall around it, as their last `verify` reported them."""
+    known = [record for record in facts.records if (record.rsync or record.verified) and not record.retired]
     old = [f"{record.host} ({record.rsync})" for record in known if _is_old(record.rsync)]
     if old:
         advice = "Ask their owners to update rsync; backuppc-register-admin show HOST names the owner."
         yield yellow(f"machines with an rsync before 3.4: {some(old)}", advice)
-    elif known:
+    bare = [f"{record.host} ({record.rsync or 'unknown'})" for record in known if not record.has_wall]
+    if bare:
+        yield yellow(f"machines without a wall around rsync: {some(bare)}", _NEW_SETUP)
+    if known and not old and not bare:
         yield green(f"{len(known)} machines reported their rsync")
 
 

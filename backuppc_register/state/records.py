@@ -13,7 +13,8 @@ from backuppc_register.system.uptime import Uptime
 NAME = "record.json"
 FORMAT = 1
 _NEVER_EMPTY = ("host",)
-_OPTIONAL = ("verified", "retired", "purge", "rsync", "archive_of", "final")
+_OPTIONAL = ("verified", "retired", "purge", "rsync", "wall", "archive_of", "final")
+_WALLS = ("namespace", "sandbox", "confine-root")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Record:
     in hex, of the per-host .pl as we wrote it; empty if the .pl is not ours.
     *verified*: when the connection back was last proved. *retired*: when backups were stopped. *purge*: from
     when the data may be deleted. Each is empty for never. *purge_wait* is the moment *purge* by the machine's
-    uptime. *rsync* is the machine's version of rsync when it was verified.
+    uptime. *rsync* is the machine's version of rsync when it was verified, *wall* what kept that rsync inside
+    the shared folders, in the word of `probe`; empty for a setup of an earlier release, and in its records.
     *archive_of* is the host that these archived backups come from, under a name that no machine has; empty
     for a host.
     *final*: since when only an administrator can end the retirement, empty if the machine can do it too.
@@ -56,6 +58,7 @@ class Record:
     purge_of: PurgeRequest | None = None
     purge_wait: Uptime | None = None
     rsync: str = ""
+    wall: str = ""
     archive_of: str = ""
     final: str = ""
     provisional: bool = False
@@ -69,6 +72,11 @@ class Record:
     def is_closed(self) -> bool:
         """Tell whether backups are disabled: the host is retired, or this is an archive."""
         return bool(self.retired or self.archive_of)
+
+    @property
+    def has_wall(self) -> bool:
+        """Tell whether something was known to keep rsync inside when the machine was verified."""
+        return self.wall in _WALLS
 
     @property
     def is_stopped(self) -> bool:

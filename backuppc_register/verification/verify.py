@@ -195,7 +195,7 @@ class _Verification:
         record = folders.record(host) or now.record
         digest = record.config if now.new is None else host_config.digest(now.new)
         moment = datetime.now(UTC).isoformat(timespec="seconds")
-        record = replace(record, verified=moment, rsync=proof.report.rsync)
+        record = replace(record, verified=moment, rsync=proof.report.rsync, wall=proof.report.wall)
         folders.complete(replace(record, config=digest, provisional=False))
         if now.new is not None:
             host_config.write(self.server.backuppc.config_dir, host, now.new)

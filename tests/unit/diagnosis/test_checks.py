@@ -500,24 +500,58 @@ def test_how_fast_a_directory_finds_a_test_entry(
 
 class TestClients:
     @pytest.mark.parametrize(
-        ("rsync", "level"),
+        ("rsync", "wall", "told"),
         [
-            ("3.2.7", Level.YELLOW),
-            ("v3.3.0", Level.YELLOW),
-            ("3.5.0", Level.GREEN),
-            ("openrsync 29", Level.GREEN),
+            ("3.2.7", "namespace", [(Level.YELLOW, "rsync before 3.4: dormeur (3.2.7)")]),
+            ("v3.3.0", "sandbox", [(Level.YELLOW, "rsync before 3.4: dormeur (v3.3.0)")]),
+            ("3.4.1", "namespace", [(Level.GREEN, "1 machines reported")]),
+            ("3.5.0", "confine-root", [(Level.GREEN, "1 machines reported")]),
+            ("openrsync 29", "sandbox", [(Level.GREEN, "1 machines reported")]),
+            ("3.4.1", "", [(Level.YELLOW, "without a wall around rsync: dormeur (3.4.1)")]),
+            ("3.4.1", "none", [(Level.YELLOW, "without a wall around rsync: dormeur (3.4.1)")]),
+            ("3.5.0", "", [(Level.YELLOW, "without a wall around rsync: dormeur (3.5.0)")]),
+            ("3.5.0", "\x1b[2J\n", [(Level.YELLOW, "without a wall around rsync: dormeur (3.5.0)")]),
+            ("", "", [(Level.YELLOW, "without a wall around rsync: dormeur (unknown)")]),
+            ("3.2.7", "", [(Level.YELLOW, "rsync before 3.4"), (Level.YELLOW, "without a wall")]),
         ],
     )
-    def test_an_old_rsync_of_a_machine_is_told(self, facts: ServerFacts, rsync: str, level: Level) -> None:
+    def test_an_old_rsync_and_a_missing_wall_are_told(
+        self, facts: ServerFacts, rsync: str, wall: str, told: list[tuple[Level, str]]
+    ) -> None:
+        self.verified(facts, "dormeur", rsync=rsync, wall=wall)
+
+        answers = list(version_checks.clients(facts))
+
+        assert [level for level, _, _ in answers] == [level for level, _ in told]
+        assert all(words in what for (_, what, _), (_, words) in zip(answers, told, strict=True))
+
+    def test_many_machines_without_a_wall_are_one_line(self, facts: ServerFacts) -> None:
+        for number in range(30):
+            self.verified(facts, f"pc{number:02}", rsync="3.4.1")
+        self.verified(facts, "walled", rsync="3.4.1", wall="namespace")
+
+        ((level, what, advice),) = version_checks.clients(facts)
+
+        assert (level, what.count("3.4.1"), what[-12:]) == (Level.YELLOW, 5, " and 25 more")
+        assert ("walled" in what, "\n" in what) == (False, False)
+        assert ("--repair" in advice, "before 3.5" in advice) == (True, True)
+
+    def test_a_retired_machine_needs_no_wall(self, facts: ServerFacts) -> None:
+        self.verified(facts, "dormeur", rsync="3.4.1", retired="2026-11-24T12:00:00+00:00")
+
+        assert list(version_checks.clients(facts)) == []
+
+    @staticmethod
+    def verified(facts: ServerFacts, host: str, *, rsync: str, wall: str = "", retired: str = "") -> None:
         person = ("cmartin", "", "linux", "10.0.0.9", "2026-11-22T12:00:00+00:00", "")
-        record = Record("dormeur", "dormeur.univ-brest.fr", *person, rsync=rsync)
+        proved = ("2026-11-23T12:00:00+00:00", retired)
+        record = Record(host, f"{host}.univ-brest.fr", *person, *proved, rsync=rsync, wall=wall)
         HostFolders(facts.config.state.directory).create(record)
 
-        (answer,) = version_checks.clients(facts)
-
-        assert answer[0] is level
-
     def test_machines_that_were_never_verified_tell_nothing(self, facts: ServerFacts) -> None:
+        person = ("cmartin", "", "linux", "10.0.0.9", "2026-11-22T12:00:00+00:00", "")
+        HostFolders(facts.config.state.directory).create(Record("sirene", "sirene.univ-brest.fr", *person))
+
         assert list(version_checks.clients(facts)) == []
 
 

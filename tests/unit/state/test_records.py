@@ -107,6 +107,25 @@ def test_a_record_without_a_purge_is_as_earlier_releases_read_it() -> None:
     assert (written["purge_of"], written["purge_wait"]) == ("", "")
 
 
+def test_a_record_of_an_earlier_release_has_no_wall() -> None:
+    old = json.loads(records.to_bytes(replace(DORMEUR, rsync="3.4.1", wall="namespace")))
+    del old["wall"]
+
+    read = records.from_bytes(json.dumps(old).encode())
+
+    assert (read.rsync, read.wall, read.has_wall) == ("3.4.1", "", False)
+
+
+@pytest.mark.parametrize(
+    ("wall", "known"),
+    [("namespace", True), ("sandbox", True), ("confine-root", True), ("none", False), ("space", False)],
+)
+def test_what_keeps_rsync_inside_is_kept_and_known(wall: str, known: bool) -> None:
+    read = records.from_bytes(records.to_bytes(replace(DORMEUR, wall=wall)))
+
+    assert (read.wall, read.has_wall) == (wall, known)
+
+
 def test_a_purge_that_an_earlier_release_wrote_is_read() -> None:
     old = _with(
         purge=REQUESTED.purge, purge_of="cmartin 0@1700000000 1@1700086400", purge_wait="b7ad@1209605"

@@ -1061,6 +1061,16 @@ def test_the_log_says_what_keeps_rsync_inside(server, line, word):
     assert f"rsync 3.5.0, wall {word}" in server.ask(MINE).note
 
 
+def test_the_record_has_what_kept_rsync_inside_at_the_last_time(server):
+    seen = []
+    for line in ("wall:namespace\n", "wall:none\n", ""):
+        server.machine.answer = Answer(PROBE + line, "", 0)
+        server.ask(MINE)
+        seen.append((server.record().rsync, server.record().wall))
+
+    assert seen == [("3.5.0", "namespace"), ("3.5.0", "none"), ("3.5.0", "")]
+
+
 @pytest.mark.parametrize("share", ["/", "/home", "/home/"])
 def test_a_folder_of_what_the_machine_gives_can_be_saved(server, share):
     server.machine.answer = Answer(f"version:1\nrsync:openrsync 29\nshare:{share}\nunreadable:/srv\n", "", 0)
