@@ -42,11 +42,9 @@ def _open(path: Path) -> int:
     # Without O_NONBLOCK a named pipe would make us wait for a reader.
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags, 0o600)
+        return os.open(path, flags, 0o600)
     except OSError as error:
         raise HostsFileError(detail=f"BackupPC's lock cannot be opened: {error}") from error
-    _close_to_others(descriptor)
-    return descriptor
 
 
 def _close_to_others(descriptor: int) -> None:
@@ -62,6 +60,7 @@ def _take(descriptor: int, path: Path, timeout: float) -> None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise HostsFileError(detail=f"BackupPC's lock {path} is not a regular file")
+        _close_to_others(descriptor)
         while not _taken(descriptor):
             if not deadline.remaining():
                 raise TryAgain(detail=f"another process held BackupPC's lock {path} all the time")

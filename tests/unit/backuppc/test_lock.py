@@ -105,7 +105,7 @@ def test_what_it_makes_is_BackupPCs_and_what_was_there_is_not_emptied(tmp_path: 
     with locked(tmp_path, 1):
         pass
 
-    assert (mode, lock.read_text()) == (0o640, "somebody's note")
+    assert (mode, lock.read_text()) == (0o600, "somebody's note")
 
 
 def test_a_link_is_refused_and_its_target_left_alone(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_a_key_that_others_can_read_is_told_because_ssh_refuses_it(server: Serve
 
 def test_neither_a_retired_host_nor_archived_backups_need_a_key(server: Server) -> None:
     server.register("calmar", retired=YESTERDAY)
-    (server.folders.path("calmar") / "key").unlink()
+    (server.folders.path("calmar") / "retired_key").unlink()
     archive = "dormeur_20261122"
     for host in ("calmar", archive):
         server.pl(host).write_bytes(retired_config.text(host))

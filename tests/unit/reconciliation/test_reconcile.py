@@ -687,7 +687,7 @@ def test_a_backuppc_that_does_not_see_the_hosts_is_told(noted: Server, mocker: M
 @pytest.mark.parametrize("word", Word)
 def test_what_somebody_has_to_look_at_at_once_is_loud(word: Word) -> None:
     quiet = {Word.RESTORED, Word.CLEANED, Word.CHANGED, Word.NEW_OWNER, Word.HEADER, Word.BACKUPPC}
-    quiet |= {Word.PAUSE_LIFTED, Word.PAUSE_NOT_LIFTED}
+    quiet |= {Word.PAUSE_LIFTED, Word.PAUSE_NOT_LIFTED, Word.RELEASED, Word.NOT_RELEASED}
 
     assert Item(word, "x").urgent == (word not in quiet)
 
