@@ -663,6 +663,7 @@ kept_by_person() {    # FOLDER
         esac
         case $mode in
             ?????-??-*) ;;
+            *+*) return 1 ;;        # the letters of the group are those of an access control list
             ?????w??-*) [ "$owner" = "$AS_UID" ] && [ "$group" = "$AS_GID" ] && is_private_group || return 1 ;;
             *) return 1 ;;      # also if ls failed
         esac

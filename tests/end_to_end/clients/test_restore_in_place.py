@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from access_lists import ACL, acl
 from lab import Lab, Laptop, Result, Server, User
 from walled_laptop import OLDER, RSYNCS
 
@@ -284,6 +285,19 @@ def test_a_shared_group_may_not_write_on_the_way_but_ones_own_may(site: Site) ->
 
     assert ["others than its owner" in done.stderr for done in (own, shared, joined)] == [False, True, True]
     assert own.status == 0
+
+
+def test_an_access_control_list_may_let_nobody_else_write_on_the_way(site: Site) -> None:
+    site.laptop.run(
+        "chmod 775 /home/cmartin && install -d -o cmartin -g cmartin -m 775 /home/cmartin/new", check=True
+    )
+    listed = acl(owner=7, user=7, mask=7, group=7).hex()
+    attribute = f"os.setxattr('/home/cmartin', '{ACL}', bytes.fromhex('{listed}'))"
+    site.laptop.run(f'python3 -c "import os; {attribute}"', check=True)
+
+    done = site.restore("evil @/home/cmartin/new/")
+
+    assert "others than its owner" in done.stderr, done.stderr
 
 
 # Who swaps, what, where it leads, what is sent, and the file that must not come about.
