@@ -11,12 +11,14 @@ from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.daemon.jobs import Jobs
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.backuppc.hosts import HostsFile
+from backuppc_register.protocol.errors import StateError
 from backuppc_register.protocol.escaping import escape_text
 from backuppc_register.reconciliation import forget, inconsistencies, long_pauses, reconcile, unverified
 from backuppc_register.reconciliation.inconsistency import Inconsistency
 from backuppc_register.reconciliation.long_pauses import LongPause
 from backuppc_register.reconciliation.reconcile import Outcome
 from backuppc_register.reconciliation.report import Item
+from backuppc_register.state import reconcile_stamp
 from backuppc_register.syslog_line import Entry
 
 SUMMARY = "restore lost hosts lines before BackupPC deletes their backups, and report what does not fit"
@@ -25,7 +27,7 @@ EXAMPLE = """backuppc-register-admin reconcile --quiet    (from a timer, at leas
 
 _FOR_PAUSES = 10.0  # seconds for BackupPC's answers about all hosts
 _FORGET = "forget HOST: do not restore its removed line, or stop expecting its missing backups"
-_MANY = "release unverified registrations also if they are more than 10, or more than 7 days late"
+_MANY = "release unverified registrations also if they are more than 10, or if the last run was long ago"
 OPTIONS = (
     option("--forget", metavar="HOST", help=_FORGET),
     switch("--release-many", _MANY),
@@ -53,28 +55,41 @@ def run(context: Context, options: argparse.Namespace) -> int:
 
 def _outcome(context: Context, options: argparse.Namespace, now: datetime) -> Outcome:
     """Plan the run, or make it and leave its syslog lines."""
+    last_run = _last_run(context)
     if options.dry_run:
         plan = reconcile.plan(context.server, now)
         pauses = (pause.item() for pause in _long_pauses(context, plan.after, now))
-        released = _released(context, plan.after, options, now)
+        released = _released(context, plan.after, options, last_run, now)
         return Outcome((*plan.report, *pauses, *released), plan.after)
     socket = context.config.backuppc.socket
     outcome = reconcile.reconcile(context.server, Daemon(socket), now)
     lifted = [long_pauses.lift(one, Jobs(socket)) for one in _long_pauses(context, outcome.hosts, now)]
-    changed = [*_released(context, outcome.hosts, options, now)]
+    changed = [*_released(context, outcome.hosts, options, last_run, now)]
     file = hosts.read(context.config.backuppc.hosts) if changed else outcome.hosts
     outcome = Outcome((*outcome.report, *lifted, *changed), file)
     _log(context, outcome)
     return outcome
 
 
+def _last_run(context: Context) -> datetime | None:
+    """Return when `reconcile` last completed; what cannot be read was long ago."""
+    try:
+        return reconcile_stamp.read(context.config.state.directory)
+    except StateError:
+        return datetime.fromtimestamp(0, UTC)
+
+
 def _released(
-    context: Context, file: HostsFile, options: argparse.Namespace, now: datetime
+    context: Context,
+    file: HostsFile,
+    options: argparse.Namespace,
+    last_run: datetime | None,
+    now: datetime,
 ) -> Iterator[Item]:
     """Release the unverified registrations that are due; yield the items of the report."""
     due = unverified.find(file, context.server, now)
     if not options.release_many:
-        due, held = unverified.held_back(due, context.server)
+        due, held = unverified.held_back(due, context.server, last_run, now)
         yield from held
     for one in due:
         if options.dry_run:

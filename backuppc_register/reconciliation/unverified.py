@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backuppc_register.backuppc import host_config, hosts
@@ -20,10 +20,9 @@ from backuppc_register.reconciliation.report import Item, Word
 MOST = 10
 """Registrations released in one run: more at once look like a wrong clock."""
 
-LATE = timedelta(days=7)
-"""A registration that has been due for longer looks like a wrong clock, now or when it was made."""
+GAP = timedelta(days=30)
+"""A last run of `reconcile` that is further away from now looks like a wrong clock."""
 
-_LATE = f"it should have been released more than {LATE.days} days ago"
 _CLOCK = f"Is the clock right? See {ADMIN} list --unverified. If so: {ADMIN} reconcile --release-many"
 
 
@@ -31,14 +30,13 @@ _CLOCK = f"Is the clock right? See {ADMIN} list --unverified. If so: {ADMIN} rec
 class Release:
     """A registration of *host* by *person* that is to be released.
 
-    *line*: it has a hosts line. *late*: it should have been released long ago.
+    *line*: it has a hosts line.
     """
 
     host: str
     person: str
     since: str
     line: bool
-    late: bool = False
 
     def item(self, problem: str = "", note: str = "") -> Item:
         """Return the item of the report; *problem*: why it could not be released."""
@@ -67,17 +65,22 @@ def find(file: HostsFile, server: Server, now: datetime) -> list[Release]:
     return [one for host in candidates if (one := _planned(host, file, server, now))]
 
 
-def held_back(releases: list[Release], server: Server) -> tuple[list[Release], list[Item]]:
+def held_back(
+    releases: list[Release], server: Server, last_run: datetime | None, now: datetime
+) -> tuple[list[Release], list[Item]]:
     """Return the *releases* that may be made without an administrator, and items for the others.
 
-    Each of too many, and each that is late, may be due only because the clock is or was wrong.
+    Too many at once may be due only because the clock is wrong. So may each one if *last_run*, the last run
+    of `reconcile`, is far away: then this run releases none, and the next one does.
     """
-    if len(releases) <= MOST:
-        items = [one.item(problem=_LATE) for one in releases if one.late]
-        return [one for one in releases if not one.late], [replace(item, advice=_CLOCK) for item in items]
     days = server.config.limits.unverified_days
-    what = f"{len(releases)} registrations were never verified for {days} days; none of them is released"
-    return [], [Item(Word.MANY_UNVERIFIED, what, _CLOCK)]
+    if len(releases) > MOST:
+        what = f"{len(releases)} registrations were never verified for {days} days; none of them is released"
+        return [], [Item(Word.MANY_UNVERIFIED, what, _CLOCK)]
+    if last_run is not None and abs(now - last_run) > GAP:
+        problem = f"the last run of reconcile was at {last_run.isoformat(timespec='seconds')}"
+        return [], [one.item(problem=problem) for one in releases]
+    return releases, []
 
 
 def release(planned: Release, server: Server, jobs: Jobs, now: datetime) -> Iterator[Item]:
@@ -120,14 +123,10 @@ def _is_overdue(host: str, server: Server, days: int, now: datetime) -> bool:
 
 
 def _is_doubtful(file: HostsFile, server: Server) -> bool:
-    """Tell whether the disk with all backups may be missing, or there are none at all.
-
-    What the snapshot has may be older than the first backups.
-    """
+    """Tell whether the disk with all backups may be missing."""
     present = [line.host for line in file.lines]
     found, known = missing_backups.look_at_all(present, server.snapshot.read(), server.config)
-    none = not any(one.certain for one in found.values())
-    return none or bool(lost_lines.find(known, known, found).doubt)
+    return bool(lost_lines.find(known, known, found).doubt)
 
 
 def _planned(host: str, file: HostsFile, server: Server, now: datetime) -> Release | None:
@@ -152,8 +151,7 @@ def _plan(status: HostStatus, now: datetime) -> Release | None:
     is_ours = _is_as_registered(status.lines, record.person) if status.lines else status.last_seen is None
     if not is_ours:
         return None
-    late = now - due > LATE
-    return Release(status.host, record.person, record.registered, line=bool(status.lines), late=late)
+    return Release(status.host, record.person, record.registered, line=bool(status.lines))
 
 
 def _is_as_registered(lines: tuple[Line, ...], person: str) -> bool:
