@@ -100,7 +100,7 @@ SET = [
     ("$Conf{ClientNameAlias} = ['nobody.univ-brest.fr', 'pollux.univ-brest.fr'];", "verified"),
     ("$Conf{ClientNameAlias} = 'bckpciuem@pollux.univ-brest.fr';", "name"),
     ("$Conf{PingCmd} = '';", "verified"),
-    ("$Conf{PingCmd} = '/bin/false';", "ping"),
+    ("$Conf{PingCmd} = '/bin/false';", "misconfigured"),
     (f"$Conf{{RsyncSshArgs}} = [{SSH} -o Compression=yes -v -o ServerAliveInterval=30'];", "verified"),
     (f"$Conf{{RsyncSshArgs}} = [{SSH} -o Ciphers=aes128-cbc'];", "elsewhere"),
     (f"$Conf{{RsyncSshArgs}} = [{SSH} -6'];", "elsewhere"),

@@ -519,7 +519,7 @@ def test_the_lock_of_a_run_that_is_gone_counts_for_nothing(site: Site) -> None:
     done = set_up(laptop)
 
     assert done.status == OK, done
-    assert laptop.run("ls -d /var/run/bckpciuem*").stdout == ""
+    assert laptop.run("ls -d /var/run/bckpciuem.lock*").stdout == ""
 
 
 @pytest.mark.parametrize(

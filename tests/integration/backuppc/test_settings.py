@@ -281,7 +281,7 @@ def test_rsync_itself_says_how_it_would_begin(site):
     assert plan.ssh_args == ("-e", f"/usr/bin/ssh -F {STATE}/ssh_config")
     assert transfer.path == "/home"
     assert transfer.words == (b"d.fr", b"rsync", b"--server", b"--sender", LETTERS)
-    told = b"rsync\0--timeout=72000\0--numeric-ids\0.\0/home/\0\0"
+    told = b"rsync\0--timeout=14400\0--numeric-ids\0.\0/home/\0\0"
     assert transfer.handshake == told + b"\x1f\0\0\0"
     assert (transfer.stays, transfer.goes_deep, transfer.idle) == (True, True, False)
 
