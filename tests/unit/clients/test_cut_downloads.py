@@ -24,9 +24,10 @@ text, cuts, shell = json.load(sys.stdin)
 for cut in cuts:
     words = [*shell, "-s", "--", "--uninstall", "--dry-run"]
     done = subprocess.run(words, input=text[:cut], capture_output=True, text=True, timeout=60)
-    # bash also shows the line.
+    # bash also shows the line, and ends with 1 if the cut is inside a parameter.
     expected = r".*(warning: here-document|[Ss]yntax error|unexpected EOF|: line [0-9]+: `).*\n"
-    if (done.returncode, done.stdout, re.sub(expected, "", done.stderr)) != (2, "", ""):
+    only_syntax = done.stderr and not re.sub(expected, "", done.stderr)
+    if done.returncode not in (1, 2) or done.stdout or not only_syntax:
         print(repr(text[cut - 60 : cut]), done)
 """
 
