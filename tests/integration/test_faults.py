@@ -83,6 +83,12 @@ def headless(machine: Machine) -> None:
     machine.hosts.write_text(machine.hosts.read_text().partition("\n")[2])
 
 
+def long_unverified(machine: Machine) -> None:
+    record = machine.state / "hosts/dormeur/record.json"
+    fields = json.loads(record.read_text())
+    record.write_text(json.dumps(fields | {"registered": "2026-01-01T00:00:00+00:00"}))
+
+
 def cleaned(machine: Machine) -> None:
     lose(machine, ORQUE)
     no_data(machine, ORQUE)
@@ -107,10 +113,20 @@ CASES = {
         {ORQUE: "adupont", MIMOSA: "adupont"},
         lambda m: lose(m, DORMEUR),
     ),
+    "reconcile releases": verb("reconcile", DORMEUR, {ORQUE: "adupont", MIMOSA: "adupont"}, long_unverified),
+    "a retired host": request("mac:cmartin", DORMEUR, KNOWN, verbs(("retire", DORMEUR))),
     "retire": verb("retire dormeur", DORMEUR, KNOWN, nothing),
+    "retire --final": verb("retire dormeur --final", DORMEUR, KNOWN, nothing),
+    "retire --final, retired": verb("retire dormeur --final", DORMEUR, KNOWN, verbs(("retire", DORMEUR))),
     "resume": verb("resume dormeur", DORMEUR, KNOWN, verbs(("retire", DORMEUR))),
     "transfer": verb(
         "transfer orque cmartin --yes orque", ORQUE, KNOWN | {ORQUE: "cmartin", ARCHIVE: "adupont"}, nothing
+    ),
+    "transfer --purge": verb(
+        "transfer orque cmartin --purge 3 --yes orque",
+        ORQUE,
+        KNOWN | {ORQUE: "cmartin", ARCHIVE: "adupont"},
+        nothing,
     ),
     "transfer without data": verb(
         "transfer dormeur adupont --yes dormeur", DORMEUR, KNOWN | {DORMEUR: "adupont"}, nothing
@@ -119,6 +135,12 @@ CASES = {
         "transfer orque nobody --yes orque", ORQUE, KNOWN | {ORQUE: "nobody"}, nothing
     ),
     "purge": verb("purge orque --yes orque", ORQUE, KNOWN, nothing),
+    "purge, retired for good": verb(
+        "purge orque --days 3 --yes orque", ORQUE, KNOWN, verbs(("retire", ORQUE, "--final"))
+    ),
+    "resume, a planned purge": verb(
+        "resume orque", ORQUE, KNOWN, verbs(("purge", ORQUE, "--days", "3", "--yes", ORQUE))
+    ),
     "purge without data": verb(
         "purge dormeur --yes dormeur", DORMEUR, {ORQUE: "adupont", MIMOSA: "adupont"}, nothing
     ),
