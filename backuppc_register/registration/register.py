@@ -78,14 +78,17 @@ def _draft(applicant: Applicant, server: Server) -> Iterator[Draft | None]:
         draft = None
         with suppress(HostsFileError, StateError):
             record = server.folders.record(host)
-            lines = hosts.read(server.backuppc.hosts).lines_for(host)
             known = record is not None and same_logon(record.person, person)
-            if not known and all(same_logon(line.user, person) for line in lines):
+            if not known and all(same_logon(line.user, person) for line in _seen_lines(host, server)):
                 # What else a new host needs is imported before the lock is taken, too.
                 from backuppc_register.inventory import hosts_snapshot, missing_backups  # noqa: F401
 
                 draft = stack.enter_context(server.folders.draft(host))
         yield draft
+
+
+def _seen_lines(host: str, server: Server) -> tuple[hosts.Line, ...]:
+    return hosts.read(server.backuppc.hosts).lines_for(host)
 
 
 def _plan_and_write(applicant: Applicant, server: Server, draft: Draft | None) -> tuple[Plan, list[str]]:

@@ -1,4 +1,4 @@
-"""Judge whether a host stays retired when it is registered again, and say so to its owner; pure."""
+"""Judge whether a host stays retired when it is registered again, and say so to its owner."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -209,7 +209,7 @@ def fixed(machine: Machine, host: str) -> dict[str, bytes]:
 def check_after_the_fault(
     machine: Machine, case: Case, ended: Ended, fault: Fault, before: dict[str, bytes]
 ) -> None:
-    """No other host changed, nothing secret was said, and the fault was told as a fault."""
+    """Check that no other host changed, no secret was printed, and the answer is a fault."""
     after = fixed(machine, case.host)
     for name, content in before.items():
         now = after[name]
@@ -219,7 +219,7 @@ def check_after_the_fault(
     elif case.request:
         allowed = FAULTS_OF_A_REQUEST | ({"misconfigured"} if fault.kind == "EACCES" else set())
         assert ended.succeeded or ended.code in allowed, ended
-        # 2: who may not see the folder of BackupPC is told that the account is wrong.
+        # 2: if the folder of BackupPC cannot be looked at, the account seems to be wrong.
         assert ended.status in ((0,) if ended.succeeded else (73, 75, 78, 2)), ended
         assert len(ended.logged) == 1 or fault.kind == "SIGKILL"
     else:

@@ -70,15 +70,15 @@ def _make(account: str) -> None:
         raise NotDone(f"sshd refuses it: {error}") from error
     trusted(FILE.parent)
     atomic_files.write(FILE, text.encode(), 0o644)
+    accepted = False
     try:
-        missing = lacking(sshd_settings.effective(account))
-    except BaseException as error:
-        FILE.unlink()
-        if isinstance(error, Refused):
-            raise NotDone(f"sshd refuses it, so it is deleted again: {error}") from error
-        raise
-    if missing:
-        FILE.unlink()
+        accepted = not lacking(sshd_settings.effective(account))
+    except Refused as error:
+        raise NotDone(f"sshd refuses it, so it is deleted again: {error}") from error
+    finally:
+        if not accepted:
+            FILE.unlink()
+    if not accepted:
         advice = f"add the line Include {FILE.parent}/*.conf at the beginning of {MAIN}"
         raise NotDone(f"sshd does not read it, so it is deleted again: {advice}")
 

@@ -115,7 +115,7 @@ exec /usr/bin/mount.real "$@"
 
 @pytest.fixture
 def stubborn(site: WalledLaptop) -> Iterator[None]:
-    """Let mount ignore what it is told about places whose name ends so."""
+    """Replace mount by one that closes no mount whose place ends with this name."""
     site.laptop.run("mv /usr/bin/mount /usr/bin/mount.real", check=True)
     site.laptop.write("/usr/bin/mount", STUBBORN, mode=0o755)
     yield

@@ -1067,7 +1067,7 @@ def test_a_restore_on_a_mac_becomes_our_account_through_sudo(room: Room) -> None
 
 
 SANDBOX = """#!/bin/bash
-# Denies what it is told, and starts the rest.
+# Refuses to start cat if ALLOWED is 1, and starts every other program.
 printf '%s\\0' "$@" >FOLDER/sandboxed
 shift 4
 [ "$1" != cat ] || exit ALLOWED

@@ -1,4 +1,4 @@
-"""A registration asks whose the host was when its line was last seen."""
+"""A registration looks up the last known owner of a host without a line."""
 
 import pytest
 from failing import failing

@@ -392,7 +392,7 @@ def test_a_machine_gets_no_more_from_many_processes(tmp_path: Path) -> None:
 
 
 def say(counted: Limits, logon: str) -> None:
-    """Say whether a wrong logon is told to be wrong."""
+    """Tell whether the answer to a wrong logon says that it is wrong."""
     code = answered(counted, NAME, logon=logon, error=BadUser(logon=logon))
     os.write(1, {"bad-user": b"+", "too-many-requests": b"-"}.get(code, b"?"))
 
