@@ -1053,6 +1053,8 @@ make_state_dir() {    # HIGHEST-MISSING-FOLDER
     mv -- "$fresh" "$1"
 }
 
+# ---------------------------------------------------------------- 21-leftovers.sh
+
 # Remove what interrupted runs left behind and the receipt does not list.
 remove_leftovers() {
     leftovers >"$WORK/leftovers"
