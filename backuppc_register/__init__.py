@@ -1,3 +1,3 @@
 """Self-service enrolment of machines in BackupPC 4."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"

@@ -121,7 +121,7 @@ END
 set -eu
 umask 077
 
-VERSION=0.3.0
+VERSION=0.4.0
 ACCOUNT=bckpciuem
 STATE_DIR=/var/lib/bckpciuem
 RECEIPT=$STATE_DIR/receipt

@@ -17,11 +17,11 @@ from backuppc_register.reconciliation.report import Word
 
 PACKAGE = CHECKOUT / "backuppc_register"
 GUIDE = CHECKOUT / "docs/administrators.md"
+TOLD = CHECKOUT / "docs/reference/messages.md"
 README, PROTOCOL = CHECKOUT / "README.md", CHECKOUT / "docs/protocol.md"
 WITH_COMMANDS = [GUIDE, README, PROTOCOL, CHECKOUT / "docs/installation.md", CHECKOUT / "SECURITY.md"]
-PROSE = sorted(
-    {*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md"), *(CHECKOUT / "docs").glob("explanation/*.md")}
-)
+FOLDERS = (".", "docs", "docs/explanation", "docs/reference")
+PROSE = sorted(document for folder in FOLDERS for document in CHECKOUT.glob(f"{folder}/*.md"))
 RULES = ("inventory", "registration", "verification", "lifecycle", "reconciliation")
 MANUAL = CHECKOUT / "packaging/backuppc-register.8"
 ADMIN_MANUAL = CHECKOUT / "packaging/backuppc-register-admin.8"
@@ -108,8 +108,9 @@ def test_the_guide_lists_every_verb_with_its_options_and_no_others() -> None:
     assert told == known
 
 
-def test_the_guides_contents_are_its_sections() -> None:
-    text = GUIDE.read_text()
+@pytest.mark.parametrize("document", [GUIDE, TOLD], ids=lambda path: path.name)
+def test_the_contents_are_the_sections(document: Path) -> None:
+    text = document.read_text()
     titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
 
     assert re.findall(r"^- \[(.*)\]\(#", text, re.MULTILINE) == titles
@@ -146,7 +147,7 @@ class TestMessages:
     """Exit statuses and messages of requests, wherever they are told."""
 
     def test_the_guide_says_what_to_do_about_each(self) -> None:
-        told = rows(section(GUIDE.read_text(), "What a request was answered"))
+        told = rows(section(TOLD.read_text(), "What a request was answered"))
 
         assert {row[0].strip("`"): row[1] for row in told} == MESSAGES
         assert all(len(row[2]) > 5 for row in told)
@@ -168,7 +169,7 @@ class TestMessages:
 
 
 def test_the_guide_says_what_to_do_about_each_step_of_a_verification() -> None:
-    told = rows(section(GUIDE.read_text(), "Why the server could not connect back"))
+    told = rows(section(TOLD.read_text(), "Why the server could not connect back"))
 
     assert [row[0].strip("`") for row in told] == [step.word for step in Cause]
     for step, (_, reason, what) in zip(Cause, told, strict=True):
@@ -200,7 +201,7 @@ def refusals() -> Iterator[list[str]]:
 
 
 def test_the_guide_says_what_to_do_about_each_refusal_of_a_verb() -> None:
-    told = entries(section(GUIDE.read_text(), "What a verb answered"))
+    told = entries(section(TOLD.read_text(), "What a verb answered"))
     phrases = [phrase for named, _ in told for phrase in named]
     known = list(refusals())
 
@@ -213,7 +214,7 @@ def test_the_guide_says_what_to_do_about_each_refusal_of_a_verb() -> None:
 
 
 def test_the_guide_explains_each_word_of_a_reconciliation() -> None:
-    told = entries(section(GUIDE.read_text(), "What reconcile reports"))
+    told = entries(section(TOLD.read_text(), "What reconcile reports"))
 
     assert [word for (word,), _ in told] == [word.value for word in Word]
     assert all(len(what.split(". ")) > 1 for _, what in told), "what has happened, and what to do"
@@ -221,7 +222,7 @@ def test_the_guide_explains_each_word_of_a_reconciliation() -> None:
 
 def test_every_message_of_a_verb_that_the_guide_has_is_still_in_the_code() -> None:
     code = " ".join(path.read_text() for path in sorted(PACKAGE.rglob("*.py")))
-    told = entries(section(GUIDE.read_text(), "What a verb answered"))
+    told = entries(section(TOLD.read_text(), "What a verb answered"))
 
     for phrase in (phrase for named, _ in told for phrase in named):
         longest = max(re.split(r"HOST|/etc/backuppc/hosts", phrase), key=len).strip(": ")
@@ -231,7 +232,7 @@ def test_every_message_of_a_verb_that_the_guide_has_is_still_in_the_code() -> No
 def test_the_statuses_of_the_administrators_program_are_told_alike_everywhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    told = {row[0]: row[1] for row in rows(section(GUIDE.read_text(), "Exit status"))}
+    told = {row[0]: row[1] for row in rows(section(TOLD.read_text(), "Exit status"))}
     manual = ADMIN_MANUAL.read_text().partition(".SH EXIT STATUS")[2].partition(".SH ")[0]
 
     admin.parser().print_help()
