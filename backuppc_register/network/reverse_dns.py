@@ -33,6 +33,7 @@ _MOST_QUESTIONS = 8  # for one record: each after the first is for the target of
 # Strangers own reverse zones: 64 KiB of names with 120 labels cost dnspython seven seconds, these one. A
 # single record with thousands of names costs more: reading it is given up when its time is over.
 _MOST_RECORDS = 500
+_MOST_NAMES = 8  # inside the domains, for one peer: each costs a question
 _MOST_SHOWN = 3
 _LONGEST_SHOWN = 100
 
@@ -100,16 +101,14 @@ class ReverseDns:
     def name_of(self, peer: Address, timeout: float) -> str:
         """Return the full name of *peer*, in lower case and without a final dot.
 
-        It is the only PTR of the peer inside the domains, and its A or AAAA leads back to the peer.
+        It is the only PTR of the peer inside the domains that leads back to the peer by an A or AAAA.
         All questions together take at most *timeout* seconds, and at most the configured timeout.
 
         Raises InvalidDnsName if there is no such name, DnsUnavailable if that cannot be known.
         """
         self._refuse_without_asking(peer)
         with self._lookup(str(peer), timeout) as lookup:
-            name = self._claimed_name(peer, lookup)
-            _confirm(name, peer, lookup)
-            return name
+            return _confirmed(self._claimed_names(peer, lookup), peer, lookup)
 
     def addresses_of(self, name: str, timeout: float) -> tuple[str, ...]:
         """Return the addresses of *name*, IPv4 first, () if it has none.
@@ -140,23 +139,24 @@ class ReverseDns:
         if self._networks and not any(peer in network for network in self._networks):
             raise InvalidDnsName(detail=f"{peer} is outside the networks")
 
-    def _claimed_name(self, peer: Address, lookup: _Lookup) -> str:
-        """Return the PTR of *peer*, which must be exactly one host name inside the domains."""
+    def _claimed_names(self, peer: Address, lookup: _Lookup) -> list[str]:
+        """Return the PTRs of *peer* that are host names inside the domains, sorted."""
         records = lookup.records(dns.name.from_text(peer.reverse_pointer), RdataType.PTR)
         names = [record.target for record in records if isinstance(record, PTR)]
         if not names:
             raise InvalidDnsName(detail=f"{peer} has no PTR")
+        claim = f"PTR of {peer} is {_shown(names)}"
         # Two spellings of one name are one name.
         inside = {labels for labels in map(_labels, names) if self._is_inside(labels)}
         if not inside:
-            raise InvalidDnsName(detail=f"PTR of {peer} is {_shown(names)}, outside the domains")
-        if len(inside) > 1:
-            raise InvalidDnsName(detail=f"PTR of {peer} is {_shown(names)}, not one name inside the domains")
-        labels = inside.pop()
+            raise InvalidDnsName(detail=f"{claim}, outside the domains")
+        if len(inside) > _MOST_NAMES:
+            raise InvalidDnsName(detail=f"{claim}: {len(inside)} names inside the domains")
         # The wire format itself limits the whole name to 253 characters.
-        if not all(_LABEL.fullmatch(label) for label in labels):
-            raise InvalidDnsName(detail=f"PTR of {peer} is {_shown(names)}, not a host name")
-        return b".".join(labels).decode("ascii")
+        possible = [labels for labels in inside if all(_LABEL.fullmatch(label) for label in labels)]
+        if not possible:
+            raise InvalidDnsName(detail=f"{claim}, not a host name")
+        return sorted(b".".join(labels).decode("ascii") for labels in possible)
 
     def _is_inside(self, labels: Labels) -> bool:
         """Tell whether a name is below a domain, by whole labels; a domain itself is not."""
@@ -205,6 +205,28 @@ def _is_referral(response: dns.message.Message) -> bool:
     return not authoritative and RdataType.NS in kinds and RdataType.SOA not in kinds
 
 
+def _confirmed(names: Sequence[str], peer: Address, lookup: _Lookup) -> str:
+    """Return the one of *names* that leads back to *peer*.
+
+    Others may be left from machines that had the address before. Whoever writes the PTRs can only choose
+    among names that lead back to the address by their own zone.
+
+    Raises InvalidDnsName if none leads back, or several; DnsUnavailable in doubt about one of them.
+    """
+    confirmed, reasons = [], []
+    for name in names:
+        try:
+            _confirm(name, peer, lookup)
+            confirmed.append(name)
+        except InvalidDnsName as error:
+            reasons.append(error.detail)
+    if not confirmed:
+        raise InvalidDnsName(detail=_few(reasons, "; "))
+    if len(confirmed) > 1:
+        raise InvalidDnsName(detail=f"PTR of {peer} is {_few(confirmed)}, which all lead back to it")
+    return confirmed[0]
+
+
 def _confirm(name: str, peer: Address, lookup: _Lookup) -> None:
     """Check that *peer* is an address of *name*; raises InvalidDnsName, DnsUnavailable."""
     kind = RdataType.A if peer.version == 4 else RdataType.AAAA
@@ -238,8 +260,8 @@ def _shown(names: Iterable[dns.name.Name]) -> str:
     return _few([str(name).removesuffix(".") for name in names])
 
 
-def _few(texts: Sequence[str]) -> str:
-    shown = ", ".join(text[:_LONGEST_SHOWN] for text in texts[:_MOST_SHOWN])
+def _few(texts: Sequence[str], between: str = ", ") -> str:
+    shown = between.join(text[:_LONGEST_SHOWN] for text in texts[:_MOST_SHOWN])
     more = len(texts) - _MOST_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
 

@@ -97,6 +97,14 @@ first       A 10.0.0.30
 second      A 10.0.0.30
 under_score A 10.0.0.32
 lent        A 10.0.0.60
+accent      A 10.0.0.35
+accent      A 10.0.0.36
+accent      A 10.0.0.37
+accent      A 10.0.0.39
+accent      A 10.0.0.50
+accent      AAAA 2001:db8::c
+accent.lab  A 10.0.0.38
+ac_cent     A 10.0.0.39
 """
     + f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 47} A 10.0.0.61\n"
 )
@@ -128,6 +136,22 @@ REVERSE = (
 32  PTR under_score.univ-brest.fr.
 33  PTR dormeur.univ-brest.fr.
 33  PTR DORMEUR.univ-brest.FR.
+34  PTR ghost.univ-brest.fr.
+34  PTR grincheux.univ-brest.fr.
+35  PTR ghost.univ-brest.fr.
+35  PTR accent.univ-brest.fr.
+36  PTR accent.univ-brest.fr.
+36  PTR grincheux.univ-brest.fr.
+37  PTR accent.univ-brest.fr.
+37  PTR rond.univ-brest.fr.
+38  PTR accent.univ-brest.fr.
+38  PTR accent.lab.univ-brest.fr.
+39  PTR ac_cent.univ-brest.fr.
+39  PTR accent.univ-brest.fr.
+50  PTR accent.univ-brest.fr.
+50  PTR ailleurs.univ-brest.fr.
+51  PTR ailleurs.univ-brest.fr.
+51  PTR ghost.univ-brest.fr.
 40  CNAME 40.40/29
 40.40/29 PTR dormeur.univ-brest.fr.
 41  CNAME 41.example.net.
@@ -137,6 +161,8 @@ REVERSE = (
 )
 
 CROWD = "".join(f"1 PTR virtual-host-number-{n}.example.net.\n" for n in range(400))
+
+INSIDE = "".join(f"3 PTR dormeur-{n}.univ-brest.fr.\n" for n in range(40))
 
 
 def attack_zones() -> dict[str, str]:
@@ -151,8 +177,10 @@ ZONES = {
     "0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa": (
         f"{reverse_name('2001:db8::9')} PTR dormeur.univ-brest.fr.\n"
         f"{reverse_name('2001:db8::a')} PTR grincheux.univ-brest.fr.\n"
+        f"{reverse_name('2001:db8::c')} PTR accent.univ-brest.fr.\n"
+        f"{reverse_name('2001:db8::c')} PTR dormeur.univ-brest.fr.\n"
     ),
-    "2.0.10.in-addr.arpa": CROWD + "1 PTR dormeur.univ-brest.fr.\n2 PTR dormeur.univ-brest.fr.\n",
+    "2.0.10.in-addr.arpa": CROWD + INSIDE + "1 PTR dormeur.univ-brest.fr.\n2 PTR dormeur.univ-brest.fr.\n",
     "3.0.10.in-addr.arpa": "this is ( no zone file\n",
     "broken.test": "nor ( is this\n",
     "example.net": "bureau A 10.0.0.12\n41 PTR dormeur.univ-brest.fr.\n",
@@ -294,9 +322,43 @@ def test_what_the_dns_says_or_does_not_have_is_a_no_and_told_to_the_administrato
     assert sorted(said.replace(",", "").split()) == sorted(detail.replace(",", "").split())
 
 
-@pytest.mark.parametrize("peer", ["10.0.0.30", "10.0.0.32"])
-def test_several_names_inside_the_domains_are_refused_even_if_one_is_no_host_name(peer, site):
-    assert "not one name inside the domains" in refusal(peer, site)
+def test_several_names_that_lead_back_are_refused(site):
+    both = "first.univ-brest.fr, second.univ-brest.fr"
+
+    assert refusal("10.0.0.30", site) == f"PTR of 10.0.0.30 is {both}, which all lead back to it"
+
+
+def test_of_several_names_none_counts_that_does_not_lead_back_or_is_no_host_name(site):
+    assert refusal("10.0.0.32", site) == "A of dormeur.univ-brest.fr is 10.0.0.9, 192.0.2.1, not 10.0.0.32"
+    none = refusal("10.0.0.34", site)
+    assert "ghost.univ-brest.fr, the PTR of 10.0.0.34, has no A; A of grincheux" in none
+
+
+@pytest.mark.parametrize(
+    ("peer", "name"),
+    [
+        ("10.0.0.35", "accent.univ-brest.fr"),  # the stale name has no A
+        ("10.0.0.36", "accent.univ-brest.fr"),  # ... has another machine's A
+        ("10.0.0.37", "accent.univ-brest.fr"),  # ... is an alias without an end
+        ("10.0.0.38", "accent.lab.univ-brest.fr"),  # ... is in another of the domains
+        ("10.0.0.39", "accent.univ-brest.fr"),  # ... is no host name, and leads back
+        ("2001:db8::c", "accent.univ-brest.fr"),
+    ],
+)
+def test_of_several_names_inside_the_domains_the_one_that_leads_back_counts(peer, name, site):
+    assert name_of(peer, site) == name
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.50", "10.0.0.51"])
+def test_a_doubt_about_one_of_several_names_is_no_no(peer, site):
+    assert "REFUSED" in fault(peer, site)
+
+
+def test_a_crowd_of_names_inside_the_domains_is_refused_without_asking_for_each(site, mocker):
+    asked = mocker.spy(dns_transport, "ask")
+
+    assert "40 names inside the domains" in refusal("10.0.2.3", site)
+    assert asked.call_count == 1
 
 
 def test_a_name_outside_the_domains_is_told_to_the_administrator(site):
