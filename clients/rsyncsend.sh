@@ -692,8 +692,9 @@ NOT_PLACED=no   # whether something could not be copied
 
 stage() {
     local word
-    # The persons copy without a wall, and other people may write in their folders.
-    confines || unavailable "$(shown "$HERE") belongs to several persons, which takes rsync 3.5: choose a folder of one person"
+    # Other people may write in the folders of these persons, and put links there.
+    confines || follows_no_links ||
+        unavailable "$(shown "$HERE") belongs to several persons, which takes Linux 5.10 or rsync 3.5: choose a folder of one person"
     trusted "$HERE" || refuse "others than root can change $(shown "$HERE"): choose a folder of one person"
     case ${CLUSTER%%e.*} in
         *[nubd]*) refuse "short options $(shown "$CLUSTER") for a folder of several persons" ;;
@@ -779,9 +780,10 @@ not_placed() {    # PATH REASON
 ' "$ACCOUNT" "$(shown "$1")" "$2" >&2
 }
 
-# The person reads the files in a folder that no other user may enter, and copies them with no more than their own rights.
+# The person reads the files in a folder that no other user may enter, and copies them with no more than their own rights,
+# behind a wall around the folder of root's.
 place_as() {    # NUMBER STAGED FOLDER
-    local own=$STAGE/$1 letters account
+    local own=$STAGE/$1 letters account inside='' argv
     account=$(id -u "$ACCOUNT")
     AS_UID=$1
     AS_GID=$(id -g "$1" 2>/dev/null) || { not_placed "$3" 'its owner has no account'; return 0; }
@@ -790,10 +792,17 @@ place_as() {    # NUMBER STAGED FOLDER
     letters=${letters//[!lHptAXOJ]/}
     no_privileges
     rm -rf -- "$own"
-    mkdir -m 700 -- "$own" && mv -- "$2" "$own/files" && chown -hR --from="$account" "$AS_UID:$AS_GID" "$own/files" &&
-        chown "$AS_UID:$AS_GID" "$own" &&
-        env -i PATH="$PATH" LC_ALL=C HOME=/ ${PREFIX[@]+"${PREFIX[@]}"} "$RSYNC" "-r$letters" --sparse --chmod=ug-s --drop-D \
-            --ignore-times -- "$own/files/" "$3/" </dev/null >&2 || NOT_PLACED=yes
+    if ! mkdir -m 700 -- "$own" || ! mv -- "$2" "$own/files" || ! stand_in "$DESTINATION" ||
+        ! chown -hR --from="$account" "$AS_UID:$AS_GID" "$own/files" || ! chown "$AS_UID:$AS_GID" "$own"; then
+        not_placed "$3" 'its files cannot be handed over'
+        return 0
+    fi
+    go_behind_wall rw
+    [ "$WALL" != namespace ] || inside=/share
+    argv=("$RSYNC" "-r$letters" --sparse --chmod=ug-s --ignore-times)
+    if confines; then argv[${#argv[@]}]=--drop-D; fi
+    env -i PATH="$PATH" LC_ALL=C HOME=/ ${WALLED[@]+"${WALLED[@]}"} ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}" -- \
+        "$inside$own/files/" "$inside$3/" </dev/null >&2 || NOT_PLACED=yes
 }
 
 # With --super rsync would report an error for every owner that only root can set. It does not change the protocol;
@@ -831,6 +840,14 @@ can_mount() {
     # shellcheck disable=SC2016  # the new shell has the name
     unshare --mount --propagation private -- /bin/sh -c 'mount -n -c -t tmpfs wall "$1" &&
         mount -n -c --bind -o ro,nosuid,nodev,noexec,nosymfollow /etc "$1"' wall "$PLACE" </dev/null >/dev/null 2>&1
+}
+
+# Whether the kernel follows no link behind the wall: earlier ones do not know that option, and ignore it.
+follows_no_links() {
+    [ "$WALL" = namespace ] || return 1
+    # shellcheck disable=SC2016  # the new shell has the name
+    unshare --mount --propagation private -- /bin/sh -c 'mount -n -c -t tmpfs -o nosymfollow wall "$1" &&
+        grep "^[^ ]* [^ ]* [^ ]* [^ ]* $1 [^ ]*nosymfollow" /proc/self/mountinfo' wall "$PLACE" </dev/null >/dev/null 2>&1
 }
 
 # A backup of / needs no wall: there is nothing outside.

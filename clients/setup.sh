@@ -741,7 +741,6 @@ french() {    # ENGLISH
         'rsync: %s, from Apple') FORMAT='rsync : %s, d’Apple' ;;
         'The firewall lets in %s, which is too many computers. To close it: sudo sh setup.sh --repair') FORMAT='Le pare-feu laisse entrer %s, ce qui est trop d’ordinateurs. Pour le fermer : sudo sh setup.sh --repair' ;;
         'The server’s key is accepted from %s, which is too many computers. Please run: sudo sh setup.sh --repair --from server') FORMAT='La clef du serveur est acceptée depuis %s, ce qui est trop d’ordinateurs. Faites : sudo sh setup.sh --repair --from server' ;;
-        'with rsync %s files return only to a folder of one person, not to %s as a whole') FORMAT='avec rsync %s les fichiers ne reviennent que dans le dossier d’une personne, pas dans %s entier' ;;
         'A restore to the original folders (restore=owner) needs rsync 3.5 or later, not %s.') FORMAT='Restaurer dans les dossiers d’origine (restore=owner) exige rsync 3.5 ou plus récent, pas %s.' ;;
         'rsync works in a file system that holds only the folder that is backed up or restored') FORMAT='rsync travaille dans un système de fichiers qui ne contient que le dossier sauvegardé ou restauré' ;;
         'a sandbox keeps rsync inside the folder that is backed up or restored') FORMAT='un bac à sable retient rsync dans le dossier sauvegardé ou restauré' ;;
@@ -2978,8 +2977,7 @@ doctor_sudo() {
 doctor_restore() {    # RSYNC-VERSION WALL
     say_who_restores
     case $RESTORING-$1-$2 in
-        owner-3.[5-9]* | owner-3.[1-9][0-9]* | owner-[4-9]* | owner-[1-9][0-9]*) ;;
-        owner-*-namespace) note 'with rsync %s files return only to a folder of one person, not to %s as a whole' "$1" "$HOMES" ;;
+        owner-*-namespace | owner-3.[5-9]* | owner-3.[1-9][0-9]* | owner-[4-9]* | owner-[1-9][0-9]*) ;;
         owner-*) todo 'A restore to the original folders (restore=owner) needs rsync 3.5 or later, not %s.' "$1" ;;
     esac
 }

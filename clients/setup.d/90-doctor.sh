@@ -95,8 +95,7 @@ doctor_sudo() {
 doctor_restore() {    # RSYNC-VERSION WALL
     say_who_restores
     case $RESTORING-$1-$2 in
-        owner-3.[5-9]* | owner-3.[1-9][0-9]* | owner-[4-9]* | owner-[1-9][0-9]*) ;;
-        owner-*-namespace) note 'with rsync %s files return only to a folder of one person, not to %s as a whole' "$1" "$HOMES" ;;
+        owner-*-namespace | owner-3.[5-9]* | owner-3.[1-9][0-9]* | owner-[4-9]* | owner-[1-9][0-9]*) ;;
         owner-*) todo 'A restore to the original folders (restore=owner) needs rsync 3.5 or later, not %s.' "$1" ;;
     esac
 }
