@@ -57,7 +57,7 @@ sudo sh setup.sh [OPTION]...
 Exit status:
   0    done, or nothing to do
   1    failed, or you did not agree; or the doctor found a problem
-  2    wrong options, or no terminal for a question
+  2    wrong options, a damaged register-key, or no terminal for a question
   4    the server refuses
   5    the server cannot be reached
   6    the host key of the server is not the known one
@@ -106,7 +106,7 @@ sudo sh setup.sh [OPTION]...
 Code de retour :
   0    c’est fait, ou il n’y avait rien à faire
   1    échec, ou vous n’avez pas accepté ; ou --doctor a trouvé un problème
-  2    options fausses, ou pas de terminal pour une question
+  2    options fausses, clef d’enregistrement abîmée, ou pas de terminal pour une question
   4    le serveur refuse
   5    le serveur est injoignable
   6    la clef d’hôte du serveur n’est pas celle que nous connaissons
@@ -209,7 +209,9 @@ option_with_value() {
     esac
     case $1 in
         --server) SERVER=$2 ;;
-        --logon) LOGON=$2 ;;
+        --logon)
+            LOGON=$(without_blanks "$2")
+            [ -n "$LOGON" ] || die 2 '%s needs a value; see --help.' "$1" ;;
         --logon-file) LOGON=$(logon_in "$2") || exit 2 ;;
         --lang) UI_LANG=$2 ;;
         --share) SHARES="$SHARES$(without_slash "$2")
@@ -249,7 +251,8 @@ check_options() {
         -* | *[!A-Za-z0-9.:-]*) die 2 '%s is not the name of a server.' "$SERVER" ;;
     esac
     if [ -n "$LOGON" ] && ! possible_logon "$LOGON"; then
-        die 2 '%s is not a possible logon.' "$LOGON"
+        explain_logon "$LOGON"
+        exit 2
     fi
     case $RESTORE in
         '' | off | dirs | owner | full) ;;
@@ -308,10 +311,29 @@ check_folder() {
 }
 
 logon_in() {    # FILE
-    if ! { IFS= read -r line || [ -n "$line" ]; } <"$1"; then
+    line=''
+    if ! { { IFS= read -r line || [ -n "$line" ]; } <"$1"; } 2>/dev/null || ! without_blanks "$line" | grep .; then
         die 2 'There is no logon in %s.' "$1"
     fi
-    printf '%s' "$line" | tr -d '\r' | sed "s/^$(printf '\357\273\277')//"     # as Windows writes a file
+}
+
+# Print TEXT without the blanks around it: no-break and invisible ones too, as a copied text has them, and the byte order
+# mark and the carriage return of a file from Windows.
+without_blanks() {    # TEXT
+    printf '%s\n' "$1" | LC_ALL=C awk '
+        BEGIN {
+            blank = "([ \t\r\v\f]|\302\240|\342\200[\200-\217\250-\257]|\342\201[\237\240]|\343\200\200|\357\273\277)+"
+        }
+        { sub("^" blank, ""); sub(blank "$", ""); printf "%s", $0 }'
+}
+
+# Say what is wrong with an impossible logon.
+explain_logon() {    # LOGON
+    case $1 in
+        *@*) warn '%s: please give the logon without the @ and what follows it.' "$1" ;;
+        *\\*) warn '%s: please give the logon without the domain and the backslash.' "$1" ;;
+        *) warn '%s is not a possible logon: a logon consists of letters, digits, dots, hyphens and underscores.' "$1" ;;
+    esac
 }
 
 # The server tests a logon in the same way.
@@ -519,9 +541,10 @@ yes_or_no() {    # ENGLISH [VALUE]...
     done
 }
 
-# Replace all that is not printable ASCII, line ends excepted: text of the server goes to a terminal.
+# Replace all that is not printable ASCII, line ends excepted: text of the server goes to a terminal. ssh ends its own
+# lines with a carriage return.
 printable() {
-    tr '\000-\011\013-\037\177-\377' '?'
+    tr -d '\r' | tr '\000-\011\013-\037\177-\377' '?'
 }
 
 # The server writes a byte outside ASCII as \xHH. Show the letters that have two such bytes in UTF-8 (Latin, Greek,
@@ -559,7 +582,9 @@ french() {    # ENGLISH
         '--lang must be fr or en.') FORMAT='--lang doit valoir fr ou en.' ;;
         'The name of the server is missing; please give --server NAME.') FORMAT='Le nom du serveur manque ; donnez --server NOM.' ;;
         '%s is not the name of a server.') FORMAT='%s n’est pas un nom de serveur.' ;;
-        '%s is not a possible logon.') FORMAT='%s n’est pas un identifiant possible.' ;;
+        '%s: please give the logon without the @ and what follows it.') FORMAT='%s : donnez l’identifiant sans le @ ni ce qui le suit.' ;;
+        '%s: please give the logon without the domain and the backslash.') FORMAT='%s : donnez l’identifiant sans le domaine ni la barre oblique inverse.' ;;
+        '%s is not a possible logon: a logon consists of letters, digits, dots, hyphens and underscores.') FORMAT='%s n’est pas un identifiant possible : il est formé de lettres, de chiffres, de points, de tirets et de tirets bas.' ;;
         '--restore must be off, dirs, owner or full.') FORMAT='--restore doit valoir off, dirs, owner ou full.' ;;
         '%s is not a port.') FORMAT='%s n’est pas un port.' ;;
         '--from must be a list of addresses, or of networks not wider than /8 (IPv6: /32), not %s.') FORMAT='--from doit être une liste d’adresses, ou de réseaux pas plus larges que /8 (IPv6 : /32), et non %s.' ;;
@@ -586,12 +611,18 @@ french() {    # ENGLISH
         'removing what an interrupted run left behind') FORMAT='suppression de ce qu’une exécution interrompue a laissé' ;;
         'The register-key is missing; please give --register-key FILE.') FORMAT='La clef d’enregistrement manque ; donnez --register-key FICHIER.' ;;
         'The host key of the server is missing; please give --known-hosts FILE.') FORMAT='La clef d’hôte du serveur manque ; donnez --known-hosts FICHIER.' ;;
+        '%s is empty.') FORMAT='%s est vide.' ;;
+        'The register-key (%s) is the public half of a key; please give the private one.') FORMAT='La clef d’enregistrement (%s) est la moitié publique d’une clef ; donnez la moitié privée.' ;;
+        'The register-key (%s) has the form of PuTTY; please get it in the form of OpenSSH.') FORMAT='La clef d’enregistrement (%s) est au format de PuTTY ; demandez-la au format d’OpenSSH.' ;;
+        'The register-key (%s) is locked with a passphrase; please get a new copy of it from the backup administrator.') FORMAT='La clef d’enregistrement (%s) est protégée par une phrase de passe ; demandez-en une nouvelle copie à l’administrateur des sauvegardes.' ;;
+        'The register-key (%s) is damaged or not a key; please get a new copy of it from the backup administrator.') FORMAT='La clef d’enregistrement (%s) est abîmée ou n’est pas une clef ; demandez-en une nouvelle copie à l’administrateur des sauvegardes.' ;;
         'rsyncsend.sh is missing; please give --wrapper FILE.') FORMAT='rsyncsend.sh manque ; donnez --wrapper FICHIER.' ;;
         '%s cannot be read.') FORMAT='%s est illisible.' ;;
         'Other users can change %s or its folder; please give --wrapper FILE.') FORMAT='D’autres utilisateurs peuvent modifier %s ou son dossier ; donnez --wrapper FICHIER.' ;;
         'The known hosts file has no line for %s.') FORMAT='Le fichier des clefs d’hôtes n’a pas de ligne pour %s.' ;;
         'The host key of %s is not the known one: this may be another server. Nothing was sent. Please tell your administrator.') FORMAT='La clef d’hôte de %s n’est pas celle que nous connaissons : c’est peut-être un autre serveur. Rien n’a été envoyé. Prévenez votre administrateur.' ;;
         '%s no longer accepts the key of this setup; please get a new copy of the setup.') FORMAT='%s n’accepte plus la clef de ce programme ; demandez-en une copie récente.' ;;
+        '%s closes the connection before the login: it has too many connections, or has blocked the address of this computer for a while. Please try again in some minutes.') FORMAT='%s ferme la connexion avant l’ouverture de session : il a trop de connexions, ou bloque l’adresse de cet ordinateur pour un moment. Recommencez dans quelques minutes.' ;;
         '%s cannot be reached. Is this computer on the network?') FORMAT='%s est injoignable. Cet ordinateur est-il connecté au réseau ?' ;;
         '%s did not answer within %s seconds.') FORMAT='%s n’a pas répondu en %s secondes.' ;;
         'The reply of the server is not understood (%s). Nothing was installed from it.') FORMAT='La réponse du serveur est incompréhensible (%s). Rien n’en a été installé.' ;;
@@ -666,7 +697,6 @@ french() {    # ENGLISH
         'sshd starts another command than the backup program (ForceCommand).') FORMAT='sshd lance une autre commande que le programme de sauvegarde (ForceCommand).' ;;
         'sshd does not accept keys of the server’s type, %s (PubkeyAcceptedAlgorithms).') FORMAT='sshd n’accepte pas les clefs du type de celle du serveur, %s (PubkeyAcceptedAlgorithms).' ;;
         'Your logon [%s]:') FORMAT='Votre identifiant [%s] :' ;;
-        'A logon consists of letters, digits, dots, hyphens and underscores.') FORMAT='Un identifiant se compose de lettres, de chiffres, de points, de tirets et de tirets bas.' ;;
         'already registered for %s') FORMAT='déjà enregistré pour %s' ;;
         'registering this computer with %s, then installing the key of that server') FORMAT='demande d’enregistrement à %s, puis installation de la clef de ce serveur' ;;
         'the server must have this host key, from %s: %s') FORMAT='le serveur doit avoir cette clef d’hôte, tirée de %s : %s' ;;
@@ -1119,7 +1149,7 @@ remove_leftover() {    # PATH
 # The server: the files that it is known by, the registration in the receipt, the calls over ssh.
 
 gather_files() {
-    given_file register-key "$REGISTER_KEY_FILE" || die 2 'The register-key is missing; please give --register-key FILE.'
+    given_register_key
     given_file known-hosts "$KNOWN_HOSTS_FILE" || die 2 'The host key of the server is missing; please give --known-hosts FILE.'
     given_wrapper || die 2 'rsyncsend.sh is missing; please give --wrapper FILE.'
 }
@@ -1130,12 +1160,40 @@ given_file() {    # NAME FILE
         if [ -d "$2" ] || [ ! -r "$2" ]; then
             die 2 '%s cannot be read.' "$2"
         fi
-        cat <"$2" >"$WORK/$1"
+        head -c "$ROOM" <"$2" >"$WORK/$1"
+        [ -s "$WORK/$1" ] || die 2 '%s is empty.' "$2"
     else
         bundled "$1" >"$WORK/$1"
     fi
     [ -s "$WORK/$1" ]
 }
+
+given_register_key() {
+    given_file register-key "$REGISTER_KEY_FILE" || die 2 'The register-key is missing; please give --register-key FILE.'
+    # What a mail or an editor of Windows adds, and the line end that it cuts off.
+    LC_ALL=C awk '{ sub(/\r$/, ""); if (NR == 1) sub(/^\357\273\277/, ""); print }' "$WORK/register-key" >"$WORK/plain-key"
+    cat <"$WORK/plain-key" >"$WORK/register-key"
+    check_register_key
+}
+
+# Of a damaged or locked key ssh would only say that the server refuses it. The packages may still be missing.
+check_register_key() {
+    command -v ssh-keygen >/dev/null || return 0
+    case $(head -n 1 "$WORK/register-key") in
+        ssh-* | ecdsa-* | sk-* | *'PUBLIC KEY'*)
+            die 2 'The register-key (%s) is the public half of a key; please give the private one.' "$(register_key_name)" ;;
+        PuTTY-*)
+            die 2 'The register-key (%s) has the form of PuTTY; please get it in the form of OpenSSH.' "$(register_key_name)" ;;
+    esac
+    ! ssh-keygen -y -P '' -f "$WORK/register-key" >/dev/null 2>"$WORK/key-errors" || return 0
+    ! grep -q passphrase "$WORK/key-errors" ||
+        die 2 'The register-key (%s) is locked with a passphrase; please get a new copy of it from the backup administrator.' \
+            "$(register_key_name)"
+    die 2 'The register-key (%s) is damaged or not a key; please get a new copy of it from the backup administrator.' \
+        "$(register_key_name)"
+}
+
+register_key_name() { printf '%s' "${REGISTER_KEY_FILE:-setup.sh}"; }
 
 file_beside() {
     case $0 in
@@ -1198,18 +1256,30 @@ prepare_call() {
     replace_file "$WORK/register-key" "$STATE_DIR/register-key" root "$ACCOUNT" 640
 }
 
-# Call the server; if it says that the same request may work later (75), wait and try again. The wait is random, so that
-# many computers that were refused together do not come back together.
+# Call the server; if the same request may work later, wait and try again. The wait is random, so that many computers that
+# were refused together do not come back together.
 call() {    # REQUEST [STANDARD-INPUT]
     for longest in 6 12 24 48 0; do
         call_once "$@"
-        if [ "$REPLY_STATUS" -ne 75 ] || [ "$longest" -eq 0 ]; then
-            return 0
+        if [ "$longest" -eq 0 ] || ! may_work_later; then
+            break
         fi
         pause=$((longest / 2 + $(od -An -N 2 -t u2 /dev/urandom | tr -d ' ') % (longest / 2 + 1)))
         note 'the server is busy; the next try is in %s seconds' "$pause"
         sleep "$pause"
     done
+    ! no_connection || not_connected
+}
+
+may_work_later() { [ "$REPLY_STATUS" -eq 75 ] || turned_away; }
+no_connection() { [ "$REPLY_STATUS" -eq 255 ] && [ ! -s "$WORK/reply" ]; }
+
+# Whether sshd closed the connection before the login: it has too many at once (MaxStartups, PerSourceMaxStartups), or
+# shuts this address out for a while (PerSourcePenalties).
+turned_away() {
+    no_connection &&
+        grep -qE '^(kex|ssh)_exchange_identification: (read: )?Connection (closed|reset)|banner exchange|^Connection (closed|reset) by ' \
+            "$WORK/ssh-errors"
 }
 
 # Set REPLY_STATUS, and write the answer to WORK/reply. What ssh itself says goes to WORK/ssh-errors: a warning of ssh
@@ -1224,9 +1294,6 @@ call_once() {    # REQUEST [STANDARD-INPUT]
             printf '%s' "$status" >"$WORK/status"; } | head -c 65536 | tr -d '\r' >"$WORK/reply"
     } 4>&1 | head -c 65536 >"$WORK/ssh-errors"
     REPLY_STATUS=$(cat "$WORK/status")
-    if [ "$REPLY_STATUS" -eq 255 ] && [ ! -s "$WORK/reply" ]; then
-        not_connected
-    fi
     # Often the IPv4 address of a laptop has a name, and its IPv6 address has none.
     if [ -z "$IP_VERSION" ] && [ "$(error_code)" = dns-name ]; then
         case $(head -n 1 "$WORK/reply" | cut -d ' ' -f 1) in
@@ -1242,6 +1309,9 @@ not_connected() {
     fi
     if grep -q 'Permission denied' "$WORK/ssh-errors"; then
         die 4 '%s no longer accepts the key of this setup; please get a new copy of the setup.' "$SERVER"
+    fi
+    if turned_away; then
+        die 5 '%s closes the connection before the login: it has too many connections, or has blocked the address of this computer for a while. Please try again in some minutes.' "$SERVER"
     fi
     die 5 '%s cannot be reached. Is this computer on the network?' "$SERVER"
 }
@@ -1450,12 +1520,12 @@ reject_reply() {
     exit 4
 }
 
-# Show the whole reply, then what to do.
+# Show the whole reply, then what to do. A step has advice of its own.
 show_error() {
     warn 'The server replied:'
     TEXT=$(printable <"$WORK/reply" | sed 's/^/    /')
     show_warning
-    advise "$(error_code)"
+    [ -n "$(reply_line_of step)" ] || advise "$(error_code)"
 }
 
 advise() {    # CODE
@@ -2268,6 +2338,7 @@ install_packages() {
         tail -n 5 "$WORK/packages" | printable >&2
         die 1 'These packages could not be installed: %s' "$packages"
     }
+    [ "$DRY_RUN" = yes ] || check_register_key
 }
 
 # No person asked for an sshd on this computer, so it must not accept people's passwords. The file is there before the
@@ -2485,11 +2556,12 @@ ask_logon() {
     guess=$(likely_logon)
     while :; do
         ask 'Your logon [%s]:' "$guess"
-        LOGON=${ANSWER:-$guess}
+        LOGON=$(without_blanks "${ANSWER:-$guess}")
+        LOGON=${LOGON:-$guess}
         if possible_logon "$LOGON"; then
             return 0
         fi
-        warn 'A logon consists of letters, digits, dots, hyphens and underscores.'
+        explain_logon "$LOGON"
     done
 }
 

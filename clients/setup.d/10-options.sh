@@ -40,7 +40,9 @@ option_with_value() {
     esac
     case $1 in
         --server) SERVER=$2 ;;
-        --logon) LOGON=$2 ;;
+        --logon)
+            LOGON=$(without_blanks "$2")
+            [ -n "$LOGON" ] || die 2 '%s needs a value; see --help.' "$1" ;;
         --logon-file) LOGON=$(logon_in "$2") || exit 2 ;;
         --lang) UI_LANG=$2 ;;
         --share) SHARES="$SHARES$(without_slash "$2")
@@ -80,7 +82,8 @@ check_options() {
         -* | *[!A-Za-z0-9.:-]*) die 2 '%s is not the name of a server.' "$SERVER" ;;
     esac
     if [ -n "$LOGON" ] && ! possible_logon "$LOGON"; then
-        die 2 '%s is not a possible logon.' "$LOGON"
+        explain_logon "$LOGON"
+        exit 2
     fi
     case $RESTORE in
         '' | off | dirs | owner | full) ;;
@@ -139,10 +142,29 @@ check_folder() {
 }
 
 logon_in() {    # FILE
-    if ! { IFS= read -r line || [ -n "$line" ]; } <"$1"; then
+    line=''
+    if ! { { IFS= read -r line || [ -n "$line" ]; } <"$1"; } 2>/dev/null || ! without_blanks "$line" | grep .; then
         die 2 'There is no logon in %s.' "$1"
     fi
-    printf '%s' "$line" | tr -d '\r' | sed "s/^$(printf '\357\273\277')//"     # as Windows writes a file
+}
+
+# Print TEXT without the blanks around it: no-break and invisible ones too, as a copied text has them, and the byte order
+# mark and the carriage return of a file from Windows.
+without_blanks() {    # TEXT
+    printf '%s\n' "$1" | LC_ALL=C awk '
+        BEGIN {
+            blank = "([ \t\r\v\f]|\302\240|\342\200[\200-\217\250-\257]|\342\201[\237\240]|\343\200\200|\357\273\277)+"
+        }
+        { sub("^" blank, ""); sub(blank "$", ""); printf "%s", $0 }'
+}
+
+# Say what is wrong with an impossible logon.
+explain_logon() {    # LOGON
+    case $1 in
+        *@*) warn '%s: please give the logon without the @ and what follows it.' "$1" ;;
+        *\\*) warn '%s: please give the logon without the domain and the backslash.' "$1" ;;
+        *) warn '%s is not a possible logon: a logon consists of letters, digits, dots, hyphens and underscores.' "$1" ;;
+    esac
 }
 
 # The server tests a logon in the same way.

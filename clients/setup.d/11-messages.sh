@@ -112,9 +112,10 @@ yes_or_no() {    # ENGLISH [VALUE]...
     done
 }
 
-# Replace all that is not printable ASCII, line ends excepted: text of the server goes to a terminal.
+# Replace all that is not printable ASCII, line ends excepted: text of the server goes to a terminal. ssh ends its own
+# lines with a carriage return.
 printable() {
-    tr '\000-\011\013-\037\177-\377' '?'
+    tr -d '\r' | tr '\000-\011\013-\037\177-\377' '?'
 }
 
 # The server writes a byte outside ASCII as \xHH. Show the letters that have two such bytes in UTF-8 (Latin, Greek,

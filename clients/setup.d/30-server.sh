@@ -1,7 +1,7 @@
 # The server: the files that it is known by, the registration in the receipt, the calls over ssh.
 
 gather_files() {
-    given_file register-key "$REGISTER_KEY_FILE" || die 2 'The register-key is missing; please give --register-key FILE.'
+    given_register_key
     given_file known-hosts "$KNOWN_HOSTS_FILE" || die 2 'The host key of the server is missing; please give --known-hosts FILE.'
     given_wrapper || die 2 'rsyncsend.sh is missing; please give --wrapper FILE.'
 }
@@ -12,12 +12,40 @@ given_file() {    # NAME FILE
         if [ -d "$2" ] || [ ! -r "$2" ]; then
             die 2 '%s cannot be read.' "$2"
         fi
-        cat <"$2" >"$WORK/$1"
+        head -c "$ROOM" <"$2" >"$WORK/$1"
+        [ -s "$WORK/$1" ] || die 2 '%s is empty.' "$2"
     else
         bundled "$1" >"$WORK/$1"
     fi
     [ -s "$WORK/$1" ]
 }
+
+given_register_key() {
+    given_file register-key "$REGISTER_KEY_FILE" || die 2 'The register-key is missing; please give --register-key FILE.'
+    # What a mail or an editor of Windows adds, and the line end that it cuts off.
+    LC_ALL=C awk '{ sub(/\r$/, ""); if (NR == 1) sub(/^\357\273\277/, ""); print }' "$WORK/register-key" >"$WORK/plain-key"
+    cat <"$WORK/plain-key" >"$WORK/register-key"
+    check_register_key
+}
+
+# Of a damaged or locked key ssh would only say that the server refuses it. The packages may still be missing.
+check_register_key() {
+    command -v ssh-keygen >/dev/null || return 0
+    case $(head -n 1 "$WORK/register-key") in
+        ssh-* | ecdsa-* | sk-* | *'PUBLIC KEY'*)
+            die 2 'The register-key (%s) is the public half of a key; please give the private one.' "$(register_key_name)" ;;
+        PuTTY-*)
+            die 2 'The register-key (%s) has the form of PuTTY; please get it in the form of OpenSSH.' "$(register_key_name)" ;;
+    esac
+    ! ssh-keygen -y -P '' -f "$WORK/register-key" >/dev/null 2>"$WORK/key-errors" || return 0
+    ! grep -q passphrase "$WORK/key-errors" ||
+        die 2 'The register-key (%s) is locked with a passphrase; please get a new copy of it from the backup administrator.' \
+            "$(register_key_name)"
+    die 2 'The register-key (%s) is damaged or not a key; please get a new copy of it from the backup administrator.' \
+        "$(register_key_name)"
+}
+
+register_key_name() { printf '%s' "${REGISTER_KEY_FILE:-setup.sh}"; }
 
 file_beside() {
     case $0 in
@@ -80,18 +108,30 @@ prepare_call() {
     replace_file "$WORK/register-key" "$STATE_DIR/register-key" root "$ACCOUNT" 640
 }
 
-# Call the server; if it says that the same request may work later (75), wait and try again. The wait is random, so that
-# many computers that were refused together do not come back together.
+# Call the server; if the same request may work later, wait and try again. The wait is random, so that many computers that
+# were refused together do not come back together.
 call() {    # REQUEST [STANDARD-INPUT]
     for longest in 6 12 24 48 0; do
         call_once "$@"
-        if [ "$REPLY_STATUS" -ne 75 ] || [ "$longest" -eq 0 ]; then
-            return 0
+        if [ "$longest" -eq 0 ] || ! may_work_later; then
+            break
         fi
         pause=$((longest / 2 + $(od -An -N 2 -t u2 /dev/urandom | tr -d ' ') % (longest / 2 + 1)))
         note 'the server is busy; the next try is in %s seconds' "$pause"
         sleep "$pause"
     done
+    ! no_connection || not_connected
+}
+
+may_work_later() { [ "$REPLY_STATUS" -eq 75 ] || turned_away; }
+no_connection() { [ "$REPLY_STATUS" -eq 255 ] && [ ! -s "$WORK/reply" ]; }
+
+# Whether sshd closed the connection before the login: it has too many at once (MaxStartups, PerSourceMaxStartups), or
+# shuts this address out for a while (PerSourcePenalties).
+turned_away() {
+    no_connection &&
+        grep -qE '^(kex|ssh)_exchange_identification: (read: )?Connection (closed|reset)|banner exchange|^Connection (closed|reset) by ' \
+            "$WORK/ssh-errors"
 }
 
 # Set REPLY_STATUS, and write the answer to WORK/reply. What ssh itself says goes to WORK/ssh-errors: a warning of ssh
@@ -106,9 +146,6 @@ call_once() {    # REQUEST [STANDARD-INPUT]
             printf '%s' "$status" >"$WORK/status"; } | head -c 65536 | tr -d '\r' >"$WORK/reply"
     } 4>&1 | head -c 65536 >"$WORK/ssh-errors"
     REPLY_STATUS=$(cat "$WORK/status")
-    if [ "$REPLY_STATUS" -eq 255 ] && [ ! -s "$WORK/reply" ]; then
-        not_connected
-    fi
     # Often the IPv4 address of a laptop has a name, and its IPv6 address has none.
     if [ -z "$IP_VERSION" ] && [ "$(error_code)" = dns-name ]; then
         case $(head -n 1 "$WORK/reply" | cut -d ' ' -f 1) in
@@ -124,6 +161,9 @@ not_connected() {
     fi
     if grep -q 'Permission denied' "$WORK/ssh-errors"; then
         die 4 '%s no longer accepts the key of this setup; please get a new copy of the setup.' "$SERVER"
+    fi
+    if turned_away; then
+        die 5 '%s closes the connection before the login: it has too many connections, or has blocked the address of this computer for a while. Please try again in some minutes.' "$SERVER"
     fi
     die 5 '%s cannot be reached. Is this computer on the network?' "$SERVER"
 }

@@ -126,12 +126,12 @@ reject_reply() {
     exit 4
 }
 
-# Show the whole reply, then what to do.
+# Show the whole reply, then what to do. A step has advice of its own.
 show_error() {
     warn 'The server replied:'
     TEXT=$(printable <"$WORK/reply" | sed 's/^/    /')
     show_warning
-    advise "$(error_code)"
+    [ -n "$(reply_line_of step)" ] || advise "$(error_code)"
 }
 
 advise() {    # CODE

@@ -29,6 +29,7 @@ install_packages() {
         tail -n 5 "$WORK/packages" | printable >&2
         die 1 'These packages could not be installed: %s' "$packages"
     }
+    [ "$DRY_RUN" = yes ] || check_register_key
 }
 
 # No person asked for an sshd on this computer, so it must not accept people's passwords. The file is there before the

@@ -4,11 +4,12 @@ ask_logon() {
     guess=$(likely_logon)
     while :; do
         ask 'Your logon [%s]:' "$guess"
-        LOGON=${ANSWER:-$guess}
+        LOGON=$(without_blanks "${ANSWER:-$guess}")
+        LOGON=${LOGON:-$guess}
         if possible_logon "$LOGON"; then
             return 0
         fi
-        warn 'A logon consists of letters, digits, dots, hyphens and underscores.'
+        explain_logon "$LOGON"
     done
 }
 

@@ -340,6 +340,34 @@ def test_an_error_is_shown_whole_and_harmless(work: Path) -> None:
     assert "    1.2.3.4 1 5.6.7.8 22 ?[2J?boo??\n    second\n    error:internal\n" in done.stderr
 
 
+def test_the_carriage_return_of_sshs_own_lines_is_not_shown(work: Path) -> None:
+    line = "ssh: Could not resolve hostname dugong: Temporary failure in name resolution"
+    (work / "ssh-errors").write_bytes(line.encode() + b"\r\n\x1b[1mone\rtwo\r\n")
+
+    told = shell(work, "SERVER=dugong; REPLY_STATUS=255; not_connected").stderr
+
+    assert told.startswith(f"{line}\n?[1monetwo\n")
+
+
+@pytest.mark.parametrize(
+    ("lines", "general"),
+    [("error:not-reachable\n", True), ("error:not-reachable\nstep:login\n", False),
+     ("error:not-reachable\nstep:wrapper\n", False), ("error:not-reachable\nstep:settings\n", False),
+     ("error:not-reachable\nstep:file-system\n", False), ("error:not-reachable\nstep:elsewhere\n", False),
+     ("error:not-reachable\nstep:something-new\n", False)],
+)  # fmt: skip
+@pytest.mark.parametrize(("tongue", "words"), [("en", "Is a firewall in the way?"), ("fr", "Un pare-feu")])
+def test_a_firewall_is_blamed_only_if_the_server_names_no_step(
+    work: Path, lines: str, general: bool, tongue: str, words: str
+) -> None:
+    (work / "reply").write_text(f"10.0.0.1 1 10.0.0.2 22 could not connect back to x : y\n{lines}")
+
+    told = shell(work, f"UI_LANG={tongue}; REPLY_STATUS=69; RECEIPT=/not/there; not_verified").stderr
+
+    assert (words in told) is general
+    assert general or told.rstrip().count("\n") >= 3
+
+
 # ---------------------------------------------------------------- names of people
 
 
@@ -476,6 +504,32 @@ def test_a_possible_logon_is_taken(work: Path, logon: str) -> None:
 )
 def test_an_impossible_logon_is_not_even_sent(work: Path, logon: str) -> None:
     assert shell(work, 'possible_logon "$1"', logon).returncode != 0
+
+
+COPIED = [" cmartin ", "\tcmartin", "cmartin\r", "\u00a0cmartin\u00a0 ", "\u202fcmartin\u200b",
+          "\u200ecmartin\u200f", "\ufeffcmartin", "\u3000cmartin\u2009\t\r",
+          "\u2060cmartin\u205f\v\f"]  # fmt: skip
+
+
+@pytest.mark.parametrize("lang", ["C", "C.UTF-8"])
+@pytest.mark.parametrize("copied", COPIED)
+def test_blanks_around_a_logon_are_dropped_and_inside_it_refused(work: Path, copied: str, lang: str) -> None:
+    code = 'options --logon "$1"; check_options; printf "%s" "$LOGON"'
+
+    alone = shell(work, f"SERVER=dugong; {code}", copied, lang=lang)
+    two = shell(work, f"SERVER=dugong; {code}", copied + "x", lang=lang)
+
+    assert (alone.returncode, alone.stdout) == (0, "cmartin"), alone.stderr
+    assert two.returncode == (0 if copied.endswith("cmartin") else USAGE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [("cmartin@univ-brest.fr", "without the @"), ("@cmartin", "without the @"), ("c@m@x", "without the @"),
+     ("UBO\\cmartin", "without the domain"), ("c martin", "letters, digits"), ("", "letters, digits")],
+)  # fmt: skip
+def test_what_is_no_logon_is_explained_by_what_it_looks_like(work: Path, answer: str, told: str) -> None:
+    assert told in shell(work, 'explain_logon "$1"', answer).stderr
 
 
 @pytest.mark.parametrize(
@@ -624,6 +678,10 @@ WRONG = [
     ("--server", "--server"),
     ("--server dugong --logon=", "--logon"),
     ("--server dugong --logon a;b", "a;b"),
+    ("--server dugong --logon=\u00a0", "--logon"),
+    ("--server dugong --logon cmartin@univ-brest.fr", "@"),
+    ("--server dugong --logon UBO\\cmartin", "UBO\\cmartin"),
+    ("--server dugong --logon-file /not/there", "/not/there"),
     ("--server -oProxyCommand=id", "-oProxyCommand=id"),
     ("--server a;id", "a;id"),
     ("--server $(id)", "$(id)"),
@@ -675,7 +733,7 @@ def test_a_folder_is_taken_as_tab_completes_it(work: Path, given: str, taken: st
 def test_a_file_with_the_logon_may_come_from_windows(work: Path, text: bytes) -> None:
     (work / "logon").write_bytes(text)
 
-    assert shell(work, 'logon_in "$WORK/logon"').stdout == "cmartin"
+    assert shell(work, 'printf "%s" "$(logon_in "$WORK/logon")"').stdout == "cmartin"
 
 
 @pytest.mark.parametrize("tongue", ["en", "fr"])
@@ -902,10 +960,106 @@ def test_a_bundle_fills_in_what_the_source_leaves_empty(work: Path) -> None:
     assert done.stdout == "register-key $HOME\n`line` 2\nwrapper $HOME\n`line` 2\ndugong"
 
 
+# ---------------------------------------------------------------- the register-key
+
+
+def keys_that_cannot_work(folder: Path) -> dict[str, tuple[bytes, str]]:
+    """Make files that are no register-key, and what is said of each."""
+    locked = folder / "locked"
+    make = ["ssh-keygen", "-q", "-N", "locked", "-C", ""]
+    subprocess.run([*make, "-t", "ed25519", "-f", str(locked)], check=True)
+    subprocess.run([*make, "-t", "rsa", "-m", "PEM", "-f", str(folder / "old")], check=True)
+    text = locked.read_bytes()
+    return {
+        "locked": (text, "passphrase"),
+        "locked, in the older form": ((folder / "old").read_bytes(), "passphrase"),
+        "public": ((folder / "locked.pub").read_bytes(), "public half"),
+        "public, in another form": (b"---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n", "public half"),
+        "PuTTY's": (b"PuTTY-User-Key-File-3: ssh-ed25519\n", "PuTTY"),
+        "cut in the middle": (text[:200], "damaged"),
+        "without its first line": (text.split(b"\n", 1)[1], "damaged"),
+        "a page of the web": (b"<html>Not found</html>\n", "damaged"),
+        "in UTF-16": (text.decode().encode("utf-16"), "damaged"),
+        "zeros": (bytes(400), "damaged"),
+        "empty": (b"", "is empty"),
+    }
+
+
+def test_a_register_key_that_cannot_work_is_told_before_anything_is_made(work: Path, tmp_path: Path) -> None:
+    for name, (content, told) in keys_that_cannot_work(tmp_path).items():
+        path = tmp_path / "given"
+        path.write_bytes(content)
+        done = shell(work, 'REGISTER_KEY_FILE=$1; given_register_key; echo "went on"', str(path))
+
+        assert (done.returncode, done.stdout) == (USAGE, ""), name
+        assert told in done.stderr, name
+        assert str(path) in done.stderr, name
+        assert done.stderr.count("\n") == 1, name
+
+
+def test_a_register_key_that_a_mail_or_a_copy_has_changed_a_little_is_taken(
+    work: Path, tmp_path: Path
+) -> None:
+    good = (work / "ed25519").read_bytes()
+    changed = {
+        "as it is": good, "from Windows": good.replace(b"\n", b"\r\n"), "without a line end": good[:-1],
+        "with a byte order mark": b"\xef\xbb\xbf" + good, "with lines below": good + b"\n\n",
+    }  # fmt: skip
+    for name, content in changed.items():
+        path = tmp_path / "given"
+        path.write_bytes(content)
+        path.chmod(0o666)
+        done = shell(
+            work, 'REGISTER_KEY_FILE=$1; given_register_key; ssh-keygen -y -f "$WORK/register-key"', str(path)
+        )
+
+        assert done.stdout.startswith(key(work)), name
+
+
+def test_a_folder_or_what_is_not_there_is_no_register_key(work: Path, tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "absent"):
+        done = shell(work, "REGISTER_KEY_FILE=$1; given_register_key", str(path))
+
+        assert (done.returncode, "cannot be read" in done.stderr) == (USAGE, True)
+
+
 # ---------------------------------------------------------------- trying again
 
+CLOSED = {
+    "kex_exchange_identification: Connection closed by remote host\r\n": True,
+    "kex_exchange_identification: read: Connection reset by peer\r\n": True,
+    "kex_exchange_identification: banner line contains invalid characters\r\n": False,
+    "ssh_exchange_identification: Connection closed by remote host\r\n": True,
+    "Connection closed by 10.77.0.1 port 22\r\n": True,
+    "Connection reset by 10.77.0.1 port 22\r\n": True,
+    "Connection timed out during banner exchange\r\n": True,
+    "ssh: connect to host dugong port 22: Connection refused\r\n": False,
+    "ssh: Could not resolve hostname dugong: Name or service not known\r\n": False,
+    "backuppc@dugong: Permission denied (publickey).\r\n": False,
+    "Host key verification failed.\r\n": False,
+    "Connection to dugong closed by remote host.\r\n": False,
+    "": False,
+}
+
+
+@pytest.mark.parametrize("said", CLOSED)
+def test_a_connection_that_is_closed_before_the_login_is_tried_again(work: Path, said: str) -> None:
+    (work / "ssh-errors").write_bytes(said.encode())
+    code = """
+        SERVER=dugong; sleep() { :; }; note() { :; }; : >"$WORK/reply"
+        call_once() { printf 'tried\n'; REPLY_STATUS=255; }
+        call linux:cmartin
+    """
+
+    done = shell(work, code)
+
+    assert done.stdout.count("tried") == (5 if CLOSED[said] else 1)
+    assert done.returncode in {4, 5, 6}
+    assert ("before the login" in done.stderr) is CLOSED[said]
+
+
 CALLS = """
-    SERVER=dugong PORT=22; say() { :; }; note() { printf 'note %s\n' "$2"; }
+    SERVER=dugong PORT=22; echo x >"$WORK/reply"; say() { :; }; note() { printf 'note %s\n' "$2"; }
     sleep() { printf 'sleep %s\n' "$1"; }
     call_once() {
         tried=$((${tried:-0} + 1)); REPLY_STATUS=75
