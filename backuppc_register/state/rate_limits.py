@@ -12,19 +12,15 @@ from pathlib import Path
 from backuppc_register import config
 from backuppc_register.protocol.errors import HostsFileError, Refusal, TooManyRequests, TryAgain
 from backuppc_register.protocol.request import Address
+from backuppc_register.state import request_counts
+from backuppc_register.state.request_counts import Counts
 from backuppc_register.system.deadline import Deadline
 
-_WINDOW = 60  # seconds
 _TIMEOUT = 2.0  # seconds for the counts' lock, which is held for a millisecond
 _PAUSE = 0.005  # seconds between two tries
 _MORE = 30  # requests a minute of a machine over its budget, of which only a success is answered
-_SHARE = 4  # this part of all places is for the addresses that have used up their budget
-_MOST_ROWS = 4096
-_MOST_BYTES = _MOST_ROWS * 80
+_OPEN = 2  # this part of all places is open also to the addresses that have used up their budget
 _SUBNET = 64  # bits of an IPv6 address; what is below a machine chooses (RFC 4291, section 2.5.4; RFC 8981)
-
-Rows = dict[tuple[str, int], int]
-"""How many requests an address, subnet, machine or person made in a second since the epoch, oldest first."""
 
 
 class Admission:
@@ -33,19 +29,29 @@ class Admission:
     *over*: the budget is used up, so a refusal is answered with TooManyRequests.
     """
 
-    def __init__(self, limits: "Limits", address: str, *, over: bool) -> None:
+    def __init__(self, limits: "Limits", address: str) -> None:
         self._limits = limits
+        self._is_counted = False
         self.of = address
-        self.is_named = False
-        self.over = over
+        self.over = False
 
     def named(self, name: str, logon: str) -> None:
-        """Count the request for the machine *name*, no longer for its address, and for *logon* there.
+        """Count the request for the machine *name*, not for its address, and for *logon* there.
 
         Raises TooManyRequests; HostsFileError if the counts cannot be written.
         """
-        self.of, self.is_named = name, True
+        self.of, self._is_counted = name, True
         self.over = self._limits.count_named(name, logon.lower())
+
+    def end(self) -> None:
+        """Count the request for its address, unless it is counted already.
+
+        What was done is done: the answer stays, also if it cannot be counted.
+        """
+        if not self._is_counted:
+            self._is_counted = True
+            with suppress(HostsFileError):
+                self.over = self._limits.count_address(self.of)
 
 
 class Limits:
@@ -89,23 +95,32 @@ class Limits:
         """
         address = _counted(peer)
         with _faults():
-            over = self._is_over(address)
-            place = self._place(over=over)
-        request = Admission(self, address, over=over)
+            place = self._place_of(address)
+        request = Admission(self, address)
         try:
             yield request
         except TooManyRequests:
             raise
         except Refusal as error:
+            request.end()
             if request.over:
                 raise self._instead_of(error, request.of) from error
             raise
         finally:
             _leave(place)
-            if not request.is_named:
-                # What was done is done: the answer stays, also if it cannot be counted.
-                with suppress(TooManyRequests, HostsFileError), _faults():
-                    self._count(address)
+            request.end()
+
+    def count_address(self, address: str) -> bool:
+        """Count a request for *address*; tell whether it is over the budget, and not counted.
+
+        Raises HostsFileError.
+        """
+        try:
+            with _faults():
+                self._count(address)
+        except TooManyRequests:
+            return True
+        return False
 
     def count_named(self, name: str, logon: str) -> bool:
         """Count a request for the machine *name* and for *logon*; tell whether it is over the budget.
@@ -126,21 +141,39 @@ class Limits:
             counts.add(person)
         return before >= most
 
-    def _place(self, *, over: bool = False) -> int | None:
+    def _place(self) -> int | None:
         """Return the descriptor that holds a place, None if there is no limit."""
         most = self._settings.at_once
         if not most:
             return None
-        if over:
-            most = max(most // _SHARE, 1)
+        place = self._free(most)
+        if place is None:
+            raise TooManyRequests(detail=f"[limits] at_once: {most} requests are in work")
+        return place
+
+    def _place_of(self, address: str) -> int | None:
+        """Return a place that is open to all, else another one, for an *address* within its budget.
+
+        So the counts are read here only while many requests are in work.
+        """
+        most = self._settings.at_once
+        shared = max(most // _OPEN, 1)
+        if not most or (place := self._free(shared)) is None:
+            if most and self._is_over(address):
+                detail = f"[limits] at_once: {shared} requests are in work, and {address} is over per_address"
+                raise TooManyRequests(detail=detail)
+            return self._place()
+        return place
+
+    def _free(self, most: int) -> int | None:
+        """Return the descriptor of a free one of the first *most* places, None if there is none."""
         first = os.getpid()  # processes begin at different places
         for n in range(first, first + most):
             descriptor = self._open(f"place-{n % most}")
             if _locked(descriptor):
                 return descriptor
             os.close(descriptor)
-        whose = " of addresses over per_address" if over else ""
-        raise TooManyRequests(detail=f"[limits] at_once: {most} requests{whose} are in work")
+        return None
 
     def _is_over(self, address: str) -> bool:
         most = self._settings.per_address
@@ -165,17 +198,17 @@ class Limits:
         return instead
 
     @contextmanager
-    def _counts(self) -> Iterator["_Counts"]:
+    def _counts(self) -> Iterator[Counts]:
         """Read the counts under their lock, and write them if they have changed and no error was raised."""
         with os.fdopen(self._open("requests"), "r+b") as file:
             _wait_for(file.fileno())
             now = int(time.time())  # after the lock is taken: others count meanwhile
-            counts = _Counts(_rows(file.read(_MOST_BYTES + 1), now), now)
+            counts = request_counts.read(file.read(request_counts.MOST_BYTES + 1), now)
             yield counts
             if counts.changed:
                 file.seek(0)
                 file.truncate()
-                file.write(_text(counts.rows))
+                file.write(request_counts.to_bytes(counts.rows))
 
     def _open(self, name: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -184,20 +217,6 @@ class Limits:
         except FileNotFoundError:
             self._folder.mkdir(0o750, exist_ok=True)
             return os.open(self._folder / name, flags, 0o640)
-
-
-class _Counts:
-    """The counts of the last minute, while their lock is held."""
-
-    def __init__(self, rows: Rows, now: int) -> None:
-        self.rows, self.changed, self._now = rows, False, now
-
-    def of(self, key: str) -> int:
-        return sum(count for (known, _), count in self.rows.items() if known == key)
-
-    def add(self, key: str) -> None:
-        self.rows[key, self._now] = self.rows.get((key, self._now), 0) + 1
-        self.changed = True
 
 
 def _too_many(most: int, who: str) -> TooManyRequests:
@@ -220,34 +239,6 @@ def _counted(peer: Address) -> str:
 def _key(text: str) -> str:
     """Return a key that is as short as an address, and is none."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _rows(content: bytes, now: int) -> Rows:
-    """Return the counts of the last minute, none if *content* cannot be understood.
-
-    A count dated after *now* is from before the clock was set back, and is dropped.
-    """
-    if len(content) > _MOST_BYTES:
-        return {}
-    rows: Rows = {}
-    try:
-        for line in content.decode("ascii").split("\n")[:-1]:
-            address, second, count = line.split(" ")
-            if now - _WINDOW < int(second) <= now:
-                rows[address, int(second)] = int(count)
-    except ValueError:
-        return {}
-    return rows
-
-
-def _text(rows: Rows) -> bytes:
-    """Return the new content of the file, without the oldest rows if there are too many.
-
-    So a flood from many addresses gets more requests than allowed, but locks no one out; the places still
-    limit the work.
-    """
-    kept = list(rows.items())[-_MOST_ROWS:]
-    return "".join(f"{address} {second} {count}\n" for (address, second), count in kept).encode("ascii")
 
 
 def _wait_for(descriptor: int) -> None:

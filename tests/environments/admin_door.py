@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import site_config
 from checkout import CHECKOUT
 
 from backuppc_register.state.host_folder import HostFolders
@@ -43,27 +44,7 @@ class AdminSite:
         self._syslog.setblocking(False)
         (folder / "log").chmod(0o777)
         self.config = folder / "config.toml"
-        self.config.write_text(f"""
-            [server]
-            url = "https://dugong.univ-brest.fr/backuppc/index.cgi?host={{host}}"
-            [directory]
-            servers = ["ldap://127.0.0.1:1"]
-            base = "dc=univ-brest,dc=fr"
-            [dns]
-            domains = ["univ-brest.fr"]
-            nameservers = ["127.0.0.1"]
-            port = 1
-            timeout = 1
-            [backuppc]
-            hosts = "{self.hosts}"
-            config_dir = "{folder}/etc"
-            data_dir = "{folder}/data"
-            socket = ""
-            [state]
-            directory = "{self.state}"
-            [syslog]
-            socket = "{folder}/log"
-        """)
+        self.config.write_text(site_config.text(folder))
 
     def run(self, *arguments: object, **settings: Any) -> Done:
         """Run the program as who runs the tests; what it works in is its account's."""

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+import site_config
 from fakes import Dns, People
 
 import backuppc_register
@@ -119,26 +120,8 @@ class Machine:
         self._syslog.setblocking(False)
         (folder / "log").chmod(0o777)
         self.config = folder / "config.toml"
-        self.config.write_text(f"""
-            [server]
-            url = "https://dugong.univ-brest.fr/backuppc/index.cgi?host={{host}}"
-            [directory]
-            servers = ["ldap://127.0.0.1:1"]
-            base = "dc=univ-brest,dc=fr"
-            [dns]
-            domains = ["univ-brest.fr"]
-            [backuppc]
-            hosts = "{self.hosts}"
-            config_dir = "{self.folder}/etc"
-            data_dir = "{self.folder}/data"
-            socket = ""
-            [state]
-            directory = "{self.state}"
-            [limits]
-            per_address = 0
-            [syslog]
-            socket = "{folder}/log"
-        """)
+        text = site_config.text(self.folder).replace(f"{self.folder}/log", f"{folder}/log")
+        self.config.write_text(f"{text}\n[limits]\nper_address = 0\n")
         self.give_to_the_owner()
 
     def give_to_the_owner(self) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import site_config
 from checkout import CHECKOUT
 from services.nsd import Nsd
 from services.slapd import Slapd
@@ -49,27 +50,7 @@ class Door:
         self.syslog.settimeout(5)
         (folder / "log").chmod(0o777)
         self.config = folder / "config.toml"
-        self.config.write_text(f"""
-            [server]
-            url = "https://dugong.univ-brest.fr/backuppc/index.cgi?host={{host}}"
-            [directory]
-            servers = ["ldap://127.0.0.1:1"]
-            base = "dc=univ-brest,dc=fr"
-            [dns]
-            domains = ["univ-brest.fr"]
-            nameservers = ["127.0.0.1"]
-            port = 1
-            timeout = 1
-            [backuppc]
-            hosts = "{folder}/etc/hosts"
-            config_dir = "{folder}/etc"
-            data_dir = "{folder}/data"
-            socket = ""
-            [state]
-            directory = "{folder}/state"
-            [syslog]
-            socket = "{folder}/log"
-        """)
+        self.config.write_text(site_config.text(folder))
         self.as_the_owner()
 
     def as_the_owner(self) -> None:

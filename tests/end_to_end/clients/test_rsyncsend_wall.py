@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("older_rsync")]
 RESTORED = "/var/lib/bckpciuem-restore"
 BACKUP = "rsync --server --sender -lre.iLsfxC . "
 RESTORE = "rsync --server -lre.iLsfxC . "
+NO_CONVERSATION = 12  # the exit status of an rsync that has started and that nobody speaks to
 BESIDES = {"share", "usr", "etc", "dev", "bin", "sbin", "lib", "lib32", "lib64", "libx32"}
 
 
@@ -261,7 +262,7 @@ def test_no_folder_that_is_open_leads_out(site: WalledLaptop) -> None:
     more = site.laptop.run(f"sudo -n {HELPER} '{BACKUP}/home/' - 9</etc </dev/null", user="bckpciuem")
 
     assert (opened.status, "a folder is open" in opened.stderr) == (69, True)
-    assert more.status == 12  # rsync started, and nobody spoke to it
+    assert more.status == NO_CONVERSATION
 
 
 def test_a_share_that_vanished_is_told(site: WalledLaptop) -> None:
@@ -274,7 +275,9 @@ def test_a_share_that_vanished_is_told(site: WalledLaptop) -> None:
     assert (backup.status, "/srv/gone cannot be opened" in backup.stderr) == (69, True)
 
 
-@pytest.mark.parametrize(("rsync", "wall", "status"), [("older", "none", 69), ("today", "confine-root", 0)])
+@pytest.mark.parametrize(
+    ("rsync", "wall", "status"), [("older", "none", 69), ("today", "confine-root", NO_CONVERSATION)]
+)
 def test_where_root_cannot_mount_rsync_confines_itself_or_does_not_start(
     site: WalledLaptop, rsync: str, wall: str, status: int
 ) -> None:
@@ -285,8 +288,8 @@ def test_where_root_cannot_mount_rsync_confines_itself_or_does_not_start(
     backup = site.laptop.run(f"{container} {HELPER} '{BACKUP}/home/' -", input="")
 
     assert f"wall:{wall}" in probed.lines
-    assert (backup.status == 69) is (status == 69)
-    assert status == 0 or "update rsync to 3.5 or later" in backup.stderr
+    assert backup.status == status, backup
+    assert ("update rsync to 3.5 or later" in backup.stderr) == (wall == "none")
 
 
 def test_the_doctor_tells_of_the_wall(site: WalledLaptop) -> None:

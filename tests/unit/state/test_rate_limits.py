@@ -11,8 +11,6 @@ from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pytest_mock import MockerFixture
 from slowness import within
 
@@ -27,7 +25,7 @@ from backuppc_register.protocol.errors import (
     TooManyRequests,
 )
 from backuppc_register.protocol.request import Address
-from backuppc_register.state import rate_limits
+from backuppc_register.state import rate_limits, request_counts
 from backuppc_register.state.rate_limits import Limits
 from backuppc_register.system.deadline import Deadline
 
@@ -162,7 +160,7 @@ def test_a_flood_from_many_addresses_neither_fills_the_disk_nor_shuts_anybody_ou
     ask(counted)
     now = int(time.time())
     flood = "".join(
-        f"2001:db8:{n:x}:ffff:ffff:ffff:ffff:ffff {now} 1\n" for n in range(rate_limits._MOST_ROWS)
+        f"2001:db8:{n:x}:ffff:ffff:ffff:ffff:ffff {now} 1\n" for n in range(request_counts._MOST_ROWS)
     )
     with (tmp_path / "limits/requests").open("a") as file:
         file.write(flood)
@@ -172,7 +170,7 @@ def test_a_flood_from_many_addresses_neither_fills_the_disk_nor_shuts_anybody_ou
     took = time.monotonic() - begun
 
     assert (tmp_path / "limits/requests").stat().st_size < 250_000
-    assert (tmp_path / "limits/requests").read_bytes().count(b"\n") == rate_limits._MOST_ROWS
+    assert (tmp_path / "limits/requests").read_bytes().count(b"\n") == request_counts._MOST_ROWS
     assert [ask(counted, OTHER), ask(counted, OTHER)] == [True, False]
     assert within(took, 0.5)
 
@@ -205,11 +203,6 @@ def test_garbage_is_begun_anew(content: bytes, tmp_path: Path) -> None:
 
     assert [ask(counted), ask(counted)] == [True, False]
     assert (tmp_path / "limits/requests").stat().st_size < 100
-
-
-@given(st.binary())
-def test_no_content_at_all_is_an_error(content: bytes) -> None:
-    assert all(isinstance(count, int) for count in rate_limits._rows(content, 1_795_000_000).values())
 
 
 # Budgets apart: an address, and each machine with a name there
@@ -333,16 +326,29 @@ def test_the_administrator_reads_which_person_asked_too_much(tmp_path: Path) -> 
         count_named(counted)
 
 
-def test_addresses_over_their_budget_leave_most_places_to_others(tmp_path: Path) -> None:
+def test_addresses_over_their_budget_leave_half_of_the_places_to_others(tmp_path: Path) -> None:
     counted = of(tmp_path, per_address=1, at_once=8)
     answered(counted)
 
-    with counted.asking(PEER), counted.asking(PEER):
-        with pytest.raises(TooManyRequests, match="2 requests of addresses over"), counted.asking(PEER):
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(counted.asking(PEER))
+        with pytest.raises(TooManyRequests, match="is over per_address"), counted.asking(PEER):
             pass
-        with ExitStack() as stack:
-            for _ in range(6):
-                stack.enter_context(counted.asking(OTHER))
+        for _ in range(4):
+            stack.enter_context(counted.asking(OTHER))
+        with pytest.raises(TooManyRequests, match="8 requests are in work"), counted.asking(OTHER):
+            pass
+
+
+@pytest.mark.parametrize("name", [NAME, ""], ids=["named", "unnamed"])
+def test_the_counts_are_read_once(tmp_path: Path, mocker: MockerFixture, name: str) -> None:
+    counted = of(tmp_path, per_address=9, at_once=9)
+    read = mocker.spy(request_counts, "read")
+
+    answered(counted, name)
+
+    assert read.call_count == 1
 
 
 def test_there_is_a_place_for_an_address_over_its_budget_however_few_there_are(tmp_path: Path) -> None:
@@ -529,7 +535,7 @@ def test_a_process_killed_while_it_counts_locks_nobody_out(tmp_path: Path, mocke
     ask(counted)
 
     def killed() -> None:
-        mocker.patch.object(rate_limits, "_text", lambda rows: os.kill(os.getpid(), signal.SIGKILL))
+        mocker.patch.object(request_counts, "to_bytes", lambda rows: os.kill(os.getpid(), signal.SIGKILL))
         ask(counted)
 
     pid, _ = child(killed)
