@@ -7,16 +7,23 @@
 $Conf{RsyncShareName} = ['/home'];
 
 # Caches that programs make again, and the trash.
-# A leading / is the top of the share, one * is one folder's name.
+# A leading / is the top of the share, one * is one folder's name. Without a leading /, it is any folder.
+# Homes are the share itself, or one to three levels below it, as in /home/DOMAIN/LOGON.
 $Conf{BackupFilesExclude} = {
     '*' => [
         '/lost+found',
-        '/*/.cache',
-        '/*/.thumbnails',
-        '/*/.local/share/Trash',
         '/.Trash-*',
-        '/*/.gvfs',
-        '/*/.var/app/*/cache',
-        '/*/snap/*/*/.cache',
+        '/.cache',
+        '/*/.cache',
+        '/*/*/.cache',
+        '/*/*/*/.cache',
+        '/.thumbnails',
+        '/*/.thumbnails',
+        '/*/*/.thumbnails',
+        '/*/*/*/.thumbnails',
+        '.gvfs',
+        '.local/share/Trash',
+        '.var/app/*/cache',
+        'snap/*/*/.cache',
     ],
 };

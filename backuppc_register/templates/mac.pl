@@ -3,6 +3,7 @@
 # BackupPC settings of @HOST@, a Mac that registered itself.
 @INSERT way@
 # As in BackupPC's own configuration, and never --acls or --xattrs, here or below: Apple's rsync refuses them.
+# With --ignore-errors, what was deleted on the Mac leaves the next backup even if some folder cannot be read.
 $Conf{RsyncArgs} = [
     '--super',
     '--recursive',
@@ -17,6 +18,7 @@ $Conf{RsyncArgs} = [
     '--hard-links',
     '--delete',
     '--delete-excluded',
+    '--ignore-errors',
     '--one-file-system',
     '--partial',
     '--log-format=log: %o %i %B %8U,%8G %9l %f%L',
@@ -40,17 +42,22 @@ $Conf{RsyncRestoreArgsExtra} = [];
 $Conf{RsyncShareName} = ['/Users'];
 
 # Caches that programs make again, the trash, and the system's own files.
-# A leading / is the top of the share, one * is one folder's name.
+# A leading / is the top of the share, one * is one folder's name. Without a leading /, it is any folder.
+# Homes are the share itself, or one to three levels below it, as in /Users/DOMAIN/LOGON.
 $Conf{BackupFilesExclude} = {
     '*' => [
-        '/*/.Trash',
+        '.Trash',
         '/.Trashes',
+        '/.cache',
         '/*/.cache',
-        '/*/Library/Caches',
-        '/*/Library/Containers/*/Data/Library/Caches',
-        '/*/Library/Group Containers/*/Library/Caches',
+        '/*/*/.cache',
+        '/*/*/*/.cache',
+        'Library/Caches',
+        '/Library/Logs',
         '/*/Library/Logs',
-        '/*/Library/Developer/Xcode/DerivedData',
+        '/*/*/Library/Logs',
+        '/*/*/*/Library/Logs',
+        'Library/Developer/Xcode/DerivedData',
         '.DocumentRevisions-V100',
         '.Spotlight-V100',
         '.fseventsd',
