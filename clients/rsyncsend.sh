@@ -75,6 +75,11 @@ refuse() { fail 64 "$1" refused; }
 unavailable() { fail 69 "$1" failed; }
 misconfigured() { fail 78 "$CONFIG: $1" misconfigured; }
 
+# A program that was not started, or was ended, has found nothing: what it was asked for is not known.
+ran() {    # STATUS PROGRAM
+    [ "$1" -lt 126 ] || unavailable "$2 cannot be run (status $1): does sudo forbid it (noexec), or is it missing?"
+}
+
 # ---------------------------------------------------------------- the role that sshd starts
 
 as_forced_command() {
@@ -87,7 +92,7 @@ as_forced_command() {
         CYGWIN*) alone "$command" ;;
     esac
     command -v sudo >/dev/null || unavailable 'sudo is missing'
-    exec env -i PATH="$PATH" LC_ALL=C sudo -n "$HELPER" "$command" "$PEER"
+    exec env -i PATH="$PATH" LC_ALL=C sudo -n -u root "$HELPER" "$command" "$PEER"
 }
 
 # The account itself does the helper's work. It must not be able to change this file, or no check would count.
@@ -173,9 +178,10 @@ trusted() {
             [ ! -w "$path" ] || return 1
         else
             [ -O "$path" ] || return 1
-            case $(ls -ldn -- "$path") in
+            case $(listed "$path") in
                 ?????-??-*) ;;
-                *) return 1 ;;      # also if ls failed
+                '') exit 69 ;;
+                *) return 1 ;;
             esac
         fi
         case $path in
@@ -185,6 +191,16 @@ trusted() {
         path=${path:-/}
         path=$(cd -P -- "$path" && pwd -P) || return 1
     done
+}
+
+# Print what ls tells about PATH: the mode, the owner, the group.
+listed() {    # PATH
+    local line status
+    line=$(ls -ldn -- "$1" 2>/dev/null)
+    status=$?
+    ran "$status" ls
+    [ "$status" -eq 0 ] || unavailable "ls cannot look at $(shown "$1")"
+    printf '%s' "$line"
 }
 
 # ---------------------------------------------------------------- the command
@@ -402,7 +418,7 @@ without_links() {    # PATH
         esac
         if [ "$ALONE" = no ] && [ "$hops" -lt 40 ] && [ -L "$at/$part" ] && trusted "${at:-/}"; then
             hops=$((hops + 1))
-            part=$(readlink -- "$at/$part") || return 1
+            part=$(readlink -- "$at/$part") || unavailable "$(shown "$at/$part") cannot be read as a link"
             case $part in
                 /*) at='' ;;
             esac
@@ -420,13 +436,15 @@ enter() {    # FOLDER
     stand_in "$ROOM" || unavailable "$(shown "$ROOM") cannot be opened"
     ROOM_IS=$HERE
     reached "$ROOM"
-    ROOM_OWNER=$(owner_here)
+    ROOM_OWNER=$(owner_here) || exit 69
     step "./${rest#/}"
 }
 
 # Refuse a link that a user made: a restore through it would write where that user wants.
 reached() {    # PATH
-    [ "$HERE" = "$(without_links "$1")" ] ||
+    local real
+    real=$(without_links "$1") || exit 69
+    [ "$HERE" = "$real" ] ||
         refuse "$(shown "$1") leads to $(shown "$HERE") by a link that others than root can change"
 }
 
@@ -438,13 +456,15 @@ step() {    # FOLDER
 # Set HERE to the kernel's name of the current folder. A name may end with line feeds, which $() would remove.
 stand_in() {    # FOLDER
     cd -P -- "$1" 2>/dev/null || return 1
-    HERE=$(env -i /bin/pwd -P && printf .) || return 1
+    HERE=$(env -i /bin/pwd -P && printf .) || { ran $? pwd; return 1; }
     HERE=${HERE%$'\n.'}
 }
 
 owner_here() {
-    # shellcheck disable=SC2046  # only the numbers are of interest
-    set -- $(ls -ldn .)
+    local line
+    line=$(listed .) || exit 69
+    # shellcheck disable=SC2086  # only the numbers are of interest
+    set -- $line
     printf '%s' "${3-}"
 }
 
@@ -524,11 +544,16 @@ as_reader() {
 }
 
 account_ids() {
-    AS_UID=$(id -u "$ACCOUNT" 2>/dev/null) || unavailable "there is no account $ACCOUNT"
-    AS_GID=$(id -g "$ACCOUNT" 2>/dev/null) || unavailable "there is no account $ACCOUNT"
+    AS_UID=$(id -u "$ACCOUNT" 2>/dev/null) || no_account $?
+    AS_GID=$(id -g "$ACCOUNT" 2>/dev/null) || no_account $?
     if [ "$AS_UID" -eq 0 ] || [ "$AS_GID" -eq 0 ]; then
         misconfigured "the account $ACCOUNT is root's"
     fi
+}
+
+no_account() {    # STATUS-OF-ID
+    ran "$1" id
+    unavailable "there is no account $ACCOUNT"
 }
 
 drop_privileges() {    # CAPABILITIES
@@ -613,7 +638,7 @@ in_place_as_owner() {    # MISSING-FOLDER
     [ "$WALL" = namespace ] || confines || unavailable 'restore=owner takes rsync 3.5 or later'
     in_place_options
     without_super
-    owner=$(owner_here)
+    owner=$(owner_here) || exit 69
     if is_person "$owner"; then
         become "$owner" "$HERE"
         kept_by_person "$HERE" || refuse "others than its owner can exchange $(shown "$HERE")"
@@ -656,7 +681,8 @@ kept_by_person() {    # FOLDER
         path=${path%/*}
         path=${path:-/}
         mode=''
-        read -r mode rest owner group rest < <(ls -ldn -- "$path")
+        read -r mode rest owner group rest < <(listed "$path")
+        [ -n "$mode" ] || exit 69
         case $owner in
             0 | "$AS_UID") ;;
             *) return 1 ;;
@@ -665,7 +691,7 @@ kept_by_person() {    # FOLDER
             ?????-??-*) ;;
             *+*) return 1 ;;        # the letters of the group are those of an access control list
             ?????w??-*) [ "$owner" = "$AS_UID" ] && [ "$group" = "$AS_GID" ] && is_private_group || return 1 ;;
-            *) return 1 ;;      # also if ls failed
+            *) return 1 ;;
         esac
     done
 }
@@ -821,6 +847,7 @@ without_super() {
 # rsync works in a file system of its own, in which there are one folder and what a program needs to start. So nothing
 # else can be reached by a filter, which is inside the protocol, or by a link that a user puts in the place of a folder.
 
+MOUNT_SAYS=''           # why root cannot mount here
 WALL=none               # what is around rsync: namespace, sandbox, confine-root or none
 WALLED=()               # the command that starts another one behind the wall
 INSIDE=./               # the name of the current folder there
@@ -838,8 +865,8 @@ can_mount() {
     [ -d "$PLACE" ] || mkdir -m 700 -- "$PLACE" 2>/dev/null
     [ -d "$PLACE" ] && [ -O "$PLACE" ] && [ ! -L "$PLACE" ] || return 1
     # shellcheck disable=SC2016  # the new shell has the name
-    unshare --mount --propagation private -- /bin/sh -c 'mount -n -c -t tmpfs wall "$1" &&
-        mount -n -c --bind -o ro,nosuid,nodev,noexec,nosymfollow /etc "$1"' wall "$PLACE" </dev/null >/dev/null 2>&1
+    MOUNT_SAYS=$(unshare --mount --propagation private -- /bin/sh -c 'mount -n -c -t tmpfs wall "$1" &&
+        mount -n -c --bind -o ro,nosuid,nodev,noexec,nosymfollow /etc "$1"' wall "$PLACE" </dev/null 2>&1)
 }
 
 # Whether the kernel follows no link behind the wall: earlier ones do not know that option, and ignore it.
@@ -853,8 +880,8 @@ follows_no_links() {
 # A backup of / needs no wall: there is nothing outside.
 shield() {
     [ "$WALL" = none ] && [ "$MODE-$ROOM_IS" != backup-/ ] || return 0
-    unavailable "nothing keeps rsync $VERSION_OF_RSYNC inside $(shown "$ROOM"), because root cannot mount here: \
-update rsync to 3.5 or later, or give this container the right to mount (CAP_SYS_ADMIN)"
+    unavailable "nothing keeps rsync $VERSION_OF_RSYNC inside $(shown "$ROOM"), because root cannot mount here\
+${MOUNT_SAYS:+ ($(shown "$MOUNT_SAYS"))}: update rsync to 3.5 or later, or give this container the right to mount (CAP_SYS_ADMIN)"
 }
 
 # Set WALLED, INSIDE and LIMIT for the current folder. A mount that is ended during a backup ends behind the wall too, so
@@ -1098,17 +1125,16 @@ profile() {    # ro|rw
 # ---------------------------------------------------------------- running
 
 check_rsync() {
-    if [ ! -f "$RSYNC" ] || [ ! -x "$RSYNC" ]; then
-        unavailable "there is no $RSYNC"
-    fi
+    [ -f "$RSYNC" ] || unavailable "there is no $RSYNC"
+    [ -x "$RSYNC" ] || unavailable "$RSYNC is there, but its mode or its file system (noexec) does not let it start"
     trusted "$RSYNC" || unavailable "others than root can change $RSYNC"
-    VERSION_OF_RSYNC=$(rsync_version)
+    VERSION_OF_RSYNC=$(rsync_version) || exit 69
 }
 
 # Print "3.5.0", "openrsync 29", or "?".
 rsync_version() {
     local first
-    first=$("$RSYNC" --version </dev/null 2>/dev/null)
+    first=$("$RSYNC" --version </dev/null 2>/dev/null) || ran $? "$RSYNC"
     first=${first%%$'\n'*}
     case $first in
         'rsync  version '[0-9v]*)

@@ -652,6 +652,7 @@ french() {    # ENGLISH
         'This setup does not change NixOS or a read-only system. The manual steps are in docs/client/linux.en.md; please ask the backup administrator.') FORMAT='Ce programme ne modifie ni NixOS ni un système en lecture seule. Les étapes manuelles sont dans docs/client/linux.fr.md ; demandez à l’administrateur des sauvegardes.' ;;
         'This setup needs macOS 12 or later.') FORMAT='Ce programme demande macOS 12 ou suivant.' ;;
         'This setup supports Debian, Fedora, openSUSE, Arch, their derivatives, and macOS; this system is %s.') FORMAT='Ce programme connaît Debian, Fedora, openSUSE, Arch, leurs dérivés et macOS ; ce système est %s.' ;;
+        'This shell may not start programs, perhaps because sudo forbids it (noexec). Please start the setup as root without sudo: su -, then sh setup.sh') FORMAT='Ce shell n’a pas le droit de lancer des programmes, peut-être parce que sudo l’interdit (noexec). Lancez ce programme en tant que root sans sudo : su -, puis sh setup.sh' ;;
         'Please start the setup as root: sudo sh setup.sh') FORMAT='Lancez ce programme en tant que root : sudo sh setup.sh' ;;
         'installing %s') FORMAT='installation de %s' ;;
         'These packages could not be installed: %s') FORMAT='Ces paquets n’ont pas pu être installés : %s' ;;
@@ -761,8 +762,9 @@ french() {    # ENGLISH
         'The backup program is not the one of this setup: it is older, or was changed.') FORMAT='Le programme de sauvegarde n’est pas celui de ce programme : il est plus ancien, ou a été modifié.' ;;
         'the backup program') FORMAT='le programme de sauvegarde' ;;
         '%s has wrong permissions (%s instead of %s).') FORMAT='%s a de mauvais droits (%s au lieu de %s).' ;;
-        'sudo does not let the account %s start the backup program.') FORMAT='sudo n’autorise pas le compte %s à lancer le programme de sauvegarde.' ;;
+        'sudo does not let the account %s start the backup program: %s') FORMAT='sudo n’autorise pas le compte %s à lancer le programme de sauvegarde : %s' ;;
         'The backup program does not start: %s') FORMAT='Le programme de sauvegarde ne démarre pas : %s' ;;
+        'The lines for sudo in %s are not those of this setup: they are older, or were changed.') FORMAT='Les lignes pour sudo dans %s ne sont pas celles de ce programme : elles sont plus anciennes, ou ont été modifiées.' ;;
         'sudo starts the backup program') FORMAT='sudo lance le programme de sauvegarde' ;;
         '%s can be read') FORMAT='%s est lisible' ;;
         '%s: only the server can test whether it can be read, with --verify') FORMAT='%s : seul le serveur peut essayer de le lire, avec --verify' ;;
@@ -2492,16 +2494,38 @@ make_restore_folder() {
 }
 
 allow_sudo() {
-    printf '%s\n' "# Made by setup.sh: the backup server reads through this program, which checks what it is asked." \
-        "$ACCOUNT ALL=(root) NOPASSWD: $HELPER" >"$WORK/sudoers"
+    compose_sudoers
     if [ "$DRY_RUN" = no ]; then
-        visudo -cqf "$WORK/sudoers" >/dev/null 2>&1 ||
+        sudo_takes_it ||
             die 1 'sudo does not accept the line for the backup program; the line was not installed.'
         grep -Eqs '^[@#]includedir[[:space:]]+((/private)?/etc/)?sudoers\.d/?[[:space:]]*$' "$SUDOERS_MAIN" ||
             die 7 '/etc/sudoers does not read /etc/sudoers.d; please add the line "@includedir /etc/sudoers.d".'
     fi
     put_file "$WORK/sudoers" "$SUDOERS" root "$ROOT_GROUP" 440
 }
+
+# A site may demand a terminal of sudo, forbid that a program starts another one, end a program that takes long, or
+# record what goes through it: whole backups. No person types this command, so nothing of that applies to it. A setting
+# for one command wins over one for all. Older versions do not know all of these words, and sudo-rs knows none.
+compose_sudoers() {
+    accepted=''
+    for setting in '!requiretty' '!noexec' '!intercept' '!log_input' '!log_output' '!log_subcmds' '!command_timeout' \
+        'fdexec=never'; do
+        write_sudoers "$accepted${accepted:+, }$setting"
+        ! sudo_takes_it || accepted="$accepted${accepted:+, }$setting"
+    done
+    write_sudoers "$accepted"
+}
+
+write_sudoers() {    # SETTINGS
+    {
+        printf '# Made by setup.sh: the backup server reads through this program, which checks what it is asked.\n'
+        [ -z "$1" ] || printf 'Defaults!%s %s\n' "$HELPER" "$1"
+        printf '%s ALL=(root) NOPASSWD: %s\n' "$ACCOUNT" "$HELPER"
+    } >"$WORK/sudoers"
+}
+
+sudo_takes_it() { visudo -cqf "$WORK/sudoers" >/dev/null 2>&1; }
 
 try_backup_program() {
     [ "$DRY_RUN" = no ] || return 0
@@ -3021,11 +3045,16 @@ END
 }
 
 doctor_sudo() {
+    if [ -f "$SUDOERS" ] && command -v visudo >/dev/null && compose_sudoers && ! cmp -s "$WORK/sudoers" "$SUDOERS"; then
+        todo 'The lines for sudo in %s are not those of this setup: they are older, or were changed.' "$SUDOERS"
+    fi
     if ! probe; then
-        if [ ! -f "$SUDOERS" ] || grep -q sudo "$WORK/probe-errors"; then
-            todo 'sudo does not let the account %s start the backup program.' "$ACCOUNT"
+        # Our program begins each line with the name of the account.
+        if grep -q "^$ACCOUNT: " "$WORK/probe-errors"; then
+            todo 'The backup program does not start: %s' "$(grep "^$ACCOUNT: " "$WORK/probe-errors" | tail -n 1 | printable)"
         else
-            todo 'The backup program does not start: %s' "$(tail -n 1 "$WORK/probe-errors" | printable)"
+            todo 'sudo does not let the account %s start the backup program: %s' "$ACCOUNT" \
+                "$(tail -n 1 "$WORK/probe-errors" | printable)"
         fi
         return 0
     fi
@@ -3502,9 +3531,16 @@ repair() {
     [ "$DRY_RUN" = yes ] || doctor
 }
 
+# Started by a sudo with "noexec", a shell can start no program, and every check below would find something wrong.
+check_programs_start() {
+    ls / >/dev/null 2>&1 ||
+        die 1 'This shell may not start programs, perhaps because sudo forbids it (noexec). Please start the setup as root without sudo: su -, then sh setup.sh'
+}
+
 main() {
     defaults
     language_option "$@"
+    check_programs_start
     options "$@"
     exec </dev/null     # started as "... | sh", the setup itself is standard input; no other program may read it
     LC_ALL=C

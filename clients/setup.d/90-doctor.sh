@@ -67,11 +67,16 @@ END
 }
 
 doctor_sudo() {
+    if [ -f "$SUDOERS" ] && command -v visudo >/dev/null && compose_sudoers && ! cmp -s "$WORK/sudoers" "$SUDOERS"; then
+        todo 'The lines for sudo in %s are not those of this setup: they are older, or were changed.' "$SUDOERS"
+    fi
     if ! probe; then
-        if [ ! -f "$SUDOERS" ] || grep -q sudo "$WORK/probe-errors"; then
-            todo 'sudo does not let the account %s start the backup program.' "$ACCOUNT"
+        # Our program begins each line with the name of the account.
+        if grep -q "^$ACCOUNT: " "$WORK/probe-errors"; then
+            todo 'The backup program does not start: %s' "$(grep "^$ACCOUNT: " "$WORK/probe-errors" | tail -n 1 | printable)"
         else
-            todo 'The backup program does not start: %s' "$(tail -n 1 "$WORK/probe-errors" | printable)"
+            todo 'sudo does not let the account %s start the backup program: %s' "$ACCOUNT" \
+                "$(tail -n 1 "$WORK/probe-errors" | printable)"
         fi
         return 0
     fi

@@ -132,9 +132,16 @@ repair() {
     [ "$DRY_RUN" = yes ] || doctor
 }
 
+# Started by a sudo with "noexec", a shell can start no program, and every check below would find something wrong.
+check_programs_start() {
+    ls / >/dev/null 2>&1 ||
+        die 1 'This shell may not start programs, perhaps because sudo forbids it (noexec). Please start the setup as root without sudo: su -, then sh setup.sh'
+}
+
 main() {
     defaults
     language_option "$@"
+    check_programs_start
     options "$@"
     exec </dev/null     # started as "... | sh", the setup itself is standard input; no other program may read it
     LC_ALL=C

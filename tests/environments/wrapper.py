@@ -132,7 +132,8 @@ class Room:
         )
         stub = self.folder / "bin/ls"
         stub.write_text(
-            f'#!/bin/sh\npath=$3\n[ "$2" != . ] || path=$PWD\ncase $path in\n{told}esac\nexec /bin/ls "$@"\n'
+            '#!/bin/sh\npath=$3\n[ "$path" != . ] || path=$PWD\n'
+            f'case $path in\n{told}esac\nexec /bin/ls "$@"\n'
         )
         stub.chmod(0o755)
 

@@ -128,16 +128,38 @@ make_restore_folder() {
 }
 
 allow_sudo() {
-    printf '%s\n' "# Made by setup.sh: the backup server reads through this program, which checks what it is asked." \
-        "$ACCOUNT ALL=(root) NOPASSWD: $HELPER" >"$WORK/sudoers"
+    compose_sudoers
     if [ "$DRY_RUN" = no ]; then
-        visudo -cqf "$WORK/sudoers" >/dev/null 2>&1 ||
+        sudo_takes_it ||
             die 1 'sudo does not accept the line for the backup program; the line was not installed.'
         grep -Eqs '^[@#]includedir[[:space:]]+((/private)?/etc/)?sudoers\.d/?[[:space:]]*$' "$SUDOERS_MAIN" ||
             die 7 '/etc/sudoers does not read /etc/sudoers.d; please add the line "@includedir /etc/sudoers.d".'
     fi
     put_file "$WORK/sudoers" "$SUDOERS" root "$ROOT_GROUP" 440
 }
+
+# A site may demand a terminal of sudo, forbid that a program starts another one, end a program that takes long, or
+# record what goes through it: whole backups. No person types this command, so nothing of that applies to it. A setting
+# for one command wins over one for all. Older versions do not know all of these words, and sudo-rs knows none.
+compose_sudoers() {
+    accepted=''
+    for setting in '!requiretty' '!noexec' '!intercept' '!log_input' '!log_output' '!log_subcmds' '!command_timeout' \
+        'fdexec=never'; do
+        write_sudoers "$accepted${accepted:+, }$setting"
+        ! sudo_takes_it || accepted="$accepted${accepted:+, }$setting"
+    done
+    write_sudoers "$accepted"
+}
+
+write_sudoers() {    # SETTINGS
+    {
+        printf '# Made by setup.sh: the backup server reads through this program, which checks what it is asked.\n'
+        [ -z "$1" ] || printf 'Defaults!%s %s\n' "$HELPER" "$1"
+        printf '%s ALL=(root) NOPASSWD: %s\n' "$ACCOUNT" "$HELPER"
+    } >"$WORK/sudoers"
+}
+
+sudo_takes_it() { visudo -cqf "$WORK/sudoers" >/dev/null 2>&1; }
 
 try_backup_program() {
     [ "$DRY_RUN" = no ] || return 0

@@ -723,13 +723,48 @@ def test_a_persons_folder_of_nobody_or_of_roots_group_takes_no_restore(room: Roo
     assert outcome.executed is None
 
 
-def test_what_ls_cannot_tell_is_not_trusted(room: Room) -> None:
-    (room.folder / "bin/ls").write_text("#!/bin/sh\nexit 2\n")
-    (room.folder / "bin/ls").chmod(0o755)
+@pytest.mark.parametrize(
+    ("program", "status", "told"),
+    [
+        ("ls", 126, "ls cannot be run (status 126)"),  # sudo's noexec
+        ("ls", 127, "ls cannot be run (status 127)"),
+        ("ls", 137, "ls cannot be run (status 137)"),
+        ("ls", 2, "ls cannot look at"),
+        ("id", 126, "id cannot be run (status 126)"),
+        ("rsync", 126, "bin/rsync cannot be run (status 126)"),
+        ("rsync", 132, "bin/rsync cannot be run (status 132)"),
+    ],
+)
+def test_a_program_that_cannot_be_run_has_found_nothing(
+    room: Room, program: str, status: int, told: str
+) -> None:
+    (room.folder / "bin" / program).write_text(f"#!/bin/sh\nexit {status}\n")
+    (room.folder / "bin" / program).chmod(0o755)
 
     outcome = room.helper(FULL, backup_list(room))
 
-    assert (outcome.status, outcome.executed) == (MISCONFIGURED, None)
+    assert (outcome.status, outcome.executed) == (MISSING, None)
+    assert told in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+
+
+def test_an_rsync_that_may_not_be_started_is_no_rsync_that_is_missing(room: Room) -> None:
+    (room.folder / "bin/rsync").chmod(0o644)
+
+    outcome = room.helper(FULL, backup_list(room))
+
+    assert (outcome.status, outcome.executed) == (MISSING, None)
+    assert "rsync is there, but its mode or its file system (noexec) does not let it start" in outcome.stderr
+
+
+def test_why_root_cannot_mount_is_in_the_refusal(room: Room) -> None:
+    (room.folder / "version").write_text("3.2.7")
+    (room.folder / "bin/unshare").write_text("#!/bin/sh\necho 'unshare: not today' >&2; exit 1\n")
+
+    outcome = room.helper(FULL, backup_list(room))
+
+    assert outcome.status == MISSING
+    assert "root cannot mount here (unshare: not today): update rsync" in outcome.stderr
 
 
 def test_a_link_to_what_holds_us_is_spared_too(room: Room) -> None:
@@ -945,7 +980,7 @@ def test_sshds_role_hands_the_command_on_as_one_argument(room: Room, command: st
     outcome = forced(room, command)
 
     assert outcome.executed == [
-        "sudo", "-n", "/usr/local/libexec/bckpciuem/rsync-helper", command, PEER,
+        "sudo", "-n", "-u", "root", "/usr/local/libexec/bckpciuem/rsync-helper", command, PEER,
     ]  # fmt: skip
 
 

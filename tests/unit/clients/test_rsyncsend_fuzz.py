@@ -232,5 +232,5 @@ def test_sshds_role_never_executes_more_than_sudo_with_that_one_argument(
     else:
         assert outcome.executed
         *said, peer = outcome.executed
-        assert said == ["sudo", "-n", "/usr/local/libexec/bckpciuem/rsync-helper", text]
+        assert said == ["sudo", "-n", "-u", "root", "/usr/local/libexec/bckpciuem/rsync-helper", text]
         assert re.fullmatch(r"[0-9a-fA-F:.]{1,64}|-", peer)
