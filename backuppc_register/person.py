@@ -36,14 +36,18 @@ def different_entry(one: str, other: str) -> bool:
     """Tell whether two entry ids certainly belong to two different entries.
 
     Only attributes that both have are compared: which ones can be read changes with the directory's rules.
+    One that is the same is enough for the same entry: a restore from LDIF gives some of them anew.
     """
-    first, second = _attributes(one), _attributes(other)
-    return any(first[name] != second[name] for name in first.keys() & second.keys())
+    return _common(one, other) and not same_entry(one, other)
 
 
 def same_entry(one: str, other: str) -> bool:
     """Tell whether two entry ids certainly belong to the same entry."""
-    return bool(_attributes(one).keys() & _attributes(other).keys()) and not different_entry(one, other)
+    return bool(_attributes(one).items() & _attributes(other).items())
+
+
+def _common(one: str, other: str) -> bool:
+    return bool(_attributes(one).keys() & _attributes(other).keys())
 
 
 def _attributes(entry_id: str) -> dict[str, str]:

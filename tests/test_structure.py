@@ -35,7 +35,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 DOORS = FLOORS[-1]
 
 LIBRARIES = {
-    "ldap3": "network/ldap.py",
+    "ldap3": "network/ldap_connection.py",
     "dns": "network/reverse_dns.py",
     "paramiko": "network/ssh.py",
 }
@@ -112,6 +112,7 @@ COVERED_BY = {
     "lifecycle/*": "unit/lifecycle/test_operation.py",
     "network/banner.py": "unit/diagnosis/test_checks.py",
     "network/dns_transport.py": "integration/network/test_reverse_dns.py",
+    "network/ldap_connection.py": "integration/network/test_ldap.py",
     "protocol/escaping.py": "unit/protocol/test_reply.py",
     "protocol/unreachable.py": "unit/protocol/test_reply.py",
     "reconciliation/reconcile.py": "unit/reconciliation/test_reconcile.py",

@@ -11,6 +11,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from backuppc_register.config import value_checks as must
+from backuppc_register.config.directory_kinds import KINDS
 from backuppc_register.config.sections import Config, Directory, Secret, Syslog
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import os_errors
@@ -88,10 +89,18 @@ def config_dir(document: dict[str, Any]) -> Path:
 
 def _config(document: dict[str, Any], problems: list[str]) -> Config:
     sections = {name: _section(name, document, problems) for name in _SECTIONS}
-    directory = sections["directory"]
+    directory = _of_its_kind(sections["directory"], document.get("directory"))
     problems += _contradictions(directory)
     sections["directory"] = replace(directory, password=_password(directory, problems))
     return Config(**sections)
+
+
+def _of_its_kind(directory: Directory, table: object) -> Directory:
+    """Return *directory* with what its kind brings for the keys that *table* does not have."""
+    kind, given = KINDS[directory.kind], table if isinstance(table, dict) else {}
+    words = ("filter", "logon_attribute", "name_attribute")
+    brought = {word: getattr(kind, word) for word in words if word not in given}
+    return replace(directory, base=kind.base_of(directory.base), **brought)
 
 
 def _section(name: str, document: dict[str, Any], problems: list[str]) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from backuppc_register.config import value_checks as must
+from backuppc_register.config.directory_kinds import KINDS
 
 FACILITIES = {
     **{name: number for number, name in enumerate(("kern", "user", "mail", "daemon", "auth", "syslog"))},
@@ -46,10 +47,14 @@ class Server:
 
 @dataclass(frozen=True)
 class Directory:
-    """Where to look persons up; *timeout* in seconds per server, *password* from bind_password_file."""
+    """Where to look persons up; *timeout* in seconds per server, *password* from bind_password_file.
+
+    The reader puts in what *kind* brings for the keys that the file does not have.
+    """
 
     servers: tuple[str, ...] = _key(must.each(must.ldap_url, least=1))
     base: str = _key(must.filled)
+    kind: str = _key(must.one_of(*KINDS), "openldap")
     filter: str = _key(must.ldap_filter, "(uid={logon})")
     logon_attribute: str = _key(must.attribute, "uid")
     name_attribute: str = _key(must.or_empty(must.attribute), "cn")

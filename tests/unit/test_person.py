@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backuppc_register.person import possible_logon, same_logon
+from backuppc_register.person import different_entry, possible_logon, same_entry, same_logon
 
 
 @pytest.mark.parametrize("logon", ["cmartin", "C.Martin", "_x", "0", "a-b_c.d", "a" * 64, "a.", "a-"])
@@ -51,3 +51,21 @@ def test_letter_case_alone_makes_no_other_person(one, other):
 def test_other_differences_count_and_a_logon_outside_ascii_is_never_the_same(one, other):
     assert not same_logon(one, other)
     assert not same_logon(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same", "different"),
+    [
+        ("entryUUID:1", "entryUUID:1", True, False),
+        ("entryUUID:1", "entryUUID:2", False, True),
+        ("entryUUID:1 ipaUniqueID:7", "ipaUniqueID:7", True, False),
+        ("entryUUID:1 nsUniqueId:5", "entryUUID:1 nsUniqueId:6", True, False),
+        ("entryUUID:1 nsUniqueId:5", "entryUUID:2 nsUniqueId:6", False, True),
+        ("entryUUID:1", "nsUniqueId:5", False, False),
+        ("", "entryUUID:1", False, False),
+        ("", "", False, False),
+    ],
+)
+def test_one_lasting_identity_in_common_makes_the_same_entry(one, other, same, different):
+    assert (same_entry(one, other), different_entry(one, other)) == (same, different)
+    assert (same_entry(other, one), different_entry(other, one)) == (same, different)

@@ -39,7 +39,8 @@ from slowness import within
 
 from backuppc_register import config
 from backuppc_register.network import ldap
-from backuppc_register.network.ldap import Ldap, filter_for
+from backuppc_register.network.ldap import Ldap
+from backuppc_register.network.ldap_connection import filter_for
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable, Misconfigured, RegisterError
 
@@ -56,6 +57,14 @@ ODD_PEOPLE = (
     + person("shortguid", "A Broken One", objectGUID=b"\x01\x02")
     + person("ipa", "From FreeIPA", ipaUniqueID="2C5EA4C0-4067-11EA-8BAD-0000000000AA")
     + person("upper", "From Elsewhere", entryUUID="2C5EA4C0-4067-11EA-8BAD-0000000000BB")
+    + person("old389", "From an Old 389", nsUniqueId="DBD2CA81-4E5C11EC-8BADF00D-00000001")
+    + person("locked", "L L", pwdAccountLockedTime="000001010000Z")
+    + person("disabled", "D D", nsAccountLock="TRUE")
+    + person("gone", "G G", shadowExpire="15000")
+    + person("odd", "O O", shadowExpire="15000 days")
+    + person("robot", "R R", userPassword="Robot")
+    + person("team", "T T", objectClass=["groupOfNames", "extensibleObject"], member=[BASE])
+    + person("pc1", "P P", objectClass=["device", "extensibleObject"])
 )
 
 
@@ -164,13 +173,15 @@ def test_the_identity_is_what_can_be_read() -> None:
 
     with Slapd(ODD_PEOPLE, access=hidden) as server:
         entries = {
-            logon: find(logon, server.ldap()).entry_id for logon in ("guid", "shortguid", "ipa", "cmartin")
+            logon: find(logon, server.ldap()).entry_id
+            for logon in ("guid", "shortguid", "ipa", "old389", "cmartin")
         }
 
     assert entries == {
         "guid": f"objectGUID:{GUID} ipaUniqueID:not_this_one",
         "shortguid": "objectGUID:0102",
         "ipa": "ipaUniqueID:2c5ea4c0-4067-11ea-8bad-0000000000aa",
+        "old389": "nsUniqueId:dbd2ca81-4e5c11ec-8badf00d-00000001",
         "cmartin": "",
     }
 
@@ -317,6 +328,53 @@ def test_no_text_leaves_its_place_in_a_filter(text: str) -> None:
     assert (second.tag, second.assertion) == (MATCH_EQUAL, {"attr": "uid", "value": ANY})
     sent = prepare_filter_for_sending(second.assertion["value"])
     assert sent == text.strip().encode()
+
+
+# Persons who have left
+
+
+HIDDEN_LOCKS = "access to attrs=pwdAccountLockedTime,nsAccountLock by * none\n" + openldap.EVERYONE_READS
+
+
+@pytest.mark.parametrize("more", [{}, {"filter": "(|(uid={logon})(mail={logon}))"}, {"kind": "freeipa"}])
+@pytest.mark.parametrize("logon", ["locked", "disabled", "gone", "team", "pc1"])
+def test_who_has_left_and_what_is_no_person_is_nobody_whatever_the_filter(
+    server: Slapd, logon: str, more: dict[str, Any]
+) -> None:
+    with pytest.raises(BadUser) as refused:
+        find(logon, server.ldap(), **more)
+
+    assert refused.value.message() == f"bad user request : {logon}"
+    if more.get("kind") != "freeipa":
+        assert f"uid={logon},{BASE}: it is " in refused.value.detail
+
+
+def test_who_may_not_see_a_lock_finds_the_person() -> None:
+    with Slapd(ODD_PEOPLE, access=HIDDEN_LOCKS) as server:
+        assert find("locked", server.ldap()).uid == "locked"
+        with pytest.raises(BadUser):
+            find("gone", server.ldap())
+
+
+def test_an_active_directory_that_hides_whether_people_are_disabled_is_a_doubt(server: Slapd) -> None:
+    ours: dict[str, Any] = {"kind": "ad", "filter": "(uid={logon})", "logon_attribute": "uid"}
+
+    assert "userAccountControl cannot be read" in why(server.ldap(), logon="cmartin", **ours)
+    with pytest.raises(BadUser):
+        find("team", server.ldap(), **ours)
+
+
+def test_the_account_that_we_bind_as_is_no_person(server: Slapd, authority: Authority) -> None:
+    own: dict[str, Any] = {"bind_dn": f"UID=robot, {BASE}", "password": config.Secret("Robot")}
+    with pytest.raises(BadUser) as refused:
+        find("robot", server.ldaps(), ca_file=str(authority.file), **own)
+
+    assert "account of [directory] bind_dn" in refused.value.detail
+    assert find("robot", server.ldap()).uid == "robot"
+
+
+def test_a_state_that_cannot_be_understood_is_a_doubt(server: Slapd) -> None:
+    assert "ValueError" in why(server.ldap(), logon="odd")
 
 
 # Several servers
@@ -879,6 +937,57 @@ def test_a_person_who_may_be_elsewhere_is_a_doubt(base: str) -> None:
     with FailingLdap(hold) as elsewhere, with_referrals(f"{elsewhere.url}/ou=hospital,{BASE}") as server:
         assert "refer" in why(server.ldap(), logon="nobody", base=base)
         assert elsewhere.connections == 0
+
+
+PARTITIONS = (
+    "ldap://ad.univ-brest.fr/CN=Configuration,{base}",
+    "ldap://DomainDnsZones.ad.univ-brest.fr/dc=domaindnszones,{base}",
+    "ldap://ForestDnsZones.ad.univ-brest.fr/DC=ForestDnsZones,%20{base}",
+)
+
+
+def referring(*to: str) -> Behaviour:
+    """Answer a search with nobody and with referrals to other servers."""
+
+    def behave(client: Client) -> None:
+        client.accept_bind()
+        number, _ = client.request()
+        for url in to:
+            client.send(message(number, ber(0x73, ber(4, url.format(base=BASE).encode()))))
+        client.send(message(number, result(SEARCH)))
+
+    return behave
+
+
+def test_the_own_partitions_of_an_active_directory_are_no_doubt() -> None:
+    with FailingLdap(referring(*PARTITIONS)) as server, pytest.raises(BadUser) as nobody:
+        find("nobody", server.url, kind="ad")
+
+    assert nobody.value.detail == "no entry"
+
+
+@pytest.mark.parametrize("kind", ["ad", "openldap", "freeipa"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ldap://child.ad.univ-brest.fr/DC=child,{base}",
+        "ldap://ad.univ-brest.fr/CN=Configuration,dc=other,dc=fr",
+        "ldap://ad.univ-brest.fr/OU=x,CN=Configuration,{base}",
+        "ldap://ad.univ-brest.fr/OU=Configuration,{base}",
+        "ldap://ad.univ-brest.fr/{base}",
+        "ldap://ad.univ-brest.fr",
+        "ldap://[ad/CN=Configuration,{base}",
+    ],
+)
+def test_every_other_referral_is_a_doubt(kind: str, url: str) -> None:
+    with FailingLdap(referring(*PARTITIONS, url)) as server:
+        why(server.url, logon="nobody", kind=kind)
+
+
+@pytest.mark.parametrize("kind", ["openldap", "freeipa"])
+def test_such_partitions_are_those_of_an_active_directory_alone(kind: str) -> None:
+    with FailingLdap(referring(PARTITIONS[0])) as server:
+        assert "refers to other servers" in why(server.url, logon="nobody", kind=kind)
 
 
 def test_people_outside_the_base_are_nobody_whatever_alias_leads_to_them() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backuppc_register import config
+from backuppc_register.config.directory_kinds import KINDS
 from backuppc_register.protocol.errors import Misconfigured
 
 REFERENCE = CHECKOUT / "docs" / "configuration.md"
@@ -199,6 +200,7 @@ EVERY_KEY = [
         "directory": {
             "text": [
                 "base",
+                "kind",
                 "filter",
                 "logon_attribute",
                 "name_attribute",
@@ -726,6 +728,48 @@ def test_the_reference_describes_every_key_with_its_type_and_default():
             known[section.name, field.metadata["name"] or field.name] = types[field.type], default
 
     assert described() == known
+
+
+OWN = {"filter": "(|(uid={logon})(mail={logon}))", "logon_attribute": "mail", "name_attribute": ""}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_of_directory_brings_what_is_not_written_by_hand(kind):
+    table = {"servers": ["ldaps://dc1.univ-brest.fr"], "base": "ou=staff,dc=univ-brest,dc=fr", "kind": kind}
+
+    brought = config.check(example(directory=table)).directory
+    own = config.check(example(directory=table | OWN)).directory
+
+    wanted = KINDS[kind]
+    assert problems(example(directory=table | {"filter": brought.filter})) == []
+    assert (brought.filter, brought.logon_attribute, brought.name_attribute) == (
+        wanted.filter, wanted.logon_attribute, wanted.name_attribute,
+    )  # fmt: skip
+    assert {word: getattr(own, word) for word in OWN} == OWN
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "searched"),
+    [
+        ("freeipa", "dc=univ-brest,dc=fr", "cn=users,cn=accounts,dc=univ-brest,dc=fr"),
+        ("freeipa", " DC=univ-brest, DC = fr", "cn=users,cn=accounts, DC=univ-brest, DC = fr"),
+        ("freeipa", "dc=fr", "cn=users,cn=accounts,dc=fr"),
+        ("freeipa", "cn=users,cn=accounts,dc=univ-brest,dc=fr", "cn=users,cn=accounts,dc=univ-brest,dc=fr"),
+        ("freeipa", "ou=people,dc=univ-brest,dc=fr", "ou=people,dc=univ-brest,dc=fr"),
+        ("freeipa", "o=univ", "o=univ"),
+        ("ad", "dc=ad,dc=univ-brest,dc=fr", "dc=ad,dc=univ-brest,dc=fr"),
+        ("openldap", "dc=univ-brest,dc=fr", "dc=univ-brest,dc=fr"),
+    ],
+)
+def test_the_persons_of_freeipa_are_in_one_branch_of_the_domain(kind, base, searched):
+    assert config.check(example(directory__kind=kind, directory__base=base)).directory.base == searched
+
+
+@pytest.mark.parametrize("kind", ["", "AD", "ldap", "389", 3, ["ad"]])
+def test_another_kind_of_directory_is_a_problem(kind):
+    assert [problem.partition(":")[0] for problem in problems(example(directory__kind=kind))] == [
+        "[directory] kind"
+    ]
 
 
 def test_the_tables_of_this_file_know_every_key():

@@ -1,0 +1,162 @@
+"""Tell from an entry of a directory whether it is a person who may log on."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+Values = Callable[[str], list[bytes]]
+"""Returns the values of an attribute, in any letter case of its name; [] if it is absent or unreadable."""
+
+_Texts = Callable[[str], list[str]]
+
+ATTRIBUTES = (
+    "objectClass",
+    "objectSid",
+    "userPrincipalName",
+    "sAMAccountName",
+    "userAccountControl",
+    "msDS-User-Account-Control-Computed",
+    "accountExpires",
+    "nsAccountLock",
+    "accountUnlockTime",
+    "inetUserStatus",
+    "krbPrincipalExpiration",
+    "pwdAccountLockedTime",
+    "pwdEndTime",
+    "shadowExpire",
+    "sambaAcctFlags",
+    "loginDisabled",
+    "ds-pwp-account-disabled",
+)
+"""What `objection` looks at."""
+
+_PERSONS = {"person", "nsperson", "posixaccount", "account", "user"}
+_NEVER_PERSONS = {"computer", "contact"}  # in Active Directory they have the class person, too
+_OTHERS = {
+    "group",
+    "groupofnames",
+    "groupofuniquenames",
+    "groupofentries",
+    "posixgroup",
+    "sambagroupmapping",
+    "ipausergroup",
+    "device",
+    "iphost",
+    "ipahost",
+    "ipaservice",
+    "organizationalunit",
+    "organizationalrole",
+    "applicationprocess",
+    "trusteddomain",
+}
+# MS-ADTS 2.2.16: the bits of userAccountControl.
+_DISABLED, _LOCKED_OUT, _NORMAL_ACCOUNT = 0x2, 0x10, 0x200
+_FIRST_RID_OF_PEOPLE = 1000  # MS-DTYP 2.4.2.4: smaller ones are built in, such as Administrator and krbtgt
+_EPOCH, _WINDOWS_EPOCH = datetime(1970, 1, 1, tzinfo=UTC), datetime(1601, 1, 1, tzinfo=UTC)
+_FOR_EVER = "19700101000000Z"  # accountUnlockTime of an account that only an administrator unlocks
+
+
+def objection(values: Values, dn: str, bind_dn: str, now: datetime) -> str:
+    """Return why the entry with these *values* is no person who may log on at *now*, or "".
+
+    What cannot be read is no objection. Raises ValueError if a value cannot be understood.
+    """
+
+    def texts(name: str) -> list[str]:
+        return [value.decode("utf-8", errors="replace") for value in values(name)]
+
+    objections = (
+        _of_classes(texts),
+        _of_reader(texts, dn, bind_dn),
+        _of_sid(values),
+        _of_active_directory(texts, now),
+        _of_switches(texts),
+        _of_dates(texts, now),
+    )
+    return next((each for each in objections if each), "")
+
+
+def _of_classes(values: _Texts) -> str:
+    classes = {each.lower() for each in values("objectClass")}
+    if kinds := sorted(classes & _NEVER_PERSONS):
+        return f"it is no person (objectClass {kinds[0]})"
+    other = sorted(classes & _OTHERS)
+    return f"it is no person (objectClass {other[0]})" if other and not classes & _PERSONS else ""
+
+
+def _of_reader(values: _Texts, dn: str, bind_dn: str) -> str:
+    """Object to the account that we bind as, by its DN or by the short forms of Active Directory."""
+    names = {normal(dn), *(normal(each) for each in values("userPrincipalName"))}
+    user, at, _ = bind_dn.partition("@")  # NAME@DOMAIN
+    _, backslash, after = bind_dn.rpartition("\\")  # DOMAIN\NAME
+    short = normal(after if backslash else user if at and "=" not in user else "")
+    short_names = {normal(each) for each in values("sAMAccountName")}
+    if bind_dn and (normal(bind_dn) in names or (short and short in short_names)):
+        return "it is the account of [directory] bind_dn"
+    return ""
+
+
+def _of_sid(values: Values) -> str:
+    # The last four bytes are the relative identifier (MS-DTYP 2.4.2.2).
+    rids = [int.from_bytes(sid[-4:], "little") for sid in values("objectSid")]
+    built_in = [rid for rid in rids if rid < _FIRST_RID_OF_PEOPLE]
+    return f"it is built in (objectSid ends with {built_in[0]})" if built_in else ""
+
+
+def normal(dn: str) -> str:
+    """Return *dn* in the spelling for comparisons: letter case and blanks around its signs do not count."""
+    parts = (part.strip() for part in dn.lower().split(","))
+    return ",".join("=".join(side.strip() for side in part.split("=")) for part in parts)
+
+
+def _of_active_directory(values: _Texts, now: datetime) -> str:
+    control = _number(values("userAccountControl"))
+    if control is not None and not control & _NORMAL_ACCOUNT:
+        return f"it is no account of a person (userAccountControl {control})"
+    if control is not None and control & _DISABLED:
+        return f"it is disabled (userAccountControl {control})"
+    computed = _number(values("msDS-User-Account-Control-Computed"))
+    if computed is not None and computed & _LOCKED_OUT:
+        return "it is locked (msDS-User-Account-Control-Computed)"
+    # Units of 100 ns (MS-DTYP 2.3.3). 0 and the largest number mean never.
+    expires = (_number(values("accountExpires")) or 0) // 10
+    if 0 < expires <= (now - _WINDOWS_EPOCH) // timedelta(microseconds=1):
+        return f"it is expired (accountExpires {_WINDOWS_EPOCH + timedelta(microseconds=expires):%Y-%m-%d})"
+    return ""
+
+
+def _of_switches(values: _Texts) -> str:
+    for name in ("nsAccountLock", "loginDisabled", "ds-pwp-account-disabled"):
+        if _first(values(name)).lower() == "true":
+            return f"it is disabled ({name})"
+    if (status := _first(values("inetUserStatus")).lower()) in ("inactive", "deleted"):
+        return f"it is disabled (inetUserStatus {status})"
+    flags = _first(values("sambaAcctFlags"))
+    return f"it is disabled (sambaAcctFlags {flags})" if set(flags) & set("DL") else ""
+
+
+def _of_dates(values: _Texts, now: datetime) -> str:
+    if since := _first(values("pwdAccountLockedTime")):
+        return f"it is locked (pwdAccountLockedTime {since})"
+    for name in ("pwdEndTime", "krbPrincipalExpiration"):
+        if (end := _first(values(name))) and _generalized(end) <= now:
+            return f"it is expired ({name} {end})"
+    until = _first(values("accountUnlockTime"))
+    if until and (until == _FOR_EVER or _generalized(until) > now):
+        return f"it is locked (accountUnlockTime {until})"
+    day = _number(values("shadowExpire")) or 0  # shadow(5): days; 0 and less do not count
+    if 0 < day <= (now - _EPOCH).days:
+        return f"it is expired (shadowExpire {day})"
+    return ""
+
+
+def _first(values: Iterable[str]) -> str:
+    return next(iter(values), "")
+
+
+def _number(values: list[str]) -> int | None:
+    return int(values[0]) if values else None
+
+
+def _generalized(text: str) -> datetime:
+    """Return the time of *text*, a GeneralizedTime (RFC 4517, 3.3.13)."""
+    return datetime.strptime(text.partition(".")[0].removesuffix("Z") + "+0000", "%Y%m%d%H%M%S%z")
