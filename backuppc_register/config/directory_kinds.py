@@ -41,7 +41,7 @@ KINDS = {
         certain="userAccountControl",
     ),
     "freeipa": Kind(
-        # 389 Directory Server has persons of a class of its own. In FreeIPA's compat tree nobody has either.
+        # 389 Directory Server has persons of a class of its own. The entries of the compat tree have neither.
         filter="(&(|(objectClass=person)(objectClass=nsPerson))(uid={logon}))",
         # Below the domain are copies of all persons (cn=compat), and persons to come and of former times.
         branch="cn=users,cn=accounts",

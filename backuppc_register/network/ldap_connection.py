@@ -23,7 +23,7 @@ LARGEST_ANSWER = 1 << 20
 """Bytes that a server may send; after that it counts as failed."""
 
 LONGEST_DETAIL = 300
-"""Characters of what is told of one error."""
+"""Characters of the description of an error."""
 
 Result = TypeVar("Result")
 
