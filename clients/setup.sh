@@ -641,7 +641,7 @@ french() {    # ENGLISH
         'The server has an internal problem. Please tell the backup administrator.') FORMAT='Le serveur a un problème interne. Prévenez l’administrateur des sauvegardes.' ;;
         'The server is busy. Please try again later.') FORMAT='Le serveur est occupé. Recommencez plus tard.' ;;
         'Please show this to the backup administrator.') FORMAT='Montrez ceci à l’administrateur des sauvegardes.' ;;
-        'sshd is not running; please start it and enable it at boot.') FORMAT='sshd ne tourne pas ; démarrez-le, et activez-le au démarrage.' ;;
+        'sshd does not answer; please start it and enable it at boot.') FORMAT='sshd ne répond pas ; lancez-le et activez-le au démarrage.' ;;
         'A folder to back up cannot be read. Does it exist?') FORMAT='Un dossier à sauvegarder est illisible. Existe-t-il ?' ;;
         'This Mac lacks standard programs of macOS: %s') FORMAT='Il manque à ce Mac des programmes que tout Mac possède : %s' ;;
         'Please turn on Remote Login: System Settings, General, Sharing.') FORMAT='Activez la session à distance : Réglages Système, Général, Partage.' ;;
@@ -691,6 +691,12 @@ french() {    # ENGLISH
         'sshd accepts passwords from the network, although %s forbids that.') FORMAT='sshd accepte les mots de passe depuis le réseau, bien que %s l’interdise.' ;;
         'sshd does not accept keys (PubkeyAuthentication no).') FORMAT='sshd n’accepte pas de clefs (PubkeyAuthentication no).' ;;
         'sshd accepts only the users in AllowUsers; please add %s.') FORMAT='sshd n’accepte que les utilisateurs d’AllowUsers ; ajoutez %s.' ;;
+        'sshd listens elsewhere (%s): the server connects to %s, port %s. Please look at Port, ListenAddress and AddressFamily in the settings of sshd, at ListenStream of ssh.socket, and at the firewall.') FORMAT='sshd écoute ailleurs (%s) : le serveur se connecte à %s, port %s. Voyez Port, ListenAddress et AddressFamily dans les réglages de sshd, ListenStream de ssh.socket, et le pare-feu.' ;;
+        'sshd lets nobody start a program (MaxSessions 0).') FORMAT='sshd ne laisse personne lancer de programme (MaxSessions 0).' ;;
+        'sshd refuses the connection (RefuseConnection).') FORMAT='sshd refuse la connexion (RefuseConnection).' ;;
+        'sshd locks %s into a folder without the backup program (ChrootDirectory).') FORMAT='sshd enferme %s dans un dossier où le programme de sauvegarde n’est pas (ChrootDirectory).' ;;
+        'sshd accepts no key at all, because it cannot read %s (RevokedKeys).') FORMAT='sshd n’accepte aucune clef, car il ne peut pas lire %s (RevokedKeys).' ;;
+        'sshd refuses the server’s key, because it is in %s (RevokedKeys).') FORMAT='sshd refuse la clef du serveur, car elle est dans %s (RevokedKeys).' ;;
         'sshd refuses %s (DenyUsers).') FORMAT='sshd refuse %s (DenyUsers).' ;;
         'sshd accepts only the groups in AllowGroups; please add %s.') FORMAT='sshd n’accepte que les groupes d’AllowGroups ; ajoutez %s.' ;;
         'sshd refuses the group %s (DenyGroups).') FORMAT='sshd refuse le groupe %s (DenyGroups).' ;;
@@ -779,7 +785,9 @@ french() {    # ENGLISH
         'rsync keeps itself inside the folder that is backed up or restored') FORMAT='rsync se retient lui-même dans le dossier sauvegardé ou restauré' ;;
         'Nothing keeps rsync %s inside the shared folders, so no backup starts. Please update rsync to 3.5 or later; in a container, let root mount.') FORMAT='Rien ne retient rsync %s dans les dossiers partagés, donc aucune sauvegarde ne démarre. Passez à rsync 3.5 ou plus récent ; dans un conteneur, laissez root monter des systèmes de fichiers.' ;;
         'rsync %s is old (before 3.4); please install the updates of this system.') FORMAT='rsync %s est ancien (avant 3.4) ; installez les mises à jour du système.' ;;
-        'sshd answers') FORMAT='sshd répond' ;;
+        'sshd answers on this computer; at which address the server connects is unknown, as %s has no address now') FORMAT='sshd répond sur cet ordinateur ; à quelle adresse le serveur se connecte est inconnu, car %s n’a pas d’adresse en ce moment' ;;
+        'sshd answers at %s, port %s, to which the server connects') FORMAT='sshd répond à %s, port %s, là où le serveur se connecte' ;;
+        'sshd does not answer at %s, port %s: the server cannot log in.') FORMAT='sshd ne répond pas à %s, port %s : le serveur ne peut pas ouvrir de session.' ;;
         'sshd does not answer: the server cannot log in.') FORMAT='sshd ne répond pas : le serveur ne peut pas se connecter.' ;;
         'note: after too many failed logins sshd blocks an address for a while (PerSourcePenalties), the server’s too') FORMAT='note : après trop d’échecs, sshd bloque une adresse un moment (PerSourcePenalties), celle du serveur aussi' ;;
         'the server’s key is in %s') FORMAT='la clef du serveur est dans %s' ;;
@@ -1398,7 +1406,7 @@ is_network() {    # ENTRY
 
 # Read a reply into REPLY_*. Return false if it is an error of the server, or not understood (PROBLEM says why).
 read_reply() {    # FILE check|register|verify
-    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' REPLY_SHARES='' REPLY_STATE='' SEEN=' '
+    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' REPLY_SHARES='' REPLY_PORT='' REPLY_STATE='' SEEN=' '
     [ "$2" = verify ] || REPLY_URL='' REPLY_ADVICE=''
     PROBLEM=''
     first=yes
@@ -1435,6 +1443,7 @@ read_reply_line() {
         shares) REPLY_SHARES=$value ;;
         from) REPLY_FROM=$value ;;
         backup) REPLY_BACKUP=$value ;;
+        port) REPLY_PORT=$value ;;
         status) REPLY_STATE=$value ;;
         advice) REPLY_ADVICE=$value ;;
         *) return 0 ;;
@@ -1703,7 +1712,15 @@ sshd_disable_linux() {
     esac
 }
 
-sshd_ask_to_enable_linux() { todo 'sshd is not running; please start it and enable it at boot.'; }
+# As "[::]:2222 (Stream)".
+sshd_sockets_linux() {
+    [ -d "$SYSTEMD" ] && systemctl is-active ssh.socket sshd.socket 2>/dev/null | grep -qx active || return 0
+    systemctl show --property=Listen --value ssh.socket sshd.socket 2>/dev/null |
+        sed -n 's/^\(Listen=\)\{0,1\}\(.*:[0-9][0-9]*\) (Stream).*/listenaddress \2/p'
+}
+
+own_address_linux() { ip -o route get "$1" 2>/dev/null | sed -n 's/.* src \([^ ]*\).*/\1/p'; }
+sshd_ask_to_enable_linux() { todo 'sshd does not answer; please start it and enable it at boot.'; }
 sshd_allow_account_linux() { :; }
 
 firewall_name_linux() {
@@ -1738,7 +1755,7 @@ system_detect_macos() {
     esac
 }
 
-tools_macos() { printf '%s\n' ssh ssh-keygen ssh-keyscan sshd sudo visudo rsync su bash dscl dseditgroup; }
+tools_macos() { printf '%s\n' ssh ssh-keygen sshd sudo visudo rsync su bash dscl dseditgroup; }
 packages_for_macos() { die 1 'This Mac lacks standard programs of macOS: %s' "$*"; }
 packages_install_macos() { return 1; }
 identity_macos() { stat -f '%Su %Sg %Lp' -- "$1"; }
@@ -1818,13 +1835,24 @@ sshd_enable_macos() {
 turn_on_remote_login() {
     launchctl enable system/com.openssh.sshd || true
     launchctl bootstrap system "$MAC_SSH" || true
-    sshd_answers || launchctl load -w "$MAC_SSH" || true
-    sshd_answers || systemsetup -setremotelogin on || true
+    server_finds_sshd || launchctl load -w "$MAC_SSH" || true
+    server_finds_sshd || systemsetup -setremotelogin on || true
 }
 
 sshd_disable_macos() {
     launchctl disable system/com.openssh.sshd || true
     launchctl bootout system "$MAC_SSH" || true
+}
+
+sshd_sockets_macos() { :; }
+
+own_address_macos() {
+    case $1 in
+        *:*) interface=$(route -n get -inet6 "$1" 2>/dev/null | sed -n 's/^ *interface: //p') family=inet6 ;;
+        *) interface=$(route -n get "$1" 2>/dev/null | sed -n 's/^ *interface: //p') family=inet ;;
+    esac
+    [ -z "$interface" ] || ifconfig "$interface" "$family" 2>/dev/null |
+        awk -v family="$family" '$1 == family && $2 !~ /^fe80/ && !/temporary|deprecated/ { print $2; exit }'
 }
 
 sshd_ask_to_enable_macos() { todo 'Please turn on Remote Login: System Settings, General, Sharing.'; }
@@ -1871,7 +1899,6 @@ package_table() {
 TOOL        debian                       redhat                       suse                         arch
 ssh         openssh-client               openssh-clients              openssh                      openssh
 ssh-keygen  openssh-client               openssh                      openssh                      openssh
-ssh-keyscan openssh-client               openssh-clients              openssh                      openssh
 sshd        openssh-server               openssh-server               openssh                      openssh
 sudo        sudo                         sudo                         sudo                         sudo
 visudo      sudo                         sudo                         sudo                         sudo
@@ -1939,6 +1966,8 @@ group_members_unsupported() { refuse_system; }          # NUMBER: all who are in
 group_remove_unsupported() { refuse_system; }
 sshd_enable_unsupported() { refuse_system; }            # now and at boot; notes it in the receipt
 sshd_disable_unsupported() { refuse_system; }           # what the receipt has after "enabled"
+sshd_sockets_unsupported() { refuse_system; }           # where the service manager listens for it, as sshd -T says it
+own_address_unsupported() { refuse_system; }            # PEER: the address of this computer that PEER sees
 sshd_ask_to_enable_unsupported() { refuse_system; }
 sshd_allow_account_unsupported() { refuse_system; }     # if only some users may log in
 firewall_name_unsupported() { refuse_system; }          # ufw, firewalld, or nothing if none is active
@@ -2722,12 +2751,22 @@ start_sshd() {
     if is_our_sshd && [ -d "$SYSTEMD" ]; then
         receipt_add "enabled $(sshd_unit)"
     fi
-    ! sshd_answers || return 0
+    ! server_finds_sshd || return 0
+    if sshd_answers; then
+        tell_other_door
+        return 0
+    fi
     note 'starting sshd'
     is_our_sshd ||
         note 'other accounts of this computer can then log in too, by password if the settings of sshd allow that'
     os sshd_enable
-    [ "$DRY_RUN" = yes ] || sshd_answers || os sshd_ask_to_enable
+    if [ "$DRY_RUN" = yes ] || server_finds_sshd; then
+        return 0
+    elif sshd_answers; then
+        tell_other_door
+    else
+        os sshd_ask_to_enable
+    fi
 }
 
 # Whether there was no sshd before the setup.
@@ -2742,15 +2781,53 @@ warn_of_passwords() {
     fi
 }
 
-# Only a connection proves it: try each address where sshd says that it listens.
-sshd_answers() {
-    sshd_listeners | while read -r address port; do
-        ! ssh-keyscan -T 3 -p "$port" "$address" 2>/dev/null | grep -q . || printf 'yes\n'
-    done | grep -q . || sshd_rejects_us
+# The port of this computer that the server connects to. After a test it has named another one, if its settings do.
+server_port() {
+    receipt_get door | grep . || printf 22
 }
 
+# Print the addresses of this computer that the server may connect to: those on the routes to its own addresses. Before a
+# call it is not known which of IPv4 and IPv6 the server sees.
+own_addresses() {
+    os addresses_of "${SERVER:-localhost}" | V=$IP_VERSION awk 'ENVIRON["V"] != "-4" || !/:/' | while read -r peer; do
+        os own_address "$peer"
+    done | awk '!seen[$0]++'
+}
+
+# Only a connection proves it. It goes where the server's goes, whatever the settings of sshd say.
+server_finds_sshd() {
+    port=$(server_port)
+    { own_addresses | grep . || printf '127.0.0.1\n'; } | while read -r address; do
+        ! greets "$address" "$port" || printf 'yes\n'
+    done | grep -q .
+}
+
+tell_other_door() {
+    todo 'sshd listens elsewhere (%s): the server connects to %s, port %s. Please look at Port, ListenAddress and AddressFamily in the settings of sshd, at ListenStream of ssh.socket, and at the firewall.' \
+        "$(sshd_doors | awk '{ printf "%s%s, port %s", (NR > 1) ? "; " : "", $1, $2 }')" \
+        "$(own_addresses | head -n 1 | grep . || printf '127.0.0.1')" "$(server_port)"
+}
+
+sshd_answers() { [ -n "$(sshd_doors)" ]; }
+
+# Print those where it answers too.
+sshd_doors() {
+    sshd_listeners | while read -r address port; do
+        ! greets "$address" "$port" || printf '%s %s\n' "$address" "$port"
+    done
+}
+
+# Whether an ssh server greets. From OpenSSH 9.8 on sshd blocks an address for a while after too many connections without
+# a login, and says so. A firewall may drop the connection.
+greets() {    # ADDRESS PORT
+    # shellcheck disable=SC2016  # for bash
+    with_timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2" && IFS= read -r -t 3 line <&3 && printf "%s\n" "$line"' bash "$1" "$2" \
+        </dev/null 2>/dev/null | grep -qE '^(SSH-|Not allowed at this time|Exceeded MaxStartups)'
+}
+
+# Print "ADDRESS PORT" for each place where the service manager listens for sshd, or where sshd says that it listens.
 sshd_listeners() {
-    sshd_effective user=root,host=localhost,addr=127.0.0.1 2>/dev/null | awk '
+    { os sshd_sockets; sshd_effective user=root,host=localhost,addr=127.0.0.1 2>/dev/null; } | awk '
         $1 == "listenaddress" {
             port = address = $2
             sub(/.*:/, "", port)
@@ -2758,30 +2835,17 @@ sshd_listeners() {
             gsub(/[][]/, "", address)
             if (address == "0.0.0.0") address = "127.0.0.1"
             if (address == "::") address = "::1"
-            print address, port
+            if (!seen[address, port]++) print address, port
             found = 1
         }
         END { if (!found) print "127.0.0.1 22" }'
 }
 
-# Print the settings for a connection, as lines "keyword value". sshd fails if they depend on an address of this computer
-# that was not given.
+# Print the settings for a connection, as lines "keyword value". Without the address and port of this computer sshd would
+# take a Match block by them for one that does not fit, or fail; an old sshd knows neither word.
 sshd_effective() {    # user=...,host=...,addr=...
-    sshd -T -C "$1" 2>"$WORK/sshd-errors" ||
-        sshd -T -C "$1,laddr=$(local_address "${1##*addr=}"),lport=22" 2>>"$WORK/sshd-errors"
-}
-
-# Print the address of this computer on the route to PEER.
-local_address() {    # PEER
-    own=$(ip -o route get "$1" 2>/dev/null | sed -n 's/.* src \([^ ]*\).*/\1/p') || own=''
-    printf '%s' "${own:-127.0.0.1}"
-}
-
-# From OpenSSH 9.8 on sshd blocks an address for a while after too many connections without a login, and says so.
-sshd_rejects_us() {
-    # shellcheck disable=SC2016  # for bash
-    bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && read -r -t 3 line <&3 && printf "%s\n" "$line"' bash "$(sshd_port)" \
-        2>/dev/null | grep -q '^Not allowed at this time'
+    own=$(os own_address "${1##*addr=}" | grep . || printf '127.0.0.1')
+    sshd -T -C "$1,laddr=$own,lport=$(server_port)" 2>"$WORK/sshd-errors" || sshd -T -C "$1" 2>"$WORK/sshd-errors"
 }
 
 sshd_port() {
@@ -2811,10 +2875,40 @@ check_access() {
     { sshd_setting authenticationmethods | grep . || printf any; } | tr ' ' '\n' | grep -qxE 'any|publickey' ||
         todo 'sshd requires more than a key (AuthenticationMethods).'
     check_algorithms
+    check_sessions
     case $(sshd_setting forcecommand) in
-        '' | none) ;;
+        '' | none | "$WRAPPER") ;;
         *) todo 'sshd starts another command than the backup program (ForceCommand).' ;;
     esac
+}
+
+# What sshd may refuse after the login, or for one key.
+check_sessions() {
+    [ "$(sshd_setting maxsessions)" != 0 ] ||
+        todo 'sshd lets nobody start a program (MaxSessions 0).'
+    [ "$(sshd_setting refuseconnection)" != yes ] ||
+        todo 'sshd refuses the connection (RefuseConnection).'
+    case $(sshd_setting chrootdirectory) in
+        '' | none) ;;
+        *) todo 'sshd locks %s into a folder without the backup program (ChrootDirectory).' "$ACCOUNT" ;;
+    esac
+    revoked=$(sshd_setting revokedkeys)
+    case $revoked in
+        '' | none) ;;
+        *)
+            if [ ! -f "$revoked" ]; then
+                todo 'sshd accepts no key at all, because it cannot read %s (RevokedKeys).' "$revoked"
+            elif server_key_revoked "$revoked"; then
+                todo 'sshd refuses the server’s key, because it is in %s (RevokedKeys).' "$revoked"
+            fi ;;
+    esac
+}
+
+# Such a file is a list of keys, or in the binary form of ssh-keygen.
+server_key_revoked() {    # FILE
+    receipt_get key | grep -oE '[a-z0-9-]+ AAAA[A-Za-z0-9+/=]+' >"$WORK/server-key" || return 1
+    grep -qF "$(cut -d ' ' -f 2 "$WORK/server-key")" "$1" ||
+        ssh-keygen -Q -f "$1" "$WORK/server-key" 2>/dev/null | grep -q 'REVOKED$'
 }
 
 # The type of the server's key is known once this computer is registered.
@@ -2870,6 +2964,10 @@ verify() {
         case $REPLY_SHARES in
             '' | *[!\ -~]*) receipt_drop 'shares ' ;;
             *) receipt_set shares "$REPLY_SHARES" ;;
+        esac
+        case $REPLY_PORT in
+            '' | *[!0-9]* | ??????*) ;;
+            *) receipt_set door "$REPLY_PORT" ;;
         esac
         mark_folders_not_saved
     elif [ "$(error_code)" = ostype-unknown ]; then
@@ -3108,10 +3206,20 @@ doctor_wall() {    # WALL VERSION
 }
 
 doctor_sshd() {
-    if sshd_answers; then
-        note 'sshd answers'
+    address=$(own_addresses | head -n 1)
+    port=$(server_port)
+    if [ -z "$address" ]; then
+        if sshd_answers; then
+            note 'sshd answers on this computer; at which address the server connects is unknown, as %s has no address now' "$SERVER"
+        else
+            todo 'sshd does not answer: the server cannot log in.'
+        fi
+    elif greets "$address" "$port"; then
+        note 'sshd answers at %s, port %s, to which the server connects' "$address" "$port"
+    elif sshd_answers; then
+        tell_other_door
     else
-        todo 'sshd does not answer: the server cannot log in.'
+        todo 'sshd does not answer at %s, port %s: the server cannot log in.' "$address" "$port"
     fi
     sshd_settings || return 0
     check_access
@@ -3249,7 +3357,7 @@ remove_server_key() {
 
 undo() {    # KIND WHAT
     case $1 in
-        registered | verified | key | keys | host | url | shares | from | port | network) ;;
+        registered | verified | key | keys | host | url | shares | from | port | door | network) ;;
         file) case $2 in
             "$OTHERS_KEYS") ;;
             "$SSHD_DROP_IN") undo_drop_in ;;

@@ -17,6 +17,7 @@ class Success:
     sources: tuple[str, ...] = ()
     advice: str = ""
     backup: str = ""  # whether the first backup was queued
+    port: int = 0  # the ssh port that the server connected to
     shares: tuple[str, ...] = ()  # the folders that BackupPC saves
     user: str = ""  # only for the log: the canonical logon
     note: str = ""  # only for the log: what the administrator should know
@@ -32,6 +33,7 @@ def success(answer: Success, request: str) -> bytes:
         ("status", answer.status),
         ("from", ",".join(answer.sources)),
         ("backup", answer.backup),
+        ("port", str(answer.port or "")),
         ("advice", answer.advice),
         ("request", request),
     ]

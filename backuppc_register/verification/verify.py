@@ -55,6 +55,7 @@ def serve(request: Request, peer: Address, server: Server, services: Services) -
             person=applicant.person.name,
             status="resumed" if host.retirement else "verified",
             backup=queued,
+            port=proof.way.place.port,
             shares=tuple(transfer.path for transfer in proof.way.transfers),
             user=applicant.person.uid,
             advice=probe.advice(proof.report, proof.way.transfers),

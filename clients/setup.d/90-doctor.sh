@@ -130,10 +130,20 @@ doctor_wall() {    # WALL VERSION
 }
 
 doctor_sshd() {
-    if sshd_answers; then
-        note 'sshd answers'
+    address=$(own_addresses | head -n 1)
+    port=$(server_port)
+    if [ -z "$address" ]; then
+        if sshd_answers; then
+            note 'sshd answers on this computer; at which address the server connects is unknown, as %s has no address now' "$SERVER"
+        else
+            todo 'sshd does not answer: the server cannot log in.'
+        fi
+    elif greets "$address" "$port"; then
+        note 'sshd answers at %s, port %s, to which the server connects' "$address" "$port"
+    elif sshd_answers; then
+        tell_other_door
     else
-        todo 'sshd does not answer: the server cannot log in.'
+        todo 'sshd does not answer at %s, port %s: the server cannot log in.' "$address" "$port"
     fi
     sshd_settings || return 0
     check_access

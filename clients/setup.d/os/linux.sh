@@ -147,7 +147,15 @@ sshd_disable_linux() {
     esac
 }
 
-sshd_ask_to_enable_linux() { todo 'sshd is not running; please start it and enable it at boot.'; }
+# As "[::]:2222 (Stream)".
+sshd_sockets_linux() {
+    [ -d "$SYSTEMD" ] && systemctl is-active ssh.socket sshd.socket 2>/dev/null | grep -qx active || return 0
+    systemctl show --property=Listen --value ssh.socket sshd.socket 2>/dev/null |
+        sed -n 's/^\(Listen=\)\{0,1\}\(.*:[0-9][0-9]*\) (Stream).*/listenaddress \2/p'
+}
+
+own_address_linux() { ip -o route get "$1" 2>/dev/null | sed -n 's/.* src \([^ ]*\).*/\1/p'; }
+sshd_ask_to_enable_linux() { todo 'sshd does not answer; please start it and enable it at boot.'; }
 sshd_allow_account_linux() { :; }
 
 firewall_name_linux() {

@@ -8,7 +8,7 @@ system_detect_macos() {
     esac
 }
 
-tools_macos() { printf '%s\n' ssh ssh-keygen ssh-keyscan sshd sudo visudo rsync su bash dscl dseditgroup; }
+tools_macos() { printf '%s\n' ssh ssh-keygen sshd sudo visudo rsync su bash dscl dseditgroup; }
 packages_for_macos() { die 1 'This Mac lacks standard programs of macOS: %s' "$*"; }
 packages_install_macos() { return 1; }
 identity_macos() { stat -f '%Su %Sg %Lp' -- "$1"; }
@@ -88,13 +88,24 @@ sshd_enable_macos() {
 turn_on_remote_login() {
     launchctl enable system/com.openssh.sshd || true
     launchctl bootstrap system "$MAC_SSH" || true
-    sshd_answers || launchctl load -w "$MAC_SSH" || true
-    sshd_answers || systemsetup -setremotelogin on || true
+    server_finds_sshd || launchctl load -w "$MAC_SSH" || true
+    server_finds_sshd || systemsetup -setremotelogin on || true
 }
 
 sshd_disable_macos() {
     launchctl disable system/com.openssh.sshd || true
     launchctl bootout system "$MAC_SSH" || true
+}
+
+sshd_sockets_macos() { :; }
+
+own_address_macos() {
+    case $1 in
+        *:*) interface=$(route -n get -inet6 "$1" 2>/dev/null | sed -n 's/^ *interface: //p') family=inet6 ;;
+        *) interface=$(route -n get "$1" 2>/dev/null | sed -n 's/^ *interface: //p') family=inet ;;
+    esac
+    [ -z "$interface" ] || ifconfig "$interface" "$family" 2>/dev/null |
+        awk -v family="$family" '$1 == family && $2 !~ /^fe80/ && !/temporary|deprecated/ { print $2; exit }'
 }
 
 sshd_ask_to_enable_macos() { todo 'Please turn on Remote Login: System Settings, General, Sharing.'; }

@@ -4,7 +4,6 @@ package_table() {
 TOOL        debian                       redhat                       suse                         arch
 ssh         openssh-client               openssh-clients              openssh                      openssh
 ssh-keygen  openssh-client               openssh                      openssh                      openssh
-ssh-keyscan openssh-client               openssh-clients              openssh                      openssh
 sshd        openssh-server               openssh-server               openssh                      openssh
 sudo        sudo                         sudo                         sudo                         sudo
 visudo      sudo                         sudo                         sudo                         sudo

@@ -47,6 +47,8 @@ group_members_unsupported() { refuse_system; }          # NUMBER: all who are in
 group_remove_unsupported() { refuse_system; }
 sshd_enable_unsupported() { refuse_system; }            # now and at boot; notes it in the receipt
 sshd_disable_unsupported() { refuse_system; }           # what the receipt has after "enabled"
+sshd_sockets_unsupported() { refuse_system; }           # where the service manager listens for it, as sshd -T says it
+own_address_unsupported() { refuse_system; }            # PEER: the address of this computer that PEER sees
 sshd_ask_to_enable_unsupported() { refuse_system; }
 sshd_allow_account_unsupported() { refuse_system; }     # if only some users may log in
 firewall_name_unsupported() { refuse_system; }          # ufw, firewalld, or nothing if none is active

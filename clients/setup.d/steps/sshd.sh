@@ -31,12 +31,22 @@ start_sshd() {
     if is_our_sshd && [ -d "$SYSTEMD" ]; then
         receipt_add "enabled $(sshd_unit)"
     fi
-    ! sshd_answers || return 0
+    ! server_finds_sshd || return 0
+    if sshd_answers; then
+        tell_other_door
+        return 0
+    fi
     note 'starting sshd'
     is_our_sshd ||
         note 'other accounts of this computer can then log in too, by password if the settings of sshd allow that'
     os sshd_enable
-    [ "$DRY_RUN" = yes ] || sshd_answers || os sshd_ask_to_enable
+    if [ "$DRY_RUN" = yes ] || server_finds_sshd; then
+        return 0
+    elif sshd_answers; then
+        tell_other_door
+    else
+        os sshd_ask_to_enable
+    fi
 }
 
 # Whether there was no sshd before the setup.
@@ -51,15 +61,53 @@ warn_of_passwords() {
     fi
 }
 
-# Only a connection proves it: try each address where sshd says that it listens.
-sshd_answers() {
-    sshd_listeners | while read -r address port; do
-        ! ssh-keyscan -T 3 -p "$port" "$address" 2>/dev/null | grep -q . || printf 'yes\n'
-    done | grep -q . || sshd_rejects_us
+# The port of this computer that the server connects to. After a test it has named another one, if its settings do.
+server_port() {
+    receipt_get door | grep . || printf 22
 }
 
+# Print the addresses of this computer that the server may connect to: those on the routes to its own addresses. Before a
+# call it is not known which of IPv4 and IPv6 the server sees.
+own_addresses() {
+    os addresses_of "${SERVER:-localhost}" | V=$IP_VERSION awk 'ENVIRON["V"] != "-4" || !/:/' | while read -r peer; do
+        os own_address "$peer"
+    done | awk '!seen[$0]++'
+}
+
+# Only a connection proves it. It goes where the server's goes, whatever the settings of sshd say.
+server_finds_sshd() {
+    port=$(server_port)
+    { own_addresses | grep . || printf '127.0.0.1\n'; } | while read -r address; do
+        ! greets "$address" "$port" || printf 'yes\n'
+    done | grep -q .
+}
+
+tell_other_door() {
+    todo 'sshd listens elsewhere (%s): the server connects to %s, port %s. Please look at Port, ListenAddress and AddressFamily in the settings of sshd, at ListenStream of ssh.socket, and at the firewall.' \
+        "$(sshd_doors | awk '{ printf "%s%s, port %s", (NR > 1) ? "; " : "", $1, $2 }')" \
+        "$(own_addresses | head -n 1 | grep . || printf '127.0.0.1')" "$(server_port)"
+}
+
+sshd_answers() { [ -n "$(sshd_doors)" ]; }
+
+# Print those where it answers too.
+sshd_doors() {
+    sshd_listeners | while read -r address port; do
+        ! greets "$address" "$port" || printf '%s %s\n' "$address" "$port"
+    done
+}
+
+# Whether an ssh server greets. From OpenSSH 9.8 on sshd blocks an address for a while after too many connections without
+# a login, and says so. A firewall may drop the connection.
+greets() {    # ADDRESS PORT
+    # shellcheck disable=SC2016  # for bash
+    with_timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2" && IFS= read -r -t 3 line <&3 && printf "%s\n" "$line"' bash "$1" "$2" \
+        </dev/null 2>/dev/null | grep -qE '^(SSH-|Not allowed at this time|Exceeded MaxStartups)'
+}
+
+# Print "ADDRESS PORT" for each place where the service manager listens for sshd, or where sshd says that it listens.
 sshd_listeners() {
-    sshd_effective user=root,host=localhost,addr=127.0.0.1 2>/dev/null | awk '
+    { os sshd_sockets; sshd_effective user=root,host=localhost,addr=127.0.0.1 2>/dev/null; } | awk '
         $1 == "listenaddress" {
             port = address = $2
             sub(/.*:/, "", port)
@@ -67,30 +115,17 @@ sshd_listeners() {
             gsub(/[][]/, "", address)
             if (address == "0.0.0.0") address = "127.0.0.1"
             if (address == "::") address = "::1"
-            print address, port
+            if (!seen[address, port]++) print address, port
             found = 1
         }
         END { if (!found) print "127.0.0.1 22" }'
 }
 
-# Print the settings for a connection, as lines "keyword value". sshd fails if they depend on an address of this computer
-# that was not given.
+# Print the settings for a connection, as lines "keyword value". Without the address and port of this computer sshd would
+# take a Match block by them for one that does not fit, or fail; an old sshd knows neither word.
 sshd_effective() {    # user=...,host=...,addr=...
-    sshd -T -C "$1" 2>"$WORK/sshd-errors" ||
-        sshd -T -C "$1,laddr=$(local_address "${1##*addr=}"),lport=22" 2>>"$WORK/sshd-errors"
-}
-
-# Print the address of this computer on the route to PEER.
-local_address() {    # PEER
-    own=$(ip -o route get "$1" 2>/dev/null | sed -n 's/.* src \([^ ]*\).*/\1/p') || own=''
-    printf '%s' "${own:-127.0.0.1}"
-}
-
-# From OpenSSH 9.8 on sshd blocks an address for a while after too many connections without a login, and says so.
-sshd_rejects_us() {
-    # shellcheck disable=SC2016  # for bash
-    bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && read -r -t 3 line <&3 && printf "%s\n" "$line"' bash "$(sshd_port)" \
-        2>/dev/null | grep -q '^Not allowed at this time'
+    own=$(os own_address "${1##*addr=}" | grep . || printf '127.0.0.1')
+    sshd -T -C "$1,laddr=$own,lport=$(server_port)" 2>"$WORK/sshd-errors" || sshd -T -C "$1" 2>"$WORK/sshd-errors"
 }
 
 sshd_port() {
@@ -120,10 +155,40 @@ check_access() {
     { sshd_setting authenticationmethods | grep . || printf any; } | tr ' ' '\n' | grep -qxE 'any|publickey' ||
         todo 'sshd requires more than a key (AuthenticationMethods).'
     check_algorithms
+    check_sessions
     case $(sshd_setting forcecommand) in
-        '' | none) ;;
+        '' | none | "$WRAPPER") ;;
         *) todo 'sshd starts another command than the backup program (ForceCommand).' ;;
     esac
+}
+
+# What sshd may refuse after the login, or for one key.
+check_sessions() {
+    [ "$(sshd_setting maxsessions)" != 0 ] ||
+        todo 'sshd lets nobody start a program (MaxSessions 0).'
+    [ "$(sshd_setting refuseconnection)" != yes ] ||
+        todo 'sshd refuses the connection (RefuseConnection).'
+    case $(sshd_setting chrootdirectory) in
+        '' | none) ;;
+        *) todo 'sshd locks %s into a folder without the backup program (ChrootDirectory).' "$ACCOUNT" ;;
+    esac
+    revoked=$(sshd_setting revokedkeys)
+    case $revoked in
+        '' | none) ;;
+        *)
+            if [ ! -f "$revoked" ]; then
+                todo 'sshd accepts no key at all, because it cannot read %s (RevokedKeys).' "$revoked"
+            elif server_key_revoked "$revoked"; then
+                todo 'sshd refuses the server’s key, because it is in %s (RevokedKeys).' "$revoked"
+            fi ;;
+    esac
+}
+
+# Such a file is a list of keys, or in the binary form of ssh-keygen.
+server_key_revoked() {    # FILE
+    receipt_get key | grep -oE '[a-z0-9-]+ AAAA[A-Za-z0-9+/=]+' >"$WORK/server-key" || return 1
+    grep -qF "$(cut -d ' ' -f 2 "$WORK/server-key")" "$1" ||
+        ssh-keygen -Q -f "$1" "$WORK/server-key" 2>/dev/null | grep -q 'REVOKED$'
 }
 
 # The type of the server's key is known once this computer is registered.

@@ -26,6 +26,10 @@ verify() {
             '' | *[!\ -~]*) receipt_drop 'shares ' ;;
             *) receipt_set shares "$REPLY_SHARES" ;;
         esac
+        case $REPLY_PORT in
+            '' | *[!0-9]* | ??????*) ;;
+            *) receipt_set door "$REPLY_PORT" ;;
+        esac
         mark_folders_not_saved
     elif [ "$(error_code)" = ostype-unknown ]; then
         note 'this server does not test its connection to this computer'

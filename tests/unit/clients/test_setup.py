@@ -564,6 +564,16 @@ def test_sshds_lists_of_users_are_read_as_sshd_reads_them(
         ("allowgroups ssh-users", "AllowGroups"),
         ("denygroups bckpciuem", "DenyGroups"),
         ("forcecommand /bin/false", "ForceCommand"),
+        ("forcecommand /var/lib/bckpciuem/rsyncsend.sh", ""),
+        ("maxsessions 0", "MaxSessions"),
+        ("maxsessions 1", ""),
+        ("maxsessions 10", ""),
+        ("chrootdirectory none", ""),
+        ("chrootdirectory /srv/jail", "ChrootDirectory"),
+        ("refuseconnection yes", "RefuseConnection"),
+        ("refuseconnection no", ""),
+        ("revokedkeys /not/there", "RevokedKeys"),
+        ("revokedkeys none", ""),
     ],
 )
 @pytest.mark.parametrize("tongue", ["en", "fr"])
@@ -579,6 +589,22 @@ def test_what_keeps_the_server_out_of_sshd_is_told_and_left_alone(
 
     assert done.stdout == ("yes" if told else "no")
     assert told in done.stderr
+
+
+@pytest.mark.parametrize("form", ["a list", "a binary file", "another key"])
+def test_a_key_that_sshd_holds_for_revoked_is_told(work: Path, tmp_path: Path, form: str) -> None:
+    line = (work / ("rsa.pub" if form == "another key" else "ed25519.pub")).read_text()
+    (tmp_path / "list").write_text(line)
+    revoked = tmp_path / "list"
+    if form == "a binary file":
+        revoked = tmp_path / "krl"
+        subprocess.run(["ssh-keygen", "-q", "-k", "-f", revoked, tmp_path / "list"], check=True)
+    (work / "sshd").write_text(f"revokedkeys {revoked}\n")
+    (work / "receipt").write_text(f'key restrict,command="x" {key(work)} backuppc\n')
+
+    told = shell(work, f"RECEIPT={work}/receipt; check_sessions").stderr
+
+    assert ("because it is in" in told) is (form != "another key")
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,11 @@ class Place:
         path.write_text(f"#!/bin/sh\nprintf '%s\\n' \"{name} $*\" >>{self.folder}/asked\n{script}\n")
         path.chmod(0o755)
 
+    def greets(self, condition: str = "true") -> None:
+        """Let an ssh server greet at "ADDRESS PORT", which is $door, if *condition* holds."""
+        self.shim("timeout", 'shift 4; exec "$@"')
+        self.shim("bash", f'door="$4 $5"; if {condition}; then echo SSH-2.0-OpenSSH; fi')
+
     def run(self, code: str, *, system: str = "Linux") -> subprocess.CompletedProcess[str]:
         """Run *code*, in which the setup's functions are known, with no tool but shims and TOOLS."""
         self.shim("uname", f"echo {system}")
@@ -240,7 +245,7 @@ def test_an_sshd_that_came_for_the_backups_is_switched_off_and_takes_no_password
     off = "" if goes_on else f"case $* in *disable*) touch {place.folder}/off;; esac"
     units = "case $1 in is-enabled) exit 1;; list-unit-files) echo ssh.service enabled;; esac"
     place.shim("systemctl", f"{off}\n{units}")
-    place.shim("ssh-keyscan", f"[ -e {place.folder}/off ] || echo 127.0.0.1 ssh-ed25519 AAAA")
+    place.greets(f"[ ! -e {place.folder}/off ]")
 
     place.run("start_sshd")
     remembered = place.receipt
@@ -318,7 +323,7 @@ def test_sshd_is_started_by_the_unit_that_the_system_has(
     place: Place, enabled: str, units: str, started: str
 ) -> None:
     (place.folder / "systemd").mkdir()
-    place.shim("ssh-keyscan")
+    place.greets("false")
     place.shim("sshd")
     answers = f"is-enabled) [ $2 = '{enabled}' ];; list-unit-files) [ $2 = {units} ] && echo $2 enabled;;"
     answers += " is-active) exit 3;;"
@@ -674,7 +679,6 @@ def test_half_a_mac_account_is_undone_too(mac: Place) -> None:
     assert deleted == ["dscl . -delete /Users/bckpciuem", "dscl . -delete /Groups/bckpciuem"]
 
 
-KEYSCAN = "[ -e FOLDER/listening ] && echo 127.0.0.1 ssh-ed25519 AAAA"
 WAYS = {
     "bootstrap": "case $1 in enable) exit 1;; bootstrap) touch FOLDER/listening;; esac",
     "load": 'case $1 in load) touch FOLDER/listening; echo "Load failed: 5";; *) exit 3;; esac',
@@ -685,7 +689,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_remote_login_is_switched_on_by_what_works_and_judged_by_the_port(mac: Place, way: str) -> None:
-    mac.shim("ssh-keyscan", KEYSCAN.replace("FOLDER", str(mac.folder)))
+    mac.greets(f"[ -e {mac.folder}/listening ]")
     mac.shim("launchctl", '[ "$1" != print ] || exit 113\n' + WAYS[way].replace("FOLDER", str(mac.folder)))
     mac.shim("systemsetup", f"[ {way} = none ] || touch {mac.folder}/listening")
 
@@ -699,7 +703,7 @@ def test_remote_login_is_switched_on_by_what_works_and_judged_by_the_port(mac: P
 
 
 def test_remote_login_that_was_on_and_does_not_answer_is_not_switched_off_again(mac: Place) -> None:
-    mac.shim("ssh-keyscan", "exit 1")
+    mac.greets("false")
     mac.shim("launchctl", "exit 0")
     mac.shim("systemsetup")
 
@@ -710,7 +714,7 @@ def test_remote_login_that_was_on_and_does_not_answer_is_not_switched_off_again(
 
 def test_an_sshd_that_was_running_and_does_not_answer_is_not_switched_off_again(place: Place) -> None:
     (place.folder / "systemd").mkdir()
-    place.shim("ssh-keyscan", "exit 1")
+    place.greets("false")
     place.shim("sshd")
     place.shim("systemctl", "case $1 in is-enabled) exit 1;; esac")
 
@@ -734,18 +738,101 @@ def test_sshd_is_looked_for_where_it_says_that_it_listens(place: Place, told: st
     assert place.run("sshd_listeners").stdout.splitlines() == doors
 
 
-def test_an_sshd_that_asks_for_the_near_end_too_is_told_it(place: Place) -> None:
-    near = '*,laddr=10.77.0.24,lport=22) echo "forcecommand none";;'
-    place.shim("sshd", f"case $3 in {near} *) exit 255;; esac")
+OWN = """case $4 in
+    10.77.0.1) echo "10.77.0.1 dev eth0 src 10.77.0.24 uid 0" ;;
+    fd77::1) echo "fd77::1 src fd77::24" ;;
+esac"""
+ANY = "listenaddress 0.0.0.0:22"
+DOORS = [
+    # where sshd answers, the addresses of the server, what sshd says, what the doctor says
+    ("10.77.0.24 22", "10.77.0.1", ANY, "10.77.0.24, port 22, to which the server connects"),
+    ("127.0.0.1 2222", "10.77.0.1", "listenaddress 0.0.0.0:2222", "elsewhere (127.0.0.1, port 2222)"),
+    ("127.0.0.1 22", "10.77.0.1", "listenaddress 127.0.0.1:22", "elsewhere (127.0.0.1, port 22)"),
+    ("10.9.9.9 22", "10.77.0.1", "listenaddress 10.9.9.9:22", "elsewhere (10.9.9.9, port 22)"),
+    ("::1 22", "10.77.0.1", "listenaddress [::]:22", "elsewhere (::1, port 22)"),
+    (
+        "fd77::24 22",
+        "fd77::1 10.77.0.1",
+        "listenaddress [::]:22",
+        "fd77::24, port 22, to which the server connects",
+    ),
+    ("10.77.0.24 22", "fd77::1 10.77.0.1", "listenaddress 10.77.0.24:22", "elsewhere (10.77.0.24, port 22)"),
+    ("nowhere", "10.77.0.1", ANY, "does not answer at 10.77.0.24, port 22"),
+    ("127.0.0.1 22", "", ANY, "is unknown"),
+    ("nowhere", "", ANY, "sshd does not answer"),
+]
+
+
+@pytest.mark.parametrize(("answers", "server", "told", "said"), DOORS)
+def test_the_door_is_tried_where_the_server_comes_to(
+    place: Place, answers: str, server: str, told: str, said: str
+) -> None:
+    place.greets(f'[ "$door" = "{answers}" ]')
+    place.shim("sshd", f"echo '{told}'")
+    place.shim("ip", OWN)
+    place.shim("getent", f"[ $1 != ahosts ] || printf '%s\\n' {server}")
+
+    done = place.run('doctor_sshd; printf "%s" "$LEFT_TO_DO"')
+
+    healthy = "to which the server connects" in said or "unknown" in said
+    assert done.stdout.endswith("no" if healthy else "yes"), done
+    assert said in (done.stdout if healthy else done.stderr)
+    assert ("to which the server connects" in done.stdout) is ("to which" in said)
+
+
+def test_after_a_test_the_door_is_the_one_that_the_server_has_named(place: Place) -> None:
+    place.greets('[ "$door" = "10.77.0.24 2222" ]')
+    place.shim("sshd")
+    place.shim("ip", OWN)
+    place.shim("getent", "echo 10.77.0.1")
+    (place.folder / "place/receipt").write_text("door 2222\n")
+
+    done = place.run("doctor_sshd")
+
+    assert "sshd answers at 10.77.0.24, port 2222" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_port_of_the_service_manager_is_told_and_no_sshd_is_started(place: Place) -> None:
+    (place.folder / "systemd").mkdir()
+    place.greets('[ "$door" = "::1 2022" ]')
+    place.shim("sshd", "echo 'listenaddress 0.0.0.0:22'")
+    place.shim("ip", OWN)
+    place.shim("getent", "echo 10.77.0.1")
+    listen = "printf '[::]:2022 (Stream)\\n/run/x (Stream)\\n'"
+    place.shim("systemctl", f"case $1 in is-active) echo active;; show) {listen};; esac")
+
+    done = place.run("start_sshd")
+
+    assert "sshd listens elsewhere (::1, port 2022)" in done.stderr
+    assert not [line for line in place.asked("systemctl") if " enable " in line]
+
+
+def test_a_mac_finds_its_own_address_by_the_route_to_the_server(mac: Place) -> None:
+    mac.shim("route", "printf '   route to: x\\n  interface: en0\\n'")
+    listing = "inet6 fe80::1%en0\\n inet6 fd77::9 temporary\\n inet6 fd77::24 prefixlen 64\\n"
+    mac.shim("ifconfig", f"case $2 in inet6) printf '{listing}';; *) echo ' inet 10.77.0.24';; esac")
+
+    done = mac.run("detect_system; os own_address 10.77.0.1; os own_address fd77::1", system="Darwin")
+
+    assert done.stdout.split() == ["10.77.0.24", "fd77::24"]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_an_sshd_is_told_the_near_end_too_if_it_knows_that_word(place: Place, old: bool) -> None:
+    near = '*,laddr=10.77.0.24,lport=22) echo "forcecommand near";;'
+    place.shim(
+        "sshd", f"case $3 in {'*laddr*) exit 255;;' if old else near} *) echo 'forcecommand far';; esac"
+    )
     place.shim("ip", "echo '10.77.0.1 dev eth0 src 10.77.0.24 uid 0'")
 
     done = place.run("sshd_effective user=bckpciuem,host=dugong,addr=10.77.0.1")
 
-    assert (done.stdout, done.returncode) == ("forcecommand none\n", 0)
+    assert (done.stdout, done.returncode) == (f"forcecommand {'far' if old else 'near'}\n", 0)
 
 
 def test_remote_login_that_is_on_is_left_alone(mac: Place) -> None:
-    mac.shim("ssh-keyscan", "echo 127.0.0.1 ssh-ed25519 AAAA")
+    mac.greets()
     mac.shim("launchctl")
 
     mac.run("detect_system; start_sshd", system="Darwin")

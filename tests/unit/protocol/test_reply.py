@@ -185,7 +185,7 @@ def test_the_key_that_was_met_stands_in_a_line_of_its_own_where_it_is_known():
 
 def test_a_verification_is_told_as_the_reference_shows_it():
     answer = reply.Success(
-        "dormeur", "Céline Martin", "verified", backup="queued", shares=("/home", "/srv/lab data")
+        "dormeur", "Céline Martin", "verified", backup="queued", port=22, shares=("/home", "/srv/lab data")
     )
 
     assert in_the_reference(reply.success(answer, "48150975").decode("ascii"))
