@@ -22,9 +22,9 @@ ldap-utils                  ldapadd, ldapsearch
 nsd                         a real DNS server
 rsyslog                     the log that an administrator reads
 python3                     the interpreter, 3.11 or later
-python3-ldap3               Debian's own releases of the three libraries
+python3-ldap3               Debian's own releases of the two libraries
 python3-dnspython           .
-python3-paramiko            .
+python3-paramiko            ssh clients and servers that break the rules
 openssl                     certificates for ldaps and StartTLS
 perl                        BackupPC's own parser of its hosts file
 iproute2                    network namespaces and the bridge of the lab

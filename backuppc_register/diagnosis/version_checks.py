@@ -21,7 +21,7 @@ _NEW_SETUP = (
 _RSYNC = Path("/usr/libexec/backuppc-rsync/rsync_bpc")
 _OLDEST_RSYNC = (3, 1, 3)
 _BACKUPPC = Path("/usr/share/backuppc/lib/BackupPC/Lib.pm")
-_LIBRARIES = {"ldap3": "python3-ldap3", "dnspython": "python3-dnspython", "paramiko": "python3-paramiko"}
+_LIBRARIES = {"ldap3": "python3-ldap3", "dnspython": "python3-dnspython"}
 
 
 def backuppc(_: ServerFacts) -> Iterator[Answer]:

@@ -2,15 +2,14 @@
 
 import re
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from backuppc_register.host_key import HostKey
-from backuppc_register.protocol.errors import Misconfigured, NoSpace
+from backuppc_register.network.ssh import pinned, run_until
 from backuppc_register.protocol.unreachable import Cause, not_reachable
-from backuppc_register.system import atomic_files, os_errors, processes, temporary
+from backuppc_register.system import processes
 
 GREETING = 4
 """Bytes of the greeting of rsync: its protocol version (compat.c)."""
@@ -45,10 +44,10 @@ def read_greeting(
 
     Raises NotReachable if it takes too long, Misconfigured if ssh cannot be started, NoSpace.
     """
-    with _pinned(host, key, ssh) as (shell, _):
+    with pinned(host, key, ssh) as (shell, _):
         command: list[str | bytes] = [*shell, *transfer.words]
         try:
-            return _run_until(command, transfer.handshake, lambda output: len(output) >= GREETING, timeout)
+            return run_until(command, transfer.handshake, lambda output: len(output) >= GREETING, timeout)
         except processes.TimedOut as late:
             said = f"; so far: {late.error_text}" if late.error_text else ""
             raise not_reachable(Cause.SILENT, host, detail=f"no greeting of rsync in time{said}") from late
@@ -63,10 +62,10 @@ def list_files(
 
     Raises Misconfigured if rsync cannot be started, NoSpace.
     """
-    with _pinned(host, key, ssh) as (shell, folder):
+    with pinned(host, key, ssh) as (shell, folder):
         command = transfer.listing(" ".join(shell), folder)
         try:
-            return _run_until(command, b"", has_file, min(timeout, _FOR_A_FILE), together=True)
+            return run_until(command, b"", has_file, min(timeout, _FOR_A_FILE), together=True)
         except processes.TimedOut as late:
             return processes.ProgramResult(-signal.SIGKILL, late.output, b"")
 
@@ -79,34 +78,3 @@ def has_file(listing: bytes) -> bool:
 def has_folder(listing: bytes) -> bool:
     """Tell whether the output of `list_files` names a folder; the first is the one to save."""
     return _FOLDER.search(listing) is not None
-
-
-def _run_until(
-    command: Sequence[str | bytes],
-    stdin: bytes,
-    enough: Callable[[bytes], bool],
-    timeout: float,
-    **options: bool,
-) -> processes.ProgramResult:
-    try:
-        return processes.run_until(command, stdin, enough, timeout, **options)
-    except processes.TimedOut:
-        raise
-    except OSError as error:
-        raise os_errors.fault(error, f"{command[0]!r} cannot be started: {error}") from error
-    except ValueError as error:
-        raise Misconfigured(detail=f"{command[0]!r} cannot be started: {error}") from error
-
-
-@contextmanager
-def _pinned(host: str, key: HostKey, ssh: Sequence[str]) -> Iterator[tuple[list[str], Path]]:
-    """Give an *ssh* command that accepts no other host key, and a temporary folder."""
-    with temporary.folder() as folder:
-        known = folder / "known_hosts"
-        try:
-            atomic_files.write(known, f"{host} {key}\n".encode("ascii"), 0o600)
-        except OSError as error:
-            raise NoSpace(detail=f"no space for a temporary file: {error}") from error
-        # ssh takes the first value of an option.
-        ours = ["-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes"]
-        yield [ssh[0], *ours, *ssh[1:]], folder

@@ -61,7 +61,7 @@ class Cause(Enum):
     NEGOTIATION = (
         "negotiation",
         "its ssh server and the backup server cannot agree how to talk",
-        "Update the ssh server of this machine, or undo changes to its sshd_config.",
+        "Update the ssh server of this machine. If that does not help, ask the help desk to read the log.",
     )
     HOST_KEY = (
         "host-key",

@@ -22,7 +22,7 @@ from backuppc_register.registration.applicant import identified
 from backuppc_register.state import retired_files
 from backuppc_register.state.key_pairs import PRIVATE
 from backuppc_register.state.records import Record
-from backuppc_register.state.ssh_files import CLIENT_ACCOUNT, SSH_CONFIG
+from backuppc_register.state.ssh_files import SSH_CONFIG
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.verification import (
     accept_key,
@@ -174,12 +174,12 @@ class _Verification:
             key = folders.path(host) / retired_files.private_name(folders.path(host))
             way = retired_host.with_key(way, key)
         preferred = [known.type for known in folders.known_keys(host)]
-        with ssh.connect(way.place, time.remaining(), preferred) as machine:
-            self._recognise(machine.host_key, own_keys, retirement)
-            machine.log_in(CLIENT_ACCOUNT, key)
-            report = probe.judge(host, machine.run(probe.COMMAND), way.transfers)
-        begin_backup.begin_each(host, machine.host_key, way, time)
-        return _Proof(machine.host_key, report, way)
+        host_key = ssh.offered_key(way, time.remaining(), preferred)
+        self._recognise(host_key, own_keys, retirement)
+        answer = ssh.run(way, host_key, key, probe.COMMAND, time.remaining())
+        report = probe.judge(host, answer, way.transfers)
+        begin_backup.begin_each(host, host_key, way, time)
+        return _Proof(host_key, report, way)
 
     def pin_and_record(self, proof: _Proof, proved: _Registered) -> None:
         """Write what was proved: the ssh host key, the time in the record, a missing .pl; under the lock.

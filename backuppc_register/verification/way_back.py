@@ -52,6 +52,6 @@ def find(applicant: Applicant, server: Server, new_config: bytes | None, time: D
         raise not_reachable(Cause.ELSEWHERE, host, what=what, detail=str(error)) from error
     config_drift.refuse_route(host, route, server.folders.path(host))
     if route.host.lower() != name:
-        return WayBack(its_settings, Place(host, route.host, route.port), ssh, plan.transfers)
-    place = Place(host, route.host, route.port, address)
+        return WayBack(its_settings, Place(host, route.host, route.port, client=client), ssh, plan.transfers)
+    place = Place(host, route.host, route.port, address, client)
     return WayBack(its_settings, place, (*ssh, "-o", f"HostName={address}"), plan.transfers)

@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -86,21 +85,20 @@ class Machine:
     first_words: dict[str, ProgramResult] = field(default_factory=dict)
     listed: dict[str, ProgramResult] = field(default_factory=dict)
 
-    @contextmanager
-    def reached(self, place, within, preferred=()):
+    def offered_key(self, way, within, preferred=()):
         assert 0 < within <= 16
         with locked(self.folder / "etc", 0):
             pass  # nobody holds BackupPC's lock while a machine is waited for
-        self.places.append(place)
-        self.done.append((str(place), tuple(preferred)))
+        self.places.append(way.place)
+        self.done.append((str(way.place), tuple(preferred)))
         if self.failure:
             raise self.failure
-        yield self
+        return self.host_key
 
-    def log_in(self, account, key):
-        self.done.append((account, key))
-
-    def run(self, command):
+    def run(self, way, key, private, command, within):
+        assert (key, way.ssh[:2]) == (self.host_key, ("/usr/bin/ssh", "-F"))
+        assert 0 < within <= 16
+        self.done.append(private)
         self.done.append(command)
         if self.meanwhile:
             self.meanwhile()
@@ -210,7 +208,8 @@ class Server:
             # What would start BackupPC's Perl, ssh or rsync, or connect.
             patch.setattr(settings, "SettingsReader", lambda places: self)
             patch.setattr(settings, "route", self.route)
-            patch.setattr(ssh, "connect", self.machine.reached)
+            patch.setattr(ssh, "offered_key", self.machine.offered_key)
+            patch.setattr(ssh, "run", self.machine.run)
             patch.setattr(rsync_handshake, "read_greeting", self.machine.first_word)
             patch.setattr(rsync_handshake, "list_files", self.machine.files)
             return verify.serve(request, PEER, self.server(), services)
@@ -275,7 +274,7 @@ def test_a_way_back_that_works_is_pinned_and_the_first_backup_is_queued(server):
     assert MINE.fingerprint in answer.note
     assert server.machine.done == [
         ("port 22 of dormeur.univ-brest.fr", ()),
-        ("bckpciuem", server.state / "key"),
+        server.state / "key",
         "probe",
         "/home",
     ]
@@ -728,7 +727,7 @@ def test_a_verification_resumes_a_retired_host_and_cancels_its_purge(server, pur
     assert (record.retired, record.purge, record.purge_of, record.purge_wait) == ("", "", None, None)
     assert (server.folder / "etc/dormeur.pl").read_bytes() == config
     assert server.proposed[-1] == config
-    assert server.machine.done[1] == ("bckpciuem", server.state / "retired_key")
+    assert server.machine.done[1] == server.state / "retired_key"
     assert (server.state / "key").exists()
     assert not (server.state / "retired_key").exists()
     assert server.ask(MINE).status == "verified"
@@ -791,7 +790,7 @@ def test_a_retired_host_with_backups_and_without_a_known_machine_is_for_an_admin
     assert refusal.value.values["fingerprint"] == MINE.fingerprint
     assert server.record() == record
     assert server.folders.known_keys("dormeur") == ()
-    assert ("bckpciuem", server.state / "retired_key") not in server.machine.done
+    assert server.state / "retired_key" not in server.machine.done
     accept_key.accept(server.folders, "dormeur", MINE.fingerprint)
     assert server.ask(MINE).status == "resumed"
 
