@@ -54,6 +54,9 @@ apache2                     the web server of BackupPC's pages, against requests
 chromium                    a real browser, which says where its requests come from
 chromium-driver             .
 python3-selenium            drives the browser
+samba-ad-dc                 a real Active Directory
+samba-ad-provision          what a new domain is made of
+389-ds-base                 a real 389 Directory Server, which FreeIPA consists of
 LIST
 }
 

@@ -30,7 +30,8 @@ ATTRIBUTES = (
 """What `objection` looks at."""
 
 _PERSONS = {"person", "nsperson", "posixaccount", "account", "user"}
-_NEVER_PERSONS = {"computer", "contact"}  # in Active Directory they have the class person, too
+# Computers and contacts have the class person, too, in Active Directory.
+_NEVER_PERSONS = {"computer", "contact", "alias", "referral"}
 _OTHERS = {
     "group",
     "groupofnames",

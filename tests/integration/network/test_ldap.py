@@ -61,7 +61,7 @@ ODD_PEOPLE = (
     + person("locked", "L L", pwdAccountLockedTime="000001010000Z")
     + person("disabled", "D D", nsAccountLock="TRUE")
     + person("gone", "G G", shadowExpire="15000")
-    + person("odd", "O O", shadowExpire="15000 days")
+    + person("odd", "O O", accountExpires="tomorrow")
     + person("robot", "R R", userPassword="Robot")
     + person("team", "T T", objectClass=["groupOfNames", "extensibleObject"], member=[BASE])
     + person("pc1", "P P", objectClass=["device", "extensibleObject"])
