@@ -104,7 +104,7 @@ def _answer(call: _Call, arguments: Sequence[str], environment: Mapping[bytes, b
         services = Services(
             resolver=lambda: _resolver(settings.dns),
             directory=lambda: _directory(settings.directory),
-            daemon=Daemon(settings.backuppc.socket),
+            daemon=Daemon(settings.backuppc.socket, settings.backuppc.install_dir),
             deadline=deadline,
             own_keys=lambda: request.host_keys(_input(0)),
             admit=admission.named,

@@ -20,9 +20,10 @@ _MOST_DAYS = 3650
 
 def operation(context: Context) -> Operation:
     """Return the operation of this administrator on this server, now."""
+    places = context.config.backuppc
     return Operation(
         server=context.server,
-        jobs=Jobs(context.config.backuppc.socket),
+        jobs=Jobs(places.socket, places.install_dir),
         administrator=context.administrator,
         now=datetime.now(UTC),
         uptime=uptime.read(),

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from backuppc_register import config
+from backuppc_register.backuppc import installation
 from backuppc_register.config import Config
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system.account import WrongAccount
 
-_DEBIAN = {"hosts": "/etc/backuppc/hosts", "config_dir": "/etc/backuppc"}
 _STATE = "/var/lib/backuppc-register"
 
 
@@ -53,7 +53,8 @@ def read(path: Path) -> PartialConfig:
         document, problem = {}, error.detail
     if not isinstance(document.get("backuppc", {}), dict):
         document = {}
-    document["backuppc"] = {**_DEBIAN, **document.get("backuppc", {})}
+    folder = installation.config_dir()
+    document["backuppc"] = {"hosts": f"{folder}/hosts", "config_dir": folder, **document.get("backuppc", {})}
     document.setdefault("state", {"directory": _STATE})
     return PartialConfig(path, document, problem, _folder_of_the_account(config.as_far_as_readable(document)))
 

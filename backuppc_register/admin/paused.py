@@ -14,7 +14,8 @@ _TIMEOUTS = 5.0, 10.0  # seconds for BackupPC's daemon: for one host, for severa
 def ask(context: Context, views: Sequence[View]) -> Pauses:
     """Ask BackupPC for the pauses of the hosts that have a line and are not retired."""
     hosts = [view.host for view in views if view.lines and not view.retired]
-    return Daemon(context.config.backuppc.socket).pauses(hosts, _TIMEOUTS[len(hosts) > 1])
+    places = context.config.backuppc
+    return Daemon(places.socket, places.install_dir).pauses(hosts, _TIMEOUTS[len(hosts) > 1])
 
 
 def end(view: View, pauses: Pauses) -> datetime | None:

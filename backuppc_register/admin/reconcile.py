@@ -61,9 +61,10 @@ def _outcome(context: Context, options: argparse.Namespace, now: datetime) -> Ou
         pauses = (pause.item() for pause in _long_pauses(context, plan.after, now))
         released = _released(context, plan.after, options, last_run, now)
         return Outcome((*plan.report, *pauses, *released), plan.after)
-    socket = context.config.backuppc.socket
-    outcome = reconcile.reconcile(context.server, Daemon(socket), now)
-    lifted = [long_pauses.lift(one, Jobs(socket)) for one in _long_pauses(context, outcome.hosts, now)]
+    places = context.config.backuppc
+    jobs = Jobs(places.socket, places.install_dir)
+    outcome = reconcile.reconcile(context.server, Daemon(places.socket, places.install_dir), now)
+    lifted = [long_pauses.lift(one, jobs) for one in _long_pauses(context, outcome.hosts, now)]
     changed = [*_released(context, outcome.hosts, options, last_run, now)]
     file = hosts.read(context.config.backuppc.hosts) if changed else outcome.hosts
     outcome = Outcome((*outcome.report, *lifted, *changed), file)
@@ -88,6 +89,7 @@ def _released(
 ) -> Iterator[Item]:
     """Release the unverified registrations that are due; yield the items of the report."""
     due = unverified.find(file, context.server, now)
+    places = context.config.backuppc
     if not options.release_many:
         due, held = unverified.held_back(due, context.server, last_run, now)
         yield from held
@@ -95,7 +97,7 @@ def _released(
         if options.dry_run:
             yield one.item()
         else:
-            yield from unverified.release(one, context.server, Jobs(context.config.backuppc.socket), now)
+            yield from unverified.release(one, context.server, Jobs(places.socket, places.install_dir), now)
 
 
 def _long_pauses(context: Context, file: HostsFile, now: datetime) -> list[LongPause]:
@@ -104,7 +106,8 @@ def _long_pauses(context: Context, file: HostsFile, now: datetime) -> list[LongP
     if not longest:
         return []
     asked = long_pauses.paused_hosts(file, context.server)
-    pauses = Daemon(context.config.backuppc.socket).pauses(asked, _FOR_PAUSES)
+    places = context.config.backuppc
+    pauses = Daemon(places.socket, places.install_dir).pauses(asked, _FOR_PAUSES)
     return [*long_pauses.find(file, pauses, longest, now)]
 
 

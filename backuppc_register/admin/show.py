@@ -37,7 +37,8 @@ def run(context: Context, options: argparse.Namespace) -> int:
         context.json({"host": host, "error": unknown}) if options.json else context.say(unknown)
         return 1
     view = host_overview.view(context, host, known[host])
-    status = Daemon(context.config.backuppc.socket).status(host, _TIMEOUT)
+    places = context.config.backuppc
+    status = Daemon(places.socket, places.install_dir).status(host, _TIMEOUT)
     pauses, waiting = paused.ask(context, [view]), never_verified.of(context, view)
     due = next_backup.of(context, [view], pauses)[host]
     if options.json:

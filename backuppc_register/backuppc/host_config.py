@@ -33,7 +33,16 @@ class Values:
 
 def path(config_dir: Path, host: str) -> Path:
     """Return the path at which the per-host config of *host* is written."""
-    return config_dir / f"{host}.pl"
+    return folder(config_dir) / f"{host}.pl"
+
+
+def folder(config_dir: Path) -> Path:
+    """Return the folder of the per-host configs: pc/ in EPEL's package and most installations from source.
+
+    Debian's pc is a link to the folder itself.
+    """
+    below = config_dir / "pc"
+    return below if below.is_dir() and not below.samefile(config_dir) else config_dir
 
 
 def exists(backuppc: config.BackupPC, host: str) -> bool:
@@ -60,8 +69,7 @@ def overriding(backuppc: config.BackupPC, host: str) -> Path | None:
     Raises StateError in doubt.
     """
     ours = path(backuppc.config_dir, host)
-    others = (path(backuppc.config_dir / "pc", host), backuppc.data_dir / "pc" / host / "config.pl")
-    # Debian's pc is a link to the folder itself.
+    others = (backuppc.config_dir / f"{host}.pl", backuppc.data_dir / "pc" / host / "config.pl")
     return next((place for place in others if _is_there(place) and not _is_same(place, ours)), None)
 
 

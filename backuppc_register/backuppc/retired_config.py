@@ -81,7 +81,8 @@ def _write(place: Path, content: bytes) -> None:
 def remove(config_dir: Path, host: str) -> None:
     """Remove the per-host config of *host*; raises StateError."""
     try:
-        host_config.path(config_dir, host).unlink(missing_ok=True)
-        atomic_files.sync_folder(config_dir)
+        place = host_config.path(config_dir, host)
+        place.unlink(missing_ok=True)
+        atomic_files.sync_folder(place.parent)
     except OSError as error:
         raise StateError(detail=f"the per-host config cannot be removed: {error}") from error

@@ -21,9 +21,11 @@ sub answer { print $output $json->encode({@_}), "\n" }
 unshift(@INC, $library);
 require BackupPC::Lib;
 
-# As BackupPC::Lib->new does, with our folders: it has /etc/backuppc compiled in.
+# As BackupPC::Lib->new does, with our folders: it has /etc/backuppc compiled in, and whether ConfDir has a folder pc.
+open(my $main, '<', $INC{'BackupPC/Lib.pm'}) or die("no Lib.pm: $!\n");
+my ($useFHS) = map({ /^\s*my\s*\$useFHS\s*=\s*(\d)/ ? $1 : () } <$main>);
 my $paths = {
-    useFHS => 0, TopDir => $topDir, ConfDir => $confDir, InstallDir => $library =~ s{/lib/?$}{}r,
+    useFHS => $useFHS, TopDir => $topDir, ConfDir => $confDir, InstallDir => $library =~ s{/lib/?$}{}r,
     LogDir => "$topDir/log", RunDir => '/run/backuppc',
 };
 my $bpc = bless({%$paths}, 'BackupPC::Lib');

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from backuppc_register import config
+from backuppc_register.backuppc import installation
 from backuppc_register.backuppc.rsync_command import NotBegun, Transfer, captured
 from backuppc_register.protocol.errors import Misconfigured, NotReachable
 from backuppc_register.protocol.unreachable import Cause, not_reachable
@@ -76,12 +76,12 @@ class Route:
 class SettingsReader:
     """BackupPC's settings as they are on disk: config.pl, and what a host's own file changes in it.
 
-    *library* is BackupPC's Perl library. The files are programs that BackupPC runs under this same account.
+    The files are programs that BackupPC runs under this same account. Every question raises Misconfigured
+    if BackupPC is not where *places* says.
     """
 
-    def __init__(self, places: config.BackupPC, library: Path = Path("/usr/share/backuppc/lib")) -> None:
+    def __init__(self, places: config.BackupPC) -> None:
         self._places = places
-        self._library = library
 
     def main(self, within: float) -> dict[str, Any]:
         """Return the settings of config.pl within *within* seconds; raises Misconfigured."""
@@ -208,7 +208,8 @@ class SettingsReader:
         content: bytes | None = None,
         further: tuple[str, ...] = (),
     ) -> tuple[bytes, str]:
-        places = (self._places.config_dir, self._places.data_dir, self._library)
+        library = installation.library(self._places.install_dir)
+        places = (self._places.config_dir, self._places.data_dir, library)
         command = ["perl", os.fspath(data_files.find(_PROGRAM)), question, host, *map(os.fspath, places)]
         with _open_file(content) as files:
             file = [f"/dev/fd/{number}" for number in files] or [""]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from backuppc_register.config import value_checks as must
 from backuppc_register.config.directory_kinds import KINDS
-from backuppc_register.config.sections import Config, Directory, Secret, Syslog
+from backuppc_register.config.sections import SOCKETS, BackupPC, Config, Directory, Secret, Syslog
 from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import os_errors
 
@@ -92,6 +92,8 @@ def _config(document: dict[str, Any], problems: list[str]) -> Config:
     directory = _of_its_kind(sections["directory"], document.get("directory"))
     problems += _contradictions(directory)
     sections["directory"] = replace(directory, password=_password(directory, problems))
+    backuppc = sections["backuppc"]
+    sections["backuppc"] = replace(backuppc, socket=_socket(document, backuppc))
     return Config(**sections)
 
 
@@ -163,6 +165,14 @@ def _contradictions(directory: Directory) -> Iterator[str]:
         for server in directory.servers:
             if server.startswith("ldap://") and not _loopback(urlsplit(server).hostname or ""):
                 yield f"[directory] servers: {server!r} would get the bind password without TLS"
+
+
+def _socket(document: dict[str, Any], backuppc: BackupPC) -> str:
+    """Return the configured socket; if the key is missing, the usual one for this configuration folder."""
+    section = document.get("backuppc")
+    if isinstance(section, dict) and "socket" in section:
+        return backuppc.socket
+    return SOCKETS.get(str(backuppc.config_dir), backuppc.socket)
 
 
 def _loopback(host: str) -> bool:

@@ -16,6 +16,13 @@ FACILITIES = {
 """The facilities of syslog by name (RFC 5424, table 1)."""
 
 
+SOCKETS = {
+    "/etc/backuppc": "/run/backuppc/BackupPC.sock",
+    "/etc/BackupPC": "/run/BackupPC/BackupPC.sock",
+}
+"""Where BackupPC listens, by its configuration folder: Debian's, then EPEL's and that of the source."""
+
+
 class Secret:
     """A password that no repr, log or traceback shows."""
 
@@ -82,12 +89,13 @@ class Dns:
 
 @dataclass(frozen=True)
 class BackupPC:
-    """Where the files of BackupPC are."""
+    """Where the files of BackupPC are; *install_dir* is empty for a usual place."""
 
     hosts: Path = _key(must.path)
     config_dir: Path = _key(must.path)
     data_dir: Path = _key(must.path, Path("/var/lib/backuppc"))
-    socket: str = _key(must.or_empty(must.path), "/run/backuppc/BackupPC.sock")
+    socket: str = _key(must.or_empty(must.path), SOCKETS["/etc/backuppc"])
+    install_dir: str = _key(must.or_empty(must.path), "")
     templates: Path = _key(must.path, Path("/etc/backuppc-register/templates"))
 
 

@@ -23,7 +23,8 @@ def saved(facts: ServerFacts) -> Iterator[Answer]:
     By its settings, an owner can leave out all files, or nearly all.
     """
     hosts, now = open_hosts(facts), datetime.now(UTC)
-    failures = Daemon(facts.config.backuppc.socket).pauses(hosts, _TIMEOUT).failures
+    places = facts.config.backuppc
+    failures = Daemon(places.socket, places.install_dir).pauses(hosts, _TIMEOUT).failures
     failed = [f"{host} ({failures[host] or 'no reason given'})" for host in hosts if host in failures]
     advice = "See XferLOG on the page of the host; backuppc-register-admin show HOST."
     yield from listed(yellow, "the last backup failed:", failed, advice)

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.diagnosis.finding import Answer, green, listed, red, some, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
@@ -42,7 +43,8 @@ def settings(facts: ServerFacts) -> Iterator[Answer]:
 def settings_files(facts: ServerFacts) -> Iterator[Answer]:
     """Check that BackupPC can read its settings and that others cannot write them: they are programs."""
     places, account = facts.config.backuppc, facts.account
-    files = [path for folder in (places.config_dir, places.templates) for path in sorted(folder.glob("*.pl"))]
+    folders = {places.config_dir, host_config.folder(places.config_dir), places.templates}
+    files = [path for folder in sorted(folders) for path in sorted(folder.glob("*.pl"))]
     unreadable = [str(path) for path in files if not os.access(path, os.R_OK)]
     advice = f"chown {account} these files: the backups of these hosts fail."
     yield from listed(red, f"{account} cannot read", unreadable, advice)
@@ -83,7 +85,12 @@ def top_dir(facts: ServerFacts) -> Iterator[Answer]:
 
 def daemon(facts: ServerFacts) -> Iterator[Answer]:
     """Check that the running BackupPC answers, and knows the hosts."""
-    running = Daemon(facts.config.backuppc.socket)
+    places = facts.config.backuppc
+    theirs = str(facts.known_settings.get("RunDir") or "")
+    if theirs and places.socket and Path(theirs).resolve() != Path(places.socket).parent.resolve():
+        advice = f'Set [backuppc] socket = "{theirs}/BackupPC.sock": until then, no job of it is noticed.'
+        yield red(f"BackupPC's RunDir is {theirs}, our socket is {places.socket}", advice)
+    running = Daemon(places.socket, places.install_dir)
     if problem := running.problem(_TIMEOUT):
         advice = "systemctl status backuppc; see also [backuppc] socket. No backups are made until then."
         yield red(problem, advice)

@@ -62,7 +62,7 @@ _TABLE = (
     Check("directory", ldap_checks.directory, "See [directory] servers."),
     Check("persons", ldap_checks.persons, _STATE),
     Check("dns", dns_checks.dns, "See [dns] nameservers and /etc/resolv.conf."),
-    Check("backuppc", version_checks.backuppc, "Is BackupPC installed? apt-get install backuppc"),
+    Check("backuppc", version_checks.backuppc, "Is BackupPC installed? See [backuppc] install_dir."),
     Check("backuppc-rsync", version_checks.backuppc_rsync, version_checks.RSYNC_ADVICE),
     Check("libraries", version_checks.libraries, "See dpkg -s python3-ldap3 python3-dnspython"),
     Check("clients", version_checks.clients, _STATE),

@@ -17,7 +17,8 @@ def pauses(facts: ServerFacts) -> Iterator[Answer]:
     hosts = open_hosts(facts)
     if not hosts:
         return
-    found, now = Daemon(facts.config.backuppc.socket).pauses(hosts, _TIMEOUT), datetime.now(UTC)
+    places = facts.config.backuppc
+    found, now = Daemon(places.socket, places.install_dir).pauses(hosts, _TIMEOUT), datetime.now(UTC)
     ends = sorted((end, host) for host in hosts if (end := found.end(host, now)))
     if long := [
         f"{host} until {end.astimezone():%Y-%m-%d}" for end, host in reversed(ends) if end - now > _SHORT

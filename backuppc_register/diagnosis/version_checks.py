@@ -7,9 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from backuppc_register import __version__
+from backuppc_register.backuppc import host_config, installation
 from backuppc_register.diagnosis.finding import Answer, green, red, some, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
-from backuppc_register.system import processes
+from backuppc_register.system import os_errors, processes
 
 RSYNC_ADVICE = "See RsyncBackupPCPath in config.pl; apt-get install backuppc-rsync"
 
@@ -20,21 +21,37 @@ _NEW_SETUP = (
 )
 _RSYNC = Path("/usr/libexec/backuppc-rsync/rsync_bpc")
 _OLDEST_RSYNC = (3, 1, 3)
-_BACKUPPC = Path("/usr/share/backuppc/lib/BackupPC/Lib.pm")
 _LIBRARIES = {"ldap3": "python3-ldap3", "dnspython": "python3-dnspython"}
 
 
-def backuppc(_: ServerFacts) -> Iterator[Answer]:
+def backuppc(facts: ServerFacts) -> Iterator[Answer]:
     """Check BackupPC's version, because we read and write its files."""
-    text = _BACKUPPC.read_text("utf-8", "replace")
-    match = re.search(r"^\s*Version\s*=>\s*'(([0-9]+)\.([0-9]+)[^']*)'", text, re.MULTILINE)
-    if match is None:
-        yield yellow(f"{_BACKUPPC} has no version", "See dpkg -s backuppc: we know BackupPC 4.4.")
-    elif (int(match[2]), int(match[3])) < (4, 4):
-        advice = "apt-get install backuppc: 4.4 or later, because older versions have other files."
-        yield red(f"BackupPC is {match[1]}", advice)
+    main = installation.main_file(facts.config.backuppc.install_dir)
+    if not (number := installation.version(main)):
+        yield yellow(f"{main} has no version", "See dpkg -s backuppc: we know BackupPC 4.4.")
+    elif tuple(map(int, number.split(".")[:1])) < (4,) or re.match(r"4\.[0-3]\b", number):
+        advice = (
+            "apt-get install backuppc: 4.4 or later, because older versions have other files."
+            " With BackupPC 3 every request is refused."
+        )
+        yield red(f"BackupPC is {number} ({main})", advice)
     else:
-        yield green(f"BackupPC {match[1]}")
+        yield green(f"BackupPC {number} ({main.parents[2]})")
+    yield from _pc_folder(facts.config.backuppc.config_dir, main)
+
+
+def _pc_folder(config_dir: Path, main: Path) -> Iterator[Answer]:
+    """Check that BackupPC reads the hosts' own settings where we write them."""
+    ours, below = host_config.folder(config_dir), config_dir / "pc"
+    match installation.reads_pc_folder(main):
+        case True if ours != below and not os_errors.exists(below):
+            what = f"BackupPC reads the settings of hosts in {below}, which is not there"
+            yield red(
+                what, f"Make that folder, then chown it as {config_dir} is; move the .pl of hosts there."
+            )
+        case False if ours == below:
+            what = f"BackupPC reads the settings of hosts in {config_dir}, not in the folder {below}"
+            yield red(what, f"Move the .pl of hosts to {config_dir}, then rm -r {below}")
 
 
 def backuppc_rsync(facts: ServerFacts) -> Iterator[Answer]:

@@ -46,6 +46,6 @@ def in_configs(known: set[str], config: Config) -> Iterator[Inconsistency]:
 
 def _configs(config_dir: Path) -> list[Path]:
     try:
-        return sorted(path for path in config_dir.iterdir() if path.suffix == ".pl")
+        return sorted(path for path in host_config.folder(config_dir).iterdir() if path.suffix == ".pl")
     except OSError:
         return []

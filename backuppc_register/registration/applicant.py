@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from backuppc_register.backuppc import installation
 from backuppc_register.inventory import policy
 from backuppc_register.inventory.ownership import Applicant
 from backuppc_register.inventory.server import Server
@@ -19,8 +20,9 @@ def identified(request: Request, peer: Address, server: Server, services: Servic
 
     It also gets the directory's note about servers that failed. Without an error the caller logs that note.
 
-    Raises the errors of the error table.
+    Raises the errors of the error table; Misconfigured if BackupPC is not there, or is BackupPC 3.
     """
+    installation.library(server.backuppc.install_dir)
     trace = services.trace
 
     def find(logon: str) -> Person:

@@ -19,7 +19,7 @@ def remove(state: Path, backuppc: BackupPC, host: str) -> None:
     temporary.sweep(state)
     atomic_files.remove_leftovers(state)
     _remove_folder(state / HOSTS / NEW)
-    for path in (backuppc.hosts, backuppc.config_dir / f"{host}.pl"):
+    for path in (backuppc.hosts, *(folder / f"{host}.pl" for folder in _config_folders(backuppc))):
         atomic_files.remove_leftover(path)
     _in_host_folder(state / HOSTS / host)
 
@@ -29,13 +29,18 @@ def remove_all(state: Path, backuppc: BackupPC) -> None:
     temporary.sweep(state)
     temporary.sweep()
     _remove_folder(state / HOSTS / NEW)
-    for folder in (state, backuppc.hosts.parent, backuppc.config_dir):
+    for folder in (state, backuppc.hosts.parent, *_config_folders(backuppc)):
         atomic_files.remove_leftovers(folder)
     for folder in (state / HOSTS, state / ASIDE):
         with suppress(OSError):
             for entry in [*os.scandir(folder)]:
                 if entry.is_dir(follow_symlinks=False):
                     _in_host_folder(Path(entry))
+
+
+def _config_folders(backuppc: BackupPC) -> tuple[Path, Path]:
+    """Return both folders in which BackupPC may have per-host configs; Debian's pc is a link to the first."""
+    return backuppc.config_dir, backuppc.config_dir / "pc"
 
 
 def _in_host_folder(folder: Path) -> None:

@@ -19,6 +19,7 @@ from backuppc_register.admin.init import (
 )
 from backuppc_register.admin.init.step import NotDone, Plan, Step, owner_of
 from backuppc_register.admin.options import DRY_RUN, switch
+from backuppc_register.backuppc import installation
 from backuppc_register.syslog_line import Entry
 
 SUMMARY = "make this server ready"
@@ -53,7 +54,9 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
 
 
 def _plan(path: Path, text: str, options: argparse.Namespace) -> Plan:
+    """Return what is to be done; raises Misconfigured, also if BackupPC is not there or is BackupPC 3."""
     settings = config.check(configuration.parsed(text) if text else config.read(path))
+    installation.library(settings.backuppc.install_dir)
     return Plan(path, settings, text, owner_of(settings.backuppc.config_dir), options)
 
 

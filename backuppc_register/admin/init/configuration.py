@@ -7,21 +7,26 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from backuppc_register.admin.as_backuppc import run_as_owner
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.init.root_files import own_folder
 from backuppc_register.admin.init.step import NONE, Plan, Step
 from backuppc_register.admin.options import group, option
-from backuppc_register.protocol.errors import Misconfigured
+from backuppc_register.backuppc import installation
+from backuppc_register.backuppc.settings import SettingsReader
+from backuppc_register.config import BackupPC
+from backuppc_register.protocol.errors import Misconfigured, RegisterError
 from backuppc_register.system import atomic_files
 
-_CONFIG_DIR = "/etc/backuppc"
-_DATA_DIR = "/var/lib/backuppc"
+# Where BackupPC's pages are by default: EPEL's package.
+_PAGES = {"/etc/BackupPC": "BackupPC"}
+_PERL_TIMEOUT = 20.0  # seconds
 _STATE = "/var/lib/backuppc-register"
 _OPTIONS = {
     "--url": ("URL", "the address of a host's web page, with {host} in it"),
     "--base": ("DN", "the entry that has all persons below it"),
-    "--config-dir": ("DIR", f"BackupPC's settings (default: {_CONFIG_DIR})"),
-    "--data-dir": ("DIR", f"BackupPC's data (default: {_DATA_DIR})"),
+    "--config-dir": ("DIR", "BackupPC's settings (default: /etc/backuppc or /etc/BackupPC)"),
+    "--data-dir": ("DIR", "BackupPC's data (default: its TopDir)"),
     "--state": ("DIR", f"our own files (default: {_STATE})"),
 }
 _REPEATED = {
@@ -56,7 +61,9 @@ def composed(start: Start, options: argparse.Namespace) -> str:
     """Return the text of a new configuration from options and answers, or "" if an answer is missing."""
     own = socket.getfqdn()
     domain = own.partition(".")[2]
-    guess = f"https://{own}/backuppc/index.cgi?host={{host}}"
+    folder = options.config_dir or installation.config_dir()
+    page = _PAGES.get(folder, "backuppc/index.cgi")
+    guess = f"https://{own}/{page}?host={{host}}"
     url = options.url or _answer(start, "Address of a host's web page", guess)
     ldap = options.ldap or _answer(start, "Directory servers, ldaps://...", "").split()
     base = options.base or _answer(start, "Entry that has all persons below it", _base_of(domain))
@@ -64,18 +71,34 @@ def composed(start: Start, options: argparse.Namespace) -> str:
     if not all((url, ldap, base, domains)):
         start.say("Missing: --url, --ldap, --base and --domain are needed if the questions are not answered.")
         return ""
-    folder = options.config_dir or _CONFIG_DIR
+    backuppc = {"hosts": str(Path(folder) / "hosts"), "config_dir": folder, **_places(Path(folder))}
+    if options.data_dir:
+        backuppc["data_dir"] = options.data_dir
     return _toml(
         {
             "server": {"url": url, "from": options.backups_from},
             "directory": {"servers": ldap, "base": base},
             "dns": {"domains": domains},
-            "backuppc": {
-                "hosts": str(Path(folder) / "hosts"), "config_dir": folder, "data_dir": options.data_dir
-            },
+            "backuppc": backuppc,
             "state": {"directory": options.state or _STATE},
         }
-    )  # fmt: skip
+    )
+
+
+def _places(folder: Path) -> dict[str, str]:
+    """Return where BackupPC has its data and its socket, if that is no default and config.pl tells it.
+
+    If config.pl cannot be read, `diagnose` reports it.
+    """
+    places = BackupPC(folder / "hosts", folder)
+    try:
+        known = run_as_owner(folder, lambda: SettingsReader(places).main(_PERL_TIMEOUT))
+    except RegisterError:
+        return {}
+    top, run = (str(known.get(name) or "") for name in ("TopDir", "RunDir"))
+    found = {"data_dir": top, "socket": f"{run}/BackupPC.sock" if run else ""}
+    usual = {"data_dir": str(places.data_dir), "socket": places.socket}
+    return {name: path for name, path in found.items() if path and path != usual[name]}
 
 
 def parsed(text: str) -> dict[str, Any]:

@@ -11,14 +11,11 @@ import hashlib
 import re
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Self, TypeVar
 
 from backuppc_register.backuppc.daemon.handoff import hand_over, refuse_one_more
 from backuppc_register.backuppc.daemon.secret import read as read_secret
 from backuppc_register.system.deadline import Deadline
-
-LIBRARY = Path("/usr/share/backuppc/lib")
 
 Ask = Callable[[str], str]
 """Send a message and return BackupPC's reply."""
@@ -125,17 +122,17 @@ class Connection:
 
 
 def with_secret(
-    act: Callable[[bytes], _Result], deadline: Callable[[], Deadline], library: Path = LIBRARY
+    act: Callable[[bytes], _Result], deadline: Callable[[], Deadline], install_dir: str
 ) -> _Result:
     """Return what *act* does without a secret; if BackupPC refuses that, with its secret.
 
-    BackupPC's Perl *library* reads the secret. Raises OSError, and what *act* does.
+    BackupPC's own Perl, in *install_dir*, reads the secret. Raises OSError, and what *act* does.
     """
     try:
         return act(b"")
     except MessageRefused as refused:
         try:
-            secret = read_secret(library, _left(deadline()))
+            secret = read_secret(install_dir, _left(deadline()))
         except ValueError as error:
             raise ConnectionError(f"{refused}, and {error}") from error
         return act(secret)

@@ -15,10 +15,14 @@ _TIMEOUT = 10.0  # seconds for one exchange: BackupPC does not answer while it r
 
 
 class Jobs:
-    """The jobs of the BackupPC that listens at *socket*; if *socket* is empty, it is never asked."""
+    """The jobs of the BackupPC that listens at *socket*; if *socket* is empty, it is never asked.
 
-    def __init__(self, socket: str) -> None:
+    *install_dir* is where BackupPC is, or "" for a usual place: its Perl reads the secret if it has one.
+    """
+
+    def __init__(self, socket: str, install_dir: str = "") -> None:
         self._socket = socket
+        self._install_dir = install_dir
 
     @contextmanager
     def kept_away(self, host: str) -> Iterator["Kept"]:
@@ -62,7 +66,9 @@ class Jobs:
         if not self._socket:
             return None
         try:
-            return with_secret(lambda secret: act(Connection(self._socket, secret, _deadline)), _deadline)
+            return with_secret(
+                lambda secret: act(Connection(self._socket, secret, _deadline)), _deadline, self._install_dir
+            )
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         except OSError as error:

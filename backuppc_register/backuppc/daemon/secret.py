@@ -1,8 +1,9 @@
 """Read the secret that BackupPC may want messages signed with (ServerMesgSecret)."""
 
 import re
-from pathlib import Path
 
+from backuppc_register.backuppc import installation
+from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.system import processes
 
 # BackupPC's own library knows where config.pl is; the secret comes in hexadecimal, on a line of its own.
@@ -17,13 +18,16 @@ print("\nsecret ", unpack("H*", $secret), "\n");
 """
 
 
-def read(library: Path, timeout: float) -> bytes:
-    """Return the secret by BackupPC's Perl *library*, within *timeout* seconds.
+def read(install_dir: str, timeout: float) -> bytes:
+    """Return the secret by BackupPC's own Perl in *install_dir*, within *timeout* seconds.
 
     This Perl has no connection to BackupPC, so it may be killed. Raises ValueError, TimeoutError.
     """
     try:
+        library = installation.library(install_dir)
         ended = processes.run(["perl", "-e", _PERL, str(library)], timeout)
+    except RegisterError as error:
+        raise ValueError(f"its ServerMesgSecret cannot be read: {error.detail}") from error
     except FileNotFoundError as error:  # which would read as a BackupPC that is not running
         raise ValueError(f"its ServerMesgSecret cannot be read: {error}") from error
     found = re.search(rb"\nsecret ([0-9a-f]*)\n\Z", ended.output)

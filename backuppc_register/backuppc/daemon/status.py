@@ -6,11 +6,9 @@ Replies are short (the status of one host), so BackupPC never waits until they a
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backuppc_register.backuppc.daemon.connection import (
-    LIBRARY,
     Ask,
     Connection,
     MessageRefused,
@@ -31,12 +29,12 @@ _AT_WORK = re.compile(r"""\b(?:Job["']? => \{|(?:Bg|User|Cmd)QueueOn["']? => ["'
 class Daemon:
     """The BackupPC that listens at *socket*; if *socket* is empty, it is never asked.
 
-    *library* is BackupPC's Perl library, which reads the secret if BackupPC has one.
+    *install_dir* is where BackupPC is, or "" for a usual place: its Perl reads the secret if it has one.
     """
 
-    def __init__(self, socket: str, library: Path = LIBRARY) -> None:
+    def __init__(self, socket: str, install_dir: str = "") -> None:
         self._socket = socket
-        self._library = library
+        self._install_dir = install_dir
 
     def announce(self, host: str, within: float) -> str:
         """Make sure within *within* seconds, and 5 at the most, that the running BackupPC knows *host*.
@@ -103,7 +101,7 @@ class Daemon:
             return act(partial(self._ask, secret, deadline))
 
         try:
-            return with_secret(act_with, lambda: deadline, self._library)
+            return with_secret(act_with, lambda: deadline, self._install_dir)
         except (FileNotFoundError, ConnectionRefusedError):
             return "BackupPC is not running and will read the hosts file when it starts"
         except (TimeoutError, BlockingIOError):  # the last: its queue is full

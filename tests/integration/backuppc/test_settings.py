@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -252,8 +253,10 @@ def test_a_config_that_is_not_written_yet_stands_in_for_the_hosts_own(site):
 
 
 def test_where_backuppc_is_not_there_it_is_misconfigured(site):
-    with pytest.raises(Misconfigured):
-        SettingsReader(site.places, site.folder / "nowhere").read("dormeur", 10)
+    elsewhere = replace(site.places, install_dir=str(site.folder / "nowhere"))
+
+    with pytest.raises(Misconfigured, match=r"install_dir: there is no .*/nowhere/lib/BackupPC/Lib.pm"):
+        SettingsReader(elsewhere).read("dormeur", 10)
 
 
 def test_the_settings_see_nothing_of_our_environment(site, monkeypatch):

@@ -789,3 +789,22 @@ def test_every_facility_of_the_reference_is_one_and_none_is_left_out():
     words = set(re.findall(r"`(\w+)`", told)) | {f"local{n}" for n in range(8)}
 
     assert words == set(config.FACILITIES)
+
+
+@pytest.mark.parametrize(
+    ("folder", "told", "expected"),
+    [
+        ("/etc/backuppc", None, "/run/backuppc/BackupPC.sock"),
+        ("/etc/BackupPC", None, "/run/BackupPC/BackupPC.sock"),
+        ("/srv/bpc", None, "/run/backuppc/BackupPC.sock"),
+        ("/etc/BackupPC", "", ""),
+        ("/etc/BackupPC", "/run/x.sock", "/run/x.sock"),
+    ],
+)
+def test_the_socket_that_is_not_told_is_the_usual_one_of_the_configuration_folder(folder, told, expected):
+    document = example(backuppc__config_dir=folder)
+    del document["backuppc"]["socket"]
+    if told is not None:
+        document["backuppc"]["socket"] = told
+
+    assert config.check(document).backuppc.socket == expected

@@ -25,7 +25,7 @@ from services.slapd import Slapd
 from backuppc_register import config
 from backuppc_register.admin import diagnose, partial_config
 from backuppc_register.admin.context import Start
-from backuppc_register.backuppc import hosts
+from backuppc_register.backuppc import hosts, installation
 from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.diagnosis import (
     backup_checks,
@@ -620,7 +620,7 @@ def test_a_key_with_a_mistake_leaves_the_rest_of_the_configuration_readable() ->
 
 
 def test_where_no_folder_tells_the_account_that_is_said(tmp_path: Path, mocker: MockerFixture) -> None:
-    mocker.patch.object(partial_config, "_DEBIAN", {"hosts": "/nowhere/hosts", "config_dir": "/nowhere"})
+    mocker.patch.object(installation, "CONFIG_DIRS", ("/nowhere",))
     mocker.patch.object(partial_config, "_STATE", "/nowhere")
     start = Start(tmp_path / "config.toml", "chef", io.StringIO(), io.StringIO())
     (tmp_path / "config.toml").write_text("[backuppc]\ndata_dir = '/nowhere'\n")
@@ -694,3 +694,28 @@ def test_a_list_of_backups_that_cannot_be_read_is_not_well(facts: ServerFacts) -
 
     assert levels["the list of backups cannot be read: dormeur"] is Level.YELLOW
     assert "the backups of 0 of 1 hosts checked" in levels
+
+
+@pytest.mark.parametrize(
+    ("fhs", "folder", "words"),
+    [
+        (1, "", "/etc/pc, which is not there"),
+        (1, "pc", ""),
+        (0, "", ""),
+        (0, "pc", "/etc, not in the folder"),
+    ],
+)
+def test_where_backuppc_reads_the_settings_of_hosts(
+    facts: ServerFacts, tmp_path: Path, fhs: int, folder: str, words: str
+) -> None:
+    main = tmp_path / "bpc/lib/BackupPC/Lib.pm"
+    main.parent.mkdir(parents=True)
+    main.write_text(f"    my $useFHS = {fhs};\n        Version => '4.4.0'\n")
+    places = replace(facts.config.backuppc, install_dir=str(tmp_path / "bpc"))
+    (places.config_dir / folder).mkdir(exist_ok=True)
+    server = replace(facts.server, config=replace(facts.config, backuppc=places))
+
+    found = bad(version_checks.backuppc, replace(facts, server=server))
+
+    assert len(found) == bool(words)
+    assert all(words in what for _, what in found)

@@ -258,8 +258,7 @@ def test_settings_that_are_not_in_the_hosts_own_file_are_left_to_the_administrat
         site.pl.rename(site.folder / "etc/all-labs.pl.inc")
         site.pl.symlink_to("all-labs.pl.inc")
     elif where == "pc":
-        (site.folder / "etc/pc").mkdir()
-        site.pl.rename(site.folder / "etc/pc/dormeur.pl")
+        (site.folder / "etc/pc").mkdir()  # from now on, this is the folder of the hosts' own files
     else:
         (site.folder / "data/pc/dormeur/config.pl").write_bytes(MADE)
     before = site.texts()

@@ -85,15 +85,15 @@ def fake(tmp_path: Path) -> Iterator[Fake]:
     fake.end()
 
 
-def daemon(fake: Fake, library: Path = Path("/nowhere/lib")) -> Daemon:
-    return Daemon(fake.path, library)
+def daemon(fake: Fake, install_dir: Path = Path("/nowhere")) -> Daemon:
+    return Daemon(fake.path, str(install_dir))
 
 
-def a_library(folder: Path, new: str) -> Path:
+def an_installation(folder: Path, new: str) -> Path:
     """Make a Perl library like BackupPC's, whose `new` is so."""
-    (folder / "BackupPC").mkdir()
+    (folder / "lib/BackupPC").mkdir(parents=True)
     conf = "sub Conf { return %{$_[0]} }"
-    (folder / "BackupPC/Lib.pm").write_text(f"package BackupPC::Lib;\nsub new {{ {new} }}\n{conf}\n1;\n")
+    (folder / "lib/BackupPC/Lib.pm").write_text(f"package BackupPC::Lib;\nsub new {{ {new} }}\n{conf}\n1;\n")
     return folder
 
 
@@ -264,9 +264,11 @@ def test_a_message_is_signed_with_the_secret_that_BackupPCs_own_library_tells(
     fake: Fake, tmp_path: Path
 ) -> None:
     with_a_secret(fake, b"s3cr\xe9t\nsecret 00")
-    library = a_library(tmp_path, r'print "noise"; bless {ServerMesgSecret => "s3cr\x{e9}t\nsecret 00"}')
+    installed = an_installation(
+        tmp_path, r'print "noise"; bless {ServerMesgSecret => "s3cr\x{e9}t\nsecret 00"}'
+    )
 
-    assert daemon(fake, library).announce("dormeur", 5) == ""
+    assert daemon(fake, installed).announce("dormeur", 5) == ""
     assert fake.messages == [b"status host(dormeur)"]
 
 
@@ -274,7 +276,7 @@ def test_a_message_is_signed_with_the_secret_that_BackupPCs_own_library_tells(
 def test_a_secret_that_cannot_be_read_is_told(fake: Fake, tmp_path: Path, new: str) -> None:
     with_a_secret(fake, b"s3cret")
 
-    told = daemon(fake, a_library(tmp_path, new)).announce("dormeur", 5)
+    told = daemon(fake, an_installation(tmp_path, new)).announce("dormeur", 5)
 
     assert told.startswith("BackupPC could not be notified: it hung up, and its ServerMesgSecret cannot be")
     assert len(told) < 400
@@ -288,16 +290,16 @@ def test_where_BackupPCs_library_is_missing_a_refused_message_is_told(fake: Fake
 
 def test_a_secret_that_BackupPC_has_not_read_yet_is_told(fake: Fake, tmp_path: Path) -> None:
     with_a_secret(fake, b"s3cret")
-    library = a_library(tmp_path, "bless {ServerMesgSecret => 'new'}")
+    installed = an_installation(tmp_path, "bless {ServerMesgSecret => 'new'}")
 
-    assert "ServerMesgSecret is not the one" in daemon(fake, library).announce("dormeur", 5)
+    assert "ServerMesgSecret is not the one" in daemon(fake, installed).announce("dormeur", 5)
 
 
 def test_a_library_that_hangs_is_ended_in_time(fake: Fake, tmp_path: Path) -> None:
     with_a_secret(fake, b"s3cret")
     start = time.monotonic()
 
-    told = daemon(fake, a_library(tmp_path, "sleep(60)")).announce("dormeur", 0.7)
+    told = daemon(fake, an_installation(tmp_path, "sleep(60)")).announce("dormeur", 0.7)
 
     assert "did not answer in time" in told
     assert within(time.monotonic() - start, 2)
@@ -454,7 +456,7 @@ def test_what_BackupPC_says_of_a_host_is_given_by_its_own_words(fake: Fake) -> N
 def test_of_a_host_that_BackupPC_does_not_know_there_is_nothing_to_say(fake: Fake, reply: bytes) -> None:
     fake.answers(reply)
 
-    assert Daemon(fake.path, Path("/nonexistent")).status("dormeur", 1) == {}
+    assert Daemon(fake.path, "/nonexistent").status("dormeur", 1) == {}
 
 
 def test_a_BackupPC_that_does_not_run_says_nothing_of_a_host(tmp_path: Path) -> None:
