@@ -10,16 +10,25 @@ _LOGON = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", re.ASCII)
 class Person:
     """One entry of the directory.
 
-    *uid*: the logon as the directory spells it. *name*: for display, may be empty. *entry_id*: the lasting
-    identity of the entry, ``ATTRIBUTE:VALUE`` for each of ``entryUUID`` and the like that could be read,
-    separated by blanks; empty if none could. *note*: for the log, what went wrong during the search; it is
-    not part of the person.
+    *uid*: the logon that was asked for, as the directory spells it. *name*: for display, may be empty.
+    *entry_id*: the lasting identity of the entry, ``ATTRIBUTE:VALUE`` for each of ``entryUUID`` and the like
+    that could be read, separated by blanks; empty if none could. *note*: for the log, what went wrong during
+    the search; it is not part of the person. *others*: further logons of the same entry.
     """
 
     uid: str
     name: str = ""
     entry_id: str = ""
     note: str = field(default="", compare=False)
+    others: tuple[str, ...] = ()
+
+    def spelling_of(self, logon: str) -> str:
+        """Return *logon* as the directory spells it, "" if this entry does not have it."""
+        return next((own for own in (self.uid, *self.others) if same_logon(own, logon)), "")
+
+    def has(self, logon: str) -> bool:
+        """Tell whether this entry has *logon*."""
+        return bool(self.spelling_of(logon))
 
 
 def possible_logon(logon: str) -> bool:

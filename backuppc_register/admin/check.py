@@ -177,7 +177,8 @@ def _words(result: object) -> str:
 
 def _accepted(answer: Success, ms: int) -> dict[str, str]:
     verdict = {"verdict": "would be accepted", "host": answer.host, "person": answer.person}
-    return _filled(verdict | {"status": answer.status, "advice": answer.advice, "ms": str(ms)})
+    note = answer.note.removeprefix(register.CHECKED).removeprefix("; ")
+    return _filled(verdict | {"status": answer.status, "advice": answer.advice, "note": note, "ms": str(ms)})
 
 
 def _refused(error: RegisterError) -> dict[str, str]:

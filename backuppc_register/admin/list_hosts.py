@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from backuppc_register.admin import host_overview, never_verified, next_backup, paused
+from backuppc_register.admin import host_overview, never_verified, next_backup, paused, people
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import View, moment
 from backuppc_register.admin.never_verified import Waiting
 from backuppc_register.admin.options import JSON, option, switch
-from backuppc_register.admin.people import People
 from backuppc_register.admin.table import Columns
+from backuppc_register.backuppc import hosts
 from backuppc_register.person import same_logon
 
 SUMMARY = "list the hosts"
@@ -69,6 +69,10 @@ class _Row:
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """List the hosts that match all filters."""
+    doubts = []
+    if options.person is not None:
+        options.person, doubt = people.named(options.person, context)
+        doubts.append(doubt)
     wanted = list(_filters(options))
     fitting = (view for view in host_overview.views(context) if all(fits(view) for fits in wanted))
     rows = list(_gone(context, fitting) if options.person_gone else map(_Row, fitting))
@@ -90,8 +94,13 @@ def run(context: Context, options: argparse.Namespace) -> int:
         return 0
     columns = _WIDE if options.wide else _COLUMNS
     context.table(columns, (_cells(row)[: len(columns.names)] for row in rows))
-    for doubt in dict.fromkeys(filter(None, (paused.doubt(view, pauses) for view in shown))):
-        context.say(f"It is not known whether backups are paused: {doubt}")
+    doubts += [
+        f"It is not known whether backups are paused: {doubt}"
+        for doubt in dict.fromkeys(paused.doubt(view, pauses) for view in shown)
+        if doubt
+    ]
+    for sentence in filter(None, doubts):
+        context.say(sentence)
     return 0
 
 
@@ -99,6 +108,7 @@ def note(view: View) -> str:
     """Return in a few words what is unusual about a host, or ""."""
     notes = ["no hosts line"] if not view.lines else []
     notes += ["several hosts lines"] if len(view.lines) > 1 else []
+    notes += [hosts.SAYS_DHCP] if any(line.by_netbios for line in view.lines) else []
     retired = view.record is not None and bool(view.record.retired)
     missing = view.kind or ("" if retired else "no key pair")
     notes += [missing] if missing and not view.key else []
@@ -114,7 +124,7 @@ def note(view: View) -> str:
 
 def _filters(options: argparse.Namespace) -> Iterator[Callable[[View], bool]]:
     if options.person is not None:
-        yield lambda view: any(same_logon(user, options.person) for user in view.persons)
+        yield lambda view: any(options.person.has(user) for user in view.persons)
     if options.os is not None:
         yield lambda view: view.record is not None and view.record.os == options.os
     if options.never_verified:
@@ -130,9 +140,9 @@ def _filters(options: argparse.Namespace) -> Iterator[Callable[[View], bool]]:
 
 def _gone(context: Context, views: Iterable[View]) -> Iterator[_Row]:
     """Yield the hosts with an owner who is gone; the directory is asked once for each person."""
-    people = People(context)
+    directory = people.People(context)
     for view in views:
-        if said := people.gone(view):
+        if said := directory.gone(view):
             yield _Row(view, said)
 
 

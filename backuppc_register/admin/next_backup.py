@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from backuppc_register.admin import paused
 from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import View, moment
+from backuppc_register.backuppc import hosts
 from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.daemon.pauses import Pauses
 from backuppc_register.backuppc.settings import Settings, SettingsReader
@@ -31,6 +32,8 @@ def of(context: Context, views: Sequence[View], pauses: Pauses) -> dict[str, str
 def _words(view: View, settings: Settings | str, pauses: Pauses) -> str:
     if not view.lines:
         return "never: no hosts line"
+    if any(line.by_netbios for line in view.lines):
+        return f"never: {hosts.SAYS_DHCP}"
     if isinstance(settings, str):
         return f"BackupPC cannot read its settings: {settings}"
     if settings.disabled:

@@ -4,7 +4,7 @@ from backuppc_register.admin.context import Context
 from backuppc_register.admin.host_overview import View
 from backuppc_register.inventory import policy
 from backuppc_register.person import Person, different_entry, possible_logon, same_logon
-from backuppc_register.protocol.errors import BadUser
+from backuppc_register.protocol.errors import BadUser, RegisterError
 
 _TIMEOUT = 30.0  # seconds for one person, all servers together
 
@@ -54,3 +54,19 @@ class People:
             return self._directory.find(logon, _TIMEOUT)
         except BadUser:
             return None
+
+
+def named(logon: str, context: Context) -> tuple[Person, str]:
+    """Return the person with *logon* and all further logons, and why only *logon* is known, "" if not.
+
+    Someone who is not in the directory has no further logon.
+    """
+    from backuppc_register.network.ldap import Ldap  # ldap3 is slow to import
+
+    directory = Ldap(context.config.directory)
+    try:
+        return policy.find_person(logon, lambda one: directory.find(one, _TIMEOUT), context.account), ""
+    except BadUser:
+        return Person(logon), ""
+    except RegisterError as error:
+        return Person(logon), f"further logons of {logon} are not known: {error.detail or error}"

@@ -43,7 +43,12 @@ def _change(context: Context, options: argparse.Namespace) -> Change:
             options.wrong("--purge goes with a person; then backuppc-register-admin purge HOST")
         revoking = transfer_to_administrators.plan(host, operation)
         return Change("transfer", revoking, lambda: transfer_to_administrators.apply(revoking, operation))
-    person = policy.find_person(options.logon, lambda logon: _find(logon, context), context.account)
+    person = policy.find_person(
+        options.logon,
+        lambda logon: _find(logon, context),
+        context.account,
+        lower_case=context.config.server.lower_case_logons,
+    )
     context.say(f"{person.uid} is {person.name or 'a person without a name'}.")
     plan = transfer.plan(host, person, operation, purge_in=options.purge)
     return Change("transfer", plan, lambda: transfer.apply(plan, operation))

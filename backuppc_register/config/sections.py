@@ -45,11 +45,12 @@ def _key(check: must.Check, default: Any = MISSING, *, name: str = "", quoted: b
 
 @dataclass(frozen=True)
 class Server:
-    """What the replies contain."""
+    """What the replies contain, and how BackupPC's files spell logons."""
 
     url: str = _key(must.url)
     os: tuple[str, ...] = _key(must.each(must.word, least=1), ("linux", "mac", "windows"))
     sources: tuple[str, ...] = _key(must.sources, (), name="from")
+    lower_case_logons: bool = _key(must.anything, False)
 
 
 @dataclass(frozen=True)

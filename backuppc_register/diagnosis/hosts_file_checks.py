@@ -27,6 +27,7 @@ def hosts_file(facts: ServerFacts) -> Iterator[Answer]:
     yield from _access(facts, path)
     yield from _ignored(file, path)
     yield from _harmful(file.lines, path)
+    yield from _capitals(facts, file.lines)
     yield green(f"{len(file.lines)} lines")
 
 
@@ -63,14 +64,22 @@ def _harmful(lines: Sequence[Line], path: Path) -> Iterator[Answer]:
     special = hosts_with(lambda line: line.host in _SPECIAL or line.host.startswith("-"))
     advice = f"Rename these hosts in {path}."
     yield from listed(red, "names with another meaning for BackupPC or ssh:", special, advice)
-    dhcp = hosts_with(lambda line: line.dhcp not in ("", "0"))
-    advice = f"Set the flag to 0 in {path}: else BackupPC looks for these hosts by NetBIOS."
+    dhcp = hosts_with(lambda line: line.by_netbios)
+    advice = f"Set the flag to 0 in {path}: else BackupPC never begins a backup of these hosts itself."
     yield from listed(yellow, "the dhcp flag is not 0:", dhcp, advice)
     advice = f"Add a user in {path}: else no owner gets a mail when the backups stop."
     yield from listed(yellow, "no user:", hosts_with(lambda line: not line.user), advice)
     pool = hosts_with(lambda line: bool(_POOL.search(line.host)))
     advice = "Another machine may have that name tomorrow: see [dns] refuse."
     yield from listed(yellow, "names of a DHCP pool:", pool, advice)
+
+
+def _capitals(facts: ServerFacts, lines: Sequence[Line]) -> Iterator[Answer]:
+    """Find owners with capital letters, if the web server hands over logons in lower case."""
+    if facts.config.server.lower_case_logons:
+        named = [f"{line.host} ({line.user})" for line in lines if line.user != line.user.lower()]
+        advice = "Their owners do not see these hosts: they register again, or you correct the line."
+        yield from listed(yellow, "[server] lower_case_logons is true, but these are not:", named, advice)
 
 
 def lock(facts: ServerFacts) -> Iterator[Answer]:

@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from backuppc_register.diagnosis.finding import Answer, green, listed, red, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
-from backuppc_register.person import different_entry, possible_logon, same_logon
+from backuppc_register.person import Person, different_entry, possible_logon, same_logon
 from backuppc_register.protocol.errors import BadUser, RegisterError
-from backuppc_register.state.records import Record
 
 # The checks import ldap3 late: if it is missing, all other checks still run.
 if TYPE_CHECKING:
@@ -70,48 +69,75 @@ def _first_known(people: "Ldap", logons: Iterable[str]) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class _Owner:
+    """The owner of a host by our record, or by a hosts line without one; *retired*: it is not backed up."""
+
+    host: str
+    logon: str
+    entry: str = ""
+    retired: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.host} ({self.logon})"
+
+
 def persons(facts: ServerFacts) -> Iterator[Answer]:
-    """Find owners that left, and uids that were given to another person.
+    """Find owners that left, uids that were given to another person, and logons in another letter case.
 
     If the time is over before all are checked, the next run begins with others.
     """
-    # Retired hosts and archives count too: a new person with the uid could read their backups. A host of
-    # BackupPC's account has no owner; it keeps the entry of its last one.
-    records = [one for one in facts.records if one.entry and not same_logon(one.person, facts.account)]
-    if not records or not facts.config.directory.servers:
+    owners = _owners(facts)
+    if not owners or not facts.config.directory.servers:
         return
-    start = int(time.time() // 600) % len(records)
-    reused, gone, asked = [], [], 0
+    start = int(time.time() // 600) % len(owners)
     try:
-        for record, verdict in _verdicts(facts, records[start:] + records[:start]):
-            asked += 1
-            name = f"{record.host} ({record.person})"
-            reused += [name] if verdict == "reused" else []
-            gone += [name] if verdict == "gone" and not record.retired else []
+        found = list(_look_up(facts, owners[start:] + owners[:start]))
     except RegisterError:
         return  # `directory` reports it
+    reused = [str(owner) for owner, one in found if one and different_entry(one.entry_id, owner.entry)]
     advice = (
         f"backuppc-register-admin transfer HOST {facts.account}, for each host: until then, the new person"
         " with that logon can read the old backups. If that person has the machine now: transfer HOST LOGON."
     )
     yield from listed(red, "a uid was given to another person:", reused, advice)
+    gone = [str(owner) for owner, one in found if one is None and owner.entry and not owner.retired]
     advice = "backuppc-register-admin retire HOST, or purge HOST."
     yield from listed(yellow, "owners who are not in the directory any more:", gone, advice)
-    yield green(f"{asked} of {len(records)} registrations checked")
+    spelled = [line for owner, one in found if one for line in _misspelled(facts, owner.host, one.uid)]
+    advice = "They do not see these hosts on BackupPC's pages: they register again, or you correct the line."
+    yield from listed(yellow, "logons in another letter case than the directory's:", spelled, advice)
+    yield green(f"{len(found)} of {len(owners)} owners checked")
 
 
-def _verdicts(facts: ServerFacts, records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
-    """Yield records and what became of their owners, as the time allows: ``reused``, ``gone`` or ""."""
+def _owners(facts: ServerFacts) -> list[_Owner]:
+    """Return the owners with an entry id, then those of hosts lines without a record of theirs."""
+    # Retired hosts and archives count too: a new person with the uid could read their backups. A host of
+    # BackupPC's account has no owner; it keeps the entry of its last one.
+    records = [one for one in facts.records if one.entry and not same_logon(one.person, facts.account)]
+    known = [_Owner(one.host, one.person, one.entry, bool(one.retired)) for one in records]
+    hosts, users = {one.host for one in known}, facts.persons
+    lines = (line for line in facts.lines if line.host not in hosts and line.user in users)
+    return known + [_Owner(line.host, line.user) for line in lines if possible_logon(line.user)]
+
+
+def _misspelled(facts: ServerFacts, host: str, uid: str) -> list[str]:
+    """Return the hosts lines with the user *uid* in another letter case, as ``HOST (USER, not UID)``."""
+    wanted = uid.lower() if facts.config.server.lower_case_logons else uid
+    users = (line.user for line in facts.lines if line.host == host)
+    return [f"{host} ({user}, not {wanted})" for user in users if user != wanted and same_logon(user, wanted)]
+
+
+def _look_up(facts: ServerFacts, owners: Iterable[_Owner]) -> Iterator[tuple[_Owner, Person | None]]:
+    """Yield owners with the persons that have their logons now, None for no person, as the time allows."""
     from backuppc_register.network.ldap import Ldap
 
     people, until = Ldap(facts.config.directory), time.monotonic() + _PERSONS_TIMEOUT
-    for record in records:
+    for owner in owners:
         left = until - time.monotonic()
         if left <= 0:
             return
         try:
-            person = people.find(record.person, left)
+            yield owner, people.find(owner.logon, left)
         except BadUser:
-            yield record, "gone"
-        else:
-            yield record, "reused" if different_entry(person.entry_id, record.entry) else ""
+            yield owner, None

@@ -1,11 +1,11 @@
 """Judge whether an applicant may have a host, and refuse a host that has another owner; pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from backuppc_register.inventory import provisional
 from backuppc_register.inventory.host_status import HostStatus
-from backuppc_register.person import Person, different_entry, same_logon
+from backuppc_register.person import Person, different_entry, same_entry
 from backuppc_register.protocol.errors import HostsFileError, InvalidDnsName, OtherOwner
 from backuppc_register.state.records import Record
 
@@ -31,6 +31,20 @@ class Claim(Enum):
     KNOWN = "our record names this person and this machine"
     TAKEN_OVER = "the hosts line names this person, and our record is missing or names an earlier person"
     FREE = "the host has no owner"
+
+
+def as_known(applicant: Applicant, status: HostStatus) -> Applicant:
+    """Return *applicant* by the logon that owns the host, if it is another one of the same entry.
+
+    The hosts line keeps that logon, in the directory's spelling.
+    """
+    person, record = applicant.person, status.record
+    owners = [line.user for line in status.lines] or ([record.person] if record else [])
+    uid = person.spelling_of(owners[0]) if owners else ""
+    if uid in ("", person.uid):
+        return applicant
+    others = (person.uid, *(one for one in person.others if one != uid))
+    return replace(applicant, person=replace(person, uid=uid, others=others))
 
 
 def judge(applicant: Applicant, status: HostStatus) -> Claim:
@@ -66,17 +80,18 @@ def refuse_other_owner(applicant: Applicant, status: HostStatus) -> None:
 
     The hosts line may be lost, or reverted to the applicant. Raises OtherOwner; StateError in doubt.
     """
-    if status.owner and not same_logon(status.owner, applicant.person.uid):
+    if status.owner and not applicant.person.has(status.owner):
         again = "backuppc-register-admin reconcile restores the line"
         raise _refusal(applicant, f"the owner is {status.owner}: {again}")
 
 
 def _judge_lines(applicant: Applicant, status: HostStatus) -> Claim:
-    uid, record = applicant.person.uid, status.record
-    others = [line.user or "no owner" for line in status.lines if not same_logon(line.user, uid)]
+    person, record = applicant.person, status.record
+    others = [line.user or "no owner" for line in status.lines if not person.has(line.user)]
     if others:
-        raise _refusal(applicant, f"the hosts file says {', '.join(others)}{_note(applicant, status)}")
-    if record is None or not same_logon(record.person, uid):
+        said = f"the hosts file says {', '.join(others)}{_renamed(applicant, record)}"
+        raise _refusal(applicant, said + _note(applicant, status))
+    if record is None or not person.has(record.person):
         return Claim.TAKEN_OVER
     if record.by_hand and not different_entry(record.entry, applicant.person.entry_id):
         return Claim.TAKEN_OVER
@@ -94,7 +109,7 @@ def _is_recorded(applicant: Applicant, record: Record | None) -> bool:
     if record is None:
         return False
     person = applicant.person
-    same_person = same_logon(record.person, person.uid) and not different_entry(record.entry, person.entry_id)
+    same_person = person.has(record.person) and not different_entry(record.entry, person.entry_id)
     return same_person and record.full_name == applicant.full_name
 
 
@@ -104,6 +119,17 @@ def _refusal(applicant: Applicant, detail: str) -> OtherOwner:
 
 def _note(applicant: Applicant, status: HostStatus) -> str:
     return provisional.help_desk_note(status, applicant.person.uid)
+
+
+def _renamed(applicant: Applicant, record: Record | None) -> str:
+    """Return what the help desk should know if the record is of the same entry, under an earlier logon."""
+    host, person = applicant.host, applicant.person
+    if record is None or person.has(record.person) or not same_entry(record.entry, person.entry_id):
+        return ""
+    return (
+        f"; the record is of the same entry of the directory, which has another logon now: "
+        f"backuppc-register-admin transfer {host} {person.uid} gives it the host with its backups"
+    )
 
 
 def _owner(record: Record | None) -> str:

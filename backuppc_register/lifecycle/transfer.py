@@ -63,10 +63,13 @@ def _kept_away(host: str, operation: Operation) -> Iterator[Kept]:
 
 
 def _return(plan: ReturnPlan, status: HostStatus, operation: Operation) -> None:
+    folders, record = operation.server.folders, with_owner(status.recorded, plan.person)
     if plan.archive:
-        operation.server.folders.put_record(with_owner(status.recorded, plan.person))
+        folders.put_record(record)
     file = owner_change.set_owner(status, status.hosts, plan.person)
     owner_change.note_line(plan.host, file, operation, data=status.backups)
+    if status.record and status.record != record and not plan.archive:
+        folders.put_record(record)
 
 
 def _transfer(plan: TransferPlan, status: HostStatus, operation: Operation) -> None:

@@ -8,6 +8,7 @@ from itertools import chain, count
 from backuppc_register import names
 from backuppc_register.backuppc import host_config, hosts, retired_config
 from backuppc_register.backuppc.data_folder import Extent
+from backuppc_register.inventory import policy
 from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.lifecycle import guards, owner_change
 from backuppc_register.lifecycle.operation import Operation, Plan, Refused
@@ -104,7 +105,7 @@ def plan_transfer(
         guards.refuse_missing_data(status)
         if not _is_owner(status, person):
             return _plan_new_owner(status, person, operation, purge_in)
-        if line.user == status.owner:
+        if {line.user, status.owner, status.recorded.person} == {person.uid}:
             raise Refused(reason=f"{status.host} is {person.uid}'s already")
     hosts.refuse_give(status.server.backuppc.hosts, status.hosts, status.host, person.uid)
     return ReturnPlan(status.host, person.uid, person, purge_in, owner_change.lost_access(status), archive)
@@ -125,9 +126,18 @@ def _refuse_stranger(status: HostStatus, person: Person) -> None:
 
 
 def _is_owner(status: HostStatus, person: Person) -> bool:
+    """Tell whether *person* owns the host by any logon of the entry, also by one that it has lost."""
     record = status.recorded
-    same = same_logon(status.owner, person.uid) and same_logon(record.person, person.uid)
-    return same and not different_entry(record.entry, person.entry_id)
+    if different_entry(record.entry, person.entry_id):
+        return False
+    known = person.has(record.person) or _is_renamed(status, person)
+    return known and (person.has(status.owner) or same_logon(status.owner, record.person))
+
+
+def _is_renamed(status: HostStatus, person: Person) -> bool:
+    """Tell whether the record is of *person*'s entry under an earlier logon, and the host not restricted."""
+    record, account = status.recorded, status.server.account
+    return same_entry(record.entry, person.entry_id) and not policy.is_own_account(record.person, account)
 
 
 def _plan_new_owner(

@@ -107,7 +107,9 @@ class Ldap:
             shown = ", ".join(values) or "not readable"
             raise _nobody(logon, f"{entry.dn}: {self._settings.logon_attribute} is {shown}")
         names = entry.texts(self._settings.name_attribute) if self._settings.name_attribute else []
-        return Person(uid=uids.pop(), name=names[0] if names else "", entry_id=_identity(entry))
+        name, uid = names[0] if names else "", uids.pop()
+        others = tuple(sorted(value for value in values if value != uid and possible_logon(value)))
+        return Person(uid=uid, name=name, entry_id=_identity(entry), others=others)
 
 
 def own_partition(url: str, base: str, kind: Kind) -> bool:

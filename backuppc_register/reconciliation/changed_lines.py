@@ -67,4 +67,5 @@ def shown(known: SeenHost) -> str:
 
 
 def _meaning(known: SeenHost) -> Iterable[SeenLine]:
-    return [replace(line, raw=b"") for line in known.lines]
+    # A registration corrects the letter case of the user: that is the same person, in no other one's favour.
+    return [replace(line, raw=b"", user=line.user.lower()) for line in known.lines]

@@ -32,7 +32,11 @@ def identified(request: Request, peer: Address, server: Server, services: Servic
     host, note = trace("host", lambda: host_name.host_of(full_name, server.config.dns)), ""
     try:
         services.admit(full_name, request.logon)
-        person = trace("person", lambda: policy.find_person(request.logon, find, server.account))
+        lower_case = server.config.server.lower_case_logons
+        person = trace(
+            "person",
+            lambda: policy.find_person(request.logon, find, server.account, lower_case=lower_case),
+        )
         note = person.note
         yield Applicant(host, full_name, person, request.logon, request.os, str(peer))
     except RegisterError as error:

@@ -6,12 +6,20 @@ from functools import partial
 from pathlib import Path
 
 from backuppc_register.backuppc import host_config, hosts, retired_config
+from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.inventory import host_status, policy
 from backuppc_register.inventory.host_status import HostStatus
-from backuppc_register.inventory.ownership import Applicant, Claim, judge, refuse_other_owner
+from backuppc_register.inventory.ownership import (
+    Applicant,
+    Claim,
+    as_known,
+    judge,
+    refuse_other_owner,
+)
 from backuppc_register.inventory.server import Server
+from backuppc_register.person import Person
 from backuppc_register.protocol.errors import Misconfigured
-from backuppc_register.registration import last_owner, stopped_host
+from backuppc_register.registration import last_owner, spelling, stopped_host
 from backuppc_register.state.records import Record
 
 
@@ -22,7 +30,8 @@ class Plan:
     *folder*: our folder of the host is made or completed, with the *record*. *set_aside*: the folder that we
     made for an earlier person is kept aside first, and so is our .pl for that person, *earlier_config*.
     *config*: the new .pl, None if none is written. *line*: a hosts line is added. *stopped*: an administrator
-    has stopped the backups, and they stay stopped.
+    has stopped the backups, and they stay stopped. *respelled*: the hosts file with the directory's spelling
+    of the owner, None if it has that already.
     """
 
     record: Record
@@ -31,6 +40,7 @@ class Plan:
     folder: bool = False
     config: bytes | None = None
     line: bool = False
+    respelled: HostsFile | None = None
     stopped: bool = False
     advice: str = ""
 
@@ -40,7 +50,7 @@ class Plan:
         if self.stopped:
             return "retired"
         changes = self.set_aside or self.folder or self.config is not None or self.line
-        return "new" if changes else "unchanged"
+        return "new" if changes or self.respelled else "unchanged"
 
 
 def plan_for(applicant: Applicant, status: HostStatus) -> Plan:
@@ -48,6 +58,12 @@ def plan_for(applicant: Applicant, status: HostStatus) -> Plan:
 
     Raises the errors of the error table, so that nothing is refused after the first byte is written.
     """
+    applicant = as_known(applicant, status)
+    plan, uid = _plan(applicant, status), applicant.person.uid
+    return replace(plan, respelled=spelling.respelled(status, uid), advice=_with_dhcp(plan.advice, status))
+
+
+def _plan(applicant: Applicant, status: HostStatus) -> Plan:
     claim = judge(applicant, status)
     line = not status.lines
     if claim is Claim.FREE:
@@ -58,7 +74,7 @@ def plan_for(applicant: Applicant, status: HostStatus) -> Plan:
         refuse_other_owner(applicant, status)
     if line:
         last_owner.refuse(applicant, status)
-    record = stopped_host.record_of(status)
+    record = _respelled(stopped_host.record_of(status), applicant.person)
     stopped = stopped_host.is_stopped(applicant, claim, record)
     if line and not stopped:
         refuse_one_too_many(applicant, status)
@@ -76,10 +92,22 @@ def plan_for(applicant: Applicant, status: HostStatus) -> Plan:
     return replace(_plan_new(applicant, claim, status), line=line)
 
 
+def _respelled(record: Record | None, person: Person) -> Record | None:
+    """Return *record* with the logon of *person* as the directory spells it, if it is one of that person."""
+    return replace(record, person=person.uid) if record and person.has(record.person) else record
+
+
+def _with_dhcp(advice: str, status: HostStatus) -> str:
+    """Return *advice*, and that BackupPC does not look for the machine if that is so."""
+    by_netbios = any(line.by_netbios for line in status.lines)
+    never = f"BackupPC begins no backup of {status.host}, because {hosts.SAYS_DHCP}: ask the help desk."
+    return " ".join(filter(None, (advice, never if by_netbios else "")))
+
+
 def refuse_one_too_many(applicant: Applicant, status: HostStatus) -> None:
     """Refuse the host if the applicant has as many others as the site allows; raises NotAllowed."""
     retired, limits = partial(host_status.is_retired, server=status.server), status.server.config.limits
-    policy.refuse_one_too_many(applicant.person.uid, applicant.host, status.hosts, limits, retired)
+    policy.refuse_one_too_many(applicant.person, applicant.host, status.hosts, limits, retired)
 
 
 def _plan_stopped(applicant: Applicant, claim: Claim, record: Record, status: HostStatus) -> Plan:
@@ -100,8 +128,7 @@ def _plan_stopped(applicant: Applicant, claim: Claim, record: Record, status: Ho
         return Plan(stopped, set_aside=aside, folder=True, config=config, stopped=True, advice=advice)
     if config is not None:
         return Plan(replace(record, config=digest), folder=True, config=config, stopped=True, advice=advice)
-    whole = status.server.folders.is_whole(applicant.host)
-    return Plan(record, folder=not whole, stopped=True, advice=advice)
+    return Plan(record, folder=_is_folder_due(record, status), stopped=True, advice=advice)
 
 
 def _plan_new(applicant: Applicant, claim: Claim, status: HostStatus) -> Plan:
@@ -126,7 +153,7 @@ def _plan_new(applicant: Applicant, claim: Claim, status: HostStatus) -> Plan:
 
 def _plan_known(applicant: Applicant, record: Record, status: HostStatus) -> Plan:
     """Plan a host that has this person's record: complete what is missing, follow another OS word."""
-    unchanged = Plan(record, folder=not status.server.folders.is_whole(applicant.host))
+    unchanged = Plan(record, folder=_is_folder_due(record, status))
     if record.config and _is_config_due(record, status, applicant):
         content = _render(applicant, applicant.os, status.server)
         renewed = replace(record, os=applicant.os, config=host_config.digest(content))
@@ -134,6 +161,12 @@ def _plan_known(applicant: Applicant, record: Record, status: HostStatus) -> Pla
     if record.os == applicant.os:
         return unchanged
     return replace(unchanged, advice=_why_kept(record, status))
+
+
+def _is_folder_due(record: Record, status: HostStatus) -> bool:
+    """Tell whether our folder must be completed, or get *record* with the logon in another spelling."""
+    other = status.record is not None and status.record.person != record.person
+    return other or not status.server.folders.is_whole(status.host)
 
 
 def _is_config_due(record: Record, status: HostStatus, applicant: Applicant) -> bool:

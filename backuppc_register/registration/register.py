@@ -10,16 +10,18 @@ from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.inventory.ownership import Applicant
 from backuppc_register.inventory.server import Server
 from backuppc_register.inventory.services import Services
-from backuppc_register.person import same_logon
 from backuppc_register.protocol.errors import HostsFileError, StateError
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
-from backuppc_register.registration import last_owner
+from backuppc_register.registration import last_owner, spelling
 from backuppc_register.registration.applicant import identified
 from backuppc_register.registration.plan import Plan, plan_for
 from backuppc_register.state import leftovers, retired_files
 from backuppc_register.state.drafts import Draft
 from backuppc_register.state.records import Record
+
+CHECKED = "a check: nothing was changed"
+"""The first note of every check."""
 
 
 def serve(request: Request, peer: Address, server: Server, services: Services) -> Success:
@@ -36,14 +38,24 @@ def _check(applicant: Applicant, server: Server, services: Services) -> Success:
     with server.locked(services.for_the_lock()):
         status = services.trace("status", lambda: host_status.read(applicant.host, server))
         plan = plan_for(applicant, status)
-        last = last_owner.note(applicant.person.uid, status) if plan.line else ""
+        last = last_owner.note(plan.record.person, status) if plan.line else ""
     return Success(
         host=applicant.host,
         person=applicant.person.name,
         status=plan.status,
         advice=plan.advice,
         user=applicant.person.uid,
-        note="; ".join(filter(None, ("a check: nothing was changed", last, applicant.person.note))),
+        note="; ".join(
+            filter(
+                None,
+                (
+                    CHECKED,
+                    last,
+                    spelling.note(plan.respelled, status, plan.record.person),
+                    applicant.person.note,
+                ),
+            )
+        ),
     )
 
 
@@ -73,13 +85,13 @@ def _draft(applicant: Applicant, server: Server) -> Iterator[Draft | None]:
 
     What is seen without the lock is a guess. Without a draft the pair is made under the lock.
     """
-    host, person = applicant.host, applicant.person.uid
+    host, person = applicant.host, applicant.person
     with ExitStack() as stack:
         draft = None
         with suppress(HostsFileError, StateError):
             record = server.folders.record(host)
-            known = record is not None and same_logon(record.person, person)
-            if not known and all(same_logon(line.user, person) for line in _seen_lines(host, server)):
+            known = record is not None and person.has(record.person)
+            if not known and all(person.has(line.user) for line in _seen_lines(host, server)):
                 # What else a new host needs is imported before the lock is taken, too.
                 from backuppc_register.inventory import hosts_snapshot, missing_backups  # noqa: F401
 
@@ -121,6 +133,8 @@ def _write(plan: Plan, status: HostStatus, draft: Draft | None) -> list[str]:
         host_config.write(status.server.backuppc.config_dir, host, plan.config)
     if aside:
         notes.append(f"the earlier key and record are in {aside}")
+    if plan.respelled:
+        return [*notes, spelling.write(plan.respelled, status, person)]
     return [*notes, _add_line(plan.record, status) if plan.line else _note_line(status)]
 
 

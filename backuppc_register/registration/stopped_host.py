@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from backuppc_register.backuppc import retired_config
 from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.inventory.ownership import Applicant, Claim
-from backuppc_register.person import same_logon
 from backuppc_register.state.records import Record
 
 _VERIFY = "The backups of this machine are stopped: have the server verify this machine to start them again."
@@ -32,7 +31,7 @@ def is_stopped(applicant: Applicant, claim: Claim, record: Record | None) -> boo
     """
     if record is None or claim is Claim.FREE or not record.is_stopped:
         return False
-    by_hand = record.by_hand and same_logon(record.person, applicant.person.uid)
+    by_hand = record.by_hand and applicant.person.has(record.person)
     return claim is Claim.KNOWN or by_hand or bool(record.final)
 
 

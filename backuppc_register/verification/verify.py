@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from backuppc_register.backuppc import host_config
+from backuppc_register.backuppc import host_config, hosts
 from backuppc_register.host_key import HostKey
 from backuppc_register.inventory import host_status
 from backuppc_register.inventory.ownership import Applicant, Claim, judge
@@ -130,8 +130,8 @@ class _Verification:
         retirement = retired_host.of(status, record, self.applicant)
         if not self.server.folders.is_whole(host):
             raise NotRegistered(host=host, detail="its registration was not finished")
-        if any(line.dhcp not in ("", "0") for line in lines):
-            raise not_reachable(Cause.ELSEWHERE, host, what="the hosts file says dhcp")
+        if any(line.by_netbios for line in lines):
+            raise not_reachable(Cause.ELSEWHERE, host, what=hosts.SAYS_DHCP)
         kept = retirement.config if retirement else None
         if kept is not None or (status.reserved and not retirement):
             return _Registered(record, kept, None, retirement)

@@ -116,6 +116,20 @@ def test_another_person_is_refused_and_only_the_log_knows_the_owner(site):
     assert "cmartin" in line
 
 
+def test_the_persons_page_opens_after_a_registration_corrects_the_letter_case_of_the_line(site):
+    murene = site.laptop("murene.univ-brest.fr", "10.77.0.71")
+    site.dugong.run("echo 'murene 0 CMARTIN adupont # room 12' >> /etc/backuppc/hosts", check=True)
+    assert "BackupPC: Error" in site.dugong.cgi("host=murene", "cmartin")
+
+    assert site.ask("linux:CMartin", murene).status == 0
+
+    page = site.dugong.cgi("host=murene", "cmartin")
+    assert "murene" in page
+    assert "BackupPC: Error" not in page
+    assert "murene 0 cmartin adupont # room 12\n" in site.dugong.read("/etc/backuppc/hosts")
+    assert "the line said CMARTIN, and says cmartin now" in site.dugong.syslog()[-1]
+
+
 COMMANDS = [
     ("", "no-command", 64),
     ("mac", "ostype-unknown", 64),

@@ -1,5 +1,6 @@
 """Read and change BackupPC's hosts file: `syntax` parses, `edit` changes bytes, `file` reads and writes."""
 
+from backuppc_register.backuppc.hosts.edit import with_user
 from backuppc_register.backuppc.hosts.file import (
     append,
     create,
@@ -7,10 +8,12 @@ from backuppc_register.backuppc.hosts.file import (
     read,
     refuse_append,
     refuse_give,
+    refuse_replace,
     remove,
     replace,
 )
 from backuppc_register.backuppc.hosts.syntax import (
+    SAYS_DHCP,
     HostsFile,
     Line,
     Written,
@@ -22,6 +25,7 @@ from backuppc_register.backuppc.hosts.syntax import (
 )
 
 __all__ = [
+    "SAYS_DHCP",
     "HostsFile",
     "Line",
     "Written",
@@ -34,8 +38,10 @@ __all__ = [
     "read",
     "refuse_append",
     "refuse_give",
+    "refuse_replace",
     "remove",
     "replace",
     "skipped",
     "with_header",
+    "with_user",
 ]

@@ -6,11 +6,13 @@ from itertools import islice
 
 from backuppc_register.backuppc.hosts.syntax import (
     BLANKS,
+    GAP,
     HostsFile,
     Line,
     Written,
     ended,
     headed,
+    keyed,
     parse,
     raw,
     read_as,
@@ -51,6 +53,24 @@ def with_owner(current: HostsFile, host: str, user: str) -> HostsFile:
     rest = row[len(row.partition(b"#")[0].rstrip(BLANKS)) :]
     changed = content[:start] + b"\t".join([name, raw(new.dhcp), raw(user)]) + rest + content[end:]
     return _checked(changed, [new if line == old else line for line in current.lines])
+
+
+def with_user(current: HostsFile, host: str, user: str) -> HostsFile:
+    """Return *current* with *user* in each line of *host*; every other byte stays, moreUsers too.
+
+    A missing header is added. Raises HostsFileError if BackupPC would not read the result as intended.
+    """
+    current = with_header(current)
+    content, wanted = current.content, keyed(host)
+    rows = list(taken(content))
+    _, columns = rows[0] if rows else (0, [])
+    for start, fields in reversed(rows[1:]):
+        if text(fields[0].lower()) == wanted:
+            end = content.find(b"\n", start) + 1 or len(content)
+            row = _with_field(content[start:end], columns, b"user", raw(user))
+            content = content[:start] + row + content[end:]
+    lines = [replace(line, user=user) if line.host == wanted else line for line in current.lines]
+    return _checked(content, lines)
 
 
 def with_replaced(current: HostsFile, wanted: Written) -> HostsFile:
@@ -108,6 +128,17 @@ def _only(current: HostsFile, host: str) -> tuple[Line, int, int, bytes]:
     start, name = next(found)
     end = current.content.find(b"\n", start) + 1 or len(current.content)
     return lines[0], start, end, name
+
+
+def _with_field(row: bytes, columns: Sequence[bytes], name: bytes, value: bytes) -> bytes:
+    """Return *row* with *value* in the column *name*; unchanged if it has none."""
+    body = row.partition(b"#")[0].rstrip(BLANKS)
+    gaps = list(GAP.finditer(body))
+    starts, ends = [0, *(gap.end() for gap in gaps)], [*(gap.start() for gap in gaps), len(body)]
+    places = [place for place, column in enumerate(columns) if column == name]
+    if not places or places[-1] >= len(starts):
+        return row
+    return row[: starts[places[-1]]] + value + row[ends[places[-1]] :]
 
 
 def _row_for(written: Written, content: bytes) -> bytes | None:

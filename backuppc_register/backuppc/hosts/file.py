@@ -34,6 +34,11 @@ def replace(path: Path, current: HostsFile, new: HostsFile) -> HostsFile:
     return _replace(path, new, _unchanged(path, current))
 
 
+def refuse_replace(path: Path, current: HostsFile) -> None:
+    """Raise what `replace` would, as far as possible before anything is written."""
+    _refuse_not_kept(path, _unchanged(path, current))
+
+
 def append(path: Path, current: HostsFile, host: str, user: str) -> HostsFile:
     """Add the line ``HOST 0 USER`` to *path*; every other byte stays.
 
@@ -49,9 +54,8 @@ def append(path: Path, current: HostsFile, host: str, user: str) -> HostsFile:
 
 def refuse_append(path: Path, current: HostsFile, host: str, user: str) -> None:
     """Raise what `append` would, as far as possible before anything is written."""
-    status = _unchanged(path, current)
+    refuse_replace(path, current)
     edit.with_line(current, host, user)
-    _refuse_not_kept(path, status)
 
 
 def give(path: Path, current: HostsFile, host: str, user: str) -> HostsFile:
@@ -67,9 +71,8 @@ def give(path: Path, current: HostsFile, host: str, user: str) -> HostsFile:
 
 def refuse_give(path: Path, current: HostsFile, host: str, user: str) -> None:
     """Raise what `give` would, as far as possible before anything is written."""
-    status = _unchanged(path, current)
+    refuse_replace(path, current)
     edit.with_owner(current, host, user)
-    _refuse_not_kept(path, status)
 
 
 def remove(path: Path, current: HostsFile, host: str) -> HostsFile:

@@ -15,9 +15,14 @@ HEADER = b"host\tdhcp\tuser\tmoreUsers\n"
 BLANKS = b" \t\n\r\f\v"
 """What Perl's ``\\s`` is."""
 
+SAYS_DHCP = "the hosts file says dhcp"
+"""Why BackupPC never begins a backup of a host itself, see `Line.by_netbios`."""
+
 _LINE_END = re.compile(rb"[\n\r]+")
 _TAKEN = re.compile(rb"[A-Za-z0-9_.\\-]+[ \t\n\r\f\v]")
-_GAP = re.compile(rb"(?<!\\)[ \t\n\r\f\v]+")
+GAP = re.compile(rb"(?<!\\)[ \t\n\r\f\v]+")
+"""What separates the fields of a line."""
+
 _ESCAPED_BLANK = re.compile(rb"\\([ \t\n\r\f\v])")
 
 
@@ -29,6 +34,11 @@ class Line:
     dhcp: str
     user: str
     more_users: tuple[str, ...]
+
+    @property
+    def by_netbios(self) -> bool:
+        """Tell whether BackupPC waits to find the machine by NetBIOS, and never begins a backup itself."""
+        return self.dhcp not in ("", "0")
 
 
 @dataclass(frozen=True)
@@ -150,7 +160,7 @@ def _fields(row: bytes) -> list[bytes]:
     content = _LINE_END.sub(b"", row, count=1).partition(b"#")[0].rstrip(BLANKS)
     if not _TAKEN.match(content):
         return []
-    return [_ESCAPED_BLANK.sub(rb"\1", part) for part in _GAP.split(content)]
+    return [_ESCAPED_BLANK.sub(rb"\1", part) for part in GAP.split(content)]
 
 
 def _line(columns: Iterable[bytes], fields: Sequence[bytes]) -> Line:

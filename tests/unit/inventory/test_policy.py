@@ -53,4 +53,4 @@ def test_what_is_retired_does_not_count_nor_does_the_host_itself(two_of_cmartin)
 def ask(known, most, host="d", retired=()):
     """Ask for a further host for cmartin, where *most* are allowed."""
     limits = Limits(hosts_per_person=most)
-    policy.refuse_one_too_many("cmartin", host, known, limits, lambda one: one in retired)
+    policy.refuse_one_too_many(Person("cmartin"), host, known, limits, lambda one: one in retired)

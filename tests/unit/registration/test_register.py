@@ -265,12 +265,12 @@ def test_a_config_that_stands_for_no_host_reserves_its_name(server):
 
 
 def test_a_line_made_by_hand_is_taken_over_as_it_is(server):
-    server.hosts.write_text(HEADER + "DORMEUR 0 CMartin adupont # by hand\n")
+    server.hosts.write_text(HEADER + "DORMEUR 0 cmartin adupont # by hand\n")
 
     answer = server.ask()
 
     assert answer.status == "new"
-    assert server.hosts.read_text() == HEADER + "DORMEUR 0 CMartin adupont # by hand\n"
+    assert server.hosts.read_text() == HEADER + "DORMEUR 0 cmartin adupont # by hand\n"
     assert server.pl.exists()
     assert server.ask().status == "unchanged"
 
