@@ -465,6 +465,21 @@ todo() {
     mark "$@"
 }
 
+# The same, where --repair corrects it.
+to_repair() {
+    REPAIRABLE=yes
+    todo "$@"
+}
+
+# What could not be tested is neither right nor wrong.
+doubt() {
+    IN_DOUBT=yes
+    translate "$@"
+    TEXT="  ? $TEXT"
+    show_warning
+    SAID=yes
+}
+
 mark() {
     translate "$@"
     TEXT="  ! $TEXT"
@@ -754,12 +769,31 @@ french() {    # ENGLISH
         'The backups of this computer are disabled on the server. The backup administrator can tell you why.') FORMAT='Les sauvegardes de cet ordinateur sont désactivées sur le serveur. L’administrateur des sauvegardes vous dira pourquoi.' ;;
         'Only the backup administrator can correct the server’s settings for this computer.') FORMAT='Seul l’administrateur des sauvegardes peut corriger les réglages du serveur pour cet ordinateur.' ;;
         'Please show this to the backup administrator too.') FORMAT='Montrez aussi ceci à l’administrateur des sauvegardes.' ;;
+        'On this computer everything is in place.') FORMAT='Sur cet ordinateur, tout est en place.' ;;
+        'The server did not confirm the registration of this computer: see above.') FORMAT='Le serveur n’a pas confirmé l’enregistrement de cet ordinateur : voyez ci-dessus.' ;;
+        'This computer is called %s now, and is registered as %s. Its backups stay on the server, and no new ones are made. To go on with them, ask the backup administrator to give the new name to %s (ClientNameAlias). To begin anew as %s, without them: sudo sh setup.sh --force') FORMAT='Cet ordinateur s’appelle maintenant %s, et il est enregistré sous le nom de %s. Ses sauvegardes restent sur le serveur, et il ne s’en fait plus. Pour les continuer, demandez à l’administrateur des sauvegardes de donner le nouveau nom à %s (ClientNameAlias). Pour recommencer sous le nom de %s, sans elles : sudo sh setup.sh --force' ;;
+        'the administrator has stopped the backups of this computer; to have them start again: sudo sh setup.sh --verify') FORMAT='l’administrateur a arrêté les sauvegardes de cet ordinateur ; pour qu’elles reprennent : sudo sh setup.sh --verify' ;;
+        'the server does not know this computer any more') FORMAT='le serveur ne connaît plus cet ordinateur' ;;
+        'Of this, sudo sh setup.sh --repair corrects what it can.') FORMAT='De cela, sudo sh setup.sh --repair corrige ce qu’il peut.' ;;
+        'No problem was found, but not everything could be tested: see the lines with ?') FORMAT='Aucun problème n’a été trouvé, mais tout n’a pas pu être examiné : voyez les lignes avec ?' ;;
+        'No problem was found on this computer. What lies between it and the server is tested by: sudo sh setup.sh --verify') FORMAT='Aucun problème n’a été trouvé sur cet ordinateur. Ce qui se trouve entre lui et le serveur est examiné par : sudo sh setup.sh --verify' ;;
+        'The account %s has a wrong home.') FORMAT='Le compte %s n’a pas le bon dossier personnel.' ;;
+        'The account %s has a wrong shell.') FORMAT='Le compte %s n’a pas le bon interpréteur de commandes.' ;;
+        'not tested: whether the server can be reached, as its name or its host key is missing here') FORMAT='non examiné : si le serveur est joignable, car son nom ou sa clef d’hôte manque ici' ;;
+        'This computer is not registered. To register it: sudo sh setup.sh') FORMAT='Cet ordinateur n’est pas enregistré. Pour l’enregistrer : sudo sh setup.sh' ;;
+        'not tested: whether %s still knows this computer. %s') FORMAT='non examiné : si %s connaît encore cet ordinateur. %s' ;;
+        'not tested: whether %s still knows this computer. Its status: %s') FORMAT='non examiné : si %s connaît encore cet ordinateur. Son statut : %s' ;;
+        'not tested: whether %s still knows this computer. It replied: %s') FORMAT='non examiné : si %s connaît encore cet ordinateur. Sa réponse : %s' ;;
+        '%s closes the connection: it is busy, or has blocked the address of this computer for a while') FORMAT='%s ferme la connexion : il est occupé, ou bloque l’adresse de cet ordinateur pour un moment' ;;
+        '%s no longer accepts the key of this setup, so whether it still knows this computer was not tested') FORMAT='%s n’accepte plus la clef de ce programme ; s’il connaît encore cet ordinateur n’a donc pas été examiné' ;;
+        'The administrator has stopped the backups of this computer. To have them start again: sudo sh setup.sh --verify') FORMAT='L’administrateur a arrêté les sauvegardes de cet ordinateur. Pour qu’elles reprennent : sudo sh setup.sh --verify' ;;
+        '%s does not know this computer any more. To register it again: sudo sh setup.sh --force') FORMAT='%s ne connaît plus cet ordinateur. Pour l’enregistrer de nouveau : sudo sh setup.sh --force' ;;
+        '%s refuses this computer, registered for %s: %s') FORMAT='%s refuse cet ordinateur, enregistré pour %s : %s' ;;
+        'the server knows this computer, registered for %s') FORMAT='le serveur connaît cet ordinateur, enregistré pour %s' ;;
+        'the last test by the server succeeded') FORMAT='le dernier essai du serveur a réussi' ;;
         'This computer is not set up; please start the setup without --doctor.') FORMAT='Cet ordinateur n’est pas configuré ; lancez ce programme sans --doctor.' ;;
         'What works, and what is wrong (!)') FORMAT='Ce qui marche, et ce qui ne va pas (!)' ;;
-        'Most of this can be repaired by: sudo sh setup.sh --repair') FORMAT='La plus grande partie se répare par : sudo sh setup.sh --repair' ;;
-        'Nothing is wrong.') FORMAT='Tout va bien.' ;;
         'There is no account %s on this computer.') FORMAT='Le compte %s n’existe pas sur cet ordinateur.' ;;
-        'The account %s has a wrong home or shell.') FORMAT='Le compte %s a un mauvais dossier ou interpréteur de commandes.' ;;
         'The account %s has a password or is locked; sshd may refuse it.') FORMAT='Le compte %s a un mot de passe ou est verrouillé ; sshd peut le refuser.' ;;
         'the account %s') FORMAT='le compte %s' ;;
         'Users other than root can change %s, and so the backup program.') FORMAT='D’autres utilisateurs que root peuvent modifier %s, et donc le programme de sauvegarde.' ;;
@@ -798,8 +832,6 @@ french() {    # ENGLISH
         '%s can be reached, and its host key is the known one') FORMAT='%s est joignable, et sa clef d’hôte est celle que nous connaissons' ;;
         '%s has another host key than the known one. Please tell your administrator.') FORMAT='%s a une autre clef d’hôte que celle que nous connaissons. Prévenez votre administrateur.' ;;
         '%s cannot be reached from here: %s') FORMAT='%s est injoignable d’ici : %s' ;;
-        'This computer is not registered.') FORMAT='Cet ordinateur n’est pas enregistré.' ;;
-        'registered for %s, and tested by the server') FORMAT='enregistré pour %s, et essayé par le serveur' ;;
         'Registered for %s, but the server has not connected to this computer yet: sudo sh setup.sh --verify') FORMAT='Enregistré pour %s, mais le serveur ne s’est pas encore connecté à cet ordinateur : sudo sh setup.sh --verify' ;;
         'Nothing of this setup is on this computer.') FORMAT='Il n’y a rien de ce programme sur cet ordinateur.' ;;
         'Done. The backups stay on %s, where this computer is still registered. To end that, ask the backup administrator to retire %s.') FORMAT='C’est fait. Les sauvegardes restent sur %s, où cet ordinateur est encore enregistré. Pour y mettre fin, demandez à l’administrateur des sauvegardes de retirer %s.' ;;
@@ -1266,9 +1298,14 @@ prepare_call() {
     replace_file "$WORK/register-key" "$STATE_DIR/register-key" root "$ACCOUNT" 640
 }
 
+call() {    # REQUEST [STANDARD-INPUT]
+    call_patiently "$@"
+    ! no_connection || not_connected
+}
+
 # Call the server; if the same request may work later, wait and try again. The wait is random, so that many computers that
 # were refused together do not come back together.
-call() {    # REQUEST [STANDARD-INPUT]
+call_patiently() {    # REQUEST [STANDARD-INPUT]
     for longest in 6 12 24 48 0; do
         call_once "$@"
         if [ "$longest" -eq 0 ] || ! may_work_later; then
@@ -1278,7 +1315,6 @@ call() {    # REQUEST [STANDARD-INPUT]
         note 'the server is busy; the next try is in %s seconds' "$pause"
         sleep "$pause"
     done
-    ! no_connection || not_connected
 }
 
 may_work_later() { [ "$REPLY_STATUS" -eq 75 ] || turned_away; }
@@ -1295,12 +1331,12 @@ turned_away() {
 # Set REPLY_STATUS, and write the answer to WORK/reply. What ssh itself says goes to WORK/ssh-errors: a warning of ssh
 # must not come before "success". Standard input is empty or a file, so that ssh does not read the setup's own.
 call_once() {    # REQUEST [STANDARD-INPUT]
-    line="exec env SSH_AUTH_SOCK= ssh -x -a -T $IP_VERSION -F /dev/null -i $STATE_DIR/register-key -l $SERVER_ACCOUNT"
+    line="exec env SSH_AUTH_SOCK= ssh -x -a -T $IP_VERSION -F /dev/null -i $CALL_FOLDER/register-key -l $SERVER_ACCOUNT"
     line="$line -p $PORT -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes"
-    line="$line -o UserKnownHostsFile=$STATE_DIR/known_hosts -o GlobalKnownHostsFile=/dev/null"
+    line="$line -o UserKnownHostsFile=$CALL_FOLDER/known_hosts -o GlobalKnownHostsFile=/dev/null"
     line="$line -o ConnectTimeout=15 -o ServerAliveInterval=15 -o LogLevel=ERROR $SERVER $1"
     {
-        { as_account "$line" "${2:-}" 2>&4 && status=0 || status=$?
+        { "$CALL_AS" "$line" "${2:-}" 2>&4 && status=0 || status=$?
             printf '%s' "$status" >"$WORK/status"; } | head -c 65536 | tr -d '\r' >"$WORK/reply"
     } 4>&1 | head -c 65536 >"$WORK/ssh-errors"
     REPLY_STATUS=$(cat "$WORK/status")
@@ -1328,6 +1364,11 @@ not_connected() {
 
 as_account() {    # COMMAND-LINE [STANDARD-INPUT]
     (cd / && with_timeout "$TIMEOUT" su "$ACCOUNT" -c "$1") <"${2:-/dev/null}" 3>&-
+}
+
+# For what changes nothing on this computer: the files of a call are in WORK, which is root's alone.
+as_root() {    # COMMAND-LINE [STANDARD-INPUT]
+    (cd / && with_timeout "$TIMEOUT" sh -c "$1") <"${2:-/dev/null}" 3>&-
 }
 
 # A Mac has no timeout(1). A timeout has the exit status 124, 137 or 142.
@@ -2591,9 +2632,11 @@ check_restore_folders() {
     while IFS= read -r folder; do
         if [ ! -d "$folder" ]; then
             writable=no
+            [ "$folder" != "$RESTORE_FOLDER" ] || REPAIRABLE=yes
             todo '%s does not exist: nothing can be restored to it.' "$folder"
         elif [ "$(os identity "$folder" | cut -d ' ' -f 1)" = root ] && ! FOLDER=$folder as_account "test -w \"\$FOLDER\""; then
             writable=no
+            [ "$folder" != "$RESTORE_FOLDER" ] || REPAIRABLE=yes
             todo 'The account %s cannot write in %s: nothing can be restored there. Please run: chgrp %s %s; chmod g+rwx %s' \
                 "$ACCOUNT" "$folder" "$ACCOUNT" "$folder" "$folder"
         fi
@@ -2629,8 +2672,7 @@ likely_logon() {
 }
 
 register() {
-    if already_registered; then
-        note 'already registered for %s' "$LOGON"
+    if already_registered && still_registered; then
         return 0
     fi
     if [ "$DRY_RUN" = yes ]; then
@@ -2641,6 +2683,10 @@ register() {
     fi
     prepare_call
     confirm_person
+    if [ "$REGISTRATION" = renamed ]; then
+        tell_renamed
+        return 0
+    fi
     call "$OSTYPE_WORD:$LOGON"
     if ! read_reply "$WORK/reply" register; then
         reject_reply
@@ -2706,6 +2752,10 @@ confirm_person() {
         tries=$((tries + 1))
         LOGON=''
     done
+    if would_begin_anew; then
+        REGISTRATION=renamed
+        return 0
+    fi
     [ -z "$REPLY_HOST" ] || note 'computer: %s' "$(readable "$REPLY_HOST")"
     if [ -n "$REPLY_PERSON" ]; then
         note 'person: %s' "$(readable "$REPLY_PERSON") ($LOGON)"
@@ -2714,6 +2764,80 @@ confirm_person() {
     fi
     say 'This person will be able to read all backed-up files of this computer, including other people’s.'
     [ "$YES" = yes ] || yes_or_no 'Is this correct (yes/no)?' || die 1 'Nothing was registered.'
+}
+
+# ---------------------------------------------------------------- steps/registered.sh
+
+# Does the registration of the receipt still hold? Only the server knows: hosts are renamed, retired and transferred there.
+
+# Ask the server, as root and with files of WORK: a question changes nothing, so that the plan and the doctor may ask it
+# too. Set REGISTRATION to known, renamed, gone, retired, refused or unknown.
+ask_registration() {    # call_once|call_patiently
+    [ -s "$WORK/known_hosts" ] || cat <"$WORK/known-hosts" >"$WORK/known_hosts"
+    CALL_AS=as_root CALL_FOLDER=$WORK
+    "$1" "check:$OSTYPE_WORD:$LOGON"
+    CALL_AS=as_account CALL_FOLDER=$STATE_DIR
+    if no_connection || timed_out || [ ! -s "$WORK/reply" ]; then
+        REGISTRATION=unknown
+    elif read_reply "$WORK/reply" check; then
+        case $REPLY_STATE in
+            new) REGISTRATION=gone ;;
+            retired) REGISTRATION=retired ;;
+            *) REGISTRATION=known ;;
+        esac
+        ! is_renamed || REGISTRATION=renamed
+    else
+        case $(error_code) in
+            ostype-unknown) REGISTRATION=known ;;       # an old server, which cannot be asked
+            other-owner | bad-user | not-allowed) REGISTRATION=refused ;;
+            *) REGISTRATION=unknown ;;
+        esac
+    fi
+}
+
+# An early setup has not noted the name.
+is_renamed() {
+    name=$(receipt_get host)
+    [ -n "$name" ] && [ -n "$REPLY_HOST" ] && [ "$name" != "$REPLY_HOST" ]
+}
+
+# Whether a registration would begin a history of its own under a new name, and nobody has asked for that.
+would_begin_anew() {
+    registered_as >/dev/null && is_renamed && { [ "$FORCE" = no ] || [ "$TASK" = repair ]; }
+}
+
+# The server names a computer by its address, and knows nothing of the earlier name.
+tell_renamed() {
+    VERIFY=no
+    todo 'This computer is called %s now, and is registered as %s. Its backups stay on the server, and no new ones are made. To go on with them, ask the backup administrator to give the new name to %s (ClientNameAlias). To begin anew as %s, without them: sudo sh setup.sh --force' \
+        "$REPLY_HOST" "$name" "$name" "$REPLY_HOST"
+}
+
+# Whether nothing needs to be registered. A server that cannot be asked leaves that open: what is to be done on this
+# computer is done, and the exit status tells it.
+still_registered() {
+    if [ -z "$REGISTRATION" ]; then
+        if ! command -v ssh >/dev/null; then
+            return 0        # in the plan it may be missing
+        fi
+        ask_registration call_patiently
+    fi
+    case $REGISTRATION in
+        known) note 'already registered for %s' "$LOGON" ;;
+        renamed) tell_renamed ;;
+        retired) note 'the administrator has stopped the backups of this computer; to have them start again: sudo sh setup.sh --verify' ;;
+        gone)
+            note 'the server does not know this computer any more'
+            return 1 ;;
+        *)
+            VERIFY=no REGISTRATION_STATUS=0
+            (why_not_confirmed) || REGISTRATION_STATUS=$? ;;
+    esac
+}
+
+why_not_confirmed() {
+    ! no_connection || not_connected
+    reject_reply
 }
 
 # ---------------------------------------------------------------- steps/sshd.sh
@@ -2972,9 +3096,20 @@ verify() {
         mark_folders_not_saved
     elif [ "$(error_code)" = ostype-unknown ]; then
         note 'this server does not test its connection to this computer'
+    elif [ "$(error_code)" = not-registered ] && renamed_meanwhile; then
+        receipt_drop "verified $SERVER "
+        tell_renamed
     else
         not_verified
     fi
+}
+
+# A computer with a new name is one that the server does not know. Keeps the reply.
+renamed_meanwhile() {
+    cat <"$WORK/reply" >"$WORK/verify-reply"
+    ask_registration call_once
+    cat <"$WORK/verify-reply" >"$WORK/reply"
+    [ "$REGISTRATION" = renamed ]
 }
 
 # Print the folders that the server may read but does not back up, by its last reply.
@@ -3086,25 +3221,36 @@ doctor() {
     doctor_files
     doctor_sudo
     check_restore_folders || true
+    doctor_server       # first: it shows whether the server sees IPv4 or IPv6
     doctor_sshd
     doctor_key
     doctor_firewall
-    doctor_server
-    doctor_registration
+    conclude
+}
+
+# Only a connection from the server goes through the network and what is between.
+conclude() {
+    if [ "$REPAIRABLE" = yes ] && [ -n "$LOGON" ]; then
+        say 'Of this, sudo sh setup.sh --repair corrects what it can.'
+    fi
     if [ "$LEFT_TO_DO$NOT_SAVED" != nono ]; then
-        say 'Most of this can be repaired by: sudo sh setup.sh --repair'
+        exit 1
+    elif [ "$IN_DOUBT" = yes ]; then
+        say 'No problem was found, but not everything could be tested: see the lines with ?'
         exit 1
     fi
-    say 'Nothing is wrong.'
+    say 'No problem was found on this computer. What lies between it and the server is tested by: sudo sh setup.sh --verify'
 }
 
 doctor_account() {
     if ! entry=$(os account_entry) || ! os account_is_local; then
-        todo 'There is no account %s on this computer.' "$ACCOUNT"
-    elif [ "$(printf '%s' "$entry" | cut -d: -f6,7)" != "$STATE_DIR:/bin/sh" ]; then
-        todo 'The account %s has a wrong home or shell.' "$ACCOUNT"
+        to_repair 'There is no account %s on this computer.' "$ACCOUNT"
+    elif [ "$(printf '%s' "$entry" | cut -d: -f6)" != "$STATE_DIR" ]; then
+        todo 'The account %s has a wrong home.' "$ACCOUNT"
+    elif [ "$(printf '%s' "$entry" | cut -d: -f7)" != /bin/sh ]; then
+        to_repair 'The account %s has a wrong shell.' "$ACCOUNT"
     elif os account_has_password; then
-        todo 'The account %s has a password or is locked; sshd may refuse it.' "$ACCOUNT"
+        to_repair 'The account %s has a password or is locked; sshd may refuse it.' "$ACCOUNT"
     else
         note 'the account %s' "$ACCOUNT"
     fi
@@ -3115,11 +3261,11 @@ doctor_files() {
     [ -z "$unsafe" ] || todo 'Users other than root can change %s, and so the backup program.' "$unsafe"
     doctor_permissions
     if [ ! -x "$WRAPPER" ] || [ ! -x "$HELPER" ] || [ ! -f "$CONFIG" ]; then
-        todo 'The backup program is incomplete (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
+        to_repair 'The backup program is incomplete (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
     elif ! cmp -s "$WRAPPER" "$HELPER"; then
-        todo 'The two copies of the backup program differ.'
+        to_repair 'The two copies of the backup program differ.'
     elif given_wrapper && ! cmp -s "$WORK/wrapper" "$HELPER"; then
-        todo 'The backup program is not the one of this setup: it is older, or was changed.'
+        to_repair 'The backup program is not the one of this setup: it is older, or was changed.'
     else
         note 'the backup program'
     fi
@@ -3128,7 +3274,7 @@ doctor_files() {
 doctor_permissions() {
     while read -r path owner group mode; do
         if [ -e "$path" ] && [ "$(os identity "$path")" != "$owner $group $mode" ]; then
-            todo '%s has wrong permissions (%s instead of %s).' "$path" "$(os identity "$path")" "$owner $group $mode"
+            to_repair '%s has wrong permissions (%s instead of %s).' "$path" "$(os identity "$path")" "$owner $group $mode"
         fi
     done <<END
 $STATE_DIR root $ACCOUNT 750
@@ -3144,13 +3290,14 @@ END
 
 doctor_sudo() {
     if [ -f "$SUDOERS" ] && command -v visudo >/dev/null && compose_sudoers && ! cmp -s "$WORK/sudoers" "$SUDOERS"; then
-        todo 'The lines for sudo in %s are not those of this setup: they are older, or were changed.' "$SUDOERS"
+        to_repair 'The lines for sudo in %s are not those of this setup: they are older, or were changed.' "$SUDOERS"
     fi
     if ! probe; then
         # Our program begins each line with the name of the account.
         if grep -q "^$ACCOUNT: " "$WORK/probe-errors"; then
             todo 'The backup program does not start: %s' "$(grep "^$ACCOUNT: " "$WORK/probe-errors" | tail -n 1 | printable)"
         else
+            [ -f "$SUDOERS" ] || REPAIRABLE=yes
             todo 'sudo does not let the account %s start the backup program: %s' "$ACCOUNT" \
                 "$(tail -n 1 "$WORK/probe-errors" | printable)"
         fi
@@ -3212,14 +3359,14 @@ doctor_sshd() {
         if sshd_answers; then
             note 'sshd answers on this computer; at which address the server connects is unknown, as %s has no address now' "$SERVER"
         else
-            todo 'sshd does not answer: the server cannot log in.'
+            to_repair 'sshd does not answer: the server cannot log in.'
         fi
     elif greets "$address" "$port"; then
         note 'sshd answers at %s, port %s, to which the server connects' "$address" "$port"
     elif sshd_answers; then
         tell_other_door
     else
-        todo 'sshd does not answer at %s, port %s: the server cannot log in.' "$address" "$port"
+        to_repair 'sshd does not answer at %s, port %s: the server cannot log in.' "$address" "$port"
     fi
     sshd_settings || return 0
     check_access
@@ -3237,9 +3384,9 @@ doctor_key() {
     if key_in_place; then
         note 'the server’s key is in %s' "$keys"
     elif keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
-        todo 'The server’s key in %s is not as the setup wrote it.' "$keys"
+        to_repair 'The server’s key in %s is not as the setup wrote it.' "$keys"
     elif [ -n "$keys" ]; then
-        todo 'The server’s key is not where sshd looks for it (%s).' "$keys"
+        to_repair 'The server’s key is not where sshd looks for it (%s).' "$keys"
     fi
 }
 
@@ -3253,33 +3400,80 @@ doctor_firewall() {
         todo 'The server’s key is accepted from %s, which is too many computers. Please run: sudo sh setup.sh --repair --from server' "${list%,}"
     blocked_addresses >"$WORK/blocked"
     while read -r firewall port address; do
-        todo 'The firewall (%s) may block port %s for the server %s.' "$firewall" "$port" "$address"
+        to_repair 'The firewall (%s) may block port %s for the server %s.' "$firewall" "$port" "$address"
     done <"$WORK/blocked"
     YES=yes agree_on_networks       # names them, and asks nothing
 }
 
-# Without a key, the server answers "Permission denied" once its host key is accepted.
+# The server is asked as by the setup; without a register-key, only whether it is there.
 doctor_server() {
     if [ -z "$SERVER" ] || [ ! -f "$STATE_DIR/known_hosts" ]; then
+        doubt 'not tested: whether the server can be reached, as its name or its host key is missing here'
         return 0
     fi
+    cat <"$STATE_DIR/known_hosts" >"$WORK/known_hosts"
+    if [ -z "$LOGON" ]; then
+        reach_server
+        todo 'This computer is not registered. To register it: sudo sh setup.sh'
+    elif (given_register_key) 2>"$WORK/key-problem"; then
+        ask_registration call_once
+        doctor_registration
+    else
+        reach_server
+        doubt 'not tested: whether %s still knows this computer. %s' "$SERVER" "$(printable <"$WORK/key-problem")"
+    fi
+}
+
+# Without a key, the server answers "Permission denied" once its host key is accepted.
+reach_server() {
     ssh -x -a -n -T -F /dev/null -l "$SERVER_ACCOUNT" -p "$PORT" -o BatchMode=yes -o StrictHostKeyChecking=yes \
-        -o PreferredAuthentications=none -o UserKnownHostsFile="$STATE_DIR/known_hosts" -o ConnectTimeout=10 \
+        -o PreferredAuthentications=none -o UserKnownHostsFile="$WORK/known_hosts" -o ConnectTimeout=10 \
         -o GlobalKnownHostsFile=/dev/null -o LogLevel=ERROR "$SERVER" true </dev/null >/dev/null 2>"$WORK/ssh-errors" || true
+    tell_connection
+}
+
+tell_connection() {
     if grep -q 'Permission denied' "$WORK/ssh-errors"; then
         note '%s can be reached, and its host key is the known one' "$SERVER"
     elif grep -q 'Host key verification failed' "$WORK/ssh-errors"; then
         todo '%s has another host key than the known one. Please tell your administrator.' "$SERVER"
+    elif turned_away; then
+        doubt '%s closes the connection: it is busy, or has blocked the address of this computer for a while' "$SERVER"
     else
         todo '%s cannot be reached from here: %s' "$SERVER" "$(tail -n 1 "$WORK/ssh-errors" | printable)"
     fi
 }
 
 doctor_registration() {
-    if [ -z "$LOGON" ]; then
-        todo 'This computer is not registered.'
-    elif receipt_has "verified $SERVER $LOGON"; then
-        note 'registered for %s, and tested by the server' "$LOGON"
+    if [ ! -s "$WORK/reply" ] && ! no_connection; then
+        doubt 'not tested: whether %s still knows this computer. Its status: %s' "$SERVER" "$REPLY_STATUS"
+        return 0
+    elif no_connection; then
+        tell_connection
+        ! grep -q 'Permission denied' "$WORK/ssh-errors" ||
+            doubt '%s no longer accepts the key of this setup, so whether it still knows this computer was not tested' "$SERVER"
+        return 0
+    fi
+    note '%s can be reached, and its host key is the known one' "$SERVER"
+    case $REGISTRATION in
+        known) doctor_known ;;
+        renamed) tell_renamed ;;
+        retired) todo 'The administrator has stopped the backups of this computer. To have them start again: sudo sh setup.sh --verify' ;;
+        gone) to_repair '%s does not know this computer any more. To register it again: sudo sh setup.sh --force' "$SERVER" ;;
+        refused)
+            todo '%s refuses this computer, registered for %s: %s' "$SERVER" "$LOGON" "$(head -n 1 "$WORK/reply" | printable)"
+            advise "$(error_code)" ;;
+        *)
+            doubt 'not tested: whether %s still knows this computer. It replied: %s' "$SERVER" \
+                "$(head -n 1 "$WORK/reply" | printable)"
+            advise "$(error_code)" ;;
+    esac
+}
+
+doctor_known() {
+    note 'the server knows this computer, registered for %s' "$LOGON"
+    if receipt_has "verified $SERVER $LOGON"; then
+        note 'the last test by the server succeeded'
         mark_folders_not_saved
     else
         todo 'Registered for %s, but the server has not connected to this computer yet: sudo sh setup.sh --verify' "$LOGON"
@@ -3511,6 +3705,8 @@ keep_receipt() {
 finish() {
     if [ "$TASK" = verify ]; then
         :
+    elif [ "$REGISTRATION_STATUS" -ne 0 ]; then
+        say 'On this computer everything is in place.'
     elif [ "$CHANGES" -eq 0 ]; then
         say 'Everything was already in place; nothing was changed.'
     else
@@ -3522,6 +3718,10 @@ finish() {
     fi
     if [ -n "$REPLY_ADVICE" ]; then
         say 'The server adds: %s' "$(readable "$REPLY_ADVICE")"
+    fi
+    if [ "$REGISTRATION_STATUS" -ne 0 ]; then
+        warn 'The server did not confirm the registration of this computer: see above.'
+        exit "$REGISTRATION_STATUS"
     fi
     if [ "$LEFT_TO_DO" = yes ]; then
         warn 'Backups will not work until everything marked with ! above is done.'
@@ -3546,6 +3746,7 @@ defaults() {
     KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEW_RESTORE='' AGREED=no TRY_AGAIN=no
     SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT='' LOG='' LOGGING=no
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
+    CALL_AS=as_account CALL_FOLDER=$STATE_DIR REGISTRATION='' REGISTRATION_STATUS=0 REPAIRABLE=no IN_DOUBT=no
     CHANGES=0 LEFT_TO_DO=no HIDDEN=no NOT_SAVED=no LOCKED=no RESTORING='' ASK_PRIVILEGED=no PRIVILEGED=no IP_VERSION='' BOLD='' PLAIN=''
     REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' PROBLEM=''
     OS=linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get

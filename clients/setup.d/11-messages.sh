@@ -36,6 +36,21 @@ todo() {
     mark "$@"
 }
 
+# The same, where --repair corrects it.
+to_repair() {
+    REPAIRABLE=yes
+    todo "$@"
+}
+
+# What could not be tested is neither right nor wrong.
+doubt() {
+    IN_DOUBT=yes
+    translate "$@"
+    TEXT="  ? $TEXT"
+    show_warning
+    SAID=yes
+}
+
 mark() {
     translate "$@"
     TEXT="  ! $TEXT"

@@ -108,9 +108,14 @@ prepare_call() {
     replace_file "$WORK/register-key" "$STATE_DIR/register-key" root "$ACCOUNT" 640
 }
 
+call() {    # REQUEST [STANDARD-INPUT]
+    call_patiently "$@"
+    ! no_connection || not_connected
+}
+
 # Call the server; if the same request may work later, wait and try again. The wait is random, so that many computers that
 # were refused together do not come back together.
-call() {    # REQUEST [STANDARD-INPUT]
+call_patiently() {    # REQUEST [STANDARD-INPUT]
     for longest in 6 12 24 48 0; do
         call_once "$@"
         if [ "$longest" -eq 0 ] || ! may_work_later; then
@@ -120,7 +125,6 @@ call() {    # REQUEST [STANDARD-INPUT]
         note 'the server is busy; the next try is in %s seconds' "$pause"
         sleep "$pause"
     done
-    ! no_connection || not_connected
 }
 
 may_work_later() { [ "$REPLY_STATUS" -eq 75 ] || turned_away; }
@@ -137,12 +141,12 @@ turned_away() {
 # Set REPLY_STATUS, and write the answer to WORK/reply. What ssh itself says goes to WORK/ssh-errors: a warning of ssh
 # must not come before "success". Standard input is empty or a file, so that ssh does not read the setup's own.
 call_once() {    # REQUEST [STANDARD-INPUT]
-    line="exec env SSH_AUTH_SOCK= ssh -x -a -T $IP_VERSION -F /dev/null -i $STATE_DIR/register-key -l $SERVER_ACCOUNT"
+    line="exec env SSH_AUTH_SOCK= ssh -x -a -T $IP_VERSION -F /dev/null -i $CALL_FOLDER/register-key -l $SERVER_ACCOUNT"
     line="$line -p $PORT -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes"
-    line="$line -o UserKnownHostsFile=$STATE_DIR/known_hosts -o GlobalKnownHostsFile=/dev/null"
+    line="$line -o UserKnownHostsFile=$CALL_FOLDER/known_hosts -o GlobalKnownHostsFile=/dev/null"
     line="$line -o ConnectTimeout=15 -o ServerAliveInterval=15 -o LogLevel=ERROR $SERVER $1"
     {
-        { as_account "$line" "${2:-}" 2>&4 && status=0 || status=$?
+        { "$CALL_AS" "$line" "${2:-}" 2>&4 && status=0 || status=$?
             printf '%s' "$status" >"$WORK/status"; } | head -c 65536 | tr -d '\r' >"$WORK/reply"
     } 4>&1 | head -c 65536 >"$WORK/ssh-errors"
     REPLY_STATUS=$(cat "$WORK/status")
@@ -170,6 +174,11 @@ not_connected() {
 
 as_account() {    # COMMAND-LINE [STANDARD-INPUT]
     (cd / && with_timeout "$TIMEOUT" su "$ACCOUNT" -c "$1") <"${2:-/dev/null}" 3>&-
+}
+
+# For what changes nothing on this computer: the files of a call are in WORK, which is root's alone.
+as_root() {    # COMMAND-LINE [STANDARD-INPUT]
+    (cd / && with_timeout "$TIMEOUT" sh -c "$1") <"${2:-/dev/null}" 3>&-
 }
 
 # A Mac has no timeout(1). A timeout has the exit status 124, 137 or 142.

@@ -10,25 +10,36 @@ doctor() {
     doctor_files
     doctor_sudo
     check_restore_folders || true
+    doctor_server       # first: it shows whether the server sees IPv4 or IPv6
     doctor_sshd
     doctor_key
     doctor_firewall
-    doctor_server
-    doctor_registration
+    conclude
+}
+
+# Only a connection from the server goes through the network and what is between.
+conclude() {
+    if [ "$REPAIRABLE" = yes ] && [ -n "$LOGON" ]; then
+        say 'Of this, sudo sh setup.sh --repair corrects what it can.'
+    fi
     if [ "$LEFT_TO_DO$NOT_SAVED" != nono ]; then
-        say 'Most of this can be repaired by: sudo sh setup.sh --repair'
+        exit 1
+    elif [ "$IN_DOUBT" = yes ]; then
+        say 'No problem was found, but not everything could be tested: see the lines with ?'
         exit 1
     fi
-    say 'Nothing is wrong.'
+    say 'No problem was found on this computer. What lies between it and the server is tested by: sudo sh setup.sh --verify'
 }
 
 doctor_account() {
     if ! entry=$(os account_entry) || ! os account_is_local; then
-        todo 'There is no account %s on this computer.' "$ACCOUNT"
-    elif [ "$(printf '%s' "$entry" | cut -d: -f6,7)" != "$STATE_DIR:/bin/sh" ]; then
-        todo 'The account %s has a wrong home or shell.' "$ACCOUNT"
+        to_repair 'There is no account %s on this computer.' "$ACCOUNT"
+    elif [ "$(printf '%s' "$entry" | cut -d: -f6)" != "$STATE_DIR" ]; then
+        todo 'The account %s has a wrong home.' "$ACCOUNT"
+    elif [ "$(printf '%s' "$entry" | cut -d: -f7)" != /bin/sh ]; then
+        to_repair 'The account %s has a wrong shell.' "$ACCOUNT"
     elif os account_has_password; then
-        todo 'The account %s has a password or is locked; sshd may refuse it.' "$ACCOUNT"
+        to_repair 'The account %s has a password or is locked; sshd may refuse it.' "$ACCOUNT"
     else
         note 'the account %s' "$ACCOUNT"
     fi
@@ -39,11 +50,11 @@ doctor_files() {
     [ -z "$unsafe" ] || todo 'Users other than root can change %s, and so the backup program.' "$unsafe"
     doctor_permissions
     if [ ! -x "$WRAPPER" ] || [ ! -x "$HELPER" ] || [ ! -f "$CONFIG" ]; then
-        todo 'The backup program is incomplete (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
+        to_repair 'The backup program is incomplete (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
     elif ! cmp -s "$WRAPPER" "$HELPER"; then
-        todo 'The two copies of the backup program differ.'
+        to_repair 'The two copies of the backup program differ.'
     elif given_wrapper && ! cmp -s "$WORK/wrapper" "$HELPER"; then
-        todo 'The backup program is not the one of this setup: it is older, or was changed.'
+        to_repair 'The backup program is not the one of this setup: it is older, or was changed.'
     else
         note 'the backup program'
     fi
@@ -52,7 +63,7 @@ doctor_files() {
 doctor_permissions() {
     while read -r path owner group mode; do
         if [ -e "$path" ] && [ "$(os identity "$path")" != "$owner $group $mode" ]; then
-            todo '%s has wrong permissions (%s instead of %s).' "$path" "$(os identity "$path")" "$owner $group $mode"
+            to_repair '%s has wrong permissions (%s instead of %s).' "$path" "$(os identity "$path")" "$owner $group $mode"
         fi
     done <<END
 $STATE_DIR root $ACCOUNT 750
@@ -68,13 +79,14 @@ END
 
 doctor_sudo() {
     if [ -f "$SUDOERS" ] && command -v visudo >/dev/null && compose_sudoers && ! cmp -s "$WORK/sudoers" "$SUDOERS"; then
-        todo 'The lines for sudo in %s are not those of this setup: they are older, or were changed.' "$SUDOERS"
+        to_repair 'The lines for sudo in %s are not those of this setup: they are older, or were changed.' "$SUDOERS"
     fi
     if ! probe; then
         # Our program begins each line with the name of the account.
         if grep -q "^$ACCOUNT: " "$WORK/probe-errors"; then
             todo 'The backup program does not start: %s' "$(grep "^$ACCOUNT: " "$WORK/probe-errors" | tail -n 1 | printable)"
         else
+            [ -f "$SUDOERS" ] || REPAIRABLE=yes
             todo 'sudo does not let the account %s start the backup program: %s' "$ACCOUNT" \
                 "$(tail -n 1 "$WORK/probe-errors" | printable)"
         fi
@@ -136,14 +148,14 @@ doctor_sshd() {
         if sshd_answers; then
             note 'sshd answers on this computer; at which address the server connects is unknown, as %s has no address now' "$SERVER"
         else
-            todo 'sshd does not answer: the server cannot log in.'
+            to_repair 'sshd does not answer: the server cannot log in.'
         fi
     elif greets "$address" "$port"; then
         note 'sshd answers at %s, port %s, to which the server connects' "$address" "$port"
     elif sshd_answers; then
         tell_other_door
     else
-        todo 'sshd does not answer at %s, port %s: the server cannot log in.' "$address" "$port"
+        to_repair 'sshd does not answer at %s, port %s: the server cannot log in.' "$address" "$port"
     fi
     sshd_settings || return 0
     check_access
@@ -161,9 +173,9 @@ doctor_key() {
     if key_in_place; then
         note 'the server’s key is in %s' "$keys"
     elif keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
-        todo 'The server’s key in %s is not as the setup wrote it.' "$keys"
+        to_repair 'The server’s key in %s is not as the setup wrote it.' "$keys"
     elif [ -n "$keys" ]; then
-        todo 'The server’s key is not where sshd looks for it (%s).' "$keys"
+        to_repair 'The server’s key is not where sshd looks for it (%s).' "$keys"
     fi
 }
 
@@ -177,33 +189,80 @@ doctor_firewall() {
         todo 'The server’s key is accepted from %s, which is too many computers. Please run: sudo sh setup.sh --repair --from server' "${list%,}"
     blocked_addresses >"$WORK/blocked"
     while read -r firewall port address; do
-        todo 'The firewall (%s) may block port %s for the server %s.' "$firewall" "$port" "$address"
+        to_repair 'The firewall (%s) may block port %s for the server %s.' "$firewall" "$port" "$address"
     done <"$WORK/blocked"
     YES=yes agree_on_networks       # names them, and asks nothing
 }
 
-# Without a key, the server answers "Permission denied" once its host key is accepted.
+# The server is asked as by the setup; without a register-key, only whether it is there.
 doctor_server() {
     if [ -z "$SERVER" ] || [ ! -f "$STATE_DIR/known_hosts" ]; then
+        doubt 'not tested: whether the server can be reached, as its name or its host key is missing here'
         return 0
     fi
+    cat <"$STATE_DIR/known_hosts" >"$WORK/known_hosts"
+    if [ -z "$LOGON" ]; then
+        reach_server
+        todo 'This computer is not registered. To register it: sudo sh setup.sh'
+    elif (given_register_key) 2>"$WORK/key-problem"; then
+        ask_registration call_once
+        doctor_registration
+    else
+        reach_server
+        doubt 'not tested: whether %s still knows this computer. %s' "$SERVER" "$(printable <"$WORK/key-problem")"
+    fi
+}
+
+# Without a key, the server answers "Permission denied" once its host key is accepted.
+reach_server() {
     ssh -x -a -n -T -F /dev/null -l "$SERVER_ACCOUNT" -p "$PORT" -o BatchMode=yes -o StrictHostKeyChecking=yes \
-        -o PreferredAuthentications=none -o UserKnownHostsFile="$STATE_DIR/known_hosts" -o ConnectTimeout=10 \
+        -o PreferredAuthentications=none -o UserKnownHostsFile="$WORK/known_hosts" -o ConnectTimeout=10 \
         -o GlobalKnownHostsFile=/dev/null -o LogLevel=ERROR "$SERVER" true </dev/null >/dev/null 2>"$WORK/ssh-errors" || true
+    tell_connection
+}
+
+tell_connection() {
     if grep -q 'Permission denied' "$WORK/ssh-errors"; then
         note '%s can be reached, and its host key is the known one' "$SERVER"
     elif grep -q 'Host key verification failed' "$WORK/ssh-errors"; then
         todo '%s has another host key than the known one. Please tell your administrator.' "$SERVER"
+    elif turned_away; then
+        doubt '%s closes the connection: it is busy, or has blocked the address of this computer for a while' "$SERVER"
     else
         todo '%s cannot be reached from here: %s' "$SERVER" "$(tail -n 1 "$WORK/ssh-errors" | printable)"
     fi
 }
 
 doctor_registration() {
-    if [ -z "$LOGON" ]; then
-        todo 'This computer is not registered.'
-    elif receipt_has "verified $SERVER $LOGON"; then
-        note 'registered for %s, and tested by the server' "$LOGON"
+    if [ ! -s "$WORK/reply" ] && ! no_connection; then
+        doubt 'not tested: whether %s still knows this computer. Its status: %s' "$SERVER" "$REPLY_STATUS"
+        return 0
+    elif no_connection; then
+        tell_connection
+        ! grep -q 'Permission denied' "$WORK/ssh-errors" ||
+            doubt '%s no longer accepts the key of this setup, so whether it still knows this computer was not tested' "$SERVER"
+        return 0
+    fi
+    note '%s can be reached, and its host key is the known one' "$SERVER"
+    case $REGISTRATION in
+        known) doctor_known ;;
+        renamed) tell_renamed ;;
+        retired) todo 'The administrator has stopped the backups of this computer. To have them start again: sudo sh setup.sh --verify' ;;
+        gone) to_repair '%s does not know this computer any more. To register it again: sudo sh setup.sh --force' "$SERVER" ;;
+        refused)
+            todo '%s refuses this computer, registered for %s: %s' "$SERVER" "$LOGON" "$(head -n 1 "$WORK/reply" | printable)"
+            advise "$(error_code)" ;;
+        *)
+            doubt 'not tested: whether %s still knows this computer. It replied: %s' "$SERVER" \
+                "$(head -n 1 "$WORK/reply" | printable)"
+            advise "$(error_code)" ;;
+    esac
+}
+
+doctor_known() {
+    note 'the server knows this computer, registered for %s' "$LOGON"
+    if receipt_has "verified $SERVER $LOGON"; then
+        note 'the last test by the server succeeded'
         mark_folders_not_saved
     else
         todo 'Registered for %s, but the server has not connected to this computer yet: sudo sh setup.sh --verify' "$LOGON"

@@ -4,6 +4,8 @@
 finish() {
     if [ "$TASK" = verify ]; then
         :
+    elif [ "$REGISTRATION_STATUS" -ne 0 ]; then
+        say 'On this computer everything is in place.'
     elif [ "$CHANGES" -eq 0 ]; then
         say 'Everything was already in place; nothing was changed.'
     else
@@ -15,6 +17,10 @@ finish() {
     fi
     if [ -n "$REPLY_ADVICE" ]; then
         say 'The server adds: %s' "$(readable "$REPLY_ADVICE")"
+    fi
+    if [ "$REGISTRATION_STATUS" -ne 0 ]; then
+        warn 'The server did not confirm the registration of this computer: see above.'
+        exit "$REGISTRATION_STATUS"
     fi
     if [ "$LEFT_TO_DO" = yes ]; then
         warn 'Backups will not work until everything marked with ! above is done.'
@@ -39,6 +45,7 @@ defaults() {
     KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEW_RESTORE='' AGREED=no TRY_AGAIN=no
     SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT='' LOG='' LOGGING=no
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
+    CALL_AS=as_account CALL_FOLDER=$STATE_DIR REGISTRATION='' REGISTRATION_STATUS=0 REPAIRABLE=no IN_DOUBT=no
     CHANGES=0 LEFT_TO_DO=no HIDDEN=no NOT_SAVED=no LOCKED=no RESTORING='' ASK_PRIVILEGED=no PRIVILEGED=no IP_VERSION='' BOLD='' PLAIN=''
     REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' PROBLEM=''
     OS=linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get

@@ -196,9 +196,11 @@ check_restore_folders() {
     while IFS= read -r folder; do
         if [ ! -d "$folder" ]; then
             writable=no
+            [ "$folder" != "$RESTORE_FOLDER" ] || REPAIRABLE=yes
             todo '%s does not exist: nothing can be restored to it.' "$folder"
         elif [ "$(os identity "$folder" | cut -d ' ' -f 1)" = root ] && ! FOLDER=$folder as_account "test -w \"\$FOLDER\""; then
             writable=no
+            [ "$folder" != "$RESTORE_FOLDER" ] || REPAIRABLE=yes
             todo 'The account %s cannot write in %s: nothing can be restored there. Please run: chgrp %s %s; chmod g+rwx %s' \
                 "$ACCOUNT" "$folder" "$ACCOUNT" "$folder" "$folder"
         fi

@@ -24,8 +24,7 @@ likely_logon() {
 }
 
 register() {
-    if already_registered; then
-        note 'already registered for %s' "$LOGON"
+    if already_registered && still_registered; then
         return 0
     fi
     if [ "$DRY_RUN" = yes ]; then
@@ -36,6 +35,10 @@ register() {
     fi
     prepare_call
     confirm_person
+    if [ "$REGISTRATION" = renamed ]; then
+        tell_renamed
+        return 0
+    fi
     call "$OSTYPE_WORD:$LOGON"
     if ! read_reply "$WORK/reply" register; then
         reject_reply
@@ -101,6 +104,10 @@ confirm_person() {
         tries=$((tries + 1))
         LOGON=''
     done
+    if would_begin_anew; then
+        REGISTRATION=renamed
+        return 0
+    fi
     [ -z "$REPLY_HOST" ] || note 'computer: %s' "$(readable "$REPLY_HOST")"
     if [ -n "$REPLY_PERSON" ]; then
         note 'person: %s' "$(readable "$REPLY_PERSON") ($LOGON)"

@@ -33,9 +33,20 @@ verify() {
         mark_folders_not_saved
     elif [ "$(error_code)" = ostype-unknown ]; then
         note 'this server does not test its connection to this computer'
+    elif [ "$(error_code)" = not-registered ] && renamed_meanwhile; then
+        receipt_drop "verified $SERVER "
+        tell_renamed
     else
         not_verified
     fi
+}
+
+# A computer with a new name is one that the server does not know. Keeps the reply.
+renamed_meanwhile() {
+    cat <"$WORK/reply" >"$WORK/verify-reply"
+    ask_registration call_once
+    cat <"$WORK/verify-reply" >"$WORK/reply"
+    [ "$REGISTRATION" = renamed ]
 }
 
 # Print the folders that the server may read but does not back up, by its last reply.

@@ -13,7 +13,8 @@ from backuppc_register import __version__
 
 CLIENTS = CHECKOUT / "clients"
 PARTS = CLIENTS / "setup.d"
-SAY = r"\b(?:say|note|warn|caution|todo|mark|die \d+|heading|step \w+|ask|yes_or_no|each_folder \w+)"
+SAY = r"\b(?:say|note|warn|caution|todo|to_repair|doubt|mark|"
+SAY += r"die \d+|heading|step \w+|ask|yes_or_no|each_folder \w+)"
 SAY += r" +(?:\\\n *)?"
 
 
