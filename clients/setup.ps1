@@ -134,7 +134,7 @@ function Read-Consent {
 # A terminal obeys control characters, so text from elsewhere loses them before it is shown.
 function Get-Printable {
     param([string]$Text)
-    return [regex]::Replace($Text, '[^\n -~]', '?')
+    return [regex]::Replace($Text.Replace("`r", ''), '[^\n -~]', '?')
 }
 
 # ---------------------------------------------------------------- changes
@@ -374,6 +374,10 @@ function Remove-Tree {
 
 # Everything that ends in a command line or in a file is checked before anything else happens.
 function Test-Options {
+    $script:Logon = Get-WithoutBlanks $script:Logon
+    if ($script:Logon.Contains('@')) {
+        Stop-Setup 2 '-Logon is a mail address. Give the logon without the @ and what follows it.'
+    }
     $rules = @(
         @('Server', $Server, '\A[A-Za-z0-9][A-Za-z0-9.:-]*\z'),
         @('Logon', $script:Logon, '\A([A-Za-z0-9_][A-Za-z0-9._-]{0,63})?\z'),
@@ -393,6 +397,12 @@ function Test-Options {
     if ($script:Logon -ceq '' -and $Unattended -and -not $DryRun) {
         Stop-Setup 2 '-Unattended needs -Logon.'
     }
+}
+
+# A copied text may have no-break and invisible blanks around it too.
+function Get-WithoutBlanks {
+    param([string]$Text)
+    return [regex]::Replace($Text, '\A[\s\u200B-\u200F\u2060\uFEFF]+|[\s\u200B-\u200F\u2060\uFEFF]+\z', '')
 }
 
 function Get-Bundled {
@@ -643,9 +653,19 @@ function Set-CallFiles {
     Set-File $KeyFile (Get-Bundled 'RegisterKey' $BundledRegisterKey)
 }
 
+# Try again if the same request may work later. The wait is random, so that many computers that were refused together do
+# not come back together.
 function Send-Request {
     param([string]$Request, [string]$StandardInput, [int]$Timeout)
-    $script:Reply = Invoke-Ssh $Request $StandardInput $Timeout
+    foreach ($longest in @(6, 12, 24, 48, 0)) {
+        $script:Reply = Invoke-Ssh $Request $StandardInput $Timeout
+        if ($longest -eq 0 -or -not (Test-MayWorkLater)) {
+            break
+        }
+        $pause = Get-Random -Minimum ($longest / 2) -Maximum ($longest + 1)
+        Write-Host "  the server is busy; the next try is in $pause seconds"
+        Start-Sleep -Seconds $pause
+    }
     $script:Reply.Output = [regex]::Replace($script:Reply.Output.Replace("`r", ''), '[^\n\t -~]', '?')
     if ($script:Reply.TimedOut) {
         Stop-Setup 5 "$Server took too long to answer. Try again later."
@@ -653,6 +673,16 @@ function Send-Request {
     if ($script:Reply.Status -eq 255 -and $script:Reply.Output -ceq '') {
         Stop-NotConnected
     }
+}
+
+function Test-MayWorkLater {
+    return ($script:Reply.Status -eq 75 -or (Test-TurnedAway))
+}
+
+# Return whether sshd closed the connection before the login: it has too many at once, or shuts this address out.
+function Test-TurnedAway {
+    $closed = '(?m)^(kex|ssh)_exchange_identification: (read: )?Connection (closed|reset)|banner exchange|^Connection (closed|reset) by '
+    return ($script:Reply.Status -eq 255 -and $script:Reply.Output -ceq '' -and $script:Reply.Errors -cmatch $closed)
 }
 
 function Invoke-Ssh {
@@ -674,13 +704,19 @@ function Stop-NotConnected {
     if ($complaint.Contains('Permission denied')) {
         Stop-Setup 4 "$Server no longer accepts the key of this setup. Get a new copy of the setup."
     }
+    if (Test-TurnedAway) {
+        Stop-Setup 5 "$Server closes the connection before the login: it has too many connections, or has blocked the address of this computer for a while. Try again in some minutes."
+    }
     Stop-Setup 5 "$Server cannot be reached. Is this computer on the network?"
 }
 
 # The request "check" changes nothing on the server. Its answer shows whether the logon was mistyped.
 function Confirm-Person {
     while ($script:Logon -cnotmatch '\A[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\z') {
-        $script:Logon = Read-Host 'Your logon'
+        $script:Logon = Get-WithoutBlanks (Read-Host 'Your logon')
+        if ($script:Logon.Contains('@')) {
+            Write-Host 'Give the logon without the @ and what follows it.'
+        }
     }
     Send-Request ('check:windows:' + $script:Logon) '' 90
     Read-Reply

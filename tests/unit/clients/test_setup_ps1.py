@@ -32,10 +32,11 @@ ROOT = PARSER.parse(TEXT.encode()).root_node
 CMDLETS = {
     "Add-LocalGroupMember", "Copy-Item", "ForEach-Object", "Get-Acl", "Get-ChildItem", "Get-CimInstance",
     "Get-FileHash", "Get-Item",
-    "Get-LocalGroup", "Get-LocalUser", "Get-NetFirewallRule", "Get-Process", "Join-Path", "New-LocalUser",
+    "Get-LocalGroup", "Get-LocalUser", "Get-NetFirewallRule", "Get-Process", "Get-Random",
+    "Join-Path", "New-LocalUser",
     "New-NetFirewallRule", "New-Object", "Out-Null", "Read-Host", "Remove-CimInstance", "Remove-Item",
     "Remove-LocalUser", "Remove-NetFirewallRule", "Restart-Service", "Set-StrictMode", "Sort-Object",
-    "Test-Path", "Where-Object", "Write-Host",
+    "Start-Sleep", "Test-Path", "Where-Object", "Write-Host",
 }  # fmt: skip
 # Part of .NET Framework 4.6, which comes with the first Windows 10; later .NET has lost some of it.
 STATICS = {
@@ -632,7 +633,7 @@ def test_every_word_of_a_reply_is_read_or_skipped_on_purpose() -> None:
     (read,) = re.findall(r"@\((.*?)\) -cnotcontains \$word", body("Read-ReplyLine"))
     known = set(re.findall(r"'([a-z]+)'", read))
 
-    assert words - known == {"status", "request", "shares"}
+    assert words - known == {"status", "request", "shares", "port"}
     assert known == set(re.findall(r"Get-Word '([a-z]+)'", TEXT))
     assert 'if ($script:Words.ContainsKey($word)) {\n        Stop-OnReply "' in body("Read-ReplyLine")
 
@@ -666,6 +667,35 @@ def test_no_reply_is_awaited_or_kept_without_end() -> None:
     timeouts = [int(number) for number in re.findall(r"Send-Request \([^)]*\) .*? (\d+)$", TEXT, re.M)]
     assert sorted(timeouts) == [90, 90, 180]
     assert in_order("Send-Request", "TimedOut", "Stop-Setup 5")
+
+
+def test_what_may_work_later_is_tried_again_after_a_random_wait() -> None:
+    loop = (
+        "foreach ($longest in @(6, 12, 24, 48, 0))",
+        "Invoke-Ssh",
+        "Test-MayWorkLater",
+        "Get-Random",
+        "Start-Sleep",
+    )
+    assert in_order("Send-Request", *loop, "Stop-NotConnected")
+    assert "Status -eq 75" in body("Test-MayWorkLater")
+    (form,) = re.findall(r"\$closed = '(.*)'\n", body("Test-TurnedAway"))
+    for closed in ("kex_exchange_identification: read: Connection reset by peer\r\n",
+                   "x\r\nkex_exchange_identification: Connection closed by remote host\r\n",
+                   "Connection reset by 10.77.0.1 port 22\r\n"):  # fmt: skip
+        assert re.search(form, closed)
+    for other in ("ssh: connect to host dugong port 22: Connection refused\r\n", "Permission denied\r\n",
+                  "Host key verification failed.\r\n",
+                  "Connection to dugong closed by remote host.\r\n"):  # fmt: skip
+        assert not re.search(form, other)
+
+
+def test_blanks_around_a_logon_are_dropped() -> None:
+    (form,) = re.findall(r"Replace\(\$Text, '(.*)', ''\)", body("Get-WithoutBlanks"))
+    for copied in (" cmartin\r", "\tcmartin\u00a0", "\ufeffcmartin\u200b", "\u202fcmartin \u3000"):
+        assert re.sub(form.replace(r"\z", r"\Z"), "", copied) == "cmartin"
+    assert in_order("Test-Options", "Get-WithoutBlanks", "Contains('@')", "$rules")
+    assert in_order("Confirm-Person", "Get-WithoutBlanks", "Contains('@')", "Send-Request")
 
 
 def test_a_key_from_the_server_has_no_options() -> None:
