@@ -620,6 +620,7 @@ french() {    # ENGLISH
         'creating the folder %s') FORMAT='création du dossier %s' ;;
         'setting the permissions of %s') FORMAT='réglage des droits de %s' ;;
         '%s cannot be written. Is the disk full?') FORMAT='Impossible d’écrire %s. Le disque est-il plein ?' ;;
+        'What was done so far stays. To go on: sudo sh setup.sh. To undo it: sudo sh setup.sh --uninstall') FORMAT='Ce qui a été fait reste en place. Pour continuer : sudo sh setup.sh. Pour l’annuler : sudo sh setup.sh --uninstall' ;;
         'Another setup is running on this computer (process %s); please wait until it has ended.') FORMAT='Une autre exécution de ce programme est en cours (processus %s) ; attendez qu’elle soit finie.' ;;
         'Another setup has just started on this computer; please wait until it has ended.') FORMAT='Une autre exécution de ce programme vient de commencer ; attendez qu’elle soit finie.' ;;
         '%s is a link; please move it away.') FORMAT='%s est un lien ; déplacez-le.' ;;
@@ -771,7 +772,7 @@ french() {    # ENGLISH
         'Please show this to the backup administrator too.') FORMAT='Montrez aussi ceci à l’administrateur des sauvegardes.' ;;
         'On this computer everything is in place.') FORMAT='Sur cet ordinateur, tout est en place.' ;;
         'The server did not confirm the registration of this computer: see above.') FORMAT='Le serveur n’a pas confirmé l’enregistrement de cet ordinateur : voyez ci-dessus.' ;;
-        'This computer is called %s now, and is registered as %s. Its backups stay on the server, and no new ones are made. To go on with them, ask the backup administrator to give the new name to %s (ClientNameAlias). To begin anew as %s, without them: sudo sh setup.sh --force') FORMAT='Cet ordinateur s’appelle maintenant %s, et il est enregistré sous le nom de %s. Ses sauvegardes restent sur le serveur, et il ne s’en fait plus. Pour les continuer, demandez à l’administrateur des sauvegardes de donner le nouveau nom à %s (ClientNameAlias). Pour recommencer sous le nom de %s, sans elles : sudo sh setup.sh --force' ;;
+        'This computer is called %s now, and is registered as %s, where its backups are. To go on with them, ask the backup administrator to give the new name to %s (ClientNameAlias). To begin anew as %s, without them: sudo sh setup.sh --force') FORMAT='Cet ordinateur s’appelle maintenant %s, et il est enregistré sous le nom de %s, où sont ses sauvegardes. Pour les continuer, demandez à l’administrateur des sauvegardes de donner le nouveau nom à %s (ClientNameAlias). Pour recommencer sous le nom de %s, sans elles : sudo sh setup.sh --force' ;;
         'the administrator has stopped the backups of this computer; to have them start again: sudo sh setup.sh --verify') FORMAT='l’administrateur a arrêté les sauvegardes de cet ordinateur ; pour qu’elles reprennent : sudo sh setup.sh --verify' ;;
         'the server does not know this computer any more') FORMAT='le serveur ne connaît plus cet ordinateur' ;;
         'Of this, sudo sh setup.sh --repair corrects what it can.') FORMAT='De cela, sudo sh setup.sh --repair corrige ce qu’il peut.' ;;
@@ -792,7 +793,7 @@ french() {    # ENGLISH
         'the server knows this computer, registered for %s') FORMAT='le serveur connaît cet ordinateur, enregistré pour %s' ;;
         'the last test by the server succeeded') FORMAT='le dernier essai du serveur a réussi' ;;
         'This computer is not set up; please start the setup without --doctor.') FORMAT='Cet ordinateur n’est pas configuré ; lancez ce programme sans --doctor.' ;;
-        'What works, and what is wrong (!)') FORMAT='Ce qui marche, et ce qui ne va pas (!)' ;;
+        'What works, what is wrong (!), and what could not be tested (?)') FORMAT='Ce qui va, ce qui ne va pas (!), et ce qui n’a pas pu être examiné (?)' ;;
         'There is no account %s on this computer.') FORMAT='Le compte %s n’existe pas sur cet ordinateur.' ;;
         'The account %s has a password or is locked; sshd may refuse it.') FORMAT='Le compte %s a un mot de passe ou est verrouillé ; sshd peut le refuser.' ;;
         'the account %s') FORMAT='le compte %s' ;;
@@ -1043,6 +1044,8 @@ open_work_folder() {
 
 clean_up() {
     trap '' INT QUIT PIPE TERM HUP      # a second signal, as when a window is closed after Ctrl-C, would end it half-way
+    [ "$HALF_DONE" = no ] || [ "$CHANGES" -eq 0 ] ||
+        warn 'What was done so far stays. To go on: sudo sh setup.sh. To undo it: sudo sh setup.sh --uninstall' || :
     rm -rf -- "$WORK"
     if [ "$LOCKED" = yes ]; then
         rm -f -- "$STATE_DIR/register-key" "$LOCK"
@@ -2809,7 +2812,7 @@ would_begin_anew() {
 # The server names a computer by its address, and knows nothing of the earlier name.
 tell_renamed() {
     VERIFY=no
-    todo 'This computer is called %s now, and is registered as %s. Its backups stay on the server, and no new ones are made. To go on with them, ask the backup administrator to give the new name to %s (ClientNameAlias). To begin anew as %s, without them: sudo sh setup.sh --force' \
+    todo 'This computer is called %s now, and is registered as %s, where its backups are. To go on with them, ask the backup administrator to give the new name to %s (ClientNameAlias). To begin anew as %s, without them: sudo sh setup.sh --force' \
         "$REPLY_HOST" "$name" "$name" "$REPLY_HOST"
 }
 
@@ -3216,7 +3219,7 @@ doctor() {
         die 1 'This computer is not set up; please start the setup without --doctor.'
     fi
     LOGON=$(registered_as) || LOGON=''
-    heading 'What works, and what is wrong (!)'
+    heading 'What works, what is wrong (!), and what could not be tested (?)'
     doctor_account
     doctor_files
     doctor_sudo
@@ -3746,7 +3749,7 @@ defaults() {
     KEEP_USER=no KEPT=no OTHERS_KEYS='' SSHD=yes FIREWALL=yes VERIFY=yes VERIFIED='' NEW_RESTORE='' AGREED=no TRY_AGAIN=no
     SHARES='' RESTORE='' RESTORE_DIR='' FROM='' PORT='' LOG='' LOGGING=no
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
-    CALL_AS=as_account CALL_FOLDER=$STATE_DIR REGISTRATION='' REGISTRATION_STATUS=0 REPAIRABLE=no IN_DOUBT=no
+    CALL_AS=as_account CALL_FOLDER=$STATE_DIR REGISTRATION='' REGISTRATION_STATUS=0 REPAIRABLE=no IN_DOUBT=no HALF_DONE=no
     CHANGES=0 LEFT_TO_DO=no HIDDEN=no NOT_SAVED=no LOCKED=no RESTORING='' ASK_PRIVILEGED=no PRIVILEGED=no IP_VERSION='' BOLD='' PLAIN=''
     REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' PROBLEM=''
     OS=linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get
@@ -3820,7 +3823,9 @@ set_up() {
     refuse_foreign_files
     plan steps
     [ "$DRY_RUN" = no ] || return 0
+    HALF_DONE=$AGREED
     [ "$AGREED" = no ] || steps
+    HALF_DONE=no
     finish
 }
 

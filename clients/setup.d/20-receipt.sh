@@ -162,6 +162,8 @@ open_work_folder() {
 
 clean_up() {
     trap '' INT QUIT PIPE TERM HUP      # a second signal, as when a window is closed after Ctrl-C, would end it half-way
+    [ "$HALF_DONE" = no ] || [ "$CHANGES" -eq 0 ] ||
+        warn 'What was done so far stays. To go on: sudo sh setup.sh. To undo it: sudo sh setup.sh --uninstall' || :
     rm -rf -- "$WORK"
     if [ "$LOCKED" = yes ]; then
         rm -f -- "$STATE_DIR/register-key" "$LOCK"

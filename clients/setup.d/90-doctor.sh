@@ -5,7 +5,7 @@ doctor() {
         die 1 'This computer is not set up; please start the setup without --doctor.'
     fi
     LOGON=$(registered_as) || LOGON=''
-    heading 'What works, and what is wrong (!)'
+    heading 'What works, what is wrong (!), and what could not be tested (?)'
     doctor_account
     doctor_files
     doctor_sudo

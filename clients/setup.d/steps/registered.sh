@@ -39,7 +39,7 @@ would_begin_anew() {
 # The server names a computer by its address, and knows nothing of the earlier name.
 tell_renamed() {
     VERIFY=no
-    todo 'This computer is called %s now, and is registered as %s. Its backups stay on the server, and no new ones are made. To go on with them, ask the backup administrator to give the new name to %s (ClientNameAlias). To begin anew as %s, without them: sudo sh setup.sh --force' \
+    todo 'This computer is called %s now, and is registered as %s, where its backups are. To go on with them, ask the backup administrator to give the new name to %s (ClientNameAlias). To begin anew as %s, without them: sudo sh setup.sh --force' \
         "$REPLY_HOST" "$name" "$name" "$REPLY_HOST"
 }
 

@@ -75,6 +75,7 @@ def test_whoever_says_no_is_not_registered(site: Site) -> None:
         terminal.answer("yes/no", "no")
         assert terminal.wait() == ERROR
 
+    assert "What was done so far stays." in terminal.shown
     assert not site.is_registered(laptop)
     assert not laptop.exists(f"{PLACE}/.ssh/authorized_keys")
 

@@ -43,7 +43,7 @@ def test_a_renamed_laptop_is_told_and_begins_anew_only_if_a_person_asks_for_it(s
 
     assert [done.status for done in (again, doctor, repair)] == [LEFT_TO_DO, ERROR, LEFT_TO_DO], again
     for done in (again, doctor, repair):
-        assert f"This computer is called nouveau now, and is registered as {laptop.name}." in done.stderr
+        assert f"This computer is called nouveau now, and is registered as {laptop.name}," in done.stderr
         assert "ClientNameAlias" in done.stderr
     assert "s\u2019appelle maintenant nouveau" in verify.stderr, verify
     assert verify.status == LEFT_TO_DO

@@ -986,6 +986,78 @@ def test_a_bundle_fills_in_what_the_source_leaves_empty(work: Path) -> None:
     assert done.stdout == "register-key $HOME\n`line` 2\nwrapper $HOME\n`line` 2\ndugong"
 
 
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("HALF_DONE=yes CHANGES=3", True),
+        ("HALF_DONE=yes CHANGES=0", False),
+        ("HALF_DONE=no CHANGES=3", False),
+    ],
+)
+def test_a_setup_that_ends_early_says_what_stays(work: Path, tmp_path: Path, state: str, told: bool) -> None:
+    for tongue, words in (("en", "What was done so far"), ("fr", "Ce qui a été fait")):
+        code = f"WORK={tmp_path}/work; UI_LANG={tongue} {state}; trap clean_up EXIT; exit 4"
+        done = shell(work, code)
+
+        assert (done.returncode, words in done.stderr) == (4, told)
+
+
+# ---------------------------------------------------------------- is it still registered?
+
+ASKED = """
+    SERVER=dugong LOGON=cmartin RECEIPT=$WORK/receipt
+    printf 'registered dugong cmartin\nhost dormeur\nverified dugong cmartin\n' >"$WORK/receipt"
+    : >"$WORK/known-hosts"; call_once() { REPLY_STATUS=$status; }
+    call_patiently() { call_once; }
+"""
+REPLIES = {
+    # what the server replies, the exit status of ssh; what is made of it
+    ("success\nhost: dormeur\nstatus: unchanged\n", 0): "known",
+    ("success\nhost: dormeur\nperson: C\n", 0): "known",
+    ("success\nhost: dormeur\nstatus: new\n", 0): "gone",
+    ("success\nhost: dormeur\nstatus: retired\n", 0): "retired",
+    ("success\nhost: nouveau\nstatus: new\n", 0): "renamed",
+    ("success\nhost: nouveau\nstatus: unchanged\n", 0): "renamed",
+    ("success\nhost: nouveau\nstatus: retired\n", 0): "renamed",
+    ("x\nerror:other-owner\n", 77): "refused",
+    ("x\nerror:bad-user\n", 67): "refused",
+    ("x\nerror:not-allowed\n", 77): "refused",
+    ("x\nerror:dns-name\n", 77): "unknown",
+    ("x\nerror:dns-unavailable\n", 75): "unknown",
+    ("x\nerror:too-many-requests\n", 75): "unknown",
+    ("x\nerror:misconfigured\n", 78): "unknown",
+    ("x\nerror:something-new\n", 1): "unknown",
+    ("x ostype is unknown\n", 64): "known",
+    ("success\nhost: dormeur\nhost: nouveau\n", 0): "unknown",
+    ("success\nhost: dormeur\nstatus: unchanged\n", 255): "unknown",
+    ("This account is not available.\n", 1): "unknown",
+    ("", 255): "unknown",
+    ("", 124): "unknown",
+    ("", 0): "unknown",
+}
+
+
+@pytest.mark.parametrize(("reply_", "status"), REPLIES)
+def test_only_the_server_knows_whether_a_registration_holds(work: Path, reply_: str, status: int) -> None:
+    (work / "reply").write_text(reply_)
+    (work / "ssh-errors").write_text("ssh: connect to host dugong port 22: Connection refused\r\n")
+    code = f"status={status}; {ASKED}"
+
+    asked = shell(work, f'{code} ask_registration call_once; printf "%s" "$REGISTRATION"').stdout
+    again = shell(work, f'{code} still_registered || echo "not any more"; printf "%s" "$REGISTRATION_STATUS"')
+    doctor = shell(work, f"{code} ask_registration call_once; doctor_registration; conclude")
+
+    verdict = REPLIES[reply_, status]
+    assert asked == verdict
+    assert ("not any more" in again.stdout) is (verdict == "gone")
+    assert (again.stdout.endswith("0")) is (verdict not in {"refused", "unknown"})
+    assert (doctor.returncode, "No problem was found on" in doctor.stdout) == (
+        (0, True) if verdict == "known" else (1, False)
+    )
+    assert ("--repair" in doctor.stdout) is (verdict == "gone")
+    assert ("  ?" in doctor.stderr) is (verdict == "unknown" and (reply_, status) != ("", 255))
+
+
 # ---------------------------------------------------------------- the register-key
 
 
