@@ -112,6 +112,7 @@ COVERED_BY = {
     "lifecycle/*": "unit/lifecycle/test_operation.py",
     "network/banner.py": "unit/diagnosis/test_checks.py",
     "network/dns_transport.py": "integration/network/test_reverse_dns.py",
+    "network/directory_facts.py": "integration/network/test_directories.py",
     "network/ldap_connection.py": "integration/network/test_ldap.py",
     "protocol/escaping.py": "unit/protocol/test_reply.py",
     "protocol/unreachable.py": "unit/protocol/test_reply.py",

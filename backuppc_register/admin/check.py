@@ -24,6 +24,7 @@ from backuppc_register.system.deadline import Deadline
 SUMMARY = "repeat a person's request step by step, and change nothing"
 EXAMPLE = "backuppc-register-admin check linux:cmartin --from 134.158.240.17"
 
+_NO_IDENTITY = "[no lasting identity can be read: see docs/reference/directories.md]"
 _TIMEOUT = 28.0  # seconds, as for a request from sshd
 
 T = TypeVar("T")
@@ -169,7 +170,9 @@ def _words(result: object) -> str:
             return f"{result.logon} with {result.os}"
         case Person():
             name, note = result.name and f"({result.name})", result.note and f"[{result.note}]"
-            return " ".join(part for part in (result.uid, name, result.entry_id, note) if part)
+            return " ".join(
+                part for part in (result.uid, name, result.entry_id or _NO_IDENTITY, note) if part
+            )
         case None | bool():
             return "no" if result is False else "yes"
     return str(result)

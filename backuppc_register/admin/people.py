@@ -42,7 +42,7 @@ class People:
     def _gone(self, logon: str, view: View) -> str:
         person = self.find(logon) if logon else None
         if person is None:
-            return "" if view.retired else "not in the directory"
+            return "" if view.retired else "not in the directory, or disabled there"
         record = view.record
         entry = record.entry if record and same_logon(record.person, logon) else ""
         return "another person has the logon now" if different_entry(entry, person.entry_id) else ""

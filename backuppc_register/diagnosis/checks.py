@@ -3,6 +3,7 @@
 from backuppc_register.diagnosis import (
     backup_checks,
     backuppc_checks,
+    directory_kind_checks,
     dns_checks,
     hosts_file_checks,
     ldap_checks,
@@ -60,6 +61,7 @@ _TABLE = (
     Check("sshd-penalties", penalty_checks.penalties, "See PerSourcePenalties in /etc/ssh/sshd_config."),
     Check("authorized-keys", sshd_checks.authorized_keys, "See who may read authorized_keys: ls -l"),
     Check("directory", ldap_checks.directory, "See [directory] servers."),
+    Check("directory-kind", directory_kind_checks.directory_kind, "See docs/reference/directories.md."),
     Check("persons", ldap_checks.persons, _STATE),
     Check("dns", dns_checks.dns, "See [dns] nameservers and /etc/resolv.conf."),
     Check("backuppc", version_checks.backuppc, "Is BackupPC installed? See [backuppc] install_dir."),

@@ -23,7 +23,7 @@ _TEST_LOGON = "backuppc-register-test"
 
 def directory(facts: ServerFacts) -> Iterator[Answer]:
     """Ask each LDAP server for a person, and measure the time."""
-    logons = _logons(facts)
+    logons = likely_logons(facts)
     if not facts.config.directory.servers:
         yield yellow("skipped: [directory] servers is not set", "See docs/configuration.md.")
     for url in facts.config.directory.servers:
@@ -41,6 +41,11 @@ def _answer_of(url: str, facts: ServerFacts, logons: list[str]) -> Answer:
         advice = "See [directory] servers. Until then, registrations fail with the advice to try again."
         return red(error.detail or f"{url}: {error.message()}", advice)
     took = time.monotonic() - began
+    if found and (doubt := _doubt_about_strangers(people)):
+        advice = (
+            "Until then, a mistyped logon gets the advice to try again. See docs/reference/directories.md."
+        )
+        return yellow(doubt, advice)
     if took > _SLOW:
         advice = "Put faster servers first in [directory] servers: a request has 28 s for everything."
         return yellow(f"{url} took {took:.1f} s", advice)
@@ -51,7 +56,16 @@ def _answer_of(url: str, facts: ServerFacts, logons: list[str]) -> Answer:
     return green(f"{url} answered in {took * 1000:.0f} ms, {who}")
 
 
-def _logons(facts: ServerFacts) -> list[str]:
+def _doubt_about_strangers(people: "Ldap") -> str:
+    """Return why the directory cannot say that a person is not there, or ""."""
+    try:
+        _first_known(people, [_TEST_LOGON])
+    except RegisterError as error:
+        return error.detail or error.message()
+    return ""
+
+
+def likely_logons(facts: ServerFacts) -> list[str]:
     """Return the persons to look for; several owners of hosts, because the first one may have left."""
     if facts.logon:
         return [facts.logon]
@@ -103,7 +117,8 @@ def persons(facts: ServerFacts) -> Iterator[Answer]:
     yield from listed(red, "a uid was given to another person:", reused, advice)
     gone = [str(owner) for owner, one in found if one is None and owner.entry and not owner.retired]
     advice = "backuppc-register-admin retire HOST, or purge HOST."
-    yield from listed(yellow, "owners who are not in the directory any more:", gone, advice)
+    what = "owners who are not in the directory any more, or disabled there:"
+    yield from listed(yellow, what, gone, advice)
     spelled = [line for owner, one in found if one for line in _misspelled(facts, owner.host, one.uid)]
     advice = "They do not see these hosts on BackupPC's pages: they register again, or you correct the line."
     yield from listed(yellow, "logons in another letter case than the directory's:", spelled, advice)

@@ -22,7 +22,8 @@ from backuppc_register.person import Person, possible_logon, same_logon
 from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable, Misconfigured
 from backuppc_register.system.deadline import Deadline
 
-_IDENTITIES = ("entryUUID", "objectGUID", "ipaUniqueID", "nsUniqueId")
+IDENTITIES = ("entryUUID", "objectGUID", "ipaUniqueID", "nsUniqueId")
+"""The attributes that stay the same as long as an entry exists."""
 
 
 class Ldap:
@@ -70,7 +71,7 @@ class Ldap:
     def _search(self, logon: str, server: Conversation) -> list[tuple[Entry, str]]:
         """Return the entries of *logon*, each with the reason why it is no person, or ""."""
         settings = self._settings
-        wanted = (settings.logon_attribute, settings.name_attribute, *_IDENTITIES, *accounts.ATTRIBUTES)
+        wanted = (settings.logon_attribute, settings.name_attribute, *IDENTITIES, *accounts.ATTRIBUTES)
         answer = server.search(
             settings.base,
             filter_for(settings.filter, logon),
@@ -128,7 +129,7 @@ def _nobody(logon: str, detail: str) -> BadUser:
 
 def _identity(entry: Entry) -> str:
     """Return the entry id for `Person`, in the same spelling whichever server answers."""
-    values = ((attribute, entry.values(attribute)) for attribute in _IDENTITIES)
+    values = ((attribute, entry.values(attribute)) for attribute in IDENTITIES)
     return " ".join(f"{attribute}:{_id_text(attribute, found[0])}" for attribute, found in values if found)
 
 

@@ -112,6 +112,7 @@ def _unused(plan: Plan, done: list[str]) -> Iterator[str]:
 
 def _next(plan: Plan, done: list[str]) -> Iterator[str]:
     yield ""
+    yield from configuration.next_lines(plan)
     yield from log_rules.next_lines(done)
     yield from sshd_limits.next_lines(plan, done)
     yield from timers.next_lines(plan)

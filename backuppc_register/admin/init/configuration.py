@@ -4,6 +4,7 @@ import argparse
 import json
 import socket
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from backuppc_register.admin.options import group, option
 from backuppc_register.backuppc import installation
 from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.config import BackupPC
+from backuppc_register.config.directory_kinds import KINDS
 from backuppc_register.protocol.errors import Misconfigured, RegisterError
 from backuppc_register.system import atomic_files
 
@@ -22,9 +24,14 @@ from backuppc_register.system import atomic_files
 _PAGES = {"/etc/BackupPC": "BackupPC"}
 _PERL_TIMEOUT = 20.0  # seconds
 _STATE = "/var/lib/backuppc-register"
+_KIND_QUESTION = f"Kind of directory ({', '.join(KINDS)})"
 _OPTIONS = {
     "--url": ("URL", "the address of a host's web page, with {host} in it"),
+    "--directory": ("KIND", f"the kind of directory: {', '.join(KINDS)} (default: openldap)"),
     "--base": ("DN", "the entry that has all persons below it"),
+    "--bind-dn": ("DN", "the account that reads the directory"),
+    "--bind-password-file": ("FILE", "the file with its password"),
+    "--ca-file": ("FILE", "the certificate of the directory's authority"),
     "--config-dir": ("DIR", "BackupPC's settings (default: /etc/backuppc or /etc/BackupPC)"),
     "--data-dir": ("DIR", "BackupPC's data (default: its TopDir)"),
     "--state": ("DIR", f"our own files (default: {_STATE})"),
@@ -47,6 +54,14 @@ def options_given(options: argparse.Namespace) -> list[str]:
     return [name for name in names if getattr(options, name[2:].replace("-", "_"))]
 
 
+def next_lines(plan: Plan) -> Iterator[str]:
+    """Yield what the new configuration lacks."""
+    directory = plan.settings.directory
+    if plan.text and directory.kind != "openldap" and not directory.bind_dn:
+        yield f"Set bind_dn, bind_password_file and ca_file in [directory] of {plan.path}:"
+        yield "see docs/reference/directories.md."
+
+
 def step(plan: Plan) -> Step:
     """Return the step that writes the configuration, which root and BackupPC's account can read."""
 
@@ -66,7 +81,8 @@ def composed(start: Start, options: argparse.Namespace) -> str:
     guess = f"https://{own}/{page}?host={{host}}"
     url = options.url or _answer(start, "Address of a host's web page", guess)
     ldap = options.ldap or _answer(start, "Directory servers, ldaps://...", "").split()
-    base = options.base or _answer(start, "Entry that has all persons below it", _base_of(domain))
+    kind = options.directory or ("" if options.base else _answer(start, _KIND_QUESTION, "openldap"))
+    base = options.base or _answer(start, "Entry that has all persons below it", _base_of(domain, kind))
     domains = options.domain or _answer(start, "Domains of the machines", domain).split()
     if not all((url, ldap, base, domains)):
         start.say("Missing: --url, --ldap, --base and --domain are needed if the questions are not answered.")
@@ -77,7 +93,7 @@ def composed(start: Start, options: argparse.Namespace) -> str:
     return _toml(
         {
             "server": {"url": url, "from": options.backups_from},
-            "directory": {"servers": ldap, "base": base},
+            "directory": {"kind": kind, "servers": ldap, "base": base, **_reader(options)},
             "dns": {"domains": domains},
             "backuppc": backuppc,
             "state": {"directory": options.state or _STATE},
@@ -117,8 +133,19 @@ def _answer(start: Start, question: str, default: str) -> str:
     return (line.strip() or default) if line else ""
 
 
-def _base_of(domain: str) -> str:
-    return ",".join(["ou=people", *(f"dc={label}" for label in domain.split("."))]) if domain else ""
+def _reader(options: argparse.Namespace) -> dict[str, str]:
+    """Return the keys about the account that reads the directory."""
+    files = {"bind_password_file": options.bind_password_file, "ca_file": options.ca_file}
+    return {
+        "bind_dn": options.bind_dn,
+        **{key: name and str(Path(name).absolute()) for key, name in files.items()},
+    }
+
+
+def _base_of(domain: str, kind: str) -> str:
+    """Return where a directory of this *kind* likely has its persons."""
+    branch = ["ou=people"] if kind not in KINDS or kind == "openldap" else []
+    return ",".join([*branch, *(f"dc={label}" for label in domain.split("."))]) if domain else ""
 
 
 def _toml(sections: dict[str, dict[str, Any]]) -> str:

@@ -11,12 +11,15 @@ from urllib.parse import urlsplit
 
 import pytest
 from checkout import CHECKOUT
+from pytest_mock import MockerFixture
 from services import active_directory, directory389, slapd
 from services.active_directory import DOMAIN, STAFF, ActiveDirectory, changed, user
 from services.directory389 import USERS, Directory389
 from services.slapd import Authority, Slapd, entry
 
 from backuppc_register import config
+from backuppc_register.config.directory_kinds import KINDS
+from backuppc_register.network.directory_facts import Seen, look
 from backuppc_register.network.ldap import Ldap
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable
@@ -25,6 +28,7 @@ pytestmark = pytest.mark.lab
 
 DOCUMENT = (CHECKOUT / "docs/reference/directories.md").read_text("utf-8")
 PASSWORD = slapd.READER_PASSWORD
+READER_OF_IPA, LOCK = directory389.READER, "pwdAccountLockedTime"
 PASSED = "131696064000000000"  # accountExpires: 1 May 2018
 
 
@@ -280,6 +284,52 @@ def test_an_anonymous_reader_of_a_freeipa_finds_the_person_and_no_lasting_identi
 
     assert find("cmartin", asked, dirsrv) == Person("cmartin", "cmartin of FreeIPA")
     assert find("left", asked, dirsrv).uid == "left"
+
+
+def seen(server: Any, asked: config.Directory, *logons: str) -> Seen:
+    with server.inside() if isinstance(server, ActiveDirectory) else nullcontext():
+        return look(asked, asked.servers[0], logons, 30)
+
+
+@pytest.mark.parametrize("more", [{}, {"bind_dn": READER_OF_IPA}], ids=["anonymous", "bound"])
+def test_what_a_freeipa_hides_from_an_anonymous_reader_is_seen(
+    dirsrv: Directory389, authority: Authority, secret: Path, more: dict[str, str]
+) -> None:
+    recipe = {"kind": "freeipa", "servers": ["ldaps://x"], "base": slapd.SUFFIX, **more}
+    asked = settings(recipe | ({"bind_password_file": "x"} if more else {}), dirsrv, authority, secret)
+    bound = bool(more)
+
+    assert seen(dirsrv, asked, "nobody", "cmartin") == Seen("freeipa", "cmartin", bound, bound)
+    assert seen(dirsrv, asked, "nobody") == Seen("freeipa")
+
+
+def test_an_active_directory_is_known_before_anyone_is_bound(
+    samba: ActiveDirectory, authority: Authority, secret: Path
+) -> None:
+    asked = settings(AD[0], samba, authority, secret)
+
+    assert seen(samba, asked, "cmartin") == Seen("ad", "cmartin")
+    assert seen(samba, replace(asked, bind_dn="", password=config.Secret(""))) == Seen("ad")
+
+
+@pytest.mark.parametrize(("hidden", "identity", "locks"), [("entryUUID", False, True), (LOCK, True, False)])
+def test_what_an_openldap_hides_is_seen(
+    hidden: str, identity: bool, locks: bool, mocker: MockerFixture
+) -> None:
+    with Slapd(access=f"access to attrs={hidden} by * none\n" + slapd.EVERYONE_READS) as server:
+        asked = config.Directory(servers=(server.ldap(),), base=slapd.BASE)
+
+        assert seen(server, asked, "cmartin") == Seen("openldap", "cmartin", identity, locks)
+        # An attribute that the server does not know is in no entry.
+        mocker.patch.dict(KINDS, openldap=replace(KINDS["openldap"], locked="noSuchLock"))
+        assert seen(server, asked, "plegall", "adupont") == Seen("openldap", "adupont", identity)
+
+
+def test_a_server_that_does_not_answer_shows_nothing() -> None:
+    asked = config.Directory(servers=(f"ldap://127.0.0.1:{slapd.free_port()}",), base=slapd.BASE)
+
+    with pytest.raises(DirectoryUnavailable, match="refused"):
+        seen(None, asked, "cmartin")
 
 
 def test_the_whole_domain_of_a_freeipa_has_people_twice_without_its_kind(

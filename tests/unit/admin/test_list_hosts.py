@@ -158,9 +158,9 @@ def test_each_person_of_a_host_is_looked_for_but_not_backuppcs_account_or_who_le
         gone = {one["host"]: one["person_gone"] for one in site.told("list", "--person-gone")}
 
     assert gone == {
-        "half": "gone: not in the directory",
-        "nobody": "not in the directory",
-        "left": "not in the directory",
+        "half": "gone: not in the directory, or disabled there",
+        "nobody": "not in the directory, or disabled there",
+        "left": "not in the directory, or disabled there",
         "again": "another person has the logon now",
         "readable": "another person has the logon now",
     }

@@ -29,6 +29,7 @@ from backuppc_register.backuppc import hosts, installation
 from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.diagnosis import (
     backup_checks,
+    directory_kind_checks,
     hosts_file_checks,
     ldap_checks,
     machine_checks,
@@ -41,8 +42,8 @@ from backuppc_register.diagnosis.checks import CHECKS
 from backuppc_register.diagnosis.finding import Answer, Check, Finding, Level, examine, green, red, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.inventory.server import Server
-from backuppc_register.network import banner
-from backuppc_register.protocol.errors import BadUser, Misconfigured, StateError
+from backuppc_register.network import banner, directory_facts
+from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable, Misconfigured, StateError
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 from backuppc_register.system import processes
@@ -496,6 +497,54 @@ def test_how_fast_a_directory_finds_a_test_entry(
     ((how, what, _),) = ldap_checks.directory(replace(facts, logon=logon))
 
     assert (how, words in what) == (level, True), what
+
+
+def test_a_directory_that_cannot_say_no_is_yellow(facts: ServerFacts, mocker: MockerFixture) -> None:
+    find = mocker.patch("backuppc_register.network.ldap.Ldap.find")
+    find.side_effect = [None, DirectoryUnavailable(detail="refers to other servers")]
+
+    ((level, what, advice),) = ldap_checks.directory(replace(facts, logon="cmartin"))
+
+    assert (level, what) == (Level.YELLOW, "refers to other servers")
+    assert "mistyped" in advice
+
+
+SHOWN = [
+    ("openldap", "openldap", True, True, "(uid={logon})", []),
+    ("", "openldap", True, True, "(uid={logon})", []),
+    ("ad", "openldap", True, True, "(&(objectClass=user)(cn={logon}))", ['kind is "openldap"']),
+    ("freeipa", "ad", True, True, "(uid={logon})", ['kind is "ad"']),
+    ("ad", "ad", True, True, "(sAMAccountName={logon})", ["groups and computers"]),
+    ("ad", "ad", True, True, "(&(sAMAccountType=805306368)(sAMAccountName={logon}))", []),
+    ("freeipa", "freeipa", False, True, "(uid={logon})", ["no lasting identity of cmartin"]),
+    ("freeipa", "freeipa", True, False, "(uid={logon})", ["does not show nsAccountLock"]),
+    ("openldap", "openldap", True, False, "(uid={logon})", ["does not show pwdAccountLockedTime"]),
+]
+
+
+@pytest.mark.parametrize("shown", SHOWN)
+def test_what_a_directory_shows_is_compared_with_its_kind(
+    facts: ServerFacts, mocker: MockerFixture, shown: tuple[str, str, bool, bool, str, list[str]]
+) -> None:
+    kind, configured, identity, locks, wanted, told = shown
+    seen = directory_facts.Seen(kind, "cmartin", identity, locks)
+    mocker.patch.object(directory_facts, "look", return_value=seen)
+    directory = replace(facts.config.directory, kind=configured, filter=wanted)
+    server = replace(facts.server, config=replace(facts.config, directory=directory))
+
+    answers = list(directory_kind_checks.directory_kind(replace(facts, server=server)))
+
+    assert [level for level, _, _ in answers] == ([Level.YELLOW] * len(told) or [Level.GREEN])
+    assert all(words in what for words, (_, what, _) in zip(told, answers, strict=False))
+    assert all("directories.md" in advice for level, _, advice in answers if level is Level.YELLOW)
+
+
+def test_a_directory_that_does_not_answer_is_not_reported_twice(
+    facts: ServerFacts, mocker: MockerFixture
+) -> None:
+    mocker.patch.object(directory_facts, "look", side_effect=DirectoryUnavailable(detail="refused"))
+
+    assert list(directory_kind_checks.directory_kind(facts)) == []
 
 
 class TestClients:

@@ -20,6 +20,7 @@ from backuppc_register.admin import init
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.init import configuration, log_rules, root_files, timers, web_editor
 from backuppc_register.admin.init.step import Plan, owner_of
+from backuppc_register.config.directory_kinds import KINDS
 from backuppc_register.protocol.errors import HostsFileError, Misconfigured
 
 TOLD = [
@@ -55,12 +56,13 @@ def test_options_make_a_configuration_without_a_question():
 
 
 def test_what_is_not_told_is_asked_for_with_a_likely_answer():
-    settings, said = composed(typed="\nldaps://a.univ-brest.fr ldaps://b.univ-brest.fr\n\n\n")
+    settings, said = composed(typed="\nldaps://a.univ-brest.fr ldaps://b.univ-brest.fr\n\n\n\n")
 
     assert "[https://dugong.univ-brest.fr/backuppc/index.cgi?host={host}]" in said
     assert settings.server.url == "https://dugong.univ-brest.fr/backuppc/index.cgi?host={host}"
     assert settings.directory.servers == ("ldaps://a.univ-brest.fr", "ldaps://b.univ-brest.fr")
     assert settings.directory.base == "ou=people,dc=univ-brest,dc=fr"
+    assert settings.directory.kind == "openldap"
     assert settings.dns.domains == ("univ-brest.fr",)
 
 
@@ -70,6 +72,45 @@ def test_where_nobody_answers_nothing_is_guessed(typed):
 
     assert settings == ""
     assert "--ldap" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [
+        ("openldap", "ou=people,dc=univ-brest,dc=fr"),
+        ("ad", "dc=univ-brest,dc=fr"),
+        ("freeipa", "cn=users,cn=accounts,dc=univ-brest,dc=fr"),
+    ],
+)
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_kind_of_directory_brings_its_filter_and_its_base(kind, base, asked):
+    told = TOLD[:4] + TOLD[6:] + ([] if asked else ["--directory", kind])
+
+    settings, said = composed(*told, typed=f"{kind}\n\n" if asked else "\n")
+
+    assert ("Kind of directory" in said) == asked
+    assert (settings.directory.kind, settings.directory.base) == (kind, base)
+    assert settings.directory.filter == KINDS[kind].filter
+
+
+@pytest.mark.parametrize("kind", ["AD", "windows", "openldap ad"])
+def test_another_kind_of_directory_is_refused(kind):
+    with pytest.raises(Misconfigured, match=r"\[directory\] kind"):
+        composed(*TOLD, "--directory", kind)
+
+
+def test_the_account_that_reads_the_directory_is_in_the_configuration(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("ca.pem", "password"):
+        Path(name).write_text("x")
+        Path(name).chmod(0o600)
+    told = ["--directory", "ad", "--bind-dn", "UBO\\lookup"]
+
+    settings, _ = composed(*TOLD, *told, "--bind-password-file", "password", "--ca-file", "ca.pem")
+
+    assert settings.directory.bind_dn == "UBO\\lookup"
+    assert settings.directory.bind_password_file == str(tmp_path / "password")
+    assert settings.directory.ca_file == str(tmp_path / "ca.pem")
 
 
 def test_other_folders_are_in_the_configuration():
