@@ -473,6 +473,8 @@ prepare_backup() {
     enter "$TARGET"
     shield
     as_reader
+    find_homes
+    record_deletions
 }
 
 prepare_restore() {
@@ -594,6 +596,148 @@ owner_ids() {
     AS_UID=$ROOM_OWNER
     AS_GID=$(id -g "$AS_UID" 2>/dev/null) || unavailable "$(shown "$ROOM") belongs to no account of this computer"
     [ "$AS_GID" -ne 0 ] || misconfigured "$(shown "$ROOM") belongs to one of the group of root"
+}
+
+# ---------------------------------------------------------------- what a backup includes
+
+MOUNTS=()       # the places below the current folder where something is mounted, by their names from there
+MOUNT_TYPES=()
+HOMES=()        # homes that are file systems of their own, on a disk of this computer
+ELSEWHERE=()    # other homes that are file systems of their own, such as those of a file server
+
+# With --one-file-system rsync leaves out every home that is a file system of its own, as with ZFS. So those homes are
+# named to rsync too, and it stays in the file systems that are named. Other disks and file servers remain outside.
+find_homes() {    # [all]
+    local at name
+    HOMES=() ELSEWHERE=()
+    find_mounts
+    rsync_is 3 1 || return 0
+    for at in ${MOUNTS[@]+"${!MOUNTS[@]}"}; do
+        is_local "${MOUNT_TYPES[at]}" || [ "${1-}" = all ] || continue
+        name=${MOUNTS[at]}
+        if is_last_mount "$at" && is_home "$name" && is_elsewhere "$name"; then
+            if is_local "${MOUNT_TYPES[at]}"; then HOMES[at]=$name; else ELSEWHERE[at]=$name; fi
+        fi
+    done
+    [ "$(stat -f -c %T . 2>/dev/null)" = btrfs ] || return 0
+    while IFS= read -r -d '' name; do       # a subvolume needs no mount
+        name=${name#./}
+        is_one_of "$name" ${MOUNTS[@]+"${MOUNTS[@]}"} || ! is_home "$name" || ! is_elsewhere "$name" || HOMES[${#MOUNTS[@]}+${#HOMES[@]}]=$name
+    done < <(find . -mindepth 1 -maxdepth 3 -xdev -type d -inum 256 -print0 2>/dev/null)
+}
+
+find_mounts() {
+    local point rest
+    MOUNTS=() MOUNT_TYPES=()
+    [ -r /proc/self/mountinfo ] || return 0
+    while read -r _ _ _ _ point rest; do
+        printf -v point %b "$point"     # the kernel writes a blank as \040
+        if [ "$point" = "$HERE" ] || ! is_below "$point" "$HERE"; then continue; fi
+        rest=${rest#* - }
+        MOUNTS[${#MOUNTS[@]}]=${point#"${HERE%/}"/}
+        MOUNT_TYPES[${#MOUNT_TYPES[@]}]=${rest%% *}
+    done </proc/self/mountinfo
+}
+
+is_local() {    # TYPE
+    case $1 in
+        ext[234] | xfs | btrfs | zfs | f2fs | jfs | nilfs2 | reiserfs | bcachefs | overlay | tmpfs) ;;
+        ecryptfs | fuse.gocryptfs | fuse.encfs | fuse.cryfs) ;;
+        *) return 1 ;;
+    esac
+}
+
+# Whether no later mount is at the same place.
+is_last_mount() {    # AT
+    local at=$1
+    while at=$((at + 1)) && [ "$at" -lt "${#MOUNTS[@]}" ]; do
+        [ "${MOUNTS[at]}" != "${MOUNTS[$1]}" ] || return 1
+    done
+}
+
+is_elsewhere() { [ "$(device_of "./$1")" != "$(device_of .)" ]; }
+
+# Whether FOLDER is the home of the person who owns it, or of the one with its name. If the directory of persons does not
+# answer, it is not: it is then left out, and the server keeps what it has of it.
+is_home() {    # FOLDER
+    local owner key entry number
+    owner=$(timeout -s KILL 5 stat -c %u -- "./$1" 2>/dev/null) || return 1
+    for key in "$owner" "${1##*/}"; do
+        case $key in -*) continue ;; esac
+        entry=$(timeout 5 getent passwd "$key" 2>/dev/null) || continue
+        number=${entry#*:*:}
+        entry=${entry%:*}
+        if is_person "${number%%:*}" && [ "${entry##*:}" -ef "./$1" ]; then return 0; fi
+    done
+    return 1
+}
+
+is_one_of() {    # WORD WORD...
+    local word=$1 other
+    shift
+    for other in "$@"; do
+        [ "$other" != "$word" ] || return 0
+    done
+    return 1
+}
+
+# Without --ignore-errors the server would record no deletion as long as one folder or file cannot be read. With it a
+# folder that cannot be read passes for an empty one. So a home that cannot be read is an exception, and a disk that
+# fails, which shows near the top.
+record_deletions() {
+    local doubt
+    doubt=$(find_doubt) || unavailable "$(shown "$TARGET") cannot be read: $doubt"
+    case $doubt-" ${OPTIONS[*]-} " in
+        -*' --ignore-errors '*) ;;
+        -*) OPTIONS[${#OPTIONS[@]}]=--ignore-errors ;;
+        *' --ignore-errors '*) unavailable "$doubt; with --ignore-errors the server would take that folder for an empty one" ;;
+        *) printf '%s: %s: no deletion is recorded in this backup\n' "$ACCOUNT" "$doubt" >&2 ;;
+    esac
+}
+
+# Print the first home that cannot be read, or folder near the top that cannot be read although nobody forbids it, and
+# why. What is mounted does not count if it is left out anyway. Return false if it is the current folder.
+find_doubt() {
+    local line path reason stay=()
+    if stays; then stay=(-xdev); fi
+    while IFS= read -r line; do
+        reason=${line##*: }
+        path=${line#find: }
+        path=${path%": $reason"}
+        path=${path#\'}
+        path=${path%\'}
+        case $path,$reason in
+            .,*) printf '%s' "$reason"; return 1 ;;
+            *,'No such file or directory') continue ;;
+            *,'Permission denied' | *,'Operation not permitted') is_home "${path#./}" || continue ;;
+        esac
+        if stays && is_one_of "${path#./}" ${MOUNTS[@]+"${MOUNTS[@]}"}; then
+            is_one_of "${path#./}" ${HOMES[@]+"${HOMES[@]}"} || continue
+        fi
+        printf '%s: %s' "$(shown "$path")" "$(shown "$reason")"
+        return 0
+    done < <(${PREFIX[@]+"${PREFIX[@]}"} find . ${HOMES[@]+"${HOMES[@]/#/./}"} -maxdepth 3 ${stay[@]+"${stay[@]}"} \
+        2>&1 >/dev/null </dev/null)
+}
+
+# Whether the server wants to stay in one file system (--one-file-system).
+stays() {
+    case ${CLUSTER%%e.*} in
+        *x*) ;;
+        *) return 1 ;;
+    esac
+}
+
+# Set SOURCES: what rsync sends, and CLUSTER. With -R the part behind /./ is the name that the server gets.
+set_sources() {
+    local name
+    SOURCES=("$INSIDE")
+    stays && [ "${#HOMES[@]}" -gt 0 ] || return 0
+    CLUSTER=-R${CLUSTER#-}
+    SOURCES=("$INSIDE./")
+    for name in ${HOMES[@]+"${HOMES[@]}"}; do
+        SOURCES[${#SOURCES[@]}]=$INSIDE./$name
+    done
 }
 
 # ---------------------------------------------------------------- in place
@@ -1188,7 +1332,8 @@ run() {
         argv[${#argv[@]}]=--confine-root=$LIMIT
     fi
     [ "$MODE" = backup ] || receiving
-    argv=("${argv[@]}" "$CLUSTER" ${OPTIONS[@]+"${OPTIONS[@]}"} . "$INSIDE")
+    set_sources
+    argv=("${argv[@]}" "$CLUSTER" ${OPTIONS[@]+"${OPTIONS[@]}"} . "${SOURCES[@]}")
     note "$MODE" "path=$(shown "$TARGET")"
     # This process stays in the folder: its disk is busy, and umount says so. The mount behind the wall is another one.
     env -i PATH="$PATH" LC_ALL=C HOME=/ ${WALLED[@]+"${WALLED[@]}"} ${PREFIX[@]+"${PREFIX[@]}"} "${argv[@]}"
@@ -1237,20 +1382,47 @@ starts() (
     env -i PATH="$PATH" LC_ALL=C ${WALLED[@]+"${WALLED[@]}"} ${PREFIX[@]+"${PREFIX[@]}"} "$RSYNC" --version </dev/null >/dev/null
 )
 
-# Print the folders at the top of SHARE that a backup cannot read (such as a home on NFS), and those on other file
-# systems, which BackupPC leaves out. Some dozens of folders and some seconds are the limit.
+# Print the homes below SHARE that are file systems of their own, by whether a backup includes them. Print the folders
+# at its top that a backup cannot read or that are on other file systems, which BackupPC leaves out, and the mounts
+# further down that it cannot read. Some dozens of folders and some seconds are the limit.
 below() {    # SHARE
-    local folder count=0 end=$((SECONDS + 3)) device
-    device=$(device_of "$1")
-    while [ "$count" -lt 64 ] && [ "$SECONDS" -lt "$end" ] && IFS= read -r -d '' folder; do
+    local name count=0 top end=$((SECONDS + 3))
+    stand_in "$1" || return 0
+    find_homes all
+    for name in ${HOMES[@]+"${HOMES[@]}"}; do tell included "$1" "$name"; done
+    for name in ${ELSEWHERE[@]+"${ELSEWHERE[@]}"}; do tell elsewhere "$1" "$name"; done
+    while goes_on && IFS= read -r -d '' name; do
         count=$((count + 1))
-        case $folder in
-            *[[:cntrl:]]*) continue ;;
+        look "$1" "${name#./}"
+    done < <(${PREFIX[@]+"${PREFIX[@]}"} find . -mindepth 1 -maxdepth 1 -type d -print0 </dev/null 2>/dev/null)
+    top=$count
+    for name in ${MOUNTS[@]+"${MOUNTS[@]}"}; do
+        goes_on || break
+        count=$((count + 1))
+        case $name in
+            */*) look "$1" "$name" ;;
         esac
-        [ "$(device_of "$folder")" = "$device" ] || printf 'mounted:%s\n' "$folder"
-        ${PREFIX[@]+"${PREFIX[@]}"} ls -f -- "$folder/" </dev/null >/dev/null 2>&1 || printf 'closed:%s\n' "$folder"
-    done < <(${PREFIX[@]+"${PREFIX[@]}"} find "${1%/}/" -mindepth 1 -maxdepth 1 -type d -print0 </dev/null 2>/dev/null)
-    printf 'folders:%s %s\n' "$count" "$1"
+    done
+    printf 'folders:%s %s\n' "$top" "$1"
+}
+
+goes_on() { [ "$count" -lt 64 ] && [ "$SECONDS" -lt "$end" ]; }
+
+look() {    # SHARE NAME
+    case $2 in
+        */*) ! is_one_of "$2" ${ELSEWHERE[@]+"${ELSEWHERE[@]}"} || tell mounted "$1" "$2" ;;
+        *)
+            [ "$(device_of "./$2")" = "$(device_of .)" ] || is_one_of "$2" ${HOMES[@]+"${HOMES[@]}"} ||
+                tell mounted "$1" "$2" ;;
+    esac
+    ${PREFIX[@]+"${PREFIX[@]}"} ls -f -- "./$2/" </dev/null >/dev/null 2>&1 || tell closed "$1" "$2"
+}
+
+tell() {    # KEYWORD SHARE NAME
+    case $3 in
+        *[[:cntrl:]]*) ;;
+        *) printf '%s:%s\n' "$1" "${2%/}/$3" ;;
+    esac
 }
 
 # GNU stat, or BSD stat.

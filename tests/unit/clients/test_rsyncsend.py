@@ -70,7 +70,8 @@ def test_arguments_on_the_command_line_get_the_same_checks(room: Room) -> None:
 
     outcome = room.helper(command, b"protocol")
 
-    assert outcome.executed == room.backup_argv("-lHogDtprce.iLsfxC", "--timeout=72000", "--numeric-ids")
+    accepted = ("--timeout=72000", "--numeric-ids", "--ignore-errors")
+    assert outcome.executed == room.backup_argv("-lHogDtprce.iLsfxC", *accepted)
     assert (outcome.where, outcome.rest) == (f"{room.share}/cmartin", b"protocol")
 
 
@@ -1306,7 +1307,7 @@ def test_the_script_is_clean_for_bash_3_2(name: str) -> None:
 def test_arrays_that_can_be_empty_are_guarded_for_bash_3_2() -> None:
     text = SCRIPT.read_text()
     # Checked before they are used, or made with a first element.
-    never_empty = {"SHARES", "words", "argv", "prefixes", "folders", "files", "links"}
+    never_empty = {"SHARES", "SOURCES", "words", "argv", "prefixes", "folders", "files", "links"}
 
     unguarded = set(re.findall(r'(?<!\+)"\$\{(\w+)\[@\]\}"', text))
 
