@@ -19,6 +19,7 @@ class Success:
     backup: str = ""  # whether the first backup was queued
     port: int = 0  # the ssh port that the server connected to
     shares: tuple[str, ...] = ()  # the folders that BackupPC saves
+    lacking: tuple[str, ...] = ()  # homes that BackupPC does not save, because they are on other file systems
     user: str = ""  # only for the log: the canonical logon
     note: str = ""  # only for the log: what the administrator should know
 
@@ -37,6 +38,7 @@ def success(answer: Success, request: str) -> bytes:
         ("advice", answer.advice),
         ("request", request),
     ]
-    shares = " ".join(map(escape_field, answer.shares))
     lines = [f"{word}: {escape(value)}" for word, value in fields if value]
-    return to_lines(["success", *lines, *([f"shares: {shares}"] if shares else [])])
+    for word, paths in (("shares", answer.shares), ("lacking", answer.lacking)):
+        lines += [f"{word}: {' '.join(map(escape_field, paths))}"] if paths else []
+    return to_lines(["success", *lines])

@@ -101,7 +101,7 @@ class Cause(Enum):
     FILE_SYSTEM = (
         "file-system",
         "the folder {what} is on another file system, which backups leave out",
-        "Ask for a backup of the computer where its files really are, or set the folder up as a --share.",
+        "Ask for a backup of the computer where its files really are.",
     )
     EMPTY = (
         "empty",

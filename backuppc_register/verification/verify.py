@@ -57,6 +57,7 @@ def serve(request: Request, peer: Address, server: Server, services: Services) -
             backup=queued,
             port=proof.way.place.port,
             shares=tuple(transfer.path for transfer in proof.way.transfers),
+            lacking=probe.lacking(proof.report, proof.way.transfers),
             user=applicant.person.uid,
             advice=probe.advice(proof.report, proof.way.transfers),
             note="; ".join(filter(None, (str(proof), host.note, note, applicant.person.note))),

@@ -2,7 +2,7 @@
 
 # Read a reply into REPLY_*. Return false if it is an error of the server, or not understood (PROBLEM says why).
 read_reply() {    # FILE check|register|verify
-    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' REPLY_SHARES='' REPLY_PORT='' REPLY_STATE='' SEEN=' '
+    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' REPLY_SHARES='' REPLY_LACKING='' REPLY_PORT='' REPLY_STATE='' SEEN=' '
     [ "$2" = verify ] || REPLY_URL='' REPLY_ADVICE=''
     PROBLEM=''
     first=yes
@@ -37,6 +37,7 @@ read_reply_line() {
         key) REPLY_KEY=$value ;;
         url) REPLY_URL=$value ;;
         shares) REPLY_SHARES=$value ;;
+        lacking) REPLY_LACKING=$value ;;
         from) REPLY_FROM=$value ;;
         backup) REPLY_BACKUP=$value ;;
         port) REPLY_PORT=$value ;;

@@ -101,6 +101,10 @@ doctor_sudo() {
     else
         each_folder todo '%s cannot be read. Does it exist?'
     fi
+    probed included
+    each_folder note '%s is a file system of its own, and is backed up too'
+    probed closed
+    each_folder caution '%s cannot be read and will not be backed up.'
     rsync=$(sed -n 's/^rsync://p' "$WORK/probe" | printable)
     doctor_rsync "$rsync"
     wall=$(sed -n 's/^wall://p' "$WORK/probe" | printable)

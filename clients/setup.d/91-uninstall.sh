@@ -67,7 +67,7 @@ remove_server_key() {
 
 undo() {    # KIND WHAT
     case $1 in
-        registered | verified | key | keys | host | url | shares | from | port | door | network) ;;
+        registered | verified | key | keys | host | url | shares | lacking | from | port | door | network) ;;
         file) case $2 in
             "$OTHERS_KEYS") ;;
             "$SSHD_DROP_IN") undo_drop_in ;;

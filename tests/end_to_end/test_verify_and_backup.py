@@ -144,7 +144,7 @@ def test_what_the_laptop_does_at_a_login(site, pollux, change, back, answer):
 
 MOUNT = "mkdir -p /home/{0}; mount {1} /home/{0}"
 CLOSED = "--bind /proc/1/map_files"  # what only root with all its rights can look into
-ELSEWHERE = "-t tmpfs none"
+ELSEWHERE = "-t ramfs none"  # no disk, as a file server's
 BACK = "umount /home/cmartin /home/nfs 2>/dev/null; rmdir /home/nfs 2>/dev/null; :"
 AT_THE_TOP = [
     (MOUNT.format("nfs", CLOSED), "verified", "/home/nfs cannot be read."),

@@ -4,7 +4,7 @@ verify() {
     if [ "$VERIFY" = no ]; then
         return 0
     elif [ "$TASK" = setup ] && [ "$TRY_AGAIN" = no ] && receipt_has "verified $SERVER $LOGON" &&
-        [ -z "$(folders_not_saved)" ]; then
+        [ -z "$(folders_not_saved)$(receipt_get lacking)" ]; then
         return 0
     fi
     CHANGES=$((CHANGES + 1))
@@ -30,6 +30,12 @@ verify() {
             '' | *[!0-9]* | ??????*) ;;
             *) receipt_set door "$REPLY_PORT" ;;
         esac
+        receipt_drop 'lacking '
+        case $REPLY_LACKING in
+            '' | *[!\ -~]*) ;;
+            *) receipt_set lacking "$REPLY_LACKING" ;;
+        esac
+        say_own_file_systems
         mark_folders_not_saved
     elif [ "$(error_code)" = ostype-unknown ]; then
         note 'this server does not test its connection to this computer'
@@ -56,7 +62,8 @@ folders_not_saved() {
         return 0
     fi
     sed -n 's/^share=//p' "$CONFIG" | while IFS= read -r folder; do
-        is_in_one_of "$(as_server_writes "${folder%/}")" "$saved" || printf '%s\n' "$folder"
+        is_in_one_of "$(as_server_writes "${folder%/}")" "$saved" || is_saved_in_parts "$folder" "$saved" ||
+            printf '%s\n' "$folder"
     done
 }
 
@@ -72,6 +79,20 @@ is_in_one_of() {    # FOLDER FOLDERS
     }'
 }
 
+# Whether all folders at the top of FOLDER are file systems of their own, by the last probe, and are among SAVED.
+is_saved_in_parts() {    # FOLDER SAVED
+    [ -f "$WORK/probe" ] && F=${1%/} S=$2 awk 'BEGIN {
+            count = split(ENVIRON["S"], saved, " ")
+            for (i = 1; i <= count; i++) {
+                sub(/\/+$/, "", saved[i])
+                is[saved[i]] = 1
+            }
+        }
+        index($0, "folders:") == 1 && substr($0, index($0, " ") + 1) == ENVIRON["F"] { all = substr($0, 9) + 0 }
+        index($0, "mounted:" ENVIRON["F"] "/") == 1 && substr($0, 9) in is { parts++ }
+        END { exit !(all && parts >= all) }' "$WORK/probe"
+}
+
 # The server writes bytes outside printable ASCII, the backslash, the blank and = as \xHH.
 as_server_writes() {    # TEXT
     printf '%s' "$1" | od -An -v -tx1 | awk '{
@@ -85,7 +106,18 @@ as_server_writes() {    # TEXT
     END { printf "%s", out }'
 }
 
+# Homes that are file systems of their own are backed up too; those that are not on a disk of this computer are not.
+say_own_file_systems() {
+    if probe; then
+        probed included
+        each_folder note '%s is a file system of its own, and is backed up too'
+    fi
+}
+
 mark_folders_not_saved() {
+    receipt_get lacking | tr ' ' '\n' >"$WORK/folders"
+    [ ! -s "$WORK/folders" ] || NOT_SAVED=yes
+    each_folder mark 'The home %s is not backed up, because it is on another file system. If it is on a file server, have that file server backed up. Otherwise add it on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify'
     folders_not_saved >"$WORK/folders"
     [ ! -s "$WORK/folders" ] || NOT_SAVED=yes
     each_folder mark 'The server may read %s but does not back it up. Add the folder on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify'
@@ -134,7 +166,7 @@ advise_step() {    # STEP
         rsync) warn 'rsync does not work on this computer. Start the setup with --repair.' ;;
         unclean) warn 'Something prints text when the server logs in, and that breaks backups. Check /etc/ssh/sshrc and the .bashrc of %s.' "$ACCOUNT" ;;
         empty) warn 'A folder to back up contains no file that the server would back up.' ;;
-        file-system) warn 'The folders to back up are on another file system, perhaps on a file server. Start the setup with --share FOLDER, or have that file server backed up.' ;;
+        file-system) warn 'The folders to back up are file systems of their own, which the server leaves out. The advice of the server names what to do. Then: sudo sh setup.sh --verify' ;;
         folder) os advise_unreadable_folder ;;
         share) warn 'The server is set to back up a folder that this computer does not share. Start the setup with --share for each folder to back up, including this one. Or remove it on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName).' ;;
         silent) warn 'This computer or the network was too slow. Please try again later.' ;;

@@ -1258,6 +1258,38 @@ def test_other_file_systems_are_no_matter_where_backups_take_them_in(server):
     assert server.ask(MINE).advice == ""
 
 
+def test_a_home_on_a_file_server_is_told_until_the_server_saves_it_itself(server):
+    below = "elsewhere:/home/nfs\nmounted:/home/nfs\nmounted:/home/usb\nfolders:5 /home\n"
+    server.machine.answer = Answer(PROBE + below, "", 0)
+    assert server.ask(MINE).lacking == ("/home/nfs",)
+
+    server.settings = replace(server.settings, shares=("/home", "/home/nfs/"))
+    answer = server.ask(MINE)
+
+    assert (answer.lacking, answer.advice) == (
+        (), "Backups will lack some folders: /home/usb is on another file system.",
+    )  # fmt: skip
+
+
+def test_a_home_on_a_file_server_is_no_matter_where_backups_take_other_file_systems_in(server):
+    server.machine.answer = Answer(PROBE + "elsewhere:/home/nfs\nmounted:/home/nfs\nfolders:1 /home\n", "", 0)
+    server.options_of_rsync = ("-slHogDtprce.iLsfxC",)
+
+    assert server.ask(MINE).lacking == ()
+
+
+def test_the_one_advice_for_homes_on_other_file_systems_works(server):
+    server.machine.answer = Answer(PROBE + "mounted:/home/b\nmounted:/home/a\nfolders:2 /home\n", "", 0)
+    with pytest.raises(NotReachable, match="/home/a is on another file system") as refusal:
+        server.ask(MINE)
+    assert "name /home/a, /home/b in the place of /home" in refusal.value.advice
+
+    server.settings = replace(server.settings, shares=("/home/a", "/home/b"))
+    answer = server.ask(MINE)
+
+    assert (answer.status, answer.advice) == ("verified", "")
+
+
 def test_of_many_folders_some_are_told(server):
     below = "".join(f"closed:/home/{n}\n" for n in range(60)) + "folders:64 /home\n"
     server.machine.answer = Answer(PROBE + below, "", 0)
