@@ -747,6 +747,8 @@ french() {    # ENGLISH
         'the backups of this computer had been stopped, and start again') FORMAT='les sauvegardes de cet ordinateur étaient arrêtées, et reprennent' ;;
         'the first backup starts soon') FORMAT='la première sauvegarde va commencer' ;;
         'this server does not test its connection to this computer') FORMAT='ce serveur n’essaie pas sa connexion à cet ordinateur' ;;
+        '%s is a file system of its own, and is backed up too') FORMAT='%s est un système de fichiers à part, et est sauvegardé aussi' ;;
+        'The home %s is not backed up, because it is on another file system. If it is on a file server, have that file server backed up. Otherwise add it on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify') FORMAT='Le dossier personnel %s n’est pas sauvegardé, car il est sur un autre système de fichiers. S’il est sur un serveur de fichiers, faites sauvegarder ce serveur. Sinon, ajoutez-le sur la page web du serveur pour cet ordinateur (Edit Config, Xfer, RsyncShareName), ou demandez à l’administrateur des sauvegardes. Ensuite : sudo sh setup.sh --verify' ;;
         'The server may read %s but does not back it up. Add the folder on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify') FORMAT='Le serveur peut lire %s mais ne le sauvegarde pas. Ajoutez ce dossier sur la page web du serveur pour cet ordinateur (Edit Config, Xfer, RsyncShareName), ou demandez à l’administrateur des sauvegardes. Puis : sudo sh setup.sh --verify' ;;
         'The reply of the server is not understood (%s).') FORMAT='La réponse du serveur est incompréhensible (%s).' ;;
         'The new host key, for the administrator: %s') FORMAT='La nouvelle clef d’hôte, pour l’administrateur : %s' ;;
@@ -764,7 +766,7 @@ french() {    # ENGLISH
         'rsync does not work on this computer. Start the setup with --repair.') FORMAT='rsync ne marche pas sur cet ordinateur. Lancez ce programme avec --repair.' ;;
         'Something prints text when the server logs in, and that breaks backups. Check /etc/ssh/sshrc and the .bashrc of %s.') FORMAT='Quelque chose affiche du texte quand le serveur se connecte, et cela casse les sauvegardes. Vérifiez /etc/ssh/sshrc et le .bashrc de %s.' ;;
         'A folder to back up contains no file that the server would back up.') FORMAT='Un dossier à sauvegarder ne contient aucun fichier que le serveur sauvegarderait.' ;;
-        'The folders to back up are on another file system, perhaps on a file server. Start the setup with --share FOLDER, or have that file server backed up.') FORMAT='Les dossiers à sauvegarder sont sur un autre système de fichiers, peut-être sur un serveur de fichiers. Lancez ce programme avec --share DOSSIER, ou faites sauvegarder ce serveur.' ;;
+        'The folders to back up are file systems of their own, which the server leaves out. The advice of the server names what to do. Then: sudo sh setup.sh --verify') FORMAT='Les dossiers à sauvegarder sont des systèmes de fichiers à part, que le serveur laisse de côté. Le conseil du serveur dit quoi faire. Ensuite : sudo sh setup.sh --verify' ;;
         'The server is set to back up a folder that this computer does not share. Start the setup with --share for each folder to back up, including this one. Or remove it on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName).') FORMAT='Le serveur est réglé pour sauvegarder un dossier que cet ordinateur ne partage pas. Lancez ce programme avec --share pour chaque dossier à sauvegarder, celui-ci compris. Ou retirez-le sur la page web du serveur pour cet ordinateur (Edit Config, Xfer, RsyncShareName).' ;;
         'This computer or the network was too slow. Please try again later.') FORMAT='Cet ordinateur ou le réseau était trop lent. Recommencez plus tard.' ;;
         'The backups of this computer are disabled on the server. The backup administrator can tell you why.') FORMAT='Les sauvegardes de cet ordinateur sont désactivées sur le serveur. L’administrateur des sauvegardes vous dira pourquoi.' ;;
@@ -1450,7 +1452,7 @@ is_network() {    # ENTRY
 
 # Read a reply into REPLY_*. Return false if it is an error of the server, or not understood (PROBLEM says why).
 read_reply() {    # FILE check|register|verify
-    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' REPLY_SHARES='' REPLY_PORT='' REPLY_STATE='' SEEN=' '
+    REPLY_HOST='' REPLY_PERSON='' REPLY_KEY='' REPLY_FROM='' REPLY_BACKUP='' REPLY_SHARES='' REPLY_LACKING='' REPLY_PORT='' REPLY_STATE='' SEEN=' '
     [ "$2" = verify ] || REPLY_URL='' REPLY_ADVICE=''
     PROBLEM=''
     first=yes
@@ -1485,6 +1487,7 @@ read_reply_line() {
         key) REPLY_KEY=$value ;;
         url) REPLY_URL=$value ;;
         shares) REPLY_SHARES=$value ;;
+        lacking) REPLY_LACKING=$value ;;
         from) REPLY_FROM=$value ;;
         backup) REPLY_BACKUP=$value ;;
         port) REPLY_PORT=$value ;;
@@ -3070,7 +3073,7 @@ verify() {
     if [ "$VERIFY" = no ]; then
         return 0
     elif [ "$TASK" = setup ] && [ "$TRY_AGAIN" = no ] && receipt_has "verified $SERVER $LOGON" &&
-        [ -z "$(folders_not_saved)" ]; then
+        [ -z "$(folders_not_saved)$(receipt_get lacking)" ]; then
         return 0
     fi
     CHANGES=$((CHANGES + 1))
@@ -3096,6 +3099,12 @@ verify() {
             '' | *[!0-9]* | ??????*) ;;
             *) receipt_set door "$REPLY_PORT" ;;
         esac
+        receipt_drop 'lacking '
+        case $REPLY_LACKING in
+            '' | *[!\ -~]*) ;;
+            *) receipt_set lacking "$REPLY_LACKING" ;;
+        esac
+        say_own_file_systems
         mark_folders_not_saved
     elif [ "$(error_code)" = ostype-unknown ]; then
         note 'this server does not test its connection to this computer'
@@ -3122,7 +3131,8 @@ folders_not_saved() {
         return 0
     fi
     sed -n 's/^share=//p' "$CONFIG" | while IFS= read -r folder; do
-        is_in_one_of "$(as_server_writes "${folder%/}")" "$saved" || printf '%s\n' "$folder"
+        is_in_one_of "$(as_server_writes "${folder%/}")" "$saved" || is_saved_in_parts "$folder" "$saved" ||
+            printf '%s\n' "$folder"
     done
 }
 
@@ -3138,6 +3148,20 @@ is_in_one_of() {    # FOLDER FOLDERS
     }'
 }
 
+# Whether all folders at the top of FOLDER are file systems of their own, by the last probe, and are among SAVED.
+is_saved_in_parts() {    # FOLDER SAVED
+    [ -f "$WORK/probe" ] && F=${1%/} S=$2 awk 'BEGIN {
+            count = split(ENVIRON["S"], saved, " ")
+            for (i = 1; i <= count; i++) {
+                sub(/\/+$/, "", saved[i])
+                is[saved[i]] = 1
+            }
+        }
+        index($0, "folders:") == 1 && substr($0, index($0, " ") + 1) == ENVIRON["F"] { all = substr($0, 9) + 0 }
+        index($0, "mounted:" ENVIRON["F"] "/") == 1 && substr($0, 9) in is { parts++ }
+        END { exit !(all && parts >= all) }' "$WORK/probe"
+}
+
 # The server writes bytes outside printable ASCII, the backslash, the blank and = as \xHH.
 as_server_writes() {    # TEXT
     printf '%s' "$1" | od -An -v -tx1 | awk '{
@@ -3151,7 +3175,18 @@ as_server_writes() {    # TEXT
     END { printf "%s", out }'
 }
 
+# Homes that are file systems of their own are backed up too; those that are not on a disk of this computer are not.
+say_own_file_systems() {
+    if probe; then
+        probed included
+        each_folder note '%s is a file system of its own, and is backed up too'
+    fi
+}
+
 mark_folders_not_saved() {
+    receipt_get lacking | tr ' ' '\n' >"$WORK/folders"
+    [ ! -s "$WORK/folders" ] || NOT_SAVED=yes
+    each_folder mark 'The home %s is not backed up, because it is on another file system. If it is on a file server, have that file server backed up. Otherwise add it on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify'
     folders_not_saved >"$WORK/folders"
     [ ! -s "$WORK/folders" ] || NOT_SAVED=yes
     each_folder mark 'The server may read %s but does not back it up. Add the folder on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify'
@@ -3200,7 +3235,7 @@ advise_step() {    # STEP
         rsync) warn 'rsync does not work on this computer. Start the setup with --repair.' ;;
         unclean) warn 'Something prints text when the server logs in, and that breaks backups. Check /etc/ssh/sshrc and the .bashrc of %s.' "$ACCOUNT" ;;
         empty) warn 'A folder to back up contains no file that the server would back up.' ;;
-        file-system) warn 'The folders to back up are on another file system, perhaps on a file server. Start the setup with --share FOLDER, or have that file server backed up.' ;;
+        file-system) warn 'The folders to back up are file systems of their own, which the server leaves out. The advice of the server names what to do. Then: sudo sh setup.sh --verify' ;;
         folder) os advise_unreadable_folder ;;
         share) warn 'The server is set to back up a folder that this computer does not share. Start the setup with --share for each folder to back up, including this one. Or remove it on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName).' ;;
         silent) warn 'This computer or the network was too slow. Please try again later.' ;;
@@ -3315,6 +3350,10 @@ doctor_sudo() {
     else
         each_folder todo '%s cannot be read. Does it exist?'
     fi
+    probed included
+    each_folder note '%s is a file system of its own, and is backed up too'
+    probed closed
+    each_folder caution '%s cannot be read and will not be backed up.'
     rsync=$(sed -n 's/^rsync://p' "$WORK/probe" | printable)
     doctor_rsync "$rsync"
     wall=$(sed -n 's/^wall://p' "$WORK/probe" | printable)
@@ -3554,7 +3593,7 @@ remove_server_key() {
 
 undo() {    # KIND WHAT
     case $1 in
-        registered | verified | key | keys | host | url | shares | from | port | door | network) ;;
+        registered | verified | key | keys | host | url | shares | lacking | from | port | door | network) ;;
         file) case $2 in
             "$OTHERS_KEYS") ;;
             "$SSHD_DROP_IN") undo_drop_in ;;
@@ -3751,7 +3790,7 @@ defaults() {
     REGISTER_KEY_FILE='' KNOWN_HOSTS_FILE='' WRAPPER_FILE=''
     CALL_AS=as_account CALL_FOLDER=$STATE_DIR REGISTRATION='' REGISTRATION_STATUS=0 REPAIRABLE=no IN_DOUBT=no HALF_DONE=no
     CHANGES=0 LEFT_TO_DO=no HIDDEN=no NOT_SAVED=no LOCKED=no RESTORING='' ASK_PRIVILEGED=no PRIVILEGED=no IP_VERSION='' BOLD='' PLAIN=''
-    REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' PROBLEM=''
+    REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' REPLY_LACKING='' PROBLEM=''
     OS=linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get
     choose_language
 }
