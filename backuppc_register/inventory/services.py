@@ -38,6 +38,9 @@ class Resolver(Protocol):
     def name_of(self, peer: Address, timeout: float) -> str:
         """Return the peer's confirmed full name; raises InvalidDnsName or DnsUnavailable."""
 
+    def addresses_of(self, name: str, timeout: float) -> tuple[str, ...]:
+        """Return the addresses of a name; raises InvalidDnsName or DnsUnavailable."""
+
 
 class Directory(Protocol):
     """The people."""

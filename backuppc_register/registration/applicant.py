@@ -11,7 +11,7 @@ from backuppc_register.inventory.services import Services
 from backuppc_register.person import Person
 from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.protocol.request import Address, Request
-from backuppc_register.registration import host_name
+from backuppc_register.registration import host_name, other_names
 
 
 @contextmanager
@@ -38,7 +38,8 @@ def identified(request: Request, peer: Address, server: Server, services: Servic
             lambda: policy.find_person(request.logon, find, server.account, lower_case=lower_case),
         )
         note = person.note
-        yield Applicant(host, full_name, person, request.logon, request.os, str(peer))
+        applicant = Applicant(host, full_name, person, request.logon, request.os, str(peer))
+        yield other_names.chosen(applicant, server, services)
     except RegisterError as error:
         error.add_values(host=host)
         error.add_detail(note)

@@ -196,7 +196,7 @@ WRONG_TYPES = {
 EVERY_KEY = [
     (section, key, kind)
     for section, kinds in {
-        "server": {"text": ["url"], "list of texts": ["os", "from"]},
+        "server": {"text": ["url"], "list of texts": ["os", "from"], "switch": ["lower_case_logons"]},
         "directory": {
             "text": [
                 "base",
@@ -217,7 +217,7 @@ EVERY_KEY = [
             "number": ["port", "timeout"],
             "text": ["host_name"],
         },
-        "backuppc": {"text": ["hosts", "config_dir", "data_dir", "socket", "templates"]},
+        "backuppc": {"text": ["hosts", "config_dir", "data_dir", "socket", "templates", "install_dir"]},
         "state": {"text": ["directory"]},
         "limits": {
             "number": ["per_address", "at_once", "hosts_per_person", "unverified_days", "longest_pause_days"]

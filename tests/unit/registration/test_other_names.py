@@ -1,0 +1,220 @@
+"""A machine that is backed up already, under another of its names."""
+
+import time
+from dataclasses import replace
+
+import pytest
+from fakes import Dns
+from server_folder import CMARTIN, PEER, Server
+
+from backuppc_register.backuppc import settings
+from backuppc_register.inventory.services import Services
+from backuppc_register.protocol.errors import DnsUnavailable, HostsFileError, OtherOwner, StateError
+from backuppc_register.protocol.request import Request
+from backuppc_register.registration import register
+from backuppc_register.system.deadline import Deadline
+
+FULL = "portable26.univ-brest.fr"
+
+
+class Machine(Server):
+    """A server, and the machine portable26; *addresses*: what the DNS has besides."""
+
+    host_name = "short"
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.addresses = {}
+
+    def config(self):
+        known = super().config()
+        return replace(known, dns=replace(known.dns, host_name=self.host_name))
+
+    def has(self, *lines, **pl):
+        """Add hosts lines, and the .pl of hosts by name."""
+        with self.hosts.open("a") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        for host, content in pl.items():
+            (self.folder / f"etc/{host}.pl").write_text(content)
+
+    def asks(self, logon="cmartin", *, verb="register", name=FULL):
+        dns = Dns(name, self.addresses)
+        services = Services(lambda: dns, lambda: self.people, self.backuppc, Deadline(28))
+        site = self.server()
+        site.folders.ready()
+        return register.serve(Request(verb, "linux", logon), PEER, site, services)
+
+
+@pytest.fixture
+def server(tmp_path):
+    return Machine(tmp_path)
+
+
+def alias(*names):
+    listed = ", ".join(f"'{name}'" for name in names)
+    return f"$Conf{{ClientNameAlias}} = {listed if len(names) == 1 else f'[{listed}]'};\n1;\n"
+
+
+@pytest.fixture(params=["full", "label", "alias", "capitals", "list", "address", "cname", "alias-cname"])
+def named(server, request):
+    """A line of adupont, whose host is this machine by one of its names; give its name."""
+    cname = "portable26.labo.univ-brest.fr"
+    server.addresses = {cname: (str(PEER), "10.0.0.77")}
+    host, names = {
+        "full": (FULL, ()),
+        "label": ("portable26", ()),
+        "alias": ("poste12", (FULL,)),
+        "capitals": ("poste12", ("PORTABLE26.Univ-Brest.FR.",)),
+        "list": ("poste12", ("gone.univ-brest.fr", "portable26")),
+        "address": ("poste12", (str(PEER),)),
+        "cname": (cname, ()),
+        "alias-cname": ("poste12", (cname,)),
+    }[request.param]
+    server.host_name = "full" if request.param == "label" else "short"
+    server.has(f"{host} 0 adupont", **({host: alias(*names)} if names else {}))
+    return host
+
+
+@pytest.fixture(autouse=True)
+def perl(mocker):
+    """Let the literal names count as BackupPC's: no Perl is needed here."""
+
+    def each(self, hosts, within):
+        read = settings.Settings("rsync", False, (), "", None, (), ())
+        folder = self._places.config_dir
+        texts = {host: (folder / f"{host}.pl").read_text() for host in hosts}
+        return {host: replace(read, clients=tuple(text.split("'")[1::2])) for host, text in texts.items()}
+
+    return mocker.patch.object(settings.SettingsReader, "each", each)
+
+
+@pytest.mark.parametrize("verb", ["register", "check"])
+def test_another_persons_line_by_any_name_is_an_other_owner(server, named, verb):
+    before = server.hosts.read_bytes()
+
+    with pytest.raises(OtherOwner) as refused:
+        server.asks(verb=verb)
+
+    assert refused.value.detail == f"this machine is {named} too, and the hosts file says adupont"
+    assert "adupont" not in refused.value.message()
+    assert server.hosts.read_bytes() == before
+
+
+def test_the_same_persons_line_is_used(server, named):
+    before = server.hosts.read_bytes()
+
+    answer = server.asks("adupont")
+
+    assert (answer.host, answer.status) == (named, "new")
+    assert server.hosts.read_bytes() == before
+    assert server.server().folders.record(named).full_name == FULL
+    again = server.asks("adupont")
+    assert (again.status, again.key) == ("unchanged", answer.key)
+    with pytest.raises(OtherOwner):
+        server.asks()
+
+
+@pytest.mark.parametrize("first", ["short", "full"])
+def test_a_registration_counts_after_the_site_has_chosen_other_names(server, first):
+    server.host_name = first
+    before = server.asks()
+    server.host_name = "full" if first == "short" else "short"
+
+    assert server.asks().key == before.key
+    assert server.asks().status == "unchanged"
+    with pytest.raises(OtherOwner):
+        server.asks("adupont")
+
+
+@pytest.mark.parametrize(
+    ("host", "pl"),
+    [
+        ("portable2", None),
+        ("portable26x.univ-brest.fr", None),
+        ("portable26.iuem.fr", None),  # its address is another one
+        ("portable26.iuem.fr", alias("portable26.iuem.fr")),
+        ("poste12", alias("portable27.univ-brest.fr")),
+        ("poste12", alias("10.0.0.99")),
+        ("poste12", f"# {alias(FULL)}"),
+        ("poste12", None),
+        ("portable26.univ-brest.fr_20261122", None),  # an archive
+    ],
+)
+def test_the_line_of_another_machine_does_not_matter(server, host, pl):
+    server.addresses = {"portable26.iuem.fr": ("10.0.0.99",)}
+    server.has(f"{host} 0 adupont", **({host: pl} if pl else {}))
+
+    assert server.asks().status == "new"
+
+
+def test_a_short_line_with_another_name_is_another_machine(server):
+    server.host_name = "full"
+    server.has("portable26 0 adupont", portable26=alias("portable26.iuem.fr"))
+
+    assert server.asks().host == FULL
+
+
+def test_two_domains_with_one_short_name_are_two_machines_with_full_names(server):
+    server.host_name = "full"
+    server.asks("adupont", name="portable26.iuem.fr")
+
+    assert server.asks().host == FULL
+
+
+def test_a_line_for_a_machine_that_was_registered_under_another_full_name_is_named_in_the_log(server):
+    server.asks(name="poste12.univ-brest.fr")
+    server.has(poste12=alias(FULL))
+
+    answer = server.asks()
+
+    assert answer.host == "portable26"
+    assert "this machine is poste12 too" in answer.note
+
+
+def test_a_doubt_is_a_fault_and_nothing_is_written(server, mocker):
+    server.has("poste12 0 adupont", "portable26.labo.univ-brest.fr 0 adupont", poste12=alias(FULL))
+    mocker.patch.object(Dns, "addresses_of", side_effect=DnsUnavailable(detail="SERVFAIL"))
+    before = server.hosts.read_bytes()
+
+    with pytest.raises(DnsUnavailable):
+        server.asks()
+    mocker.patch.object(settings.SettingsReader, "each", return_value={"poste12": "syntax error"})
+    with pytest.raises(HostsFileError, match="which machine poste12 is: syntax error"):
+        server.asks()
+    (server.folder / "etc/poste12.pl").unlink()
+    (server.folder / "etc/poste12.pl").mkdir()
+    with pytest.raises(StateError, match=r"poste12.pl is not a regular file"):
+        server.asks()
+    assert server.hosts.read_bytes() == before
+
+
+def test_a_host_that_is_known_reads_no_other_hosts_files(server, mocker):
+    server.asks()
+    server.has(*(f"poste{n} 0 adupont" for n in range(50)), poste1=alias(FULL))
+    read = mocker.patch("backuppc_register.backuppc.client_names.of")
+
+    assert server.asks().status == "unchanged"
+    assert server.asks(verb="check").status == "unchanged"
+    read.assert_not_called()
+
+
+def test_a_newcomer_to_a_large_site_waits_for_no_perl_and_not_for_long(server, mocker):
+    with_perl = mocker.patch.object(settings.SettingsReader, "each")
+    server.has(*(f"poste{n} 0 adupont" for n in range(2000)))
+    for n in range(2000):
+        (server.folder / f"etc/poste{n}.pl").write_text(alias(f"poste{n}.univ-brest.fr"))
+    began = time.process_time()
+
+    assert server.asks(verb="check").status == "new"
+
+    assert time.process_time() - began < 3
+    with_perl.assert_not_called()
+
+
+def test_the_person_of_a_reused_logon_does_not_get_a_line_that_is_recorded_for_another_entry(server):
+    server.asks()
+    server.host_name = "full"
+    server.people.people = (replace(CMARTIN, entry_id="entryUUID:9"),)
+
+    with pytest.raises(OtherOwner):
+        server.asks()
