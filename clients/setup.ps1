@@ -614,7 +614,7 @@ function Set-SshdConfig {
 
 # ---------------------------------------------------------------- step: registration
 
-# The server gives the same key to the same owner again, so asking again is harmless.
+# The server gives the same owner the same key, or a new one that replaces it here, so asking again is harmless.
 function Register-Computer {
     Invoke-Change "  asking $Server to register this computer, and installing its key" {
         Set-CallFiles

@@ -108,8 +108,7 @@ def view(context: Context, host: str, lines: tuple[Line, ...]) -> View:
 
     folders = context.folders
     record = read(lambda: folders.record(host), None)
-    stopped = record is not None and record.is_stopped
-    key = host_key.read((read(lambda: folders.public_key(host, stopped=stopped), None) or "").strip())
+    key = host_key.read((read(lambda: folders.public_key(host, record), None) or "").strip())
     exists = read(lambda: folders.exists(host), False)
     known: tuple[HostKey, ...] = read(lambda: folders.known_keys(host), ()) if exists else ()
     offered = read(lambda: folders.offered_key(host), None)

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from backuppc_register.backuppc import retired_config
 from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.lifecycle import guards
 from backuppc_register.lifecycle.operation import Operation, Plan, Refused, examined, refuse_changed
 from backuppc_register.lifecycle.purge_request import cancelled
-from backuppc_register.state import retired_files
+from backuppc_register.state import key_pairs, retired_files, safe_files
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,22 @@ def enable(status: HostStatus) -> None:
     host, record, folders = status.host, status.recorded, status.server.folders
     if record.purge:
         folders.put_record(cancelled(record))
+    fresh = folders.fresh_key(host)
+    if fresh and not _has_key(folders.path(host)):
+        folders.promote_fresh_key(record, datetime.now(UTC))
     retired_files.bring_key_back(folders.path(host))
+    # The machine has one of the two, and only a verification shows which.
+    folders.let_ssh_use_fresh_key(host, also=fresh is not None)
     _restore_config(status)
     if record.by_hand:
         folders.set_aside(host, None, datetime.now(UTC))
     else:
-        folders.put_record(replace(cancelled(record), retired="", final="", provisional=False))
+        folders.put_record(replace(cancelled(record), retired="", final="", provisional=False, fresh=False))
+
+
+def _has_key(folder: Path) -> bool:
+    names = (retired_files.KEY, key_pairs.PRIVATE)
+    return any(safe_files.content(folder / name) is not None for name in names)
 
 
 def _restore_config(status: HostStatus) -> None:

@@ -99,7 +99,8 @@ def missing(status: HostStatus) -> Missing:
 def disable(status: HostStatus, operation: Operation, *, final: bool = False) -> Record:
     """Disable the backups of the host; under the lock. Return its new record, which has no planned purge.
 
-    *final*: only an administrator can resume it; a host that is retired so already stays so.
+    *final*: only an administrator can resume it; a host that is retired so already stays so. A fresh key of
+    an earlier decision proves nothing any more.
 
     The record is written first, so that `resume.enable` can undo an interrupted run. A host that may still
     be backed up must not be purged: plan the purge afterwards.
@@ -109,13 +110,14 @@ def disable(status: HostStatus, operation: Operation, *, final: bool = False) ->
     host, server, before = status.host, status.server, status.recorded
     folder, disabled = server.folders.path(host), retired_config.text(host)
     since = before.final or (operation.moment if final else "")
-    record = replace(before, retired=before.retired or operation.moment, final=since)
+    record = replace(before, retired=before.retired or operation.moment, final=since, fresh=False)
     record = purge_request.cancelled(record)
     server.folders.put_record(record)
     if status.config != disabled:
         if status.config is not None:
             retired_files.keep_config(folder, status.config)
         retired_config.put(server.backuppc.config_dir, host, disabled)
+    server.folders.let_ssh_use_fresh_key(host, also=False)
     retired_files.put_key_away(folder)
     return record
 

@@ -176,6 +176,7 @@ def _new_record(record: Record, config: bytes, person: Person, moment: str) -> R
         retired=moment if record.by_hand else "",
         final="",
         provisional=False,
+        fresh=False,
     )
 
 
@@ -231,6 +232,7 @@ def _archived(status: HostStatus, owner: str, operation: Operation) -> Record:
         archive_of=status.host,
         final="",
         provisional=False,
+        fresh=False,
     )
 
 

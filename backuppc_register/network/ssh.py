@@ -82,11 +82,15 @@ class Way(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """A command's standard output and standard error, and its exit status."""
+    """A command's standard output and standard error, and its exit status.
+
+    *key*: the path of the private key that let ssh in, "" if ssh does not say it.
+    """
 
     output: str
     errors: str
     status: int
+    key: str = ""
 
 
 def offered_key(way: Way, timeout: float, preferred: Sequence[str] = ()) -> HostKey:
@@ -131,7 +135,8 @@ def run(way: Way, key: HostKey, private: Path, command: str, timeout: float) -> 
         if failure.values["step"] == Cause.LOGIN.word:
             _blame_ourselves(private)
         raise failure
-    return Answer(ended.output.decode("utf-8", "replace"), ssh_words.others(ended.said), ended.status)
+    used = ssh_words.accepted_key(ended.said)
+    return Answer(ended.output.decode("utf-8", "replace"), ssh_words.others(ended.said), ended.status, used)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ _CONNECTED = "debug1: Connection established."
 _OTHER_LINE = "kex_exchange_identification: banner line"
 _VERSION = re.compile(r"^debug1: Remote protocol version \S+, remote software version (\S+)", re.MULTILINE)
 _ACCOUNT = re.compile(r"^debug1: Authenticating to \S+ as '([\w.-]+)'$", re.MULTILINE)
+_ACCEPTED = re.compile(r"^debug1: Server accepts key: (/\S+) ", re.MULTILINE)
 _AGREED = "debug1: SSH2_MSG_NEWKEYS sent"
 _LOGGED_IN = "Authenticated to "
 _HUNG_UP = re.compile(r"^kex_exchange_identification: .*(closed by remote host|reset by peer)", re.MULTILINE)
@@ -70,6 +71,13 @@ def account(said: str) -> str:
     """Return the account that ssh wanted to log in as."""
     wanted = _ACCOUNT.search(said)
     return wanted[1] if wanted else "the account"
+
+
+def accepted_key(said: str) -> str:
+    """Return the path of the private key that let ssh in, "" if ssh does not say it."""
+    before, logged_in, _ = said.partition(f"\n{_LOGGED_IN}")
+    accepted = _ACCEPTED.findall(before) if logged_in else []
+    return accepted[-1] if accepted else ""
 
 
 def server(said: str) -> Server:

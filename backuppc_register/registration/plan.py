@@ -113,6 +113,7 @@ def refuse_one_too_many(applicant: Applicant, status: HostStatus) -> None:
 def _plan_stopped(applicant: Applicant, claim: Claim, record: Record, status: HostStatus) -> Plan:
     """Plan a host that stays retired: only our folder is completed, or made for the person of its line.
 
+    It gets a fresh key, which only root can install: the earlier one is there since before the retirement.
     A .pl that a resume would not find is kept in the folder, as if it had been there at the retirement.
     """
     from backuppc_register.lifecycle import resume  # not needed for other hosts
@@ -126,9 +127,9 @@ def _plan_stopped(applicant: Applicant, claim: Claim, record: Record, status: Ho
         stopped = stopped_host.stopped_as_before(_record(applicant, digest), record)
         aside = not record.by_hand
         return Plan(stopped, set_aside=aside, folder=True, config=config, stopped=True, advice=advice)
-    if config is not None:
-        return Plan(replace(record, config=digest), folder=True, config=config, stopped=True, advice=advice)
-    return Plan(record, folder=_is_folder_due(record, status), stopped=True, advice=advice)
+    new = replace(record, config=record.config if config is None else digest, fresh=True)
+    due = new != record or _is_folder_due(record, status)
+    return Plan(new, folder=due, config=config, stopped=True, advice=advice)
 
 
 def _plan_new(applicant: Applicant, claim: Claim, status: HostStatus) -> Plan:

@@ -16,7 +16,7 @@ from backuppc_register.protocol.request import Address, Request
 from backuppc_register.registration import last_owner, spelling
 from backuppc_register.registration.applicant import identified
 from backuppc_register.registration.plan import Plan, plan_for
-from backuppc_register.state import leftovers, retired_files
+from backuppc_register.state import key_pairs, leftovers, retired_files
 from backuppc_register.state.drafts import Draft
 from backuppc_register.state.records import Record
 
@@ -62,7 +62,7 @@ def _check(applicant: Applicant, server: Server, services: Services) -> Success:
 def _register(applicant: Applicant, server: Server, services: Services) -> Success:
     with _draft(applicant, server) as draft, server.locked(services.for_the_lock()):
         plan, notes = _plan_and_write(applicant, server, draft)
-        key = server.folders.public_key(applicant.host, stopped=plan.stopped)
+        key = server.folders.public_key(applicant.host, plan.record)
     if key is None:
         raise StateError(detail=f"the key pair of {applicant.host} is missing after the registration")
     notes.append(services.daemon.announce(applicant.host, services.for_backuppc()))
@@ -122,6 +122,9 @@ def _write(plan: Plan, status: HostStatus, draft: Draft | None) -> list[str]:
         notes.append(last)
         last_owner.take(person, status)
     aside = _set_aside(plan, status) if plan.set_aside else ""
+    if plan.stopped and not (status.record and status.record.has_fresh_key):
+        # It may have been given away before the last decision about the host.
+        folders.set_parts_aside(host, key_pairs.FRESH_PAIR, None, datetime.now(UTC))
     if plan.folder:
         if folders.exists(host):
             folders.complete(plan.record)

@@ -36,7 +36,7 @@ def is_stopped(applicant: Applicant, claim: Claim, record: Record | None) -> boo
 
 
 def stopped_as_before(new: Record, before: Record) -> Record:
-    """Return the *new* record of a host, stopped as *before*."""
+    """Return the *new* record of a host, stopped as *before*, with a fresh key."""
     return replace(
         new,
         retired=before.retired,
@@ -44,6 +44,7 @@ def stopped_as_before(new: Record, before: Record) -> Record:
         purge=before.purge,
         purge_of=before.purge_of,
         purge_wait=before.purge_wait,
+        fresh=True,
     )
 
 

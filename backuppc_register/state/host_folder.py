@@ -12,6 +12,7 @@ from backuppc_register.protocol.errors import Misconfigured, StateError
 from backuppc_register.state import (
     attic,
     drafts,
+    fresh_key,
     key_pairs,
     pinned_key,
     records,
@@ -25,7 +26,7 @@ from backuppc_register.state.records import Record
 from backuppc_register.system import atomic_files, os_errors
 from backuppc_register.system.deadline import Deadline
 
-_PARTS = (key_pairs.PUBLIC, ssh_files.NAME, ssh_files.SSH_CONFIG, records.NAME)
+_PARTS = (ssh_files.NAME, ssh_files.SSH_CONFIG, records.NAME)
 
 
 class HostFolders:
@@ -80,22 +81,30 @@ class HostFolders:
             raise StateError(detail=f"{self.path(host)} holds the record of {record.host}")
         return record
 
-    def public_key(self, host: str, *, stopped: bool = False) -> str | None:
+    def public_key(self, host: str, record: Record | None = None) -> str | None:
         """Return the line of the public key of *host*, None if there is no pair; raises StateError.
 
-        *stopped*: the host is retired, and its private key is kept aside.
+        By its *record* the host may be stopped: then its private key is kept aside, or it has a fresh one.
         """
         if not self.exists(host):
             return None
-        private = retired_files.private_name(self.path(host)) if stopped else key_pairs.PRIVATE
+        private = self.private_key(record).name if record else key_pairs.PRIVATE
         return key_pairs.public_key(self.path(host), self._deadline, private=private)
+
+    def private_key(self, record: Record) -> Path:
+        """Return the path of the private key that the host of *record* is called with; raises StateError."""
+        folder = self.path(record.host)
+        return folder / _private_name(folder, record)
 
     def is_whole(self, host: str) -> bool:
         """Tell whether the folder of *host* is complete; raises StateError in doubt."""
         folder, record = self.path(host), self.record(host)
-        if record is None or any(safe_files.content(folder / name) is None for name in _PARTS):
+        if record is None:
             return False
-        return self.public_key(host, stopped=record.is_stopped) is not None
+        parts = (*_PARTS, key_pairs.public_of(_private_name(folder, record)))
+        if any(safe_files.content(folder / name) is None for name in parts):
+            return False
+        return self.public_key(host, record) is not None
 
     def draft(self, host: str) -> AbstractContextManager[Draft]:
         """Give the folder of *host* without a record, for `create`; else it is deleted afterwards.
@@ -173,6 +182,28 @@ class HostFolders:
         """Return the key that was last offered, None if there is none; raises StateError in doubt."""
         return pinned_key.offered(self.path(host)) if self.exists(host) else None
 
+    def promote_fresh_key(self, record: Record, now: datetime) -> None:
+        """Make the fresh key, if there is one, that of the host; the earlier one is kept aside.
+
+        *now* has a time zone. Call `forget_fresh_key` when the record says so. Raises StateError.
+        """
+        private = retired_files.KEY if record.is_stopped else key_pairs.PRIVATE
+        fresh_key.promote(self._state, self.path(record.host), private, now)
+
+    def forget_fresh_key(self, host: str, now: datetime) -> None:
+        """Let ssh use only the host's key; a fresh one that is not it is kept aside. Raises StateError."""
+        fresh_key.forget(self._state, self.path(host), host, now)
+
+    def fresh_key(self, host: str) -> Path | None:
+        """Return the path of the fresh private key of *host*, None if it has none; raises StateError."""
+        folder = self.path(host)
+        return folder / key_pairs.FRESH if fresh_key.is_there(folder) else None
+
+    def let_ssh_use_fresh_key(self, host: str, *, also: bool) -> None:
+        """Let BackupPC's ssh try the fresh key of *host* *also*, or only the usual one; raises StateError."""
+        keys = (key_pairs.PRIVATE, key_pairs.FRESH) if also else (key_pairs.PRIVATE,)
+        fresh_key.let_ssh_use(self.path(host), host, keys)
+
     def set_aside(self, host: str, config: Path | None, now: datetime) -> Path:
         """Move the folder of *host* aside, which was an earlier owner's; return its new path.
 
@@ -206,11 +237,18 @@ class HostFolders:
     def _fill(self, folder: Path, record: Record) -> bool:
         """Add what is missing in *folder*, the record last; return whether anything was written.
 
-        The private key of a retired host is made where BackupPC does not use it.
+        The private key of a stopped host is made where BackupPC does not use it.
         """
-        private = retired_files.private_name(folder) if record.is_stopped else key_pairs.PRIVATE
+        private = _private_name(folder, record)
         wrote = drafts.fill(folder, self.path(record.host), private, self._deadline)
         if records.read(folder) != record:
             records.write(folder, record)
             wrote = True
         return wrote
+
+
+def _private_name(folder: Path, record: Record) -> str:
+    """Return the name of the private key in *folder*, by the *record*, whether it is there yet or not."""
+    if record.has_fresh_key:
+        return key_pairs.FRESH
+    return retired_files.private_name(folder) if record.is_stopped else key_pairs.PRIVATE

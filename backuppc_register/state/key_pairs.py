@@ -13,12 +13,21 @@ from backuppc_register.system.deadline import Deadline
 
 PRIVATE = "key"
 PUBLIC = "key.pub"
+FRESH = "fresh_key"
+"""The private key that a stopped host is given when its machine registers again."""
+
+FRESH_PAIR = (FRESH, f"{FRESH}.pub")
 
 NEW = ".new-key"
 _PATH = processes.PATH
 _TIMEOUT = 10.0  # seconds for one ssh-keygen, which takes some milliseconds
 _LINE = re.compile(r"ssh-ed25519 ([A-Za-z0-9+/]{68}) backuppc server to client [a-z0-9.-]+ ssh key", re.ASCII)
 _BLOB_START = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4
+
+
+def public_of(private: str) -> str:
+    """Return the name of the public half of the key *private*; a retired key has that of the usual one."""
+    return f"{FRESH}.pub" if private == FRESH else PUBLIC
 
 
 def generate(folder: Path, host: str, deadline: Deadline | None = None, *, private: str = PRIVATE) -> None:
@@ -43,12 +52,13 @@ def public_key(folder: Path, deadline: Deadline | None = None, *, private: str =
     if secret is None:
         return None
     _refuse_open(folder / private)
-    public = safe_files.content(folder / PUBLIC)
+    half = folder / public_of(private)
+    public = safe_files.content(half)
     if public is None:
         public = ssh_keygen(["-y", "-f", private], folder, deadline)
-    line, blob = _checked(public, folder / PUBLIC)
+    line, blob = _checked(public, half)
     if blob not in _decoded(secret):
-        raise StateError(detail=f"{folder / PUBLIC} is not the other half of {folder / private}")
+        raise StateError(detail=f"{half} is not the other half of {folder / private}")
     return line
 
 
@@ -63,10 +73,11 @@ def complete(folder: Path, host: str, deadline: Deadline | None = None, *, priva
     if line is None:
         generate(folder, host, deadline, private=private)
         return True
-    if safe_files.content(folder / PUBLIC) is not None:
+    half = folder / public_of(private)
+    if safe_files.content(half) is not None:
         return False
     with safe_files.faults():
-        atomic_files.write(folder / PUBLIC, line.encode() + b"\n", 0o640)
+        atomic_files.write(half, line.encode() + b"\n", 0o640)
     return True
 
 
@@ -91,11 +102,12 @@ def _generate(folder: Path, comment: str, private: str, deadline: Deadline | Non
     _settle(new / PRIVATE)
     (new / PUBLIC).unlink()
     # The public key of a lost private key would contradict the new one.
-    (folder / PUBLIC).unlink(missing_ok=True)
+    half = folder / public_of(private)
+    half.unlink(missing_ok=True)
     atomic_files.sync_folder(folder)
     (new / PRIVATE).rename(folder / private)
     new.rmdir()
-    atomic_files.write(folder / PUBLIC, line.encode() + b"\n", 0o640)
+    atomic_files.write(half, line.encode() + b"\n", 0o640)
 
 
 def _settle(path: Path) -> None:

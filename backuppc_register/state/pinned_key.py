@@ -24,7 +24,8 @@ def pin(folder: Path, host: str, key: HostKey) -> bool:
 
     Raises StateError.
     """
-    strict = ssh_files.ssh_config(folder, host, strict=True)
+    keys = ssh_files.keys_in(safe_files.content(folder / ssh_files.SSH_CONFIG) or b"")
+    strict = ssh_files.ssh_config(folder, host, strict=True, keys=keys)
     # First the key: a strict ssh without any key would stop the backups.
     wrote = safe_files.put(folder / ssh_files.NAME, ssh_files.to_bytes(host, key))
     wrote |= safe_files.put(folder / ssh_files.SSH_CONFIG, strict)

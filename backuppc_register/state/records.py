@@ -42,6 +42,8 @@ class Record:
     *final*: since when only an administrator can end the retirement, empty if the machine can do it too.
     *provisional*: the machine registered a free name and was never verified, and no administrator has decided
     about it since. Records of earlier releases do not have this mark.
+    *fresh*: since an administrator stopped the host, its machine was given a fresh key, which only root can
+    have installed there.
     """
 
     host: str
@@ -62,6 +64,7 @@ class Record:
     archive_of: str = ""
     final: str = ""
     provisional: bool = False
+    fresh: bool = False
 
     @property
     def by_hand(self) -> bool:
@@ -77,6 +80,11 @@ class Record:
     def has_wall(self) -> bool:
         """Tell whether something was known to keep rsync inside when the machine was verified."""
         return self.wall in _WALLS
+
+    @property
+    def has_fresh_key(self) -> bool:
+        """Tell whether a login with the fresh key proves root on the machine since the host was stopped."""
+        return self.fresh and self.is_stopped
 
     @property
     def is_stopped(self) -> bool:
@@ -113,6 +121,7 @@ def from_bytes(content: bytes) -> Record:
         purge_of=_purge_of(values.get("purge_of", "")),
         purge_wait=_purge_wait(values.get("purge_wait", "")),
         provisional=_flag(values, "provisional"),
+        fresh=_flag(values, "fresh"),
     )
     if record.by_hand and record.registered:
         raise ValueError("has no full_name")

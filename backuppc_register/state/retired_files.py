@@ -10,7 +10,7 @@ KEY = "retired_key"
 CONFIG = "retired.pl"
 EDITED = "edited.pl"
 
-OF_AN_OWNER = (key_pairs.PRIVATE, key_pairs.PUBLIC, KEY, CONFIG, EDITED)
+OF_AN_OWNER = (key_pairs.PRIVATE, key_pairs.PUBLIC, *key_pairs.FRESH_PAIR, KEY, CONFIG, EDITED)
 """What was made for one owner in a host's folder, and is kept aside when the host gets another owner."""
 
 

@@ -1,5 +1,6 @@
 """Write a host's own ssh_config and known_hosts, by which ssh reaches and recognises it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from backuppc_register import host_key
@@ -18,7 +19,7 @@ _TEXT = """\
 User {account}
 HostKeyAlias {host}
 
-IdentityFile {folder}/{key}
+{identities}
 IdentitiesOnly yes
 IdentityAgent none
 AddKeysToAgent no
@@ -59,8 +60,8 @@ LogLevel INFO
 """
 
 
-def ssh_config(folder: Path, host: str, *, strict: bool) -> bytes:
-    """Return the ssh_config of *host*; its key and known_hosts are in *folder*.
+def ssh_config(folder: Path, host: str, *, strict: bool, keys: Sequence[str] = (key_pairs.PRIVATE,)) -> bytes:
+    """Return the ssh_config of *host*; its *keys* and known_hosts are in *folder*.
 
     *strict*: the ssh host key is known already, and no other is accepted; else the first one is kept.
     *folder* holds nothing that ssh would interpret: ``[state] directory`` is restricted so.
@@ -69,11 +70,17 @@ def ssh_config(folder: Path, host: str, *, strict: bool) -> bytes:
         host=host,
         account=CLIENT_ACCOUNT,
         folder=folder,
-        key=key_pairs.PRIVATE,
+        identities="\n".join(f"IdentityFile {folder}/{key}" for key in keys),
         known_hosts=NAME,
         checking="yes" if strict else "accept-new",
     )
     return text.encode("ascii")
+
+
+def keys_in(content: bytes) -> tuple[str, ...]:
+    """Return the names of the private keys that ssh may use by the ssh_config *content*."""
+    fresh = f"/{key_pairs.FRESH}\n".encode("ascii") in content
+    return (key_pairs.PRIVATE, key_pairs.FRESH) if fresh else (key_pairs.PRIVATE,)
 
 
 def to_bytes(host: str, key: HostKey) -> bytes:

@@ -10,7 +10,7 @@ from backuppc_register.backuppc.settings import Route, Settings
 from backuppc_register.protocol.errors import NotReachable
 from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.state import ssh_files
-from backuppc_register.state.key_pairs import PRIVATE
+from backuppc_register.state.key_pairs import FRESH, PRIVATE
 
 # rsync splits its -e at blanks and knows quotes. We need no quotes; anything that is not plain is refused.
 _WORDS = re.compile(r"[\w@%+=:,./ -]+", re.ASCII)
@@ -86,7 +86,8 @@ def refuse_route(host: str, route: Route, folder: Path) -> None:
     options = {name: values for name, values in route.options.items() if values}
     if route.user != ssh_files.CLIENT_ACCOUNT:
         raise _drift(host, f"another account, {route.user}")
-    if options.get("identityfile") != (str(folder / PRIVATE),):
+    ours = tuple(str(folder / name) for name in (PRIVATE, FRESH))
+    if options.get("identityfile") not in (ours[:1], ours):
         raise _drift(host, "another key")
     known = (
         options.get("userknownhostsfile"),

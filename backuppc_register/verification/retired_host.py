@@ -1,4 +1,4 @@
-"""Verify a retired host with the key and the settings that are kept aside, and resume it if that works."""
+"""Verify a retired host with its fresh key and the settings that are kept aside; resume it if that works."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +9,16 @@ from backuppc_register.inventory.host_status import HostStatus
 from backuppc_register.inventory.ownership import Applicant
 from backuppc_register.inventory.server import Server
 from backuppc_register.lifecycle import resume as resuming
-from backuppc_register.protocol.errors import HostKeyChanged, NotAllowed
+from backuppc_register.protocol.errors import HostKeyChanged, NotAllowed, NotRegistered
 from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.registration.plan import refuse_one_too_many
 from backuppc_register.state import retired_files
 from backuppc_register.state.records import Record
 from backuppc_register.verification.way_back import WayBack
+
+_AGAIN = (
+    "The backups of this machine are stopped. To start them, run its setup again: sudo sh setup.sh --force."
+)
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,14 @@ class Retirement:
     """What an administrator has decided about a host, and what a resume would restore.
 
     *data*: BackupPC has data of the host, or had some. *config*: the .pl after a resume, None for none.
+    *key*: the line of the fresh key, which proves root on the machine.
     """
 
     retired: str
     purge: str
     data: bool
     config: bytes | None
+    key: str
 
     @property
     def note(self) -> str:
@@ -38,7 +44,8 @@ class Retirement:
 def of(status: HostStatus, record: Record, applicant: Applicant) -> Retirement | None:
     """Return the retirement of a host that a verification may end, None if the host is not retired.
 
-    Raises NotAllowed if only an administrator may end it, or if the owner has too many hosts.
+    Raises NotAllowed if only an administrator may end it, or if the owner has too many hosts; NotRegistered
+    if the machine was given no fresh key since: a key that was there before does not prove root now.
     """
     if not record.is_stopped:
         return None
@@ -51,8 +58,12 @@ def of(status: HostStatus, record: Record, applicant: Applicant) -> Retirement |
         what = f"BackupPC reads {status.overriding}"
         raise not_reachable(Cause.ELSEWHERE, status.host, what="another file is read", detail=what)
     refuse_one_too_many(applicant, status)
+    key = status.server.folders.public_key(status.host, record) if record.has_fresh_key else None
+    if key is None:
+        detail = "its backups are stopped, and it was not registered since: only a key from then on counts"
+        raise NotRegistered(host=status.host, detail=detail, advice=_AGAIN)
     data = status.backups or bool(missing_backups.why_missing(status.last_seen, status.server.config))
-    return Retirement(record.retired, record.purge, data, resuming.config_after(status))
+    return Retirement(record.retired, record.purge, data, resuming.config_after(status), key)
 
 
 def refuse_unproved(host: str, key: HostKey, known: tuple[HostKey, ...], retirement: Retirement) -> None:
@@ -83,5 +94,5 @@ def resume(host: str, new: bytes | None, server: Server) -> None:
 
 
 def with_key(way: WayBack, key: Path) -> WayBack:
-    """Return *way* with the private key in the file *key*, which the host's ssh_config does not name."""
+    """Return *way* with the private key in the file *key*, which the host's ssh_config may not name."""
     return replace(way, ssh=(*way.ssh, "-o", f"IdentityFile={key}"))

@@ -14,7 +14,12 @@ from backuppc_register.inventory.ownership import Applicant, Claim, judge
 from backuppc_register.inventory.server import Server
 from backuppc_register.inventory.services import Services
 from backuppc_register.network import ssh
-from backuppc_register.protocol.errors import HostKeyChanged, Misconfigured, NotRegistered, TooManyRequests
+from backuppc_register.protocol.errors import (
+    HostKeyChanged,
+    Misconfigured,
+    NotRegistered,
+    TooManyRequests,
+)
 from backuppc_register.protocol.reply import Success
 from backuppc_register.protocol.request import Address, Request
 from backuppc_register.protocol.unreachable import Cause, not_reachable
@@ -45,6 +50,8 @@ def serve(request: Request, peer: Address, server: Server, services: Services) -
         verification = _Verification(applicant, server, services)
         with verification.locked():
             host = verification.registered()
+            if host.retirement:  # so that ssh can only use the fresh key
+                retired_files.put_key_away(server.folders.path(applicant.host))
         with verification.alone():
             proof = verification.prove(host)
         with verification.locked():
@@ -66,11 +73,15 @@ def serve(request: Request, peer: Address, server: Server, services: Services) -
 
 @dataclass(frozen=True)
 class _Proof:
-    """What connecting back has shown: the machine's ssh host key, its report, the way that BackupPC goes."""
+    """What connecting back has shown: the machine's ssh host key, its report, the way that BackupPC goes.
+
+    *private*: the path of the private key that let the server in, "" if that is not known.
+    """
 
     key: HostKey
     report: probe.Report
     way: WayBack
+    private: str
 
     def __str__(self) -> str:
         commands = self.way.settings.commands
@@ -166,41 +177,47 @@ class _Verification:
         """Reach the machine, recognise it, log in, probe it, and begin a backup of each folder."""
         own_keys = self.services.own_keys()
         host, folders, time = self.host, self.server.folders, Deadline(self.services.for_questions())
-        way, retirement = (
-            way_back.find(self.applicant, self.server, registered.config, time),
-            registered.retirement,
-        )
-        key = folders.path(host) / PRIVATE
-        if retirement:
-            key = folders.path(host) / retired_files.private_name(folders.path(host))
-            way = retired_host.with_key(way, key)
+        way = way_back.find(self.applicant, self.server, registered.config, time)
         preferred = [known.type for known in folders.known_keys(host)]
+        usual, fresh = folders.path(host) / PRIVATE, folders.fresh_key(host)
+        if fresh:
+            way = retired_host.with_key(way, fresh)
         host_key = ssh.offered_key(way, time.remaining(), preferred)
-        self._recognise(host_key, own_keys, retirement)
-        answer = ssh.run(way, host_key, key, probe.COMMAND, time.remaining())
+        self._recognise(host_key, own_keys, registered.retirement)
+        answer = ssh.run(way, host_key, fresh or usual, probe.COMMAND, time.remaining())
         report = probe.judge(host, answer, way.transfers)
         begin_backup.begin_each(host, host_key, way, time)
-        return _Proof(host_key, report, way)
+        # ssh has no other key of a retired host.
+        return _Proof(host_key, report, way, answer.key if not registered.retirement else str(fresh))
 
     def pin_and_record(self, proof: _Proof, proved: _Registered) -> None:
-        """Write what was proved: the ssh host key, the time in the record, a missing .pl; under the lock.
+        """Write what was proved: keys, the time in the record, a missing .pl; under the lock.
 
-        A retired host is resumed.
+        A retired host is resumed. Of two keys that the machine may have had, the other one is kept aside.
         """
         now, host, folders = self.registered(), self.host, self.server.folders
         self._refuse_unknown(proof.key, now.retirement)
         if (now.config, now.new, now.retirement) != (proved.config, proved.new, proved.retirement):
             raise NotRegistered(host=host, detail="an administrator changed it during the verification")
+        moment, fresh = datetime.now(UTC), folders.fresh_key(host)
+        if fresh and proof.private == str(fresh):
+            folders.promote_fresh_key(now.record, moment)
         folders.pin(host, proof.key)
         if now.retirement:
             retired_host.resume(host, now.new, self.server)
         record = folders.record(host) or now.record
         digest = record.config if now.new is None else host_config.digest(now.new)
-        moment = datetime.now(UTC).isoformat(timespec="seconds")
-        record = replace(record, verified=moment, rsync=proof.report.rsync, wall=proof.report.wall)
+        record = replace(
+            record,
+            verified=moment.isoformat(timespec="seconds"),
+            rsync=proof.report.rsync,
+            wall=proof.report.wall,
+        )
         folders.complete(replace(record, config=digest, provisional=False))
         if now.new is not None:
             host_config.write(self.server.backuppc.config_dir, host, now.new)
+        if fresh and proof.private:
+            folders.forget_fresh_key(host, moment)
 
     def _refuse_unknown(self, key: HostKey, retirement: Retirement | None) -> None:
         accept_key.refuse_changed(self.host, key, self.server.folders)

@@ -139,6 +139,41 @@ def test_other_addresses_that_the_name_gets_in_the_dns_are_neither_pinged_nor_co
     assert temoin.run(COUNTED, check=True).stdout == before
 
 
+def test_only_root_on_the_laptop_ends_a_planned_purge(site, dormeur):
+    """Any process there can register and verify, while the setup's key is in place."""
+    dugong, earlier = site.dugong, site.kept("dormeur")["key"]
+    assert dugong.run([ADMIN, "purge", "dormeur", "--yes", "dormeur"]).status == 0
+    dormeur.run("cp /root/register-key /root/known_hosts /tmp && chown nobody /tmp/register-key", check=True)
+    ask = SSH.replace("/root/", "/tmp/").split()
+
+    def as_anybody(request):
+        return outcome(dormeur.run([*ask, request], user="nobody", input=said_by(dormeur), timeout=40))
+
+    told = [as_anybody(f"{verb}linux:cmartin") for verb in ("verify:", "", "verify:")]
+    planned = dugong.run([ADMIN, "show", "dormeur"]).stdout
+    setup = dormeur.run(f"sh {SETUP} --verify {GIVEN}", env={"LANG": "C"}, timeout=90)
+
+    assert told == ["not-registered", "retired", "not-reachable login"]
+    assert "data will be deleted after" in planned
+    assert (setup.status, "start again" in setup.stdout) == (0, True), setup
+    assert "purge" not in dugong.run([ADMIN, "show", "dormeur"]).stdout
+    assert site.kept("dormeur")["key"] != earlier
+    assert dugong.full_backup("dormeur").errors == 0
+
+
+def test_after_an_administrators_resume_the_key_that_the_laptop_has_stays(site, dormeur):
+    dugong, before = site.dugong, site.kept("dormeur")
+    assert dugong.run([ADMIN, "retire", "dormeur"]).status == 0
+    assert outcome(dormeur.run([*SSH.split(), "linux:cmartin"], timeout=40)) == "retired"
+    assert dugong.run([ADMIN, "resume", "dormeur"]).status == 0
+    between = site.kept("dormeur")["ssh_config"]
+
+    assert dugong.incremental("dormeur").errors == 0
+    assert outcome(site.verify(dormeur)) == "verified"
+
+    assert ("fresh_key" in between, site.kept("dormeur")) == (True, before)
+
+
 LONG_AGO = '"registered": "2024-01-01T00:00:00+00:00'
 
 

@@ -43,6 +43,11 @@ register() {
     if ! read_reply "$WORK/reply" register; then
         reject_reply
     fi
+    accept_registration
+    [ "$REPLY_STATE" != retired ] || note_retired
+}
+
+accept_registration() {
     install_key
     receipt_drop 'verified '
     receipt_set registered "$SERVER $LOGON"
@@ -57,7 +62,6 @@ register() {
         receipt_drop 'from '
     fi
     receipt_set port "$PORT"
-    [ "$REPLY_STATE" != retired ] || note_retired
 }
 
 # The next step asks for what the server advises.

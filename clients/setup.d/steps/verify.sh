@@ -16,6 +16,10 @@ verify() {
     host_key_lines >"$WORK/host-keys"
     note '%s now connects to this computer; this may take half a minute' "$SERVER"
     call "verify:$OSTYPE_WORD:$LOGON" "$WORK/host-keys"
+    if stopped_meanwhile; then
+        get_new_key
+        call "verify:$OSTYPE_WORD:$LOGON" "$WORK/host-keys"
+    fi
     if read_reply "$WORK/reply" verify; then
         [ "$REPLY_STATE" != resumed ] || note 'the backups of this computer had been stopped, and start again'
         receipt_add "verified $SERVER $LOGON"
@@ -53,6 +57,33 @@ renamed_meanwhile() {
     ask_registration call_once
     cat <"$WORK/verify-reply" >"$WORK/reply"
     [ "$REGISTRATION" = renamed ]
+}
+
+# Whether the server did not take the key because an administrator has stopped the backups: then only a key that it
+# gives after that counts. Keeps the reply.
+stopped_meanwhile() {
+    case $(error_code) in
+        not-registered) ;;
+        not-reachable) [ "$(reply_line_of step)" = login ] || return 1 ;;
+        *) return 1 ;;
+    esac
+    cat <"$WORK/reply" >"$WORK/verify-reply"
+    verify_status=$REPLY_STATUS
+    ask_registration call_once
+    cat <"$WORK/verify-reply" >"$WORK/reply"
+    REPLY_STATUS=$verify_status
+    [ "$REGISTRATION" = retired ]
+}
+
+# The person has confirmed the registration before.
+get_new_key() {
+    call "$OSTYPE_WORD:$LOGON"
+    if ! read_reply "$WORK/reply" register; then
+        reject_reply
+    fi
+    accept_registration
+    REPLY_ADVICE=''
+    note 'the server has given this computer a new key'
 }
 
 # Print the folders that the server may read but does not back up, by its last reply.

@@ -156,7 +156,7 @@ def test_what_an_administrator_wrote_into_the_closed_config_is_kept_beside(site)
 
 
 @pytest.mark.parametrize("final", [False, True])
-def test_the_owner_who_registers_again_gets_the_same_key_and_the_host_stays_retired(site, final):
+def test_the_owner_who_registers_again_gets_a_fresh_key_and_the_host_stays_retired(site, final):
     verbs.retire("dormeur", site.custody(), final=final)
     before = site.texts()
 
@@ -165,9 +165,15 @@ def test_the_owner_who_registers_again_gets_the_same_key_and_the_host_stays_reti
         site.ask("adupont")
     answer = site.ask()
 
-    assert (answer.status, answer.key) == ("retired", site.key)
+    assert answer.status == "retired"
+    assert answer.key != site.key
     assert ("for good" if final else "verify") in answer.advice
-    assert site.texts() == before
+    assert site.ask().key == answer.key
+    after, own = site.texts(), {site.state / name for name in ("fresh_key", "fresh_key.pub", "record.json")}
+    assert {path: text for path, text in after.items() if path not in own} == {
+        path: text for path, text in before.items() if path not in own
+    }
+    assert after.keys() - before.keys() <= own
 
 
 def test_final_is_added_to_a_retirement_and_a_planned_purge_and_takes_nothing_from_them(site):
@@ -259,9 +265,10 @@ def test_killed_anywhere_a_retired_host_can_be_retired_resumed_and_registered(tm
         elif number % 3 == 1:
             assert bool(verbs.resume("dormeur", site.custody()).steps) == (not untouched)
         stopped = bool(site.record().retired)
-        for _ in range(2):
-            answer = site.ask()
-            assert (answer.key, answer.status) == (site.key, "retired" if stopped else "unchanged")
+        answers = [site.ask() for _ in range(2)]
+        assert {answer.status for answer in answers} == {"retired" if stopped else "unchanged"}
+        assert [answer.key == site.key for answer in answers] == [not stopped] * 2
+        assert answers[0].key == answers[1].key
         verbs.resume("dormeur", site.custody())
         assert site.pl.read_text() == "# mine\n1;\n"
         assert not (site.state / "retired.pl").exists()
@@ -276,10 +283,11 @@ def test_killed_anywhere_a_resumed_host_is_resumed_by_the_next_run(tmp_path):
         return site
 
     for site in kill_everywhere(tmp_path, prepared, lambda site: verbs.resume("dormeur", site.custody())):
-        assert site.ask().key == site.key
+        again = site.ask()
+        assert (again.key != site.key) == (again.status == "retired")
         verbs.resume("dormeur", site.custody())
         assert site.pl.read_text() == "# mine\n1;\n"
-        assert site.ask().status == "unchanged"
+        assert (site.ask().status, site.ask().key) == ("unchanged", site.key)
 
 
 def test_an_archive_a_stranger_and_what_is_no_host_are_refused(site):

@@ -107,3 +107,22 @@ def test_the_account_is_the_one_that_ssh_named():
 
 def test_lines_that_end_as_on_a_terminal_are_lines():
     assert ssh_words.decoded(b"a\r\nb\xff\r\n") == "a\nb�\n"
+
+
+USED = "debug1: Server accepts key: /var/lib/backuppc-register/hosts/dormeur/{} ED25519 SHA256:x explicit\n"
+ACCEPTED = f"{AGREED}{USED.format('key')}{LOGGED_IN.removeprefix(AGREED)}"
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        (ACCEPTED, "key"),
+        (ACCEPTED.replace("/key ", "/fresh_key "), "fresh_key"),
+        (f"{ACCEPTED}{USED.format('later')}", "key"),  # a command's own words
+        (f"{AGREED}{USED.format('key')}Connection closed by 10.0.0.7 port 22\n", ""),
+        (LOGGED_IN, ""),
+        (f"{AGREED}debug1: Remote: {USED.format('remote')}{LOGGED_IN.removeprefix(AGREED)}", ""),
+    ],
+)
+def test_the_key_that_let_ssh_in_is_read(said: str, name: str) -> None:
+    assert ssh_words.accepted_key(said).rpartition("/")[2] == name

@@ -54,10 +54,10 @@ def test_a_draft_is_never_used_for_another_host(tmp_path: Path, folders: HostFol
 
 def test_a_stopped_host_gets_its_key_where_backuppc_does_not_use_it(folders: HostFolders) -> None:
     with folders.draft("dormeur") as draft:
-        folders.create(replace(DORMEUR, retired="2026-01-01T00:00:00+00:00"), draft)
+        folders.create(stopped := replace(DORMEUR, retired="2026-01-01T00:00:00+00:00"), draft)
 
     assert not (folders.path("dormeur") / "key").exists()
-    assert folders.public_key("dormeur", stopped=True)
+    assert folders.public_key("dormeur", stopped)
 
 
 def programs(monkeypatch: pytest.MonkeyPatch, server: Server) -> list[bool]:

@@ -4,6 +4,7 @@ import base64
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -48,6 +49,7 @@ from backuppc_register.protocol.errors import (
 from backuppc_register.protocol.request import Request
 from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.registration import register
+from backuppc_register.state import key_pairs
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.snapshot_file import HostsSnapshot
 from backuppc_register.system.deadline import Deadline
@@ -84,6 +86,7 @@ class Machine:
     meanwhile: Callable[[], object] | None = None
     first_words: dict[str, ProgramResult] = field(default_factory=dict)
     listed: dict[str, ProgramResult] = field(default_factory=dict)
+    installed: str = ""  # the public key that its authorized_keys has; "": whatever the server has
 
     def offered_key(self, way, within, preferred=()):
         assert 0 < within <= 16
@@ -99,10 +102,17 @@ class Machine:
         assert (key, way.ssh[:2]) == (self.host_key, ("/usr/bin/ssh", "-F"))
         assert 0 < within <= 16
         self.done.append(private)
+        words = [word.partition("=")[2] for word in way.ssh if word.startswith("IdentityFile=")]
+        words += re.findall("IdentityFile (.*)", (private.parent / "ssh_config").read_text())
+        there = [path for path in map(Path, words) if path.exists()]
+        pairs = {key_pairs.public_key(path.parent, private=path.name): path for path in there}
+        if self.installed and self.installed not in pairs:
+            raise not_reachable(Cause.LOGIN, "dormeur")
+        used = pairs.get(self.installed, there[0])
         self.done.append(command)
         if self.meanwhile:
             self.meanwhile()
-        return self.answer
+        return replace(self.answer, key=str(used))
 
     def first_word(self, host, key, ssh, transfer, within):
         assert (key, ssh[:2]) == (self.host_key, ("/usr/bin/ssh", "-F"))
@@ -683,8 +693,11 @@ def test_switched_off_backups_are_no_success(server):
 # a retired host
 
 
-def retire(server, *, purge=False, final=False, verified=True):
-    """Verify the host unless told otherwise, back it up, and retire it as an administrator does."""
+def retire(server, *, purge=False, final=False, verified=True, setup=True):
+    """Verify the host unless told otherwise, back it up, and retire it as an administrator does.
+
+    *setup*: the setup is run again on the machine, and gets a key.
+    """
     if verified:
         server.ask(MINE)
         server.daemon.queued.clear()
@@ -695,6 +708,8 @@ def retire(server, *, purge=False, final=False, verified=True):
     if purge:
         purging.apply(purging.plan("dormeur", 14, custody), custody)
     retiring.apply(retiring.plan("dormeur", custody, final=final), custody)
+    if setup and not final:
+        server.register()
     server.machine.done.clear()
 
 
@@ -712,12 +727,15 @@ def unchanged(server, error, *keys, **request):
 
 
 @pytest.mark.parametrize("purge", [False, True])
-@pytest.mark.parametrize("registered", [False, True], ids=["at once", "registered again"])
-def test_a_verification_resumes_a_retired_host_and_cancels_its_purge(server, purge, registered):
+def test_a_verification_resumes_a_retired_host_and_cancels_its_purge(server, purge):
     config = (server.folder / "etc/dormeur.pl").read_bytes()
+    earlier = server.register().key
     retire(server, purge=purge)
-    if registered:
-        assert server.register().status == "retired"
+    again = server.register()
+    assert again.status == "retired"
+    assert again.key != earlier
+    assert server.register().key == again.key
+    server.machine.installed = again.key
 
     answer = server.ask(MINE)
 
@@ -727,10 +745,92 @@ def test_a_verification_resumes_a_retired_host_and_cancels_its_purge(server, pur
     assert (record.retired, record.purge, record.purge_of, record.purge_wait) == ("", "", None, None)
     assert (server.folder / "etc/dormeur.pl").read_bytes() == config
     assert server.proposed[-1] == config
-    assert server.machine.done[1] == server.state / "retired_key"
-    assert (server.state / "key").exists()
-    assert not (server.state / "retired_key").exists()
+    assert server.machine.done[1] == server.state / "fresh_key"
+    assert_only_key(server, again.key)
     assert server.ask(MINE).status == "verified"
+
+
+def assert_only_key(server, key):
+    """Check that the host has this key and no other one, for the setup and for BackupPC's ssh."""
+    assert key_pairs.public_key(server.state) == server.register().key == key
+    assert not [*server.state.glob("fresh_key*"), *server.state.glob("retired_key")]
+    assert "fresh" not in (server.state / "ssh_config").read_text()
+
+
+def test_a_key_from_before_the_retirement_resumes_nothing(server):
+    """Any process on the machine can ask so, while the setup's key is in place there."""
+    retire(server, purge=True, setup=False)
+
+    refused = unchanged(server, NotRegistered, MINE)
+
+    assert "sudo sh setup.sh --force" in refused.advice
+    assert server.machine.done == []
+    server.machine.installed = server.folders.public_key("dormeur", server.record())  # nobody runs the setup
+    server.register()
+    unchanged(server, NotReachable, MINE)
+
+
+DECISIONS = {
+    "a purge": lambda custody: purging.apply(purging.plan("dormeur", 3, custody), custody),
+    "resumed and retired": lambda custody: (
+        resuming.apply(resuming.plan("dormeur", custody), custody),
+        retiring.apply(retiring.plan("dormeur", custody), custody),
+    ),
+    "resumed and purged": lambda custody: (
+        resuming.apply(resuming.plan("dormeur", custody), custody),
+        purging.apply(purging.plan("dormeur", 3, custody), custody),
+    ),
+    "another day of the purge": lambda custody: (
+        purging.apply(purging.plan("dormeur", 3, custody), custody),
+        purging.apply(purging.plan("dormeur", 9, custody), custody),
+    ),
+}
+
+
+@pytest.mark.parametrize("decide", DECISIONS.values(), ids=DECISIONS.keys())
+def test_a_key_from_before_the_last_decision_resumes_nothing(server, decide):
+    retire(server)
+    server.machine.installed = before = server.register().key
+
+    decide(operation(server))
+
+    unchanged(server, NotRegistered, MINE)
+    fresh = server.register().key
+    assert fresh != before
+    unchanged(server, NotReachable, MINE)
+    server.machine.installed = fresh
+    assert server.ask(MINE).status == "resumed"
+    assert_only_key(server, fresh)
+
+
+@pytest.mark.parametrize("has_run", [False, True], ids=["not on the machine", "on the machine"])
+def test_after_an_administrators_resume_backups_work_with_the_key_that_the_machine_has(server, has_run):
+    earlier = server.register().key
+    retire(server)
+    fresh = server.register().key
+    server.machine.installed = fresh if has_run else earlier
+
+    custody = operation(server)
+    resuming.apply(resuming.plan("dormeur", custody), custody)
+
+    keys = re.findall("IdentityFile (.*)", (server.state / "ssh_config").read_text())
+    offered = [key_pairs.public_key(Path(key).parent, private=Path(key).name) for key in keys]
+    assert offered == [earlier, fresh]
+    server.options["identityfile"] = tuple(keys)
+    assert server.ask(MINE).status == "verified"
+    server.options["identityfile"] = (f"{server.state}/key",)
+    assert_only_key(server, server.machine.installed)
+    assert server.ask(MINE).status == "verified"
+
+
+def test_a_second_retirement_takes_both_keys_out_of_backuppcs_reach(server):
+    retire(server)
+    custody = operation(server)
+    resuming.apply(resuming.plan("dormeur", custody), custody)
+    retiring.apply(retiring.plan("dormeur", custody), custody)
+
+    assert "fresh" not in (server.state / "ssh_config").read_text()
+    assert not (server.state / "key").exists()
 
 
 def test_the_private_key_that_is_kept_aside_is_given_to_ssh(server, mocker):
@@ -746,7 +846,7 @@ def test_the_private_key_that_is_kept_aside_is_given_to_ssh(server, mocker):
     server.ask(MINE)
     server.ask(MINE)
 
-    assert seen == [[f"IdentityFile={server.state}/retired_key"], []]
+    assert seen == [[f"IdentityFile={server.state}/fresh_key"], []]
 
 
 @pytest.mark.parametrize("purge", [False, True])
@@ -790,7 +890,7 @@ def test_a_retired_host_with_backups_and_without_a_known_machine_is_for_an_admin
     assert refusal.value.values["fingerprint"] == MINE.fingerprint
     assert server.record() == record
     assert server.folders.known_keys("dormeur") == ()
-    assert server.state / "retired_key" not in server.machine.done
+    assert server.state / "fresh_key" not in server.machine.done
     accept_key.accept(server.folders, "dormeur", MINE.fingerprint)
     assert server.ask(MINE).status == "resumed"
 
@@ -811,6 +911,7 @@ def test_backups_that_are_missing_count_as_backups(server):
 def test_a_retired_host_that_never_had_backups_is_resumed_by_a_machine_that_is_new(server):
     custody = operation(server)
     retiring.apply(retiring.plan("dormeur", custody), custody)
+    server.register()
 
     assert server.ask(MINE).status == "resumed"
     assert server.folders.known_keys("dormeur") == (MINE,)
