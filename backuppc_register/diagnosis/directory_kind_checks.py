@@ -22,14 +22,16 @@ _CLASS = re.compile(r"objectClass|objectCategory|sAMAccountType", re.IGNORECASE)
 
 
 def directory_kind(facts: ServerFacts) -> Iterator[Answer]:
-    """Look at each LDAP server that answers; the check `directory` reports the others."""
+    """Look at each LDAP server, and at a person there."""
     from backuppc_register.network.directory_facts import look
 
     settings = facts.config.directory
     for url in settings.servers:
         try:
             seen = look(settings, url, likely_logons(facts), _TIMEOUT)
-        except DirectoryUnavailable:
+        except DirectoryUnavailable as error:
+            what = f"cannot be compared with [directory] kind: {error.detail}"
+            yield yellow(what, "See diagnose --only directory, and docs/reference/directories.md.")
             continue
         found = list(_findings(url, seen, settings))
         yield from found or [green(f"{url} is {_NAMES.get(seen.kind, 'a server of another kind')}")]

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import site_config
 from checkout import CHECKOUT
+from services import slapd
 from services.nsd import Nsd
 from services.slapd import Slapd
 from slowness import slowness, within
@@ -621,6 +622,27 @@ def test_a_directory_server_that_was_passed_over_is_told_to_the_administrator_al
         for answer, entry in zip(answers, entries, strict=True):
             assert "passed over ldap://127.0.0.1:" in entry.detail
             assert "ldap:" not in answer
+
+
+def test_who_has_left_is_told_apart_in_the_log_alone():
+    left = slapd.person("left", "L L", pwdAccountLockedTime="000001010000Z")
+    team = slapd.person("team", "T T", objectClass=["posixGroup", "extensibleObject"], gidNumber="7")
+    with contextlib.ExitStack() as stack:
+        nsd = stack.enter_context(Nsd(ZONES))
+        server = stack.enter_context(Slapd(slapd.PEOPLE + left + team))
+        door = stack.enter_context(a_door())
+        door.configure(
+            ('"ldap://127.0.0.1:1"]', f'"{server.ldap()}"]'), ("port = 1\n", f"port = {nsd.port}\n")
+        )
+
+        for logon, reason in (("left", "it is locked"), ("team", "it is no person")):
+            answer = door.ask(f"mac:{logon}".encode()).stdout.decode()
+            entry = log_rows.parse(door.syslog.recv(65536).decode().partition("]: ")[2])
+
+            assert answer.startswith(f"{CONNECTION} bad user request : {logon}\nerror:bad-user\n")
+            assert reason in entry.detail
+            assert "it is" not in answer
+        assert not list((door.folder / "state").glob("hosts/*"))
 
 
 def test_the_reference_says_how_long_all_questions_together_may_take():

@@ -539,12 +539,13 @@ def test_what_a_directory_shows_is_compared_with_its_kind(
     assert all("directories.md" in advice for level, _, advice in answers if level is Level.YELLOW)
 
 
-def test_a_directory_that_does_not_answer_is_not_reported_twice(
+def test_a_directory_that_does_not_answer_is_not_taken_for_one_of_the_right_kind(
     facts: ServerFacts, mocker: MockerFixture
 ) -> None:
     mocker.patch.object(directory_facts, "look", side_effect=DirectoryUnavailable(detail="refused"))
 
-    assert list(directory_kind_checks.directory_kind(facts)) == []
+    ((level, what, _),) = directory_kind_checks.directory_kind(facts)
+    assert (level, what) == (Level.YELLOW, "cannot be compared with [directory] kind: refused")
 
 
 class TestClients:
