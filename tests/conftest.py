@@ -62,6 +62,13 @@ def older_rsync() -> None:
         pytest.skip("no rsync before 3.5: bin/test keeps one if apt gives it")
 
 
+@pytest.fixture(scope="session")
+def log_daemons() -> None:
+    """Make sure that tests/prepare.sh has the packages of other syslog daemons."""
+    if not (CHECKOUT / ".systems/log-daemons").exists():
+        pytest.skip("no other syslog daemons: bin/test keeps their packages if apt gives them")
+
+
 @pytest.fixture(scope="module")
 def root_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[System], str]]:
     """Give what lays out a system and gives its folder; where no mirror gives that, the tests are skipped."""

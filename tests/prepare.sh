@@ -57,6 +57,7 @@ python3-selenium            drives the browser
 samba-ad-dc                 a real Active Directory
 samba-ad-provision          what a new domain is made of
 389-ds-base                 a real 389 Directory Server, which FreeIPA consists of
+dnsmasq-base                a resolver that hides private addresses
 LIST
 }
 
@@ -221,6 +222,20 @@ unpack_rsync() {    # VERSION
     (cd "$work/rsync" && apt_get download "rsync=$1" && dpkg-deb -x rsync_*.deb unpacked) || return 1
     rm -rf "$checkout/.systems/older-rsync"
     mv "$work/rsync/unpacked" "$checkout/.systems/older-rsync"
+}
+
+# Keep the packages of other syslog daemons: apt would take rsyslog away for them. The tests unpack them in the lab.
+keep_log_daemons() {
+    [ ! -d "$checkout/.systems/log-daemons" ] || return 0
+    quietly 'Other syslog daemons, for tests' download_log_daemons || say 'The tests of other syslog daemons are skipped.'
+}
+
+download_log_daemons() {
+    mkdir -p "$work/log-daemons" "$checkout/.systems"
+    # syslog-ng-core with the libraries that it needs, and journald, which is in the package systemd.
+    (cd "$work/log-daemons" && apt-get download syslog-ng-core libivykis0 libnet1 libjson-c5 libwrap0 libpcre3 \
+        libglib2.0-0 busybox systemd libsystemd-shared) || return 1
+    mv "$work/log-daemons" "$checkout/.systems/log-daemons"
 }
 
 # Make .venv-pypi (the libraries' releases of today) and .venv-debian (Debian's), unless they are of today's setup.cfg.

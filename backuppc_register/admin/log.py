@@ -1,37 +1,35 @@
 """The verb `log`: show the requests of the last days."""
 
 import argparse
-import gzip
 import os
-import shutil
-import zlib
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from backuppc_register.admin import log_arrival
-from backuppc_register.admin.context import Start, settle
+from backuppc_register.admin import log_arrival, log_sources
+from backuppc_register.admin.context import Start, printable, settle
 from backuppc_register.admin.host_overview import moment
 from backuppc_register.admin.list_hosts import days
 from backuppc_register.admin.log_rows import Logged, parse_row
+from backuppc_register.admin.log_sources import Source
 from backuppc_register.admin.options import JSON, option, switch
 from backuppc_register.admin.table import Columns
 from backuppc_register.lifecycle.operation import Refused
 from backuppc_register.person import same_logon
 from backuppc_register.protocol import request
 from backuppc_register.protocol.errors import Misconfigured
-from backuppc_register.system import processes
+from backuppc_register.syslog_line import Entry
 from backuppc_register.system.account import WrongAccount
 
 SUMMARY = "show the requests of the last days"
 EXAMPLE = "backuppc-register-admin log dormeur --days 30 --refusals"
 
 _WORD = "only requests with this host, logon, address or request number"
-_FILE = "read this file, plain or .gz; may be repeated"
+_FILE = "read this file, plain or compressed; may be repeated"
 OPTIONS = (
     option("word", nargs="?", metavar="HOST|LOGON|ADDRESS|REQUEST", help=_WORD),
     option("--days", metavar="N", type=days, default=7.0, help="how far back (default: 7)"),
@@ -47,13 +45,7 @@ _COLUMNS = Columns(
     cut={"USER": 8, "ANSWER": 20, "DETAIL": 20},
 )
 
-Source = IO[bytes] | gzip.GzipFile
-"""An open log."""
-
-LOGS = Path("/var/log"), "backuppc-register.log*"
-
-_JOURNAL = ["-t", "backuppc-register", "-o", "short-iso", "--no-pager", "-q"]
-_PATH = processes.PATH
+_SAME = timedelta(seconds=2)
 
 
 def run_alone(start: Start, options: argparse.Namespace) -> int:
@@ -66,23 +58,62 @@ def run_alone(start: Start, options: argparse.Namespace) -> int:
     since = now - timedelta(days=options.days)
     sources = _sources(start, options.file, since)
     _become_backuppc(start, quiet=options.json)
-    parsed = (parse_row(row, now) for row in rows(sources))
-    logged = (one for one in parsed if one and one.when >= since and concerns(one, options.word))
+    logged = (one for one in merged(sources, now, since) if concerns(one, options.word))
     found = [one for one in logged if options.all or options.word == one.entry.request or not _is_test(one)]
     found.sort(key=lambda one: (bool(options.refusals and not one.entry.code), one.when))
     if options.json:
         start.json([_json(one) for one in found])
     elif found:
         start.table(_COLUMNS, map(_cells, found))
-    else:
-        start.say(f"No request in the last {options.days:g} days.")
+    _explain(start, sources, options, since, found=bool(found))
     return 0 if found else 1
+
+
+def _explain(
+    start: Start, sources: list[Source], options: argparse.Namespace, since: datetime, *, found: bool
+) -> None:
+    """Say why there is nothing; beside a result only, on standard error, what could not be read."""
+    unread = [one for one in sources if one.unread]
+    if found or options.json:
+        for one in unread:
+            print(printable(f"note: not all was read: {one}"), file=sys.stderr)
+        return
+    what = f"No request{f' with {options.word}' if options.word else ''}"
+    if unread:
+        start.say(f"{what} found in the last {options.days:g} days, but not everything could be read:")
+    else:
+        start.say(f"{what} in the last {options.days:g} days. Looked at:")
+    for one in sources:
+        start.say(f"  {one}")
+    if unread and os.getuid() != 0:
+        start.say("Only root can read all of it: try sudo")
+    elif not any(one.newest and one.newest >= since for one in sources):
+        start.say("Does syslog write our lines there? See backuppc-register-admin diagnose --only syslog")
+
+
+def merged(sources: Iterable[Source], now: datetime, since: datetime) -> Iterator[Logged]:
+    """Yield the lines of all *sources* from *since* on; what an earlier source has is not repeated.
+
+    A file and the journal have the same line with times that differ by a moment.
+    """
+    seen: dict[Entry, list[datetime]] = {}
+    for source in sources:
+        own: list[Logged] = []
+        for one in filter(None, (parse_row(row, now) for row in source.rows())):
+            source.newest = max(source.newest or one.when, one.when)
+            if one.when >= since and not any(
+                abs(one.when - when) <= _SAME for when in seen.get(one.entry, ())
+            ):
+                own.append(one)
+        for one in own:
+            seen.setdefault(one.entry, []).append(one.when)
+        yield from own
 
 
 def _sources(start: Start, names: list[str] | None, since: datetime) -> list[Source]:
     try:
-        return opened(names, since)
-    except (Misconfigured, Refused):
+        return log_sources.named(names) if names else log_sources.usual(since)
+    except Refused:
         if os.geteuid() != 0:
             settle(start)  # for an account that is neither root nor BackupPC's, this error matters more
         raise
@@ -96,41 +127,6 @@ def _become_backuppc(start: Start, *, quiet: bool) -> None:
     except Misconfigured as error:
         if not quiet:
             start.say(f"(The configuration is broken: {error.detail})")
-
-
-def opened(names: list[str] | None, since: datetime) -> list[Source]:
-    """Open the files *names*, or syslog's files that are not older than *since*, or the journal.
-
-    Raises Refused if a file is closed to us, another OSError if it cannot be opened.
-    """
-    folder, pattern = LOGS
-    paths = [Path(name) for name in names] if names else sorted(folder.glob(pattern))
-    if not paths:
-        return [_journal(since)]
-    try:
-        return [_open(path) for path in paths if names or path.stat().st_mtime >= since.timestamp()]
-    except PermissionError as error:
-        raise Refused(reason=f"{error}; only root can read the log: try sudo") from error
-
-
-def rows(sources: Iterable[Source]) -> Iterator[str]:
-    """Yield the rows of all *sources*; a compressed file that was cut short ends where it was cut."""
-    for source in sources:
-        with source, suppress(EOFError, zlib.error, gzip.BadGzipFile):
-            for raw in source:
-                yield raw.decode("utf-8", "replace").rstrip("\n")
-
-
-def _open(path: Path) -> Source:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-
-
-def _journal(since: datetime) -> IO[bytes]:
-    tool = shutil.which("journalctl", path=_PATH)
-    if tool is None:
-        raise Misconfigured(detail=f"there is neither {Path(*LOGS)} nor journalctl")
-    command = [tool, *_JOURNAL, "--since", since.strftime("%Y-%m-%d %H:%M:%S")]
-    return processes.stream(command, path=_PATH)
 
 
 def concerns(one: Logged, word: str | None) -> bool:

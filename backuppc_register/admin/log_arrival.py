@@ -1,4 +1,4 @@
-"""Send a test line to syslog, and see whether it arrives in the log."""
+"""Send a test line to syslog, and see where it arrives."""
 
 import os
 import secrets
@@ -9,13 +9,14 @@ from typing import IO
 
 from backuppc_register import syslog_line
 from backuppc_register.config import Syslog
-from backuppc_register.system import processes
+from backuppc_register.system import log_daemons, processes
 
-LOG = Path("/var/log/backuppc-register.log")
 OUTCOME = "diagnose"
 """The outcome in a test line."""
 
+_ELSEWHERE = (Path("/var/log/syslog"), Path("/var/log/messages"))
 _TIMEOUT = 3.0  # seconds
+_FOR_OUR_FILE = 1.0  # seconds more, if the line is elsewhere already
 _JOURNAL = ["journalctl", "-t", "backuppc-register", "-o", "cat", "-q", "--no-pager", "-n", "50"]
 
 
@@ -27,27 +28,46 @@ def send(where: Syslog, administrator: str) -> str:
     return token
 
 
-def arrives(sent: Callable[[], str]) -> bool:
-    """Tell whether the line that *sent* sends arrives in the log file, or in the journal without a file."""
-    log = _opened(at_end=True)
+def place(sent: Callable[[], str]) -> str:
+    """Return where the line that *sent* sends arrives: a path, "the journal", or "" for nowhere.
+
+    Our own file counts most, and is waited for longest.
+    """
+    files = [_Followed(path) for path in (log_daemons.LOG, *_ELSEWHERE)]
     row = f"request={sent()} ".encode()
-    until, seen = time.monotonic() + _TIMEOUT, b""
+    until, found = time.monotonic() + _TIMEOUT, ""
     while time.monotonic() < until:
-        log = log or _opened()
-        seen += log.read() if log else _journal()
-        if row in seen:
-            return True
-        time.sleep(0.02 if log else 0.3)
-    return False
+        arrived = [str(one.path) for one in files if one.has(row)]
+        if str(log_daemons.LOG) in arrived:
+            return str(log_daemons.LOG)
+        if not found and (arrived or row in _journal()):
+            found = arrived[0] if arrived else "the journal"
+            until = min(until, time.monotonic() + _FOR_OUR_FILE * log_daemons.LOG.exists())
+        time.sleep(0.05)
+    return found
 
 
-def _opened(*, at_end: bool = False) -> IO[bytes] | None:
-    try:
-        log = LOG.open("rb")
-        log.seek(0, os.SEEK_END if at_end else os.SEEK_SET)
-    except OSError:
-        return None
-    return log
+class _Followed:
+    """A log file from its present end on; one that is not there yet from its beginning."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen = b""
+        self._file = self._opened(os.SEEK_END)
+
+    def has(self, row: bytes) -> bool:
+        self._file = self._file or self._opened(os.SEEK_SET)
+        if self._file:
+            self._seen += self._file.read()
+        return row in self._seen
+
+    def _opened(self, whence: int) -> IO[bytes] | None:
+        try:
+            file = self.path.open("rb")
+            file.seek(0, whence)
+        except OSError:
+            return None
+        return file
 
 
 def _journal() -> bytes:

@@ -15,10 +15,15 @@ _LINE = re.compile(
     re.ASCII,
 )
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})", re.ASCII)
-# syslogd's time before a line: RFC 3164's, or one of ISO 8601 (rsyslog, journalctl -o short-iso).
+# The time before a line: RFC 3164's, one of ISO 8601 (rsyslog, syslog-ng, journalctl -o short-iso), or
+# seconds (journalctl -o short-unix). No other program's name may stand before ours.
 _ROW = re.compile(
-    r"(?:([A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8})|([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]{4,6})))"
-    r" \S+ backuppc-register(?:\[[0-9]+\])?: (.*)",
+    r"(?:<[0-9]{1,3}>1? ?)?(?:[A-Z][a-z]{2} (?=[0-9]{4}-))?"
+    r"(?:([A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8})(?:\.[0-9]+)?"
+    r"|([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.,]+(?:Z| UTC|[+-][0-9:]{4,6})?)"
+    r"|([0-9]{9,11})\.[0-9]+)"
+    r"(?: [^\s\[\]:]+)?(?: [a-z0-9]+\.[a-z]+)?"  # the host; busybox's facility and level
+    r" backuppc-register(?:\[[0-9]+\]:| [0-9]+ - -|:) (.*)",
     re.ASCII,
 )
 
@@ -32,19 +37,27 @@ class Logged:
 
 
 def parse_row(row: str, now: datetime) -> Logged | None:
-    """Read a row of a syslog file, or one of ``journalctl -o short-iso``; None if it is not ours.
+    """Read a row of a syslog file of any usual form, or one of journalctl's; None if it is not ours.
 
     A time without a year is the last such time before *now*; without a zone, it is in the system's zone.
     """
     match = _ROW.fullmatch(row)
-    entry = parse(match[3]) if match else None
+    entry = parse(match[4]) if match else None
     if match is None or entry is None:
         return None
     try:
-        when = _without_year(match[1], now) if match[1] else datetime.fromisoformat(match[2]).astimezone()
+        when = _time(match, now)
     except ValueError:
         return None
     return Logged(when, entry)
+
+
+def _time(match: re.Match[str], now: datetime) -> datetime:
+    if match[1]:
+        return _without_year(match[1], now)
+    if match[3]:
+        return datetime.fromtimestamp(int(match[3])).astimezone()
+    return datetime.fromisoformat(match[2].replace(" UTC", "Z").replace(",", ".")).astimezone()
 
 
 def parse(text: str) -> Entry | None:

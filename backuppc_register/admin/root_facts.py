@@ -12,10 +12,10 @@ from backuppc_register.admin.partial_config import PartialConfig
 
 @dataclass(frozen=True)
 class RootFacts:
-    """sshd's settings, and whether a test line arrived in the log; None if we may not see that."""
+    """sshd's settings, and where a test line arrived ("": nowhere); None if we may not see that."""
 
     sshd: dict[str, str] | None = None
-    arrived: bool | None = None
+    arrived: str | None = None
 
 
 def gather(partial: PartialConfig, administrator: str, *, log: bool) -> RootFacts:
@@ -31,7 +31,7 @@ def gather(partial: PartialConfig, administrator: str, *, log: bool) -> RootFact
         return RootFacts()
     account = pwd.getpwuid(partial.folder.stat().st_uid).pw_name
     listens = Path(syslog.socket).is_socket()  # if not, the check `syslog` reports it
-    return RootFacts(_sshd(account), log_arrival.arrives(send) if log and listens else None)
+    return RootFacts(_sshd(account), log_arrival.place(send) if log and listens else None)
 
 
 def _sshd(account: str) -> dict[str, str] | None:

@@ -38,7 +38,11 @@ _TABLE = (
     Check("purges", this_program.purges, _STATE),
     Check("disks", machine_checks.disks, "See [backuppc] data_dir and [state] directory: are they mounted?"),
     Check("clock", machine_checks.clock, "See who may read [state] directory and [backuppc] data_dir."),
-    Check("syslog", machine_checks.syslog, "See [syslog] socket; systemctl status rsyslog"),
+    Check(
+        "syslog",
+        machine_checks.syslog,
+        "See [syslog] socket; systemctl status rsyslog syslog-ng",
+    ),
     Check("hosts-file", hosts_file_checks.hosts_file, hosts_file_checks.ADVICE),
     Check("hosts-replace", replace_checks.replaceable, hosts_file_checks.ADVICE),
     Check("lock", hosts_file_checks.lock, _CONFIG_DIR),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backuppc_register.diagnosis.finding import Answer, green, red, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
-from backuppc_register.system import processes
+from backuppc_register.system import log_daemons, processes
 
 _LOW, _LOWEST = 0.05, 0.01  # of a disk's space or inodes
 _MUCH = 20 << 30  # bytes; no disk with so much free space is full
@@ -59,17 +59,36 @@ def _synchronized() -> str:
 
 
 def syslog(facts: ServerFacts) -> Iterator[Answer]:
-    """Check that syslog listens, and that a test line arrives in the log file."""
-    where = facts.config.syslog
+    """Check that syslog listens, and that a test line arrives in a log that the verb `log` reads."""
+    where, names = facts.config.syslog, [one.name for one in log_daemons.installed()]
+    service = names[0] if names else "systemd-journald"
     if not Path(where.socket).is_socket():
-        advice = "systemctl start rsyslog, or see [syslog] socket: requests are not logged."
+        advice = f"systemctl start {service}, or see [syslog] socket: requests are not logged."
         yield red(f"nothing listens at {where.socket}", advice)
         return
     match facts.arrived:
         case None:
             yield green("a test line was sent; only root can see whether it arrived")
-        case False:
-            advice = f"See that packaging/rsyslog.conf has {where.facility}; then systemctl restart rsyslog"
-            yield red("a test line did not arrive in the log file", advice)
-        case _:
-            yield green("a test line arrived")
+        case "":
+            yield _lost(where.facility, service)
+        case place:
+            yield from _arrived(place, where.facility)
+
+
+def _arrived(place: str, facility: str) -> Iterator[Answer]:
+    """Report the *place* of the test line; a rule of ours must have brought the line into our own file."""
+    ruled = [one for one in log_daemons.installed() if one.rule.exists()]
+    if place == str(log_daemons.LOG) or not ruled:
+        yield green(f"a test line arrived in {place}")
+        return
+    what = f"a test line arrived in {place}, but not in {log_daemons.LOG}"
+    yield yellow(what, f"See that {ruled[0].rule} has {facility}; then systemctl restart {ruled[0].name}")
+
+
+def _lost(facility: str, service: str) -> Answer:
+    """Report that the test line is nowhere, on a server with this syslog daemon."""
+    places = f"{log_daemons.LOG}, /var/log/syslog, /var/log/messages or the journal"
+    what, rules = f"a test line did not arrive in {places}", [one.rule for one in log_daemons.installed()]
+    if not rules:
+        return red(what, f"See systemctl status {service}; with rsyslog: backuppc-register-admin init")
+    return red(what, f"See that {rules[0]} has {facility} (init writes it); then systemctl restart {service}")

@@ -26,8 +26,8 @@ class ServerFacts:
     *server* has the part of our configuration that can be read, *problem* says why the rest cannot, or is
     "". *uid* and *home* are those of BackupPC's account, which we run as. *sshd* maps sshd's lower-case
     option names to their values for that account, None if we may not ask. *logon* is the person to look for
-    in the directory, "" for any of the hosts file. *arrived* tells whether a test line arrived in the log,
-    None if that is unknown.
+    in the directory, "" for any of the hosts file. *arrived* tells where a test line arrived, "" if
+    nowhere, None if that is unknown.
     """
 
     server: Server
@@ -37,7 +37,7 @@ class ServerFacts:
     home: Path
     sshd: dict[str, str] | None = None
     logon: str = ""
-    arrived: bool | None = None
+    arrived: str | None = None
 
     @property
     def config(self) -> Config:

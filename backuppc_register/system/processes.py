@@ -158,13 +158,13 @@ def _kill_group(process: "Popen[bytes]") -> None:
 
 
 def stream(command: Sequence[str], *, path: str = PATH) -> IO[bytes]:
-    """Start *command* and return its output as an open stream, to be read to its end; drop its errors.
+    """Start *command* and return its output and errors as an open stream, to be read to its end.
 
     Raises OSError if it cannot be started.
     """
-    from subprocess import DEVNULL
+    from subprocess import DEVNULL, STDOUT
 
-    output = _start(command, path=path, streams=(DEVNULL, DEVNULL)).stdout
+    output = _start(command, path=path, streams=(DEVNULL, STDOUT)).stdout
     if output is None:
         raise OSError(f"{command[0]} has no standard output")
     return output

@@ -8,16 +8,16 @@ from backuppc_register.protocol.errors import Misconfigured
 from backuppc_register.system import atomic_files, own_folders
 
 
-def file_step(path: Path, text: str, earlier: str = "") -> Step:
+def file_step(path: Path, text: str, earlier: tuple[str, ...] = ()) -> Step:
     """Return the step that writes root's file *path*; an existing file is the site's own and stays.
 
-    *earlier*: the text of an earlier release, which is replaced if no one has changed it.
+    *earlier*: the texts of earlier releases, which are replaced if no one has changed it.
     """
 
     def missing() -> str:
         if not os.path.lexists(path):
             return NONE
-        is_earlier = path.is_file() and path.read_bytes() == earlier.encode()
+        is_earlier = path.is_file() and path.read_bytes() in [one.encode() for one in earlier]
         return "it is of an earlier release" if is_earlier and not path.is_symlink() else ""
 
     def make() -> None:

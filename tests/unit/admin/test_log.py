@@ -1,17 +1,22 @@
 """The verb `log`: what was asked in the last days, out of syslog's files."""
 
+import bz2
 import gzip
+import json
+import lzma
 import os
 import re
-from datetime import datetime, timedelta
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from admin_door import NOBODY, PYTHON, admin_site
 
 from backuppc_register import syslog_line
-from backuppc_register.admin import log, log_rows
-from backuppc_register.protocol.errors import Misconfigured
+from backuppc_register.admin import log, log_rows, log_sources
 
 NOW = datetime.now().astimezone().replace(microsecond=0)
 
@@ -87,7 +92,10 @@ def test_a_file_cut_short_in_its_compression_is_read_as_far_as_it_goes(site):
     whole = gzip.compress("".join(row(1, request=str(n)) for n in range(5000)).encode())
     packed.write_bytes(whole[: len(whole) // 2])
 
-    assert 0 < len(requests(site, "--file", packed)) < 5000
+    done = site.run("log", "--file", packed, "--json")
+
+    assert 0 < len(json.loads(done.stdout)) < 5000
+    assert done.stderr.startswith(f"note: not all was read: {packed}: newest line of ")
 
 
 def test_nothing_that_a_client_sent_moves_the_cursor(site, file):
@@ -100,7 +108,10 @@ def test_nothing_that_a_client_sent_moves_the_cursor(site, file):
 def test_no_request_is_a_no(site, file):
     done = site.run("log", "nobody", "--file", file)
 
-    assert (done.returncode, done.stdout) == (1, "No request in the last 7 days.\n")
+    assert done.returncode == 1
+    newest = f"{NOW - timedelta(days=0.5):%Y-%m-%d %H:%M}"
+    looked = f"  {file}: newest line of {newest}\n"
+    assert done.stdout == f"No request with nobody in the last 7 days. Looked at:\n{looked}"
 
 
 def test_a_broken_configuration_is_told_and_the_log_is_shown_all_the_same(site, file):
@@ -166,42 +177,191 @@ def test_a_log_that_is_closed_to_backuppcs_account_is_read_for_root(site, file):
     assert done.returncode == 0
 
 
-def test_without_a_log_file_the_journal_is_asked(tmp_path, mocker):
-    mocker.patch.object(log, "LOGS", (tmp_path, "backuppc-register.log*"))
-    mocker.patch.object(log, "_PATH", f"{tmp_path}:/usr/bin:/bin")
-    tool = tmp_path / "journalctl"
-    tool.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/asked\ncat {tmp_path}/says\n')
-    tool.chmod(0o755)
-    (tmp_path / "says").write_text(row(1, request="7"))
+STAMPS = {
+    "rsyslog, syslog-ng": "{0:%b} {0.day:2} {0:%H:%M:%S} dugong backuppc-register[7]: ",
+    "busybox": "{0:%b} {0.day:2} {0:%H:%M:%S} dugong local3.notice backuppc-register[7]: ",
+    "busybox -S": "{0:%b} {0.day:2} {0:%H:%M:%S} local3.notice backuppc-register[7]: ",
+    "RFC 5424": "<157>1 {iso} dugong backuppc-register 7 - - ",
+    "with its priority": "<157>{0:%b} {0.day:2} {0:%H:%M:%S} dugong backuppc-register[7]: ",
+    "microseconds": "{0:%Y-%m-%dT%H:%M:%S}.123456{zone} dugong backuppc-register[7]: ",
+    "short-precise": "{0:%b} {0.day:2} {0:%H:%M:%S}.123456 dugong backuppc-register[7]: ",
+    "short-full": "{utc:%a %Y-%m-%d %H:%M:%S} UTC dugong backuppc-register[7]: ",
+    "short-unix": "{unix}.000000 dugong backuppc-register[7]: ",
+    "no number of a process": "{iso} dugong backuppc-register: ",
+}
 
-    found = [log_rows.parse_row(row, NOW) for row in log.rows(log.opened(None, NOW - timedelta(days=2)))]
 
-    assert [one.entry.request for one in found] == ["7"]
-    asked = (tmp_path / "asked").read_text()
+@pytest.mark.parametrize("stamp", STAMPS.values(), ids=STAMPS)
+def test_every_usual_form_of_a_line_is_read(stamp):
+    text = syslog_line.line(syslog_line.Entry("", "success", "", request="7"))
+    told = {"iso": NOW.isoformat(), "utc": NOW.astimezone(UTC), "unix": int(NOW.timestamp())}
+
+    found = log_rows.parse_row(stamp.format(NOW, zone=NOW.strftime("%z"), **told) + text, NOW)
+
+    assert found is not None
+    assert (found.when.replace(microsecond=0), found.entry.request) == (NOW, "7")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "{0} dugong sshd[7]: ",
+        "{0} dugong sshd[7]: Invalid user backuppc-register[7]: ",
+        "{0} a b c ",
+        "x {0} ",
+    ],
+)
+def test_what_another_program_quotes_is_no_line_of_ours(before):
+    text = syslog_line.line(syslog_line.Entry("", "success", "", request="7"))
+
+    assert log_rows.parse_row(f"{before.format(NOW.isoformat())} backuppc-register[7]: {text}", NOW) is None
+
+
+class Logs:
+    """The logs of a server in a folder of the test's own, and a journalctl that says what it is told."""
+
+    def __init__(self, folder, mocker):
+        self.folder = folder
+        self.journals = folder / "journal"
+        mocker.patch.object(log_sources, "FOLDER", folder)
+        mocker.patch.object(log_sources, "JOURNALS", (self.journals,))
+        mocker.patch.object(log_sources, "_PATH", f"{folder}/bin:/usr/bin:/bin")
+        (folder / "bin").mkdir()
+
+    def journal(self, *rows):
+        self.journals.mkdir(exist_ok=True)
+        tool = self.folder / "bin/journalctl"
+        (self.folder / "says").write_text("".join(rows))
+        tool.write_text(f'#!/bin/sh\necho "$@" >{self.folder}/asked\ncat {self.folder}/says\n')
+        tool.chmod(0o755)
+
+    def file(self, name, *rows, days=0.0):
+        path = self.folder / name
+        path.write_bytes(b"".join(one if isinstance(one, bytes) else one.encode() for one in rows))
+        then = (NOW - timedelta(days=days)).timestamp()
+        os.utime(path, (then, then))
+
+    def shown(self, days=7.0):
+        """Return the numbers of the requests, and what is said of each place."""
+        since = NOW - timedelta(days=days)
+        sources = log_sources.usual(since)
+        found = sorted(log.merged(sources, NOW, since), key=lambda one: one.when)
+        said = [str(one).removeprefix(f"{self.folder}/") for one in sources]
+        return [one.entry.request for one in found], said
+
+
+@pytest.fixture
+def logs(tmp_path, mocker):
+    return Logs(tmp_path, mocker)
+
+
+def test_without_a_log_file_the_journal_is_asked(logs):
+    logs.journal("-- Journal begins at Mon --\n", row(1, request="7"))
+
+    assert logs.shown(2)[0] == ["7"]
+    asked = (logs.folder / "asked").read_text()
     assert asked.startswith("-t backuppc-register -o short-iso ")
     assert f"--since {NOW - timedelta(days=2):%Y-%m-%d %H:%M:%S}" in asked
 
 
-def test_with_neither_log_nor_journal_that_is_told(tmp_path, mocker):
-    mocker.patch.object(log, "LOGS", (tmp_path, "backuppc-register.log*"))
-    mocker.patch.object(log, "_PATH", str(tmp_path))
+def test_an_old_file_does_not_hide_the_journal_and_nothing_comes_twice(logs):
+    logs.file("backuppc-register.log", row(20, request="1"), row(5, request="2"), row(4.00001, request="3"))
+    logs.journal(row(4, request="3"), row(1, request="4"), row(0.5, request="4", detail="another"))
 
-    with pytest.raises(Misconfigured, match="journalctl"):
-        log.opened(None, NOW)
+    found, said = logs.shown()
+
+    assert found == ["2", "3", "4", "4"]
+    assert said[0].startswith("backuppc-register.log: newest line of")
 
 
-def test_old_versions_of_the_log_are_not_even_opened(tmp_path, mocker):
-    mocker.patch.object(log, "LOGS", (tmp_path, "backuppc-register.log*"))
+def test_a_file_that_was_last_written_long_ago_is_named(logs):
+    logs.file("backuppc-register.log", row(90, request="1"), days=90)
+    logs.journal()
+
+    then = NOW - timedelta(days=90)
+    assert logs.shown() == (
+        [],
+        [
+            f"backuppc-register.log: last written {then:%Y-%m-%d %H:%M}",
+            "the journal: no line of backuppc-register",
+        ],
+    )
+
+
+@pytest.mark.parametrize("name", ["syslog", "messages", "syslog.1", "messages-20261101"])
+def test_the_general_files_are_read_where_no_rule_of_ours_is(logs, name):
+    logs.file(name, f"{NOW.isoformat()} dugong sshd[1]: hello\n", row(1, request="7"))
+
+    assert logs.shown()[0] == ["7"]
+
+
+def test_the_general_files_are_read_after_our_own_one_went_out_of_use(logs):
+    logs.file("backuppc-register.log", row(30, request="1"), days=30)
+    logs.file("syslog", row(1, request="7"))
+    logs.journal(row(1, request="7"))
+
+    assert logs.shown()[0] == ["7"]
+
+
+def test_the_general_files_are_left_alone_where_the_others_have_all(logs):
+    logs.file("backuppc-register.log", row(1, request="1"))
+    logs.file("syslog", row(1, request="7"))
+    logs.journal()
+
+    assert logs.shown()[0] == ["1"]
+
+
+PACKED: dict[str, Any] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": lambda raw: subprocess.run(["zstd", "-qc"], input=raw, capture_output=True, check=True).stdout,
+}
+
+
+@pytest.mark.parametrize("kind", [one for one in PACKED if one != "zst" or shutil.which("zstd")])
+def test_older_files_are_read_in_each_compression_whatever_their_name(logs, kind):
+    logs.file("backuppc-register.log.1", PACKED[kind](row(3, request="1").encode()))
+    logs.file(f"backuppc-register.log-20261120.{kind}", PACKED[kind](row(4, request="2").encode()))
+    logs.file("backuppc-register.log", row(1, request="3"))
+
+    assert logs.shown()[0] == ["2", "1", "3"]
+
+
+def test_a_compression_that_nothing_here_can_undo_is_told(logs):
+    logs.file("backuppc-register.log.1", b"\x28\xb5\x2f\xfd and more")
+    log_sources._PATH = str(logs.folder)
+
+    assert "zstd, which is not installed" in logs.shown()[1][0]
+
+
+def test_with_neither_log_nor_journal_that_is_told(logs):
+    assert logs.shown() == ([], ["backuppc-register.log: there is none", "the journal: there is none"])
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "No journal files were opened due to insufficient permissions.\n",
+        "Hint: You are currently not seeing messages from other users and the system.\n",
+        "Failed to open files: Input/output error\n",
+    ],
+)
+def test_what_journalctl_complains_of_is_told(logs, complaint):
+    logs.journal(complaint, "-- No entries --\n")
+
+    assert logs.shown() == (
+        [],
+        ["backuppc-register.log: there is none", f"the journal: {complaint.strip()}"],
+    )
+
+
+def test_old_versions_of_the_log_are_not_even_opened(logs):
     for ending, days in (("", 0), (".1", 5), (".2.gz", 60)):
-        path = tmp_path / f"backuppc-register.log{ending}"
-        path.write_text("")
-        then = (NOW - timedelta(days=days)).timestamp()
-        os.utime(path, (then, then))
+        logs.file(f"backuppc-register.log{ending}", days=days)
 
-    opened = log.opened(None, NOW - timedelta(days=7))
+    opened = [one for one in log_sources.usual(NOW - timedelta(days=7)) if one.stream]
 
-    names = []
-    for source in opened:
-        names.append(Path(source.name).name)
-        source.close()
-    assert names == ["backuppc-register.log", "backuppc-register.log.1"]
+    assert [Path(one.name).name for one in opened] == ["backuppc-register.log", "backuppc-register.log.1"]
+    for one in opened:
+        one.stream.close()

@@ -46,7 +46,7 @@ from backuppc_register.network import banner, directory_facts
 from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable, Misconfigured, StateError
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
-from backuppc_register.system import processes
+from backuppc_register.system import log_daemons, processes
 
 
 @pytest.fixture
@@ -769,3 +769,42 @@ def test_where_backuppc_reads_the_settings_of_hosts(
 
     assert len(found) == bool(words)
     assert all(words in what for _, what in found)
+
+
+OWN_FILE = str(log_daemons.LOG)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (OWN_FILE, ["rsyslogd"], True, "", ""),
+        ("the journal", [], False, "", ""),
+        ("/var/log/messages", [], False, "", ""),
+        ("/var/log/syslog", ["syslog-ng"], False, "", ""),
+        ("/var/log/syslog", ["syslog-ng"], True, "yellow", "syslog-ng"),
+        ("the journal", ["rsyslogd"], True, "yellow", "rsyslog"),
+        ("", [], False, "red", "systemd-journald"),
+        ("", ["rsyslogd"], False, "red", "restart rsyslog"),
+        ("", ["syslog-ng"], True, "red", "restart syslog-ng"),
+    ],
+)
+def test_where_a_test_line_arrived_and_which_daemon_is_to_be_looked_at(
+    facts: ServerFacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: tuple[Any, ...]
+) -> None:
+    arrived, programs, ruled, level, words = case
+    monkeypatch.setattr(log_daemons, "_FOLDERS", (str(tmp_path),))
+    rules = [replace(one, rule=tmp_path / f"{one.name}.conf") for one in log_daemons.DAEMONS]
+    monkeypatch.setattr(log_daemons, "DAEMONS", tuple(rules))
+    for program in programs:
+        (tmp_path / program).touch(0o755)
+    for one in rules:
+        if ruled:
+            one.rule.touch()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "log"))
+        where = replace(facts.config.syslog, socket=str(tmp_path / "log"))
+        server = replace(facts.server, config=replace(facts.config, syslog=where))
+        found = list(machine_checks.syslog(replace(facts, server=server, arrived=arrived)))
+
+    assert [str(one[0]) for one in found] == [level or "green"]
+    assert all(words in advice and not useless(advice or "rm x") for _, _, advice in found)

@@ -114,7 +114,7 @@ def test_one_that_is_not_there_is_an_os_error(tmp_path: Path):
 
 def test_what_a_long_one_says_is_read_as_it_comes():
     with processes.stream(["sh", "-c", "echo first; echo complained >&2; echo second"]) as said:
-        assert list(said) == [b"first\n", b"second\n"]
+        assert list(said) == [b"first\n", b"complained\n", b"second\n"]
 
 
 # how a program begins

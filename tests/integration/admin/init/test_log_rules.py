@@ -1,6 +1,7 @@
 """The log does not fill the disk: logrotate itself reads what `init` writes."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,21 @@ import pytest
 from backuppc_register import config
 from backuppc_register.admin.init import log_rules, root_files
 from backuppc_register.admin.init.step import packaged
+from backuppc_register.system import log_daemons
 
+OF_0_2 = """# backuppc-register: /etc/logrotate.d/backuppc-register
+/var/log/backuppc-register.log {
+    monthly
+    rotate 12
+    compress
+    delaycompress
+    missingok
+    notifempty
+    postrotate
+        /usr/lib/rsyslog/rsyslog-rotate
+    endscript
+}
+"""
 MEGABYTE = 1 << 20
 
 
@@ -20,10 +35,10 @@ def rotated(folder: Path, size: int, text: str) -> list[str]:
     with log.open("wb") as file:
         file.truncate(size)
     # The folder is of the test's account, and rsyslog does not run here.
-    here = text.replace("/var/log/backuppc-register.log", str(log)).replace(
-        "/usr/lib/rsyslog/rsyslog-rotate", "true"
-    )
-    assert here.count(str(folder)) == here.count(" true\n") == 1
+    here = text.replace("/var/log/backuppc-register.log", str(log))
+    for program in ("/usr/lib/rsyslog/rsyslog-rotate", "/usr/sbin/syslog-ng-ctl"):
+        here = here.replace(program, "/none")
+    assert (here.count(str(folder)), here.count("/none")) == (1, 4)
     rules.write_text(here)
     rules.chmod(0o644)
     command = ["/usr/sbin/logrotate", "--state", str(folder / "status"), str(rules)]
@@ -43,17 +58,19 @@ def test_an_ordinary_log_is_rotated_by_the_month(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["", "# the site's own\n"])
+@pytest.mark.parametrize("earlier", [OF_0_2, OF_0_2.replace("monthly\n", "monthly\n    maxsize 50M\n")])
 def test_only_an_earlier_releases_rules_are_replaced(
-    tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch, earlier: str
 ) -> None:
     path = tmp_path / "backuppc-register"
-    monkeypatch.setattr(log_rules, "RSYSLOG", tmp_path / "no/rsyslog.conf")
+    rule = replace(log_daemons.RSYSLOG, rule=tmp_path / "rsyslog.conf")
+    monkeypatch.setattr(log_daemons, "DAEMONS", (rule,))
     monkeypatch.setattr(log_rules, "LOGROTATE", path)
     monkeypatch.setattr(root_files, "trusted", lambda folder: None)
-    path.write_text(packaged("logrotate.conf").replace("    maxsize 50M\n", "") + change)
+    path.write_text(earlier + change)
     before = path.read_text()
     plan: Any = SimpleNamespace(settings=SimpleNamespace(syslog=config.Syslog()))
-    (step,) = log_rules.steps(plan)
+    _, step = log_rules.steps(plan)
 
     needed = step.missing()
     if needed:

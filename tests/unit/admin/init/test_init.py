@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,10 @@ from backuppc_register import admin, config, syslog_line
 from backuppc_register.admin import init
 from backuppc_register.admin.context import Start
 from backuppc_register.admin.init import configuration, log_rules, root_files, timers, web_editor
-from backuppc_register.admin.init.step import Plan, owner_of
+from backuppc_register.admin.init.step import NotDone, Plan, owner_of
 from backuppc_register.config.directory_kinds import KINDS
 from backuppc_register.protocol.errors import HostsFileError, Misconfigured
+from backuppc_register.system import log_daemons
 
 TOLD = [
     "--url", "https://dugong.univ-brest.fr/?host={host}", "--ldap", "ldaps://ldap1.univ-brest.fr",
@@ -303,12 +305,61 @@ def test_where_nothing_runs_by_itself_what_to_run_is_told(plan, places):
     assert "as daemon" in told
 
 
-def test_without_rsyslog_no_rule_is_made_and_that_is_said(plan, tmp_path, mocker):
-    mocker.patch.object(log_rules, "RSYSLOG", tmp_path / "no/backuppc-register.conf")
-    mocker.patch.object(log_rules, "LOGROTATE", tmp_path / "neither/backuppc-register")
+@pytest.fixture
+def daemons(tmp_path, mocker):
+    """The daemons, with their rules and settings below the test's folder; install them by name."""
+    for one in log_daemons.DAEMONS:
+        (tmp_path / one.name / "conf.d").mkdir(parents=True)
+        (tmp_path / one.name / "conf").write_text("source s_src { system(); };\n")
+    places = tuple(
+        replace(one, rule=tmp_path / one.name / "conf.d/our.conf", settings=tmp_path / one.name / "conf")
+        for one in log_daemons.DAEMONS
+    )
+    mocker.patch.object(log_daemons, "DAEMONS", places)
+    mocker.patch.object(log_daemons, "_FOLDERS", (str(tmp_path / "sbin"),))
+    mocker.patch.object(log_rules, "LOGROTATE", tmp_path / "backuppc-register")
+    mocker.patch.object(root_files, "trusted")
+
+    def install(*programs):
+        (tmp_path / "sbin").mkdir(exist_ok=True)
+        for program in programs:
+            (tmp_path / "sbin" / program).touch(0o755)
+        return tmp_path
+
+    return install
+
+
+def test_with_the_journal_alone_no_rule_is_made_and_that_is_said(plan, daemons):
+    daemons()
 
     assert list(log_rules.steps(plan)) == []
-    assert "no rsyslog" in "".join(log_rules.next_lines([]))
+    assert "neither rsyslog nor syslog-ng" in "".join(log_rules.next_lines([]))
+
+
+@pytest.mark.parametrize(("program", "name"), [("rsyslogd", "rsyslog"), ("syslog-ng", "syslog-ng")])
+def test_the_rule_is_that_of_the_daemon_which_is_there(plan, daemons, program, name):
+    folder = daemons(program)
+    plan = replace(plan, settings=replace(plan.settings, syslog=config.Syslog(facility="local5")))
+
+    rule, rotation = log_rules.steps(plan)
+    rule.make()
+    written = (folder / name / "conf.d/our.conf").read_text()
+
+    assert written.count("local5") == 2  # in the comment, too
+    assert "local3" not in written
+    assert rotation.what == str(folder / "backuppc-register")
+    assert list(log_rules.next_lines([rule.what])) == [f"Next: systemctl restart {name}"]
+
+
+def test_a_syslog_ng_without_debians_source_gets_no_rule_that_would_stop_it(plan, daemons):
+    folder = daemons("syslog-ng")
+    (folder / "syslog-ng/conf").write_text("source s_sys { system(); };\n")
+
+    rule, _ = log_rules.steps(plan)
+
+    with pytest.raises(NotDone, match=r"no `source s_src`: see packaging/syslog-ng\.conf"):
+        rule.make()
+    assert not (folder / "syslog-ng/conf.d/our.conf").exists()
 
 
 def test_options_that_were_not_looked_at_are_named():
