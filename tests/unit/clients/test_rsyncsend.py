@@ -1035,6 +1035,59 @@ def test_a_forged_peer_does_not_reach_the_log(room: Room) -> None:
     assert outcome.log.splitlines() == ["-t bckpciuem -p auth.info -- refused from=- not a backup: id"]
 
 
+# ---------------------------------------------------------------- deletions
+
+BARE = "rsync --server --sender -lHogDtprxe.iLsfxC --numeric-ids . {}/"
+
+
+def finding(room: Room, says: str) -> None:
+    """Let find say this of the folders near the top, as that of GNU, BSD or busybox does."""
+    fails = f'[ "$1" != find ] || {{ echo "{says}" >&2; exit 1; }}'
+    (room.folder / "bin/setpriv").write_text(WITHOUT_SETPRIV.replace("exec ", f"{fails}\nexec "))
+
+
+@pytest.mark.parametrize(
+    ("says", "recorded"),
+    [
+        ("find: './cmartin/.cloud': Permission denied", True),
+        ("find: ./cmartin/Library: Operation not permitted", True),
+        ("find: './cmartin/gone': No such file or directory", True),
+        ("find: './cmartin': Input/output error", False),
+        ("find: ./cmartin: Stale NFS file handle", False),
+        ("find: ./cmartin: Structure needs cleaning", False),
+        ("find: './it'\\''s: mine': Input/output error", False),
+        ("find: command not found", False),
+    ],
+)
+def test_deletions_are_recorded_unless_a_disk_seems_to_fail(room: Room, says: str, recorded: bool) -> None:
+    finding(room, says)
+
+    outcome = room.helper(BARE.format(room.share))
+
+    assert outcome.executed
+    assert ("--ignore-errors" in outcome.executed) == recorded
+    assert ("no deletion is recorded" in outcome.stderr) != recorded
+
+
+@pytest.mark.parametrize("reason", ["Input/output error", "Permission denied", "Operation not permitted"])
+def test_a_folder_that_cannot_be_read_is_not_backed_up(room: Room, reason: str) -> None:
+    finding(room, f"find: '.': {reason}")
+
+    outcome = room.helper(BARE.format(room.share))
+
+    assert (outcome.status, outcome.executed) == (MISSING, None)
+    assert f"{room.share} cannot be read: {reason}" in outcome.stderr
+
+
+def test_a_server_that_records_deletions_anyway_gets_nothing_while_a_disk_fails(room: Room) -> None:
+    finding(room, "find: './cmartin': Input/output error")
+
+    outcome = room.helper(FULL, backup_list(room))
+
+    assert (outcome.status, outcome.executed) == (MISSING, None)
+    assert "the server would take that folder for an empty one" in outcome.stderr
+
+
 # ---------------------------------------------------------------- probe
 
 
