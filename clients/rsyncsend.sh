@@ -993,6 +993,7 @@ without_super() {
 
 MOUNT_SAYS=''           # why root cannot mount here
 WALL=none               # what is around rsync: namespace, sandbox, confine-root or none
+AS_WRITER=()            # the command that starts another one as the user who writes the restored files
 WALLED=()               # the command that starts another one behind the wall
 INSIDE=./               # the name of the current folder there
 
@@ -1262,7 +1263,7 @@ profile() {    # ro|rw
         '(allow file-read-data (literal "/") (subpath "/System") (subpath "/usr/lib") (subpath "/usr/share"))' \
         '(allow file-read-data (subpath "/private/var/db/dyld") (literal "/dev/null") (literal "/dev/urandom"))' \
         '(allow file-write-data (literal "/dev/null"))' '(deny file-read-data (subpath "/System/Volumes/Data"))' \
-        "(allow file-read-data (literal \"$RSYNC\"))" '(allow file-read* (subpath (param "FOLDER")))'
+        "(allow file-read-data (literal \"$RSYNC\") (subpath \"${RSYNC%/*/*}/lib\"))" '(allow file-read* (subpath (param "FOLDER")))'
     [ "$1" = ro ] || printf '%s\n' '(allow file-write* (subpath (param "FOLDER")))'
 }
 
@@ -1271,7 +1272,11 @@ profile() {    # ro|rw
 check_rsync() {
     [ -f "$RSYNC" ] || unavailable "there is no $RSYNC"
     [ -x "$RSYNC" ] || unavailable "$RSYNC is there, but its mode or its file system (noexec) does not let it start"
-    trusted "$RSYNC" || unavailable "others than root can change $RSYNC"
+    trusted "$RSYNC" || case $RSYNC in
+        /opt/homebrew/* | /usr/local/*) unavailable "others than root can change $RSYNC: what Homebrew installs belongs to a \
+person; the rsync of MacPorts, /opt/local/bin/rsync, is root's" ;;
+        *) unavailable "others than root can change $RSYNC" ;;
+    esac
     VERSION_OF_RSYNC=$(rsync_version) || exit 69
 }
 
@@ -1306,7 +1311,14 @@ confines() { rsync_is 3 5; }
 # The receiver decides these options itself. BackupPC stores no holes and its rsync_bpc has no --sparse. A restored file
 # with setuid has another owner than before, or was not that owner's at all, so setuid would help only an attacker.
 receiving() {
-    rsync_is 3 1 || return 0
+    if ! rsync_is 3 1; then
+        if rsync_is 2 6; then       # Apple's old one
+            OPTIONS[${#OPTIONS[@]}]=--chmod=ug-s
+        else
+            keep_others_out
+        fi
+        return 0
+    fi
     case " ${OPTIONS[*]-} " in
         *' --inplace '*) ;;     # an earlier rsync does not take both
         *) OPTIONS[${#OPTIONS[@]}]=--sparse ;;
@@ -1322,8 +1334,42 @@ receiving() {
     fi
 }
 
+# Apple's openrsync takes --chmod and does nothing: setuid and setgid come back. They are removed as soon as rsync has
+# ended. Until then nobody else may reach the files, and rsync may not open the folder for restored files.
+keep_others_out() {
+    local facts mode options=-ldn
+    [ "$ALONE" = no ] || return 0
+    [ "$(uname -s)" != Darwin ] || options=-lden        # with its access list
+    facts=$(ls "$options" -- "$ROOM_IS") || unavailable "$(shown "$ROOM") cannot be read"
+    # shellcheck disable=SC2086  # cut at blanks: mode, links, owner, group
+    set -- $facts
+    mode=$1
+    case ${mode:6:5},$ROOM_OWNER-$4,$facts in
+        *+,* | *$'\n'* | ???[xt]*) ;;
+        [xs]*,"0-$AS_GID",* | [!xs]*) mode='' ;;
+    esac
+    [ -z "$mode" ] || unavailable "rsync $VERSION_OF_RSYNC brings setuid back, and others can enter $(shown "$ROOM"): \
+chmod 770 (a person's own folder: 700), or name another rsync in $CONFIG"
+    [ "$HERE-$AS_UID" != "$ROOM_IS-$ROOM_OWNER" ] || refuse "rsync $VERSION_OF_RSYNC may open $(shown "$ROOM") to others: \
+choose a folder in it"
+    AS_WRITER=(env -i PATH="$PATH" LC_ALL=C ${PREFIX[@]+"${PREFIX[@]}"})
+    trap remove_setuid EXIT
+    trap 'exit 20' HUP INT TERM
+}
+
+# Also in folders that are closed to their owner.
+remove_setuid() {
+    local status=$?
+    cd -P -- "$ROOM_IS" && "${AS_WRITER[@]}" find . -user "$AS_UID" -type d ! -perm -700 -exec chmod u+rwx {} \; </dev/null >&2 &&
+        "${AS_WRITER[@]}" find . -user "$AS_UID" ! -type l \( -perm -4000 -o -perm -2000 \) -exec chmod ug-s {} + </dev/null >&2 &&
+        exit "$status"
+    printf '%s: setuid and setgid may be left in %s\n' "$ACCOUNT" "$(shown "$ROOM")" >&2
+    exit 23
+}
+
 run() {
     local argv status
+    [ "$MODE" = backup ] || receiving
     set_limit
     argv=("$RSYNC" --server)
     [ "$MODE" = restore ] || argv[2]=--sender
@@ -1331,7 +1377,6 @@ run() {
     if [ "$LIMIT" != / ] && confines; then
         argv[${#argv[@]}]=--confine-root=$LIMIT
     fi
-    [ "$MODE" = backup ] || receiving
     set_sources
     argv=("${argv[@]}" "$CLUSTER" ${OPTIONS[@]+"${OPTIONS[@]}"} . "${SOURCES[@]}")
     note "$MODE" "path=$(shown "$TARGET")"

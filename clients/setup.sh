@@ -733,6 +733,7 @@ french() {    # ENGLISH
         'Is this correct (yes/no)?') FORMAT='Est-ce exact (oui/non) ?' ;;
         'Nothing was registered.') FORMAT='Rien n’a été enregistré.' ;;
         'Please remove the line with %s from %s: users other than root can change this file or its folder.') FORMAT='Retirez la ligne avec %s de %s : d’autres utilisateurs que root peuvent modifier ce fichier ou son dossier.' ;;
+        'The ssh server of this computer is dropbear, which refuses a key with a list of addresses. So it takes the server’s key from any address that the firewall lets in.') FORMAT='Le serveur ssh de cet ordinateur est dropbear, qui refuse une clef avec une liste d’adresses. Il accepte donc la clef du serveur depuis toute adresse que le pare-feu laisse passer.' ;;
         'removing the server’s key from %s') FORMAT='suppression de la clef du serveur dans %s' ;;
         'sshd reads the keys of all accounts from the same file, %s (AuthorizedKeysFile): the server’s key there would open every account. Please add .ssh/authorized_keys to AuthorizedKeysFile, and start the setup again.') FORMAT='sshd lit les clefs de tous les comptes dans un même fichier, %s (AuthorizedKeysFile) : la clef du serveur y ouvrirait tous les comptes. Ajoutez .ssh/authorized_keys à AuthorizedKeysFile, et relancez le programme.' ;;
         'sshd reads no keys for this account (AuthorizedKeysFile).') FORMAT='sshd ne lit pas de clefs pour ce compte (AuthorizedKeysFile).' ;;
@@ -760,8 +761,9 @@ french() {    # ENGLISH
         'The server finds no address for the name of this computer. Please tell the network administrator.') FORMAT='Le serveur ne trouve pas d’adresse au nom de cet ordinateur. Prévenez l’administrateur du réseau.' ;;
         'sshd on this computer closes the connection of the server, perhaps after too many attempts. Wait some minutes.') FORMAT='sshd sur cet ordinateur ferme la connexion du serveur, peut-être après trop d’essais. Attendez quelques minutes.' ;;
         'Another program than sshd answers on the ssh port of this computer.') FORMAT='Un autre programme que sshd répond sur le port ssh de cet ordinateur.' ;;
-        'sshd on this computer is too old for the server, or its settings do not suit the server.') FORMAT='sshd sur cet ordinateur est trop ancien pour le serveur, ou ses réglages ne lui conviennent pas.' ;;
+        'The ssh server of this computer and the backup server have no method of encryption in common. Please update this computer. If that does not help, the backup administrator can tell you more.') FORMAT='Le serveur ssh de cet ordinateur et le serveur de sauvegarde n’ont aucune méthode de chiffrement en commun. Mettez cet ordinateur à jour. Si cela ne suffit pas, l’administrateur des sauvegardes pourra vous en dire plus.' ;;
         'Another computer answers at the address of this one. Please tell the network administrator.') FORMAT='Un autre ordinateur répond à l’adresse de celui-ci. Prévenez l’administrateur du réseau.' ;;
+        'The ssh server of this computer is tinysshd, which cannot limit a key to the backup program. Please install OpenSSH instead.') FORMAT='Le serveur ssh de cet ordinateur est tinysshd, qui ne sait pas limiter une clef au programme de sauvegarde. Installez OpenSSH à sa place.' ;;
         'sshd on this computer refuses the account %s. Start the setup with --doctor.') FORMAT='sshd sur cet ordinateur refuse le compte %s. Lancez ce programme avec --doctor.' ;;
         'The backup program does not start correctly. Start the setup with --repair.') FORMAT='Le programme de sauvegarde ne démarre pas correctement. Lancez ce programme avec --repair.' ;;
         'rsync does not work on this computer. Start the setup with --repair.') FORMAT='rsync ne marche pas sur cet ordinateur. Lancez ce programme avec --repair.' ;;
@@ -2351,6 +2353,10 @@ install_key() {
         none) allowed='' ;;
         ?*) allowed=$FROM ;;
     esac
+    if [ -n "$allowed" ] && sshd_is dropbear; then
+        caution 'The ssh server of this computer is dropbear, which refuses a key with a list of addresses. So it takes the server’s key from any address that the firewall lets in.'
+        allowed=''
+    fi
     unsafe=$(unsafe_folder "${keys%/*}")
     if [ -n "$unsafe" ]; then
         todo 'Users other than root can change %s, and sshd reads keys below it.' "$unsafe"
@@ -2953,11 +2959,23 @@ sshd_doors() {
 }
 
 # Whether an ssh server greets. From OpenSSH 9.8 on sshd blocks an address for a while after too many connections without
-# a login, and says so. A firewall may drop the connection.
+# a login, and says so.
 greets() {    # ADDRESS PORT
+    greeting "$1" "$2" | grep -qE '^(SSH-|Not allowed at this time|Exceeded MaxStartups)'
+}
+
+# Print the first line of a service. A firewall may drop the connection.
+greeting() {    # ADDRESS PORT
     # shellcheck disable=SC2016  # for bash
     with_timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2" && IFS= read -r -t 3 line <&3 && printf "%s\n" "$line"' bash "$1" "$2" \
-        </dev/null 2>/dev/null | grep -qE '^(SSH-|Not allowed at this time|Exceeded MaxStartups)'
+        </dev/null 2>/dev/null || true
+}
+
+# Whether the ssh server of this computer is SOFTWARE, such as dropbear.
+sshd_is() {    # SOFTWARE
+    sshd_doors | head -n 1 | while read -r address port; do
+        greeting "$address" "$port"
+    done | grep -qi "^SSH-[0-9.]*-$1"
 }
 
 # Print "ADDRESS PORT" for each place where the service manager listens for sshd, or where sshd says that it listens.
@@ -3264,11 +3282,19 @@ advise_step() {    # STEP
         name) warn 'The server finds no address for the name of this computer. Please tell the network administrator.' ;;
         hung-up) warn 'sshd on this computer closes the connection of the server, perhaps after too many attempts. Wait some minutes.' ;;
         not-ssh) warn 'Another program than sshd answers on the ssh port of this computer.' ;;
-        negotiation) warn 'sshd on this computer is too old for the server, or its settings do not suit the server.' ;;
+        negotiation) warn 'The ssh server of this computer and the backup server have no method of encryption in common. Please update this computer. If that does not help, the backup administrator can tell you more.' ;;
         host-key) warn 'Another computer answers at the address of this one. Please tell the network administrator.' ;;
-        login) warn 'sshd on this computer refuses the account %s. Start the setup with --doctor.' "$ACCOUNT" ;;
+        login)
+            ! sshd_is tinyssh ||
+                warn 'The ssh server of this computer is tinysshd, which cannot limit a key to the backup program. Please install OpenSSH instead.'
+            warn 'sshd on this computer refuses the account %s. Start the setup with --doctor.' "$ACCOUNT" ;;
         wrapper | sudo) warn 'The backup program does not start correctly. Start the setup with --repair.' ;;
-        rsync) warn 'rsync does not work on this computer. Start the setup with --repair.' ;;
+        rsync)
+            if reply_line_of advice | grep -q 'BackupPC'; then
+                advise_step settings
+            else
+                warn 'rsync does not work on this computer. Start the setup with --repair.'
+            fi ;;
         unclean) warn 'Something prints text when the server logs in, and that breaks backups. Check /etc/ssh/sshrc and the .bashrc of %s.' "$ACCOUNT" ;;
         empty) warn 'A folder to back up contains no file that the server would back up.' ;;
         file-system) warn 'The folders to back up are file systems of their own, which the server leaves out. The advice of the server names what to do. Then: sudo sh setup.sh --verify' ;;

@@ -24,7 +24,6 @@ rsyslog                     the log that an administrator reads
 python3                     the interpreter, 3.11 or later
 python3-ldap3               Debian's own releases of the two libraries
 python3-dnspython           .
-python3-paramiko            ssh clients and servers that break the rules
 openssl                     certificates for ldaps and StartTLS
 perl                        BackupPC's own parser of its hosts file
 iproute2                    network namespaces and the bridge of the lab
@@ -54,6 +53,8 @@ apache2                     the web server of BackupPC's pages, against requests
 chromium                    a real browser, which says where its requests come from
 chromium-driver             .
 python3-selenium            drives the browser
+python3-paramiko            ssh clients and servers that break the rules
+dropbear-bin                another ssh server of a laptop, which knows no from=
 samba-ad-dc                 a real Active Directory
 samba-ad-provision          what a new domain is made of
 389-ds-base                 a real 389 Directory Server, which FreeIPA consists of

@@ -2,6 +2,9 @@
 ## common/way.pl explains how to change it for a site.
 # BackupPC settings of @HOST@, a Mac that registered itself.
 @INSERT way@
+# Apple's openrsync may take no more than an hour.
+$Conf{ClientTimeout} = 3600;
+
 # As in BackupPC's own configuration, and never --acls or --xattrs, here or below: Apple's rsync refuses them.
 # With --ignore-errors, what was deleted on the Mac leaves the next backup even if some folder cannot be read.
 $Conf{RsyncArgs} = [

@@ -24,6 +24,10 @@ _WHO_HANGS_UP = {
     Cause.HUNG_UP: "sshd",
     Cause.ELSEWHERE: "ssh with the options of RsyncSshArgs does not get in",
 }
+# What an rsync says of an option that it does not know, or of a number that it does not take.
+_ABOUT_AN_OPTION = re.compile(r"(unknown|invalid|unrecognized|illegal) option|too (large|big)\b")
+_CLIENT_TIMEOUT = "Ask the help desk to set $Conf{ClientTimeout} = 3600 in BackupPC for this machine."
+_ITS_OPTIONS = "Ask the help desk to leave out, in BackupPC's settings for it, what its rsync refuses."
 # rsyncsend.sh refuses a folder with one of these; all else that it refuses is options.
 _ABOUT_THE_FOLDER = re.compile(r"is not in a folder that|leads? (out of|to) |not a plain absolute path")
 
@@ -64,7 +68,15 @@ def _refuse_other_greeting(host: str, share: str, result: ProgramResult) -> None
         raise not_reachable(Cause.ELSEWHERE, host, what="rsyncsend.sh refuses rsync's options", detail=detail)
     steps = {_REFUSED: Cause.SHARE, _UNAVAILABLE: Cause.FOLDER}
     step = steps.get(result.status, Cause.RSYNC if "rsync" in errors else Cause.WRAPPER)
-    raise not_reachable(step, host, what=share, detail=detail)
+    advice = _about_an_option(errors) if step is Cause.RSYNC else ""
+    raise not_reachable(step, host, what=share, detail=detail, advice=advice)
+
+
+def _about_an_option(errors: str) -> str:
+    """Return what to do if the machine's rsync refuses an option of BackupPC, else ""."""
+    if not _ABOUT_AN_OPTION.search(errors):
+        return ""
+    return _CLIENT_TIMEOUT if "timeout" in errors else _ITS_OPTIONS
 
 
 def _is_greeting(output: bytes) -> bool:

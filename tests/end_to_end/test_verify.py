@@ -337,6 +337,52 @@ def test_no_sshd_is_told_and_so_is_something_else_on_its_port(site, dormeur):
     assert [outcome(nobody), outcome(somebody)] == ["not-reachable refused", "not-reachable not-ssh"]
 
 
+DROPBEAR = "dropbear -F -E -p 22 -r /root/dropbear"
+CONVERT = "dropbearconvert openssh dropbear /etc/ssh/ssh_host_ed25519_key /root/dropbear"
+
+
+def test_dropbear_gets_a_line_that_it_takes_and_an_earlier_line_is_told(site):
+    laptop = site.laptop("crabe", 21, setup=False)
+    laptop.sshd.stop()
+    laptop.run(CONVERT, check=True)
+    dropbear = laptop.start(DROPBEAR.split())
+    laptop.wait_for(lambda: laptop.listens(22), "dropbear")
+    try:
+        told = laptop.run(f"sh {SETUP} {GIVEN} --logon cmartin --unattended --no-verify", timeout=60)
+        works = site.verify(laptop)
+        site.await_first_backup("crabe")
+        laptop.run(f"sed -i 's/restrict,/&from=\"10.77.0.1\",/' {KEYS}", check=True)
+        refused = site.verify(laptop)
+    finally:
+        dropbear.stop()
+        laptop.sshd.start()
+
+    assert "is dropbear, which refuses a key with a list of addresses" in told.stdout + told.stderr
+    assert outcome(works) == "verified"
+    assert outcome(refused) == "not-reachable login"
+    assert "--no-from" in words(refused)["advice"]
+    assert "detail=dropbear_" in site.dugong.syslog()[-1]
+
+
+# sshd allows one of these alone.
+STRICT = ("Ciphers aes256-gcm@openssh.com", "Ciphers chacha20-poly1305@openssh.com")
+NEITHER_CTR_NOR_CURVE = "\\nKexAlgorithms sntrup761x25519-sha512@openssh.com"
+
+
+@pytest.mark.parametrize("cipher", STRICT)
+def test_a_strict_sshd_that_backuppc_can_talk_to_is_verified(site, dormeur, cipher):
+    drop_in = "/etc/ssh/sshd_config.d/00-strict.conf"
+    dormeur.run(f"printf '{cipher}{NEITHER_CTR_NOR_CURVE}\\n' > {drop_in}", check=True)
+    dormeur.sshd.restart()
+    try:
+        answer = site.verify(dormeur)
+    finally:
+        dormeur.run(f"rm {drop_in}", check=True)
+        dormeur.sshd.restart()
+
+    assert outcome(answer) == "verified"
+
+
 # Other values of BackupPC's settings: unit/verification/test_verify.py, integration/backuppc/test_settings.py
 SETTINGS = [
     ("$Conf{RsyncSshArgs} = ['-e', '$sshPath -l root'];", "elsewhere"),

@@ -24,6 +24,7 @@ if [ "${1-}" = --version ]; then
     exit
 fi
 case " $* " in
+    *' find . '*) exit ;;
     *' -- mkdir -- '*)
         printf '%s\\0' "${0##*/}" "$@" >FOLDER/made
         while [ "$1" != -- ]; do shift; done

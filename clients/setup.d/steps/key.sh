@@ -114,6 +114,10 @@ install_key() {
         none) allowed='' ;;
         ?*) allowed=$FROM ;;
     esac
+    if [ -n "$allowed" ] && sshd_is dropbear; then
+        caution 'The ssh server of this computer is dropbear, which refuses a key with a list of addresses. So it takes the server’s key from any address that the firewall lets in.'
+        allowed=''
+    fi
     unsafe=$(unsafe_folder "${keys%/*}")
     if [ -n "$unsafe" ]; then
         todo 'Users other than root can change %s, and sshd reads keys below it.' "$unsafe"

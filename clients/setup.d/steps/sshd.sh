@@ -98,11 +98,23 @@ sshd_doors() {
 }
 
 # Whether an ssh server greets. From OpenSSH 9.8 on sshd blocks an address for a while after too many connections without
-# a login, and says so. A firewall may drop the connection.
+# a login, and says so.
 greets() {    # ADDRESS PORT
+    greeting "$1" "$2" | grep -qE '^(SSH-|Not allowed at this time|Exceeded MaxStartups)'
+}
+
+# Print the first line of a service. A firewall may drop the connection.
+greeting() {    # ADDRESS PORT
     # shellcheck disable=SC2016  # for bash
     with_timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2" && IFS= read -r -t 3 line <&3 && printf "%s\n" "$line"' bash "$1" "$2" \
-        </dev/null 2>/dev/null | grep -qE '^(SSH-|Not allowed at this time|Exceeded MaxStartups)'
+        </dev/null 2>/dev/null || true
+}
+
+# Whether the ssh server of this computer is SOFTWARE, such as dropbear.
+sshd_is() {    # SOFTWARE
+    sshd_doors | head -n 1 | while read -r address port; do
+        greeting "$address" "$port"
+    done | grep -qi "^SSH-[0-9.]*-$1"
 }
 
 # Print "ADDRESS PORT" for each place where the service manager listens for sshd, or where sshd says that it listens.

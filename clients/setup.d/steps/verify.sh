@@ -190,11 +190,19 @@ advise_step() {    # STEP
         name) warn 'The server finds no address for the name of this computer. Please tell the network administrator.' ;;
         hung-up) warn 'sshd on this computer closes the connection of the server, perhaps after too many attempts. Wait some minutes.' ;;
         not-ssh) warn 'Another program than sshd answers on the ssh port of this computer.' ;;
-        negotiation) warn 'sshd on this computer is too old for the server, or its settings do not suit the server.' ;;
+        negotiation) warn 'The ssh server of this computer and the backup server have no method of encryption in common. Please update this computer. If that does not help, the backup administrator can tell you more.' ;;
         host-key) warn 'Another computer answers at the address of this one. Please tell the network administrator.' ;;
-        login) warn 'sshd on this computer refuses the account %s. Start the setup with --doctor.' "$ACCOUNT" ;;
+        login)
+            ! sshd_is tinyssh ||
+                warn 'The ssh server of this computer is tinysshd, which cannot limit a key to the backup program. Please install OpenSSH instead.'
+            warn 'sshd on this computer refuses the account %s. Start the setup with --doctor.' "$ACCOUNT" ;;
         wrapper | sudo) warn 'The backup program does not start correctly. Start the setup with --repair.' ;;
-        rsync) warn 'rsync does not work on this computer. Start the setup with --repair.' ;;
+        rsync)
+            if reply_line_of advice | grep -q 'BackupPC'; then
+                advise_step settings
+            else
+                warn 'rsync does not work on this computer. Start the setup with --repair.'
+            fi ;;
         unclean) warn 'Something prints text when the server logs in, and that breaks backups. Check /etc/ssh/sshrc and the .bashrc of %s.' "$ACCOUNT" ;;
         empty) warn 'A folder to back up contains no file that the server would back up.' ;;
         file-system) warn 'The folders to back up are file systems of their own, which the server leaves out. The advice of the server names what to do. Then: sudo sh setup.sh --verify' ;;

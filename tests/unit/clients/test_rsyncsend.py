@@ -146,6 +146,7 @@ def test_behind_a_wall_any_rsync_will_do(room: Room, version: str) -> None:
     room.let_root_mount()
     (room.folder / "version").write_text(version)
     (room.share / "cmartin/deux mots").mkdir()
+    room.pretend({room.restore_dir: f"drwxrwx--- 2 0 {ACCOUNT_ID}"})
 
     backup = room.helper(FULL, backup_list(room, path=f"{room.share}/cmartin/deux mots/"))
     walled = room.read("walled").decode()
@@ -268,17 +269,96 @@ def test_a_dry_run_makes_no_folder(room: Room) -> None:
 
 @pytest.mark.parametrize(("option", "version", "added"), [
     ("--stats", "3.4.1", ["--sparse", "--chmod=ug-s"]), ("--inplace", "3.4.1", ["--chmod=ug-s"]),
-    ("--stats", "2.6.9", []), ("--stats", "", []),
+    ("--stats", "2.6.9", ["--chmod=ug-s"]), ("--stats", "", []),
 ])  # fmt: skip
 def test_holes_come_back_and_setuid_does_not_where_rsync_can(
     room: Room, option: str, version: str, added: list[str]
 ) -> None:
     (room.folder / "version").write_text(version)
+    room.pretend({room.restore_dir: f"drwxrwx--- 2 0 {ACCOUNT_ID}"})
 
     room.let_root_mount()
     executed = room.helper(RESTORE, ["rsync", option, ".", f"{room.restore_dir}/", ""]).executed or []
 
     assert executed[executed.index(option) :] == [option, *added, ".", f"/share{room.restore_dir}/"]
+
+
+# An rsync that brings back setuid whatever it is told, as Apple's openrsync does.
+OPENRSYNC = """#!/bin/bash
+[ "${1-}" != --version ] || { echo 'openrsync: protocol version 29'; exit; }
+cat >/dev/null
+mkdir -p closed open && touch closed/program open/program group plain && ln -sfn /bin/su link
+chmod 6755 closed/program open/program && chmod 2644 group && chmod 2755 open
+[ "$UID" -ne 0 ] || { chown -hR 990 . && chmod 6755 closed/program open/program && chmod 2644 group; }
+chmod 2755 open && chmod 070 closed
+stat -c '%a %n' closed open group
+exit 7
+"""
+
+
+def as_openrsync(room: Room) -> None:
+    for name, text in {"rsync": OPENRSYNC, "setpriv": WITHOUT_SETPRIV}.items():
+        (room.folder / "bin" / name).write_text(text)
+    room.let_root_mount()
+
+
+@pytest.mark.parametrize("sub", ["", "sub/"])
+def test_what_comes_back_with_setuid_loses_it_before_anybody_can_reach_it(room: Room, sub: str) -> None:
+    as_openrsync(room)
+    (room.restore_dir / "sub").mkdir()
+    room.pretend({room.restore_dir: f"drwxrwx--- 2 0 {ACCOUNT_ID}"})
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.restore_dir}/{sub}"))
+
+    assert outcome.status == 7
+    assert b"2644 group" in outcome.stdout
+    modes = {path.name: path.lstat().st_mode & 0o7777 for path in (room.restore_dir / sub).rglob("*")}
+    assert {name: mode for name, mode in modes.items() if mode & 0o6000} == {}
+    assert {"program", "open", "group", "closed"} <= modes.keys()
+    assert modes["closed"] == 0o770
+    assert modes["link"] == 0o777
+
+
+ENTERED = {
+    "others": f"drwxrwx--x 2 0 {ACCOUNT_ID}",
+    "sticky": f"drwxrwx--t 2 0 {ACCOUNT_ID}",
+    "another group": "drwxr-x--- 2 0 100",
+    "a list": f"drwxrwx---+ 2 0 {ACCOUNT_ID}",
+    "a person's group": "drwxr-x--- 2 1234 1235",
+    "a person's, itself": "drwx------ 2 1234 1235",
+}
+
+
+@pytest.mark.parametrize("facts", ENTERED.values(), ids=ENTERED)
+def test_a_folder_that_others_can_enter_takes_nothing_from_such_an_rsync(room: Room, facts: str) -> None:
+    as_openrsync(room)
+    room.pretend({room.restore_dir: facts})
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.restore_dir}/"))
+
+    assert outcome.status in (MISSING, REFUSED)
+    assert "openrsync 29" in outcome.stderr
+    assert list(room.restore_dir.iterdir()) == []
+
+
+def test_a_folder_in_a_persons_own_folder_takes_it(room: Room) -> None:
+    as_openrsync(room)
+    (room.restore_dir / "sub").mkdir()
+    room.pretend({room.restore_dir: "drwx------ 2 1234 1235"})
+
+    assert room.helper(RESTORE, restore_list(f"{room.restore_dir}/sub/")).status == 7
+
+
+def test_setuid_that_cannot_be_removed_is_told(room: Room) -> None:
+    as_openrsync(room)
+    room.pretend({room.restore_dir: f"drwxrwx--- 2 0 {ACCOUNT_ID}"})
+    (room.folder / "bin/find").write_text("#!/bin/sh\nexit 1\n")
+    (room.folder / "bin/find").chmod(0o755)
+
+    outcome = room.helper(RESTORE, restore_list(f"{room.restore_dir}/"))
+
+    assert outcome.status == 23
+    assert "setuid and setgid may be left" in outcome.stderr
 
 
 def test_a_full_restore_goes_in_place_as_root(room: Room) -> None:
@@ -1360,7 +1440,7 @@ def test_the_script_is_clean_for_bash_3_2(name: str) -> None:
 def test_arrays_that_can_be_empty_are_guarded_for_bash_3_2() -> None:
     text = SCRIPT.read_text()
     # Checked before they are used, or made with a first element.
-    never_empty = {"SHARES", "SOURCES", "words", "argv", "prefixes", "folders", "files", "links"}
+    never_empty = {"AS_WRITER", "SHARES", "SOURCES", "words", "argv", "prefixes", "folders", "files", "links"}
 
     unguarded = set(re.findall(r'(?<!\+)"\$\{(\w+)\[@\]\}"', text))
 

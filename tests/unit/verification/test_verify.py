@@ -1220,6 +1220,28 @@ def test_a_backup_that_does_not_begin_with_rsyncs_first_word_is_no_success(serve
     assert refused(server, MINE) == step
 
 
+@pytest.mark.parametrize(
+    ("said", "cure"),
+    [
+        ("rsync: --timeout=72000: too large", "ClientTimeout} = 3600"),
+        ("rsync: timeout is too large: 72000", "ClientTimeout} = 3600"),
+        ("rsync: invalid option -- 'A'", "what its rsync refuses"),
+        ("rsync: -X: unknown option", "what its rsync refuses"),
+        ("rsync: unrecognized option `--checksum-choice=md5'", "what its rsync refuses"),
+        ("rsync: command not found", "Install rsync"),
+    ],
+)
+def test_an_option_that_the_machines_rsync_refuses_is_no_rsync_that_is_missing(server, said, cure):
+    server.machine.first_words["/home"] = ProgramResult(1, b"", f"{said}\n".encode())
+
+    with pytest.raises(NotReachable) as refusal:
+        server.ask(MINE)
+
+    assert refusal.value.values["step"] == "rsync"
+    assert cure in refusal.value.advice
+    assert said in refusal.value.detail
+
+
 @pytest.mark.parametrize("protocol", [20, 29, 31, 32, 40])
 def test_every_protocol_that_rsync_bpc_takes_is_a_success(server, protocol):
     server.machine.first_words["/home"] = ProgramResult(
