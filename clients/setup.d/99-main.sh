@@ -5,7 +5,7 @@ finish() {
     if [ "$TASK" = verify ]; then
         :
     elif [ "$REGISTRATION_STATUS" -ne 0 ]; then
-        say 'On this computer everything is in place.'
+        [ "$LEFT_TO_DO" = yes ] || say 'On this computer everything is in place.'
     elif [ "$CHANGES" -eq 0 ]; then
         say 'Everything was already in place; nothing was changed.'
     else
@@ -119,7 +119,7 @@ set_up() {
     refuse_foreign_files
     plan steps
     [ "$DRY_RUN" = no ] || return 0
-    HALF_DONE=$AGREED
+    registered_as >/dev/null || HALF_DONE=$AGREED
     [ "$AGREED" = no ] || steps
     HALF_DONE=no
     finish

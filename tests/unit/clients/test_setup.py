@@ -1058,6 +1058,51 @@ def test_only_the_server_knows_whether_a_registration_holds(work: Path, reply_: 
     assert ("  ?" in doctor.stderr) is (verdict == "unknown" and (reply_, status) != ("", 255))
 
 
+CONNECTIONS = {
+    "Host key verification failed.": 6,
+    "backuppc@dugong: Permission denied (publickey).": 4,
+    "ssh: connect to host dugong port 22: No route to host": 5,
+    "ssh: Could not resolve hostname dugong: Name or service not known": 5,
+    "kex_exchange_identification: Connection closed by remote host": 5,
+}
+
+
+@pytest.mark.parametrize("said", CONNECTIONS)
+def test_a_server_that_cannot_be_asked_ends_the_run_with_a_status_of_its_own(work: Path, said: str) -> None:
+    (work / "reply").write_text("")
+    (work / "ssh-errors").write_text(f"{said}\r\n")
+    start = f"status=255; {ASKED}"
+
+    again = shell(work, f"{start} still_registered; finish")
+    doctor = shell(work, f"{start} ask_registration call_once; doctor_registration; conclude")
+
+    assert again.returncode == CONNECTIONS[said]
+    assert "did not confirm the registration" in again.stderr
+    assert "registered with" not in again.stdout
+    assert (doctor.returncode, "No problem was found on" in doctor.stdout) == (1, False)
+    assert "the server knows this computer" not in doctor.stdout
+
+
+@pytest.mark.parametrize(
+    ("task", "force", "anew"), [("setup", "no", False), ("repair", "yes", False), ("setup", "yes", True)]
+)
+def test_a_new_name_is_registered_only_if_a_person_says_so(
+    work: Path, task: str, force: str, anew: bool
+) -> None:
+    (work / "reply").write_text(f"success\nhost: nouveau\nstatus: new\nkey: {key(work)}\n")
+    code = f"""
+        status=0; {ASKED} TASK={task} FORCE={force} YES=yes
+        already_registered() {{ return 1; }}; prepare_call() {{ :; }}; install_key() {{ echo installed; }}
+        call() {{ call_once; echo "asked $1"; }}; receipt_set() {{ :; }}; receipt_drop() {{ :; }}
+        register
+    """
+
+    done = shell(work, code)
+
+    assert ("asked linux:cmartin" in done.stdout, "installed" in done.stdout) == (anew, anew), done
+    assert ("is called nouveau now" in done.stderr) is not anew
+
+
 # ---------------------------------------------------------------- the register-key
 
 
