@@ -3,6 +3,7 @@
 gather_files() {
     given_register_key
     given_file known-hosts "$KNOWN_HOSTS_FILE" || die 2 'The host key of the server is missing; please give --known-hosts FILE.'
+    check_known_hosts
     given_wrapper || die 2 'rsyncsend.sh is missing; please give --wrapper FILE.'
 }
 
@@ -46,6 +47,14 @@ check_register_key() {
 }
 
 register_key_name() { printf '%s' "${REGISTER_KEY_FILE:-setup.sh}"; }
+
+# A line may also be the authority of the server's certificate.
+check_known_hosts() {
+    command -v ssh-keygen >/dev/null || return 0
+    name=$(known_hosts_name)
+    ssh-keygen -F "$name" -f "$WORK/known-hosts" >/dev/null 2>&1 ||
+        die 2 'The known hosts file has no line for %s.' "$name"
+}
 
 file_beside() {
     case $0 in
@@ -102,9 +111,6 @@ known_hosts_name() {
 # ssh runs as the account, which can read these files but not change them.
 prepare_call() {
     put_file "$WORK/known-hosts" "$STATE_DIR/known_hosts" root "$ACCOUNT" 640
-    name=$(known_hosts_name)
-    ssh-keygen -F "$name" -f "$STATE_DIR/known_hosts" >/dev/null 2>&1 ||
-        die 2 'The known hosts file has no line for %s.' "$name"
     replace_file "$WORK/register-key" "$STATE_DIR/register-key" root "$ACCOUNT" 640
 }
 

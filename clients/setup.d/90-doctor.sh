@@ -174,6 +174,10 @@ doctor_key() {
         ! has_server_key "$path" ||
             todo 'The server’s key is also in %s, where it does not belong. To remove it: sudo sh setup.sh --repair' "$path"
     done <"$WORK/others-files"
+    if keys=$(keys_file); then
+        unsafe=$(unsafe_folder "${keys%/*}")
+        [ -z "$unsafe" ] || todo 'Users other than root can change %s, and sshd reads keys below it.' "$unsafe"
+    fi
     if key_in_place; then
         note 'the server’s key is in %s' "$keys"
     elif keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then

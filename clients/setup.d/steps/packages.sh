@@ -29,7 +29,10 @@ install_packages() {
         tail -n 5 "$WORK/packages" | printable >&2
         die 1 'These packages could not be installed: %s' "$packages"
     }
-    [ "$DRY_RUN" = yes ] || check_register_key
+    if [ "$DRY_RUN" = no ]; then
+        check_register_key
+        check_known_hosts
+    fi
 }
 
 # No person asked for an sshd on this computer, so it must not accept people's passwords. The file is there before the

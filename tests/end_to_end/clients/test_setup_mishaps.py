@@ -109,6 +109,7 @@ def test_a_server_without_a_known_host_key_is_not_even_called(site: Site) -> Non
     laptop = site.laptop(known_hosts="elsewhere ssh-ed25519 AAAA\n")
 
     assert set_up(laptop).status == USAGE
+    assert not laptop.exists(PLACE)
     assert site.log_of(laptop) == []
 
 
