@@ -779,7 +779,7 @@ french() {    # ENGLISH
         'The server did not confirm the registration of this computer: see above.') FORMAT='Le serveur n’a pas confirmé l’enregistrement de cet ordinateur : voyez ci-dessus.' ;;
         'This computer is called %s now, and is registered as %s, where its backups are. To go on with them, ask the backup administrator to give the new name to %s (ClientNameAlias). To begin anew as %s, without them: sudo sh setup.sh --force') FORMAT='Cet ordinateur s’appelle maintenant %s, et il est enregistré sous le nom de %s, où sont ses sauvegardes. Pour les continuer, demandez à l’administrateur des sauvegardes de donner le nouveau nom à %s (ClientNameAlias). Pour recommencer sous le nom de %s, sans elles : sudo sh setup.sh --force' ;;
         'the administrator has stopped the backups of this computer; to have them start again: sudo sh setup.sh --verify') FORMAT='l’administrateur a arrêté les sauvegardes de cet ordinateur ; pour qu’elles reprennent : sudo sh setup.sh --verify' ;;
-        'the server does not know this computer any more') FORMAT='le serveur ne connaît plus cet ordinateur' ;;
+        'the registration on the server is missing or incomplete') FORMAT='l’enregistrement sur le serveur manque ou est incomplet' ;;
         'Of this, sudo sh setup.sh --repair corrects what it can.') FORMAT='De cela, sudo sh setup.sh --repair corrige ce qu’il peut.' ;;
         'No problem was found, but not everything could be tested: see the lines with ?') FORMAT='Aucun problème n’a été trouvé, mais tout n’a pas pu être examiné : voyez les lignes avec ?' ;;
         'No problem was found on this computer. What lies between it and the server is tested by: sudo sh setup.sh --verify') FORMAT='Aucun problème n’a été trouvé sur cet ordinateur. Ce qui se trouve entre lui et le serveur est examiné par : sudo sh setup.sh --verify' ;;
@@ -793,7 +793,7 @@ french() {    # ENGLISH
         '%s closes the connection: it is busy, or has blocked the address of this computer for a while') FORMAT='%s ferme la connexion : il est occupé, ou bloque l’adresse de cet ordinateur pour un moment' ;;
         '%s no longer accepts the key of this setup, so whether it still knows this computer was not tested') FORMAT='%s n’accepte plus la clef de ce programme ; s’il connaît encore cet ordinateur n’a donc pas été examiné' ;;
         'The administrator has stopped the backups of this computer. To have them start again: sudo sh setup.sh --verify') FORMAT='L’administrateur a arrêté les sauvegardes de cet ordinateur. Pour qu’elles reprennent : sudo sh setup.sh --verify' ;;
-        '%s does not know this computer any more. To register it again: sudo sh setup.sh --force') FORMAT='%s ne connaît plus cet ordinateur. Pour l’enregistrer de nouveau : sudo sh setup.sh --force' ;;
+        '%s has no complete registration of this computer. To register it again: sudo sh setup.sh --force') FORMAT='%s n’a pas d’enregistrement complet de cet ordinateur. Pour l’enregistrer de nouveau : sudo sh setup.sh --force' ;;
         '%s refuses this computer, registered for %s: %s') FORMAT='%s refuse cet ordinateur, enregistré pour %s : %s' ;;
         'the server knows this computer, registered for %s') FORMAT='le serveur connaît cet ordinateur, enregistré pour %s' ;;
         'the last test by the server succeeded') FORMAT='le dernier essai du serveur a réussi' ;;
@@ -1201,6 +1201,7 @@ remove_leftover() {    # PATH
 gather_files() {
     given_register_key
     given_file known-hosts "$KNOWN_HOSTS_FILE" || die 2 'The host key of the server is missing; please give --known-hosts FILE.'
+    check_known_hosts
     given_wrapper || die 2 'rsyncsend.sh is missing; please give --wrapper FILE.'
 }
 
@@ -1244,6 +1245,14 @@ check_register_key() {
 }
 
 register_key_name() { printf '%s' "${REGISTER_KEY_FILE:-setup.sh}"; }
+
+# A line may also be the authority of the server's certificate.
+check_known_hosts() {
+    command -v ssh-keygen >/dev/null || return 0
+    name=$(known_hosts_name)
+    ssh-keygen -F "$name" -f "$WORK/known-hosts" >/dev/null 2>&1 ||
+        die 2 'The known hosts file has no line for %s.' "$name"
+}
 
 file_beside() {
     case $0 in
@@ -1300,9 +1309,6 @@ known_hosts_name() {
 # ssh runs as the account, which can read these files but not change them.
 prepare_call() {
     put_file "$WORK/known-hosts" "$STATE_DIR/known_hosts" root "$ACCOUNT" 640
-    name=$(known_hosts_name)
-    ssh-keygen -F "$name" -f "$STATE_DIR/known_hosts" >/dev/null 2>&1 ||
-        die 2 'The known hosts file has no line for %s.' "$name"
     replace_file "$WORK/register-key" "$STATE_DIR/register-key" root "$ACCOUNT" 640
 }
 
@@ -2423,7 +2429,10 @@ install_packages() {
         tail -n 5 "$WORK/packages" | printable >&2
         die 1 'These packages could not be installed: %s' "$packages"
     }
-    [ "$DRY_RUN" = yes ] || check_register_key
+    if [ "$DRY_RUN" = no ]; then
+        check_register_key
+        check_known_hosts
+    fi
 }
 
 # No person asked for an sshd on this computer, so it must not accept people's passwords. The file is there before the
@@ -2842,9 +2851,11 @@ still_registered() {
     case $REGISTRATION in
         known) note 'already registered for %s' "$LOGON" ;;
         renamed) tell_renamed ;;
-        retired) note 'the administrator has stopped the backups of this computer; to have them start again: sudo sh setup.sh --verify' ;;
+        retired)
+            VERIFY=no       # a test that succeeds would have them start again
+            note 'the administrator has stopped the backups of this computer; to have them start again: sudo sh setup.sh --verify' ;;
         gone)
-            note 'the server does not know this computer any more'
+            note 'the registration on the server is missing or incomplete'
             return 1 ;;
         *)
             VERIFY=no REGISTRATION_STATUS=0
@@ -3485,6 +3496,10 @@ doctor_key() {
         ! has_server_key "$path" ||
             todo 'The server’s key is also in %s, where it does not belong. To remove it: sudo sh setup.sh --repair' "$path"
     done <"$WORK/others-files"
+    if keys=$(keys_file); then
+        unsafe=$(unsafe_folder "${keys%/*}")
+        [ -z "$unsafe" ] || todo 'Users other than root can change %s, and sshd reads keys below it.' "$unsafe"
+    fi
     if key_in_place; then
         note 'the server’s key is in %s' "$keys"
     elif keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
@@ -3563,7 +3578,7 @@ doctor_registration() {
         known) doctor_known ;;
         renamed) tell_renamed ;;
         retired) todo 'The administrator has stopped the backups of this computer. To have them start again: sudo sh setup.sh --verify' ;;
-        gone) to_repair '%s does not know this computer any more. To register it again: sudo sh setup.sh --force' "$SERVER" ;;
+        gone) to_repair '%s has no complete registration of this computer. To register it again: sudo sh setup.sh --force' "$SERVER" ;;
         refused)
             todo '%s refuses this computer, registered for %s: %s' "$SERVER" "$LOGON" "$(head -n 1 "$WORK/reply" | printable)"
             advise "$(error_code)" ;;
@@ -3810,7 +3825,7 @@ finish() {
     if [ "$TASK" = verify ]; then
         :
     elif [ "$REGISTRATION_STATUS" -ne 0 ]; then
-        say 'On this computer everything is in place.'
+        [ "$LEFT_TO_DO" = yes ] || say 'On this computer everything is in place.'
     elif [ "$CHANGES" -eq 0 ]; then
         say 'Everything was already in place; nothing was changed.'
     else
@@ -3924,7 +3939,7 @@ set_up() {
     refuse_foreign_files
     plan steps
     [ "$DRY_RUN" = no ] || return 0
-    HALF_DONE=$AGREED
+    registered_as >/dev/null || HALF_DONE=$AGREED
     [ "$AGREED" = no ] || steps
     HALF_DONE=no
     finish

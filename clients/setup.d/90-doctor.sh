@@ -256,7 +256,7 @@ doctor_registration() {
         known) doctor_known ;;
         renamed) tell_renamed ;;
         retired) todo 'The administrator has stopped the backups of this computer. To have them start again: sudo sh setup.sh --verify' ;;
-        gone) to_repair '%s does not know this computer any more. To register it again: sudo sh setup.sh --force' "$SERVER" ;;
+        gone) to_repair '%s has no complete registration of this computer. To register it again: sudo sh setup.sh --force' "$SERVER" ;;
         refused)
             todo '%s refuses this computer, registered for %s: %s' "$SERVER" "$LOGON" "$(head -n 1 "$WORK/reply" | printable)"
             advise "$(error_code)" ;;

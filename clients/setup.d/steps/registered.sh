@@ -59,7 +59,7 @@ still_registered() {
             VERIFY=no       # a test that succeeds would have them start again
             note 'the administrator has stopped the backups of this computer; to have them start again: sudo sh setup.sh --verify' ;;
         gone)
-            note 'the server does not know this computer any more'
+            note 'the registration on the server is missing or incomplete'
             return 1 ;;
         *)
             VERIFY=no REGISTRATION_STATUS=0
