@@ -5,8 +5,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from backuppc_register import names
 from backuppc_register.backuppc import host_config
 from backuppc_register.backuppc.daemon.status import Daemon
+from backuppc_register.backuppc.settings import Settings
 from backuppc_register.diagnosis.finding import Answer, green, listed, red, some, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
 
@@ -69,7 +71,22 @@ def host_settings(facts: ServerFacts) -> Iterator[Answer]:
     problems = [f"{host} ({why})" for host, why in sorted(results.items()) if isinstance(why, str)]
     advice = f"Correct their .pl in {places.config_dir}: these hosts are not backed up until then."
     yield from listed(red, "BackupPC cannot read the settings of", problems, advice)
+    advice = "It is backed up twice: backuppc-register-admin retire one, or correct its ClientNameAlias."
+    yield from listed(yellow, "hosts that are one machine:", [*_same_machines(facts)], advice)
     yield green(f"the settings of {len(results)} of {len(known)} hosts checked")
+
+
+def _same_machines(facts: ServerFacts) -> Iterator[str]:
+    """Return the hosts to which BackupPC comes by one name, as far as their settings were read."""
+    by_name: dict[str, list[str]] = {}
+    for host in dict.fromkeys(line.host for line in facts.lines if names.is_machine(line.host)):
+        read = facts.host_settings.get(host)
+        clients = read.clients if isinstance(read, Settings) else ()
+        client = clients[0].lower().removesuffix(".") if clients else host
+        dotted = [client] if "." in client else [f"{client}.{one}" for one in facts.config.dns.domains]
+        for name in dotted:
+            by_name.setdefault(name, []).append(host)
+    return (" and ".join(hosts) for hosts in by_name.values() if len(hosts) > 1)
 
 
 def top_dir(facts: ServerFacts) -> Iterator[Answer]:

@@ -27,7 +27,7 @@ def hosts_file(facts: ServerFacts) -> Iterator[Answer]:
     yield from _access(facts, path)
     yield from _ignored(file, path)
     yield from _harmful(file.lines, path)
-    yield from _capitals(facts, file.lines)
+    yield from _capitals(facts, file.lines, path)
     yield green(f"{len(file.lines)} lines")
 
 
@@ -74,11 +74,11 @@ def _harmful(lines: Sequence[Line], path: Path) -> Iterator[Answer]:
     yield from listed(yellow, "names of a DHCP pool:", pool, advice)
 
 
-def _capitals(facts: ServerFacts, lines: Sequence[Line]) -> Iterator[Answer]:
+def _capitals(facts: ServerFacts, lines: Sequence[Line], path: Path) -> Iterator[Answer]:
     """Find owners with capital letters, if the web server hands over logons in lower case."""
     if facts.config.server.lower_case_logons:
         named = [f"{line.host} ({line.user})" for line in lines if line.user != line.user.lower()]
-        advice = "Their owners do not see these hosts: they register again, or you correct the line."
+        advice = f"Their owners do not see these hosts: they register again, or you correct {path}."
         yield from listed(yellow, "[server] lower_case_logons is true, but these are not:", named, advice)
 
 

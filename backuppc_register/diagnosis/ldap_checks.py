@@ -120,7 +120,8 @@ def persons(facts: ServerFacts) -> Iterator[Answer]:
     what = "owners who are not in the directory any more, or disabled there:"
     yield from listed(yellow, what, gone, advice)
     spelled = [line for owner, one in found if one for line in _misspelled(facts, owner.host, one.uid)]
-    advice = "They do not see these hosts on BackupPC's pages: they register again, or you correct the line."
+    path = facts.config.backuppc.hosts
+    advice = f"They do not see these hosts on BackupPC's pages: they register again, or you correct {path}."
     yield from listed(yellow, "logons in another letter case than the directory's:", spelled, advice)
     yield green(f"{len(found)} of {len(owners)} owners checked")
 
