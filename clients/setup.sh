@@ -718,6 +718,8 @@ french() {    # ENGLISH
         'sshd refuses the group %s (DenyGroups).') FORMAT='sshd refuse le groupe %s (DenyGroups).' ;;
         'sshd requires more than a key (AuthenticationMethods).') FORMAT='sshd exige plus qu’une clef (AuthenticationMethods).' ;;
         'sshd starts another command than the backup program (ForceCommand).') FORMAT='sshd lance une autre commande que le programme de sauvegarde (ForceCommand).' ;;
+        '%s exists, so nobody but root can log in. Please remove it when its reason is over.') FORMAT='%s existe : personne d’autre que root ne peut se connecter. Supprimez-le quand sa raison a disparu.' ;;
+        'PAM does not let the account %s log in through sshd (%s). See the account lines of /etc/pam.d/sshd and what they name, such as /etc/security/access.conf. The log has more: journalctl -t sshd -t sshd-session, or /var/log/auth.log or secure') FORMAT='PAM ne laisse pas le compte %s se connecter par sshd (%s). Voyez les lignes account de /etc/pam.d/sshd et ce qu’elles nomment, comme /etc/security/access.conf. Le journal en dit plus : journalctl -t sshd -t sshd-session, ou /var/log/auth.log ou secure' ;;
         'sshd does not accept keys of the server’s type, %s (PubkeyAcceptedAlgorithms).') FORMAT='sshd n’accepte pas les clefs du type de celle du serveur, %s (PubkeyAcceptedAlgorithms).' ;;
         'Your logon [%s]:') FORMAT='Votre identifiant [%s] :' ;;
         'already registered for %s') FORMAT='déjà enregistré pour %s' ;;
@@ -801,9 +803,13 @@ french() {    # ENGLISH
         'What works, what is wrong (!), and what could not be tested (?)') FORMAT='Ce qui va, ce qui ne va pas (!), et ce qui n’a pas pu être examiné (?)' ;;
         'There is no account %s on this computer.') FORMAT='Le compte %s n’existe pas sur cet ordinateur.' ;;
         'The account %s has a password or is locked; sshd may refuse it.') FORMAT='Le compte %s a un mot de passe ou est verrouillé ; sshd peut le refuser.' ;;
+        'The account %s or its password has expired, so sshd and sudo refuse it. To correct that: sudo sh setup.sh --repair') FORMAT='Le compte %s ou son mot de passe a expiré : sshd et sudo le refusent. Pour le corriger : sudo sh setup.sh --repair' ;;
+        'The account %s or its password will expire; then sshd refuses it. To prevent that: sudo sh setup.sh --repair') FORMAT='Le compte %s ou son mot de passe expirera ; sshd le refusera alors. Pour l’éviter : sudo sh setup.sh --repair' ;;
+        'Root cannot become the account %s: %s') FORMAT='root ne peut pas devenir le compte %s : %s' ;;
+        'The file system of %s may not start programs (noexec).') FORMAT='Le système de fichiers de %s n’a pas le droit de lancer des programmes (noexec).' ;;
         'the account %s') FORMAT='le compte %s' ;;
         'Users other than root can change %s, and so the backup program.') FORMAT='D’autres utilisateurs que root peuvent modifier %s, et donc le programme de sauvegarde.' ;;
-        'The backup program is incomplete (%s, %s, %s).') FORMAT='Le programme de sauvegarde est incomplet (%s, %s, %s).' ;;
+        'The backup program is incomplete; missing:%s') FORMAT='Le programme de sauvegarde est incomplet ; il manque :%s' ;;
         'The two copies of the backup program differ.') FORMAT='Les deux copies du programme de sauvegarde diffèrent.' ;;
         'The backup program is not the one of this setup: it is older, or was changed.') FORMAT='Le programme de sauvegarde n’est pas celui de ce programme : il est plus ancien, ou a été modifié.' ;;
         'the backup program') FORMAT='le programme de sauvegarde' ;;
@@ -839,6 +845,7 @@ french() {    # ENGLISH
         '%s has another host key than the known one. Please tell your administrator.') FORMAT='%s a une autre clef d’hôte que celle que nous connaissons. Prévenez votre administrateur.' ;;
         '%s cannot be reached from here: %s') FORMAT='%s est injoignable d’ici : %s' ;;
         'Registered for %s, but the server has not connected to this computer yet: sudo sh setup.sh --verify') FORMAT='Enregistré pour %s, mais le serveur ne s’est pas encore connecté à cet ordinateur : sudo sh setup.sh --verify' ;;
+        'if it logs in and is refused, sshd’s own words are in the log: journalctl -t sshd -t sshd-session, or /var/log/auth.log or secure') FORMAT='si sshd refuse sa connexion, il dit pourquoi dans le journal : journalctl -t sshd -t sshd-session, ou /var/log/auth.log ou secure' ;;
         'Nothing of this setup is on this computer.') FORMAT='Il n’y a rien de ce programme sur cet ordinateur.' ;;
         'Done. The backups stay on %s, where this computer is still registered. To end that, ask the backup administrator to retire %s.') FORMAT='C’est fait. Les sauvegardes restent sur %s, où cet ordinateur est encore enregistré. Pour y mettre fin, demandez à l’administrateur des sauvegardes de retirer %s.' ;;
         'Done.') FORMAT='C’est fait.' ;;
@@ -1308,6 +1315,8 @@ known_hosts_name() {
 
 # ssh runs as the account, which can read these files but not change them.
 prepare_call() {
+    can_enter ||
+        die 1 'Root cannot become the account %s: %s' "$ACCOUNT" "$(tail -n 1 "$WORK/entry-errors" | printable)"
     put_file "$WORK/known-hosts" "$STATE_DIR/known_hosts" root "$ACCOUNT" 640
     replace_file "$WORK/register-key" "$STATE_DIR/register-key" root "$ACCOUNT" 640
 }
@@ -1377,7 +1386,12 @@ not_connected() {
 }
 
 as_account() {    # COMMAND-LINE [STANDARD-INPUT]
-    (cd / && with_timeout "$TIMEOUT" su "$ACCOUNT" -c "$1") <"${2:-/dev/null}" 3>&-
+    (cd / && os as_account "$1") <"${2:-/dev/null}" 3>&-
+}
+
+# Whether root can become the account. If not, what only the account can find out is not known.
+can_enter() {
+    [ "$(as_account 'echo in' 2>"$WORK/entry-errors")" = in ]
 }
 
 # For what changes nothing on this computer: the files of a call are in WORK, which is root's alone.
@@ -1700,11 +1714,32 @@ account_add_linux() {
         --comment BackupPC "$ACCOUNT"
 }
 
+# Without su, which PAM may refuse for reasons of its own, and which starts the shell of the account. A new session keeps
+# the account away from root's terminal.
+as_account_linux() {
+    with_timeout "$TIMEOUT" env HOME="$STATE_DIR" USER="$ACCOUNT" LOGNAME="$ACCOUNT" SHELL=/bin/sh setsid \
+        setpriv --reuid="$(id -u "$ACCOUNT")" --regid="$(id -g "$ACCOUNT")" --clear-groups -- /bin/sh -c "$1"
+}
+
 account_has_password_linux() {
     [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]
 }
 
-account_repair_linux() { usermod --shell /bin/sh --password '*' "$ACCOUNT"; }
+# Print "now" if the account or its password has expired, or "later" if it will. The fields are those of shadow(5).
+account_expiry_linux() {
+    getent shadow "$ACCOUNT" | T=$(($(date +%s) / 86400)) awk -F: '
+        function by(day) { if (day <= ENVIRON["T"] + 0) now = 1; else later = 1 }
+        $8 > 0 { by($8 + 0) }
+        $3 == "0" { now = 1 }
+        $3 > 0 && $5 != "" && $5 >= 0 && $5 < 99999 { by($3 + $5 + 1) }
+        END { if (now) print "now"; else if (later) print "later" }'
+}
+
+# A new password is one of today.
+account_repair_linux() {
+    usermod --shell /bin/sh --password '*' "$ACCOUNT" &&
+        chage --mindays -1 --maxdays -1 --inactive -1 --expiredate -1 "$ACCOUNT"
+}
 
 # userdel removes a group of the same name too, even if it was there before the account.
 account_remove_linux() {
@@ -1776,6 +1811,31 @@ sshd_sockets_linux() {
 }
 
 own_address_linux() { ip -o route get "$1" 2>/dev/null | sed -n 's/.* src \([^ ]*\).*/\1/p'; }
+
+# In a network of its own, let a second sshd with the same PAM admit the account from an address of the server. It has
+# no other setting: "sshd -T" has told those. Print "let-in", or what refused it, or nothing if that cannot be tried.
+login_trial_linux() {    # SERVER-ADDRESS
+    trial=$WORK/trial
+    case $1 in *:*) here=::1 ;; *) here=127.0.0.1 ;; esac
+    mkdir -p -- "$trial" && chmod 711 "$WORK" "$trial" || return 0
+    [ -f "$trial/key" ] || ssh-keygen -q -t ed25519 -N '' -f "$trial/key" 2>/dev/null || return 0
+    cat <"$trial/key.pub" >"$trial/keys" && chmod 644 "$trial/keys"
+    printf '%s\n' "ListenAddress $here" 'Port 22' "HostKey $trial/key" 'PidFile none' 'StrictModes no' 'UsePAM yes' \
+        "AuthorizedKeysFile $trial/keys" 'ForceCommand echo let-in' >"$trial/config"
+    sshd_setting pamservicename | sed 's/^/PAMServiceName /' >>"$trial/config"
+    # shellcheck disable=SC2016  # for the other shell
+    with_timeout 20 unshare --net -- sh -c 'ip link set lo up && ip address add "$2" dev lo || exit
+        "$4" -d -f "$1/config" 2>"$1/log" &
+        for i in 1 2 3 4 5 6 7 8 9; do grep -q "Server listening" "$1/log" && break; sleep 0.2; done
+        ssh -F /dev/null -i "$1/key" -b "$2" -x -a -T -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
+            -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null -o LogLevel=ERROR \
+            "$5@$3" true
+        grep -q "^Connection from" "$1/log" || kill "$!"
+        wait' sh "$trial" "$1" "$here" "$(command -v sshd)" "$ACCOUNT" </dev/null >"$trial/said" 2>&1 3>&- || true
+    grep -hs -e '^let-in$' -e 'by PAM account configuration' -e '^Password change required' "$trial/said" "$trial/log" |
+        head -n 1
+}
+
 sshd_ask_to_enable_linux() { todo 'sshd does not answer; please start it and enable it at boot.'; }
 sshd_allow_account_linux() { :; }
 
@@ -1859,6 +1919,8 @@ free_number() {
         END { for (n = 499; n >= 200; n--) if (!(n in taken)) { print n; exit 0 } exit 1 }'
 }
 
+as_account_macos() { with_timeout "$TIMEOUT" su "$ACCOUNT" -c "$1"; }
+account_expiry_macos() { :; }
 account_has_password_macos() { return 1; }
 account_repair_macos() { dscl . -create "/Users/$ACCOUNT" UserShell /bin/sh; }
 account_remove_macos() { dscl . -delete "/Users/$ACCOUNT"; }
@@ -1911,6 +1973,8 @@ own_address_macos() {
         awk -v family="$family" '$1 == family && $2 !~ /^fe80/ && !/temporary|deprecated/ { print $2; exit }'
 }
 
+login_trial_macos() { :; }
+
 sshd_ask_to_enable_macos() { todo 'Please turn on Remote Login: System Settings, General, Sharing.'; }
 
 # That group exists only if Remote Login is limited to some users. If the setup created it, all others were locked out.
@@ -1959,7 +2023,7 @@ sshd        openssh-server               openssh-server               openssh   
 sudo        sudo                         sudo                         sudo                         sudo
 visudo      sudo                         sudo                         sudo                         sudo
 rsync       rsync                        rsync                        rsync                        rsync
-su          util-linux                   util-linux                   util-linux                   util-linux
+setsid      util-linux                   util-linux                   util-linux                   util-linux
 bash        bash                         bash                         bash                         bash
 setpriv     util-linux                   util-linux                   util-linux                   util-linux
 unshare     util-linux                   util-linux                   util-linux                   util-linux
@@ -2011,7 +2075,9 @@ account_is_local_unsupported() { refuse_system; }       # from this computer, no
 account_was_made_unsupported() { refuse_system; }       # at least half of it
 account_add_unsupported() { refuse_system; }            # hidden, without a password, in a group of its own
 account_has_password_unsupported() { refuse_system; }   # or is locked, so that sshd refuses it
-account_repair_unsupported() { refuse_system; }         # its shell, its password
+account_expiry_unsupported() { refuse_system; }         # now, later or nothing: whether the account or its password expires
+account_repair_unsupported() { refuse_system; }         # its shell, its password, its expiry
+as_account_unsupported() { refuse_system; }             # COMMAND-LINE, away from the terminal, for at most TIMEOUT seconds
 account_remove_unsupported() { refuse_system; }
 first_person_id_unsupported() { refuse_system; }        # UID_MIN|GID_MIN: the lowest number of a person
 group_is_local_unsupported() { refuse_system; }
@@ -2024,6 +2090,7 @@ sshd_enable_unsupported() { refuse_system; }            # now and at boot; notes
 sshd_disable_unsupported() { refuse_system; }           # what the receipt has after "enabled"
 sshd_sockets_unsupported() { refuse_system; }           # where the service manager listens for it, as sshd -T says it
 own_address_unsupported() { refuse_system; }            # PEER: the address of this computer that PEER sees
+login_trial_unsupported() { refuse_system; }            # SERVER-ADDRESS: let-in, or sshd’s words if PAM refuses the account
 sshd_ask_to_enable_unsupported() { refuse_system; }
 sshd_allow_account_unsupported() { refuse_system; }     # if only some users may log in
 firewall_name_unsupported() { refuse_system; }          # ufw, firewalld, or nothing if none is active
@@ -2044,7 +2111,8 @@ set_up_account() {
         receipt_add "account $ACCOUNT"
         change add_account
         change chown "root:$ACCOUNT" "$STATE_DIR"
-    elif [ "$(printf '%s' "$entry" | cut -d: -f7)" != /bin/sh ] || os account_has_password; then
+    elif [ "$(printf '%s' "$entry" | cut -d: -f7)" != /bin/sh ] || os account_has_password ||
+        [ -n "$(os account_expiry)" ]; then
         note 'repairing the account %s' "$ACCOUNT"
         change os account_repair
     fi
@@ -2162,7 +2230,7 @@ server_addresses() {
 
 # Print the addresses and networks that the server says it connects from.
 named_by_server() {
-    list=${REPLY_FROM:-$(sed -n "s|^restrict,from=\"\\([^\"]*\\)\",command=\"$WRAPPER\" .*|\\1|p" "$(keys_file)" 2>/dev/null)}
+    list=${REPLY_FROM:-$(sed -n "s|^restrict,from=\"\\([^\"]*\\)\",command=\"\\(/bin/bash -p \\)\\{0,1\\}$WRAPPER\" .*|\\1|p" "$(keys_file)" 2>/dev/null)} || list=''
     [ -z "$list" ] || printf '%s\n' "$list" | tr ',' '\n'
 }
 
@@ -2293,7 +2361,7 @@ other_keys_files() {
 
 # Whether FILE has a line of the server’s key.
 has_server_key() {    # FILE
-    [ -f "$1" ] && grep -v '^[[:blank:]]*#' "$1" | grep -qF "command=\"$WRAPPER\""
+    [ -f "$1" ] && grep -v '^[[:blank:]]*#' "$1" | grep -qF -e "command=\"$WRAPPER\"" -e "command=\"$START\""
 }
 
 # Remove the server’s key from FILE, and change nothing else there.
@@ -2320,7 +2388,8 @@ no_own_keys() {
 
 # awk adds a missing line end, so that our line does not join the last one.
 keys_of_others() {    # FILE
-    W="command=\"$WRAPPER\"" awk '/^[ \t]*#/ || !index($0, ENVIRON["W"])' "$1"
+    W="command=\"$WRAPPER\"" S="command=\"$START\"" \
+        awk '/^[ \t]*#/ || !(index($0, ENVIRON["W"]) || index($0, ENVIRON["S"]))' "$1"
 }
 
 # Whether the server's line is as the setup wrote it, and no other line starts the backup program.
@@ -2328,7 +2397,12 @@ key_in_place() {
     keys=$(keys_file) && [ -f "$keys" ] && [ -f "$RECEIPT" ] || return 1
     sed -n 's/^key //p' "$RECEIPT" >"$WORK/key-line"
     [ -s "$WORK/key-line" ] && [ "$(os identity "$keys")" = "$(keys_identity "$keys")" ] &&
-        grep -F "command=\"$WRAPPER\"" "$keys" | grep -v '^[[:blank:]]*#' | cmp -s - "$WORK/key-line"
+        grep -F -e "command=\"$WRAPPER\"" -e "command=\"$START\"" "$keys" | grep -v '^[[:blank:]]*#' | cmp -s - "$WORK/key-line"
+}
+
+# Whether sshd can start what the line names. That of an older setup names the program itself.
+key_starts() {
+    grep -qF "command=\"$START\"" "$WORK/key-line" || env test -x "$WRAPPER"
 }
 
 # Print the owner, group and mode that the file of the keys must have.
@@ -2370,7 +2444,8 @@ install_key() {
     fi
     : >"$WORK/keys"
     [ ! -f "$keys" ] || keys_of_others "$keys" >"$WORK/keys"
-    key_line=$(printf 'restrict%s,command="%s" %s' "${allowed:+,from=\"$allowed\"}" "$WRAPPER" "$KEY")
+    # By its interpreter, because the file system of /var may not start programs (noexec).
+    key_line=$(printf 'restrict%s,command="%s" %s' "${allowed:+,from=\"$allowed\"}" "$START" "$KEY")
     printf '%s\n' "$key_line" >>"$WORK/keys"
     receipt_set keys "$keys"
     receipt_set key "$key_line"
@@ -2623,6 +2698,7 @@ try_backup_program() {
     [ "$DRY_RUN" = no ] || return 0
     if ! probe; then
         printable <"$WORK/probe-errors" >&2
+        env test -x "$HELPER" || caution 'The file system of %s may not start programs (noexec).' "$HELPER"
         die 1 'The account %s cannot start the backup program; see above.' "$ACCOUNT"
     fi
     check_restore_folders || exit 7
@@ -2635,12 +2711,17 @@ try_backup_program() {
 
 # Start the backup program as the server does: account, wrapper, sudo, rsync, folders.
 probe() {
-    as_account "env SSH_ORIGINAL_COMMAND=probe $WRAPPER" >"$WORK/probe" 2>"$WORK/probe-errors"
+    as_account "env SSH_ORIGINAL_COMMAND=probe $START" >"$WORK/probe" 2>"$WORK/probe-errors"
 }
 
 # Write what the backup program answered for KEYWORD to WORK/folders.
 probed() {    # KEYWORD
     sed -n "s/^$1://p" "$WORK/probe" | printable >"$WORK/folders"
+}
+
+# Print yes or no, or nothing if root cannot become the account.
+may_write() {    # FOLDER
+    FOLDER=$1 as_account "if test -w \"\$FOLDER\"; then echo yes; else echo no; fi" 2>/dev/null || true
 }
 
 # The account itself writes restored files to a folder of root's. Return false if it cannot.
@@ -2656,7 +2737,7 @@ check_restore_folders() {
             writable=no
             [ "$folder" != "$RESTORE_FOLDER" ] || REPAIRABLE=yes
             todo '%s does not exist: nothing can be restored to it.' "$folder"
-        elif [ "$(os identity "$folder" | cut -d ' ' -f 1)" = root ] && ! FOLDER=$folder as_account "test -w \"\$FOLDER\""; then
+        elif [ "$(os identity "$folder" | cut -d ' ' -f 1)" = root ] && [ "$(may_write "$folder")" = no ]; then
             writable=no
             [ "$folder" != "$RESTORE_FOLDER" ] || REPAIRABLE=yes
             todo 'The account %s cannot write in %s: nothing can be restored there. Please run: chgrp %s %s; chmod g+rwx %s' \
@@ -2756,7 +2837,7 @@ already_registered() {
     [ "$FORCE" = no ] || return 1
     [ -z "$LOGON" ] || [ "$LOGON" = "$earlier" ] || return 1
     [ "$FROM" = "$(receipt_get from)" ] || return 1
-    key_in_place || return 1
+    key_in_place && key_starts || return 1
     LOGON=$earlier
 }
 
@@ -3075,6 +3156,31 @@ server_key_revoked() {    # FILE
         ssh-keygen -Q -f "$1" "$WORK/server-key" 2>/dev/null | grep -q 'REVOKED$'
 }
 
+# sshd asks PAM too, whose rules "sshd -T" does not tell: access.conf, a list of users, hours, a file nologin.
+check_pam() {
+    if [ "$(os account_expiry)" = now ]; then
+        [ "$TASK" = doctor ] ||
+            todo 'The account %s or its password has expired, so sshd and sudo refuse it. To correct that: sudo sh setup.sh --repair' "$ACCOUNT"
+        return 0
+    fi
+    [ "$(sshd_setting usepam)" = yes ] || return 0
+    refusal=''
+    for address in $(server_addresses | grep -v / | head -n 4); do
+        said=$(os login_trial "$address" | printable)
+        [ "$said" != let-in ] || return 0
+        refusal=${said:-$refusal}
+    done
+    [ -n "$refusal" ] || return 0
+    for file in /etc/nologin /run/nologin; do
+        if [ -e "$file" ]; then
+            todo '%s exists, so nobody but root can log in. Please remove it when its reason is over.' "$file"
+            return 0
+        fi
+    done
+    todo 'PAM does not let the account %s log in through sshd (%s). See the account lines of /etc/pam.d/sshd and what they name, such as /etc/security/access.conf. The log has more: journalctl -t sshd -t sshd-session, or /var/log/auth.log or secure' \
+        "$ACCOUNT" "$refusal"
+}
+
 # The type of the server's key is known once this computer is registered.
 check_algorithms() {
     list=,$(sshd_setting pubkeyacceptedalgorithms),
@@ -3286,6 +3392,11 @@ not_verified() {
 # What a person at this computer can do about a step that failed.
 advise_step() {    # STEP
     case $1 in
+        login | wrapper | sudo | unclean)
+            check_pam
+            [ "$LEFT_TO_DO" = no ] || return 0 ;;
+    esac
+    case $1 in
         refused) warn 'No ssh server listens on this computer. Start the setup with --repair.' ;;
         firewall) warn 'A firewall, on this computer or on the network, blocks port 22 for the server. Allow ssh from the server.' ;;
         ping) warn 'The server pings this computer before every backup, and got no answer. Allow ping (ICMP echo) in the firewall.' ;;
@@ -3356,23 +3467,39 @@ conclude() {
 doctor_account() {
     if ! entry=$(os account_entry) || ! os account_is_local; then
         to_repair 'There is no account %s on this computer.' "$ACCOUNT"
+        ENTERED=no
+        return 0
     elif [ "$(printf '%s' "$entry" | cut -d: -f6)" != "$STATE_DIR" ]; then
         todo 'The account %s has a wrong home.' "$ACCOUNT"
     elif [ "$(printf '%s' "$entry" | cut -d: -f7)" != /bin/sh ]; then
         to_repair 'The account %s has a wrong shell.' "$ACCOUNT"
     elif os account_has_password; then
         to_repair 'The account %s has a password or is locked; sshd may refuse it.' "$ACCOUNT"
+    elif [ "$(os account_expiry)" = now ]; then
+        to_repair 'The account %s or its password has expired, so sshd and sudo refuse it. To correct that: sudo sh setup.sh --repair' "$ACCOUNT"
     else
         note 'the account %s' "$ACCOUNT"
     fi
+    [ "$(os account_expiry)" != later ] ||
+        caution 'The account %s or its password will expire; then sshd refuses it. To prevent that: sudo sh setup.sh --repair' "$ACCOUNT"
+    can_enter || {
+        ENTERED=no
+        todo 'Root cannot become the account %s: %s' "$ACCOUNT" "$(tail -n 1 "$WORK/entry-errors" | printable)"
+    }
 }
 
 doctor_files() {
     unsafe=$(unsafe_folder "${HELPER%/*}")
     [ -z "$unsafe" ] || todo 'Users other than root can change %s, and so the backup program.' "$unsafe"
     doctor_permissions
-    if [ ! -x "$WRAPPER" ] || [ ! -x "$HELPER" ] || [ ! -f "$CONFIG" ]; then
-        to_repair 'The backup program is incomplete (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
+    missing=''
+    for path in "$WRAPPER" "$HELPER" "$CONFIG"; do
+        [ -f "$path" ] || missing="$missing $path"
+    done
+    if [ -n "$missing" ]; then
+        to_repair 'The backup program is incomplete; missing:%s' "$missing"
+    elif ! env test -x "$HELPER"; then
+        todo 'The file system of %s may not start programs (noexec).' "$HELPER"
     elif ! cmp -s "$WRAPPER" "$HELPER"; then
         to_repair 'The two copies of the backup program differ.'
     elif given_wrapper && ! cmp -s "$WORK/wrapper" "$HELPER"; then
@@ -3403,6 +3530,7 @@ doctor_sudo() {
     if [ -f "$SUDOERS" ] && command -v visudo >/dev/null && compose_sudoers && ! cmp -s "$WORK/sudoers" "$SUDOERS"; then
         to_repair 'The lines for sudo in %s are not those of this setup: they are older, or were changed.' "$SUDOERS"
     fi
+    [ "$ENTERED" = yes ] || return 0
     if ! probe; then
         # Our program begins each line with the name of the account.
         if grep -q "^$ACCOUNT: " "$WORK/probe-errors"; then
@@ -3485,6 +3613,7 @@ doctor_sshd() {
     fi
     sshd_settings || return 0
     check_access
+    check_pam
     if [ "$(sshd_setting persourcepenalties)" != '' ] && [ "$(sshd_setting persourcepenalties)" != no ]; then
         note 'note: after too many failed logins sshd blocks an address for a while (PerSourcePenalties), the server’s too'
     fi
@@ -3501,8 +3630,12 @@ doctor_key() {
         [ -z "$unsafe" ] || todo 'Users other than root can change %s, and sshd reads keys below it.' "$unsafe"
     fi
     if key_in_place; then
-        note 'the server’s key is in %s' "$keys"
-    elif keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
+        if key_starts; then
+            note 'the server’s key is in %s' "$keys"
+        else
+            to_repair 'The file system of %s may not start programs (noexec).' "$WRAPPER"
+        fi
+    elif keys=$(keys_file) && has_server_key "$keys"; then
         to_repair 'The server’s key in %s is not as the setup wrote it.' "$keys"
     elif [ -n "$keys" ]; then
         to_repair 'The server’s key is not where sshd looks for it (%s).' "$keys"
@@ -3596,6 +3729,7 @@ doctor_known() {
         mark_folders_not_saved
     else
         todo 'Registered for %s, but the server has not connected to this computer yet: sudo sh setup.sh --verify' "$LOGON"
+        note 'if it logs in and is refused, sshd’s own words are in the log: journalctl -t sshd -t sshd-session, or /var/log/auth.log or secure'
     fi
 }
 
@@ -3868,6 +4002,7 @@ defaults() {
     CALL_AS=as_account CALL_FOLDER=$STATE_DIR REGISTRATION='' REGISTRATION_STATUS=0 REPAIRABLE=no IN_DOUBT=no HALF_DONE=no
     CHANGES=0 LEFT_TO_DO=no HIDDEN=no NOT_SAVED=no LOCKED=no RESTORING='' ASK_PRIVILEGED=no PRIVILEGED=no IP_VERSION='' BOLD='' PLAIN=''
     REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' REPLY_LACKING='' PROBLEM=''
+    START="/bin/bash -p $WRAPPER" ENTERED=yes
     OS=linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get
     choose_language
 }
@@ -3963,7 +4098,7 @@ repair() {
 
 # Started by a sudo with "noexec", a shell can start no program, and every check below would find something wrong.
 check_programs_start() {
-    ls / >/dev/null 2>&1 ||
+    uname >/dev/null 2>&1 ||
         die 1 'This shell may not start programs, perhaps because sudo forbids it (noexec). Please start the setup as root without sudo: su -, then sh setup.sh'
 }
 

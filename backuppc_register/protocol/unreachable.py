@@ -71,7 +71,7 @@ class Cause(Enum):
     LOGIN = (
         "login",
         "it does not let {what} in with the backup server's key",
-        "Run the setup again; if that does not help, look for AllowUsers or AllowGroups in sshd_config.",
+        "Run the setup again, then with --doctor: AllowUsers in sshd_config, PAM or an expired account.",
     )
     WRAPPER = (
         "wrapper",

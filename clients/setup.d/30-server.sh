@@ -110,6 +110,8 @@ known_hosts_name() {
 
 # ssh runs as the account, which can read these files but not change them.
 prepare_call() {
+    can_enter ||
+        die 1 'Root cannot become the account %s: %s' "$ACCOUNT" "$(tail -n 1 "$WORK/entry-errors" | printable)"
     put_file "$WORK/known-hosts" "$STATE_DIR/known_hosts" root "$ACCOUNT" 640
     replace_file "$WORK/register-key" "$STATE_DIR/register-key" root "$ACCOUNT" 640
 }
@@ -179,7 +181,12 @@ not_connected() {
 }
 
 as_account() {    # COMMAND-LINE [STANDARD-INPUT]
-    (cd / && with_timeout "$TIMEOUT" su "$ACCOUNT" -c "$1") <"${2:-/dev/null}" 3>&-
+    (cd / && os as_account "$1") <"${2:-/dev/null}" 3>&-
+}
+
+# Whether root can become the account. If not, what only the account can find out is not known.
+can_enter() {
+    [ "$(as_account 'echo in' 2>"$WORK/entry-errors")" = in ]
 }
 
 # For what changes nothing on this computer: the files of a call are in WORK, which is root's alone.

@@ -34,23 +34,39 @@ conclude() {
 doctor_account() {
     if ! entry=$(os account_entry) || ! os account_is_local; then
         to_repair 'There is no account %s on this computer.' "$ACCOUNT"
+        ENTERED=no
+        return 0
     elif [ "$(printf '%s' "$entry" | cut -d: -f6)" != "$STATE_DIR" ]; then
         todo 'The account %s has a wrong home.' "$ACCOUNT"
     elif [ "$(printf '%s' "$entry" | cut -d: -f7)" != /bin/sh ]; then
         to_repair 'The account %s has a wrong shell.' "$ACCOUNT"
     elif os account_has_password; then
         to_repair 'The account %s has a password or is locked; sshd may refuse it.' "$ACCOUNT"
+    elif [ "$(os account_expiry)" = now ]; then
+        to_repair 'The account %s or its password has expired, so sshd and sudo refuse it. To correct that: sudo sh setup.sh --repair' "$ACCOUNT"
     else
         note 'the account %s' "$ACCOUNT"
     fi
+    [ "$(os account_expiry)" != later ] ||
+        caution 'The account %s or its password will expire; then sshd refuses it. To prevent that: sudo sh setup.sh --repair' "$ACCOUNT"
+    can_enter || {
+        ENTERED=no
+        todo 'Root cannot become the account %s: %s' "$ACCOUNT" "$(tail -n 1 "$WORK/entry-errors" | printable)"
+    }
 }
 
 doctor_files() {
     unsafe=$(unsafe_folder "${HELPER%/*}")
     [ -z "$unsafe" ] || todo 'Users other than root can change %s, and so the backup program.' "$unsafe"
     doctor_permissions
-    if [ ! -x "$WRAPPER" ] || [ ! -x "$HELPER" ] || [ ! -f "$CONFIG" ]; then
-        to_repair 'The backup program is incomplete (%s, %s, %s).' "$WRAPPER" "$HELPER" "$CONFIG"
+    missing=''
+    for path in "$WRAPPER" "$HELPER" "$CONFIG"; do
+        [ -f "$path" ] || missing="$missing $path"
+    done
+    if [ -n "$missing" ]; then
+        to_repair 'The backup program is incomplete; missing:%s' "$missing"
+    elif ! env test -x "$HELPER"; then
+        todo 'The file system of %s may not start programs (noexec).' "$HELPER"
     elif ! cmp -s "$WRAPPER" "$HELPER"; then
         to_repair 'The two copies of the backup program differ.'
     elif given_wrapper && ! cmp -s "$WORK/wrapper" "$HELPER"; then
@@ -81,6 +97,7 @@ doctor_sudo() {
     if [ -f "$SUDOERS" ] && command -v visudo >/dev/null && compose_sudoers && ! cmp -s "$WORK/sudoers" "$SUDOERS"; then
         to_repair 'The lines for sudo in %s are not those of this setup: they are older, or were changed.' "$SUDOERS"
     fi
+    [ "$ENTERED" = yes ] || return 0
     if ! probe; then
         # Our program begins each line with the name of the account.
         if grep -q "^$ACCOUNT: " "$WORK/probe-errors"; then
@@ -163,6 +180,7 @@ doctor_sshd() {
     fi
     sshd_settings || return 0
     check_access
+    check_pam
     if [ "$(sshd_setting persourcepenalties)" != '' ] && [ "$(sshd_setting persourcepenalties)" != no ]; then
         note 'note: after too many failed logins sshd blocks an address for a while (PerSourcePenalties), the server’s too'
     fi
@@ -179,8 +197,12 @@ doctor_key() {
         [ -z "$unsafe" ] || todo 'Users other than root can change %s, and sshd reads keys below it.' "$unsafe"
     fi
     if key_in_place; then
-        note 'the server’s key is in %s' "$keys"
-    elif keys=$(keys_file) && grep -qsF "command=\"$WRAPPER\"" "$keys"; then
+        if key_starts; then
+            note 'the server’s key is in %s' "$keys"
+        else
+            to_repair 'The file system of %s may not start programs (noexec).' "$WRAPPER"
+        fi
+    elif keys=$(keys_file) && has_server_key "$keys"; then
         to_repair 'The server’s key in %s is not as the setup wrote it.' "$keys"
     elif [ -n "$keys" ]; then
         to_repair 'The server’s key is not where sshd looks for it (%s).' "$keys"
@@ -274,5 +296,6 @@ doctor_known() {
         mark_folders_not_saved
     else
         todo 'Registered for %s, but the server has not connected to this computer yet: sudo sh setup.sh --verify' "$LOGON"
+        note 'if it logs in and is refused, sshd’s own words are in the log: journalctl -t sshd -t sshd-session, or /var/log/auth.log or secure'
     fi
 }

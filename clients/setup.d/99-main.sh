@@ -48,6 +48,7 @@ defaults() {
     CALL_AS=as_account CALL_FOLDER=$STATE_DIR REGISTRATION='' REGISTRATION_STATUS=0 REPAIRABLE=no IN_DOUBT=no HALF_DONE=no
     CHANGES=0 LEFT_TO_DO=no HIDDEN=no NOT_SAVED=no LOCKED=no RESTORING='' ASK_PRIVILEGED=no PRIVILEGED=no IP_VERSION='' BOLD='' PLAIN=''
     REPLY_URL='' REPLY_ADVICE='' REPLY_FROM='' REPLY_SHARES='' REPLY_LACKING='' PROBLEM=''
+    START="/bin/bash -p $WRAPPER" ENTERED=yes
     OS=linux FAMILY=debian ROOT_GROUP=root HOMES=/home OSTYPE_WORD=linux MANAGER=apt-get
     choose_language
 }
@@ -143,7 +144,7 @@ repair() {
 
 # Started by a sudo with "noexec", a shell can start no program, and every check below would find something wrong.
 check_programs_start() {
-    ls / >/dev/null 2>&1 ||
+    uname >/dev/null 2>&1 ||
         die 1 'This shell may not start programs, perhaps because sudo forbids it (noexec). Please start the setup as root without sudo: su -, then sh setup.sh'
 }
 

@@ -79,11 +79,32 @@ account_add_linux() {
         --comment BackupPC "$ACCOUNT"
 }
 
+# Without su, which PAM may refuse for reasons of its own, and which starts the shell of the account. A new session keeps
+# the account away from root's terminal.
+as_account_linux() {
+    with_timeout "$TIMEOUT" env HOME="$STATE_DIR" USER="$ACCOUNT" LOGNAME="$ACCOUNT" SHELL=/bin/sh setsid \
+        setpriv --reuid="$(id -u "$ACCOUNT")" --regid="$(id -g "$ACCOUNT")" --clear-groups -- /bin/sh -c "$1"
+}
+
 account_has_password_linux() {
     [ "$(getent shadow "$ACCOUNT" | cut -d: -f2)" != '*' ]
 }
 
-account_repair_linux() { usermod --shell /bin/sh --password '*' "$ACCOUNT"; }
+# Print "now" if the account or its password has expired, or "later" if it will. The fields are those of shadow(5).
+account_expiry_linux() {
+    getent shadow "$ACCOUNT" | T=$(($(date +%s) / 86400)) awk -F: '
+        function by(day) { if (day <= ENVIRON["T"] + 0) now = 1; else later = 1 }
+        $8 > 0 { by($8 + 0) }
+        $3 == "0" { now = 1 }
+        $3 > 0 && $5 != "" && $5 >= 0 && $5 < 99999 { by($3 + $5 + 1) }
+        END { if (now) print "now"; else if (later) print "later" }'
+}
+
+# A new password is one of today.
+account_repair_linux() {
+    usermod --shell /bin/sh --password '*' "$ACCOUNT" &&
+        chage --mindays -1 --maxdays -1 --inactive -1 --expiredate -1 "$ACCOUNT"
+}
 
 # userdel removes a group of the same name too, even if it was there before the account.
 account_remove_linux() {
@@ -155,6 +176,31 @@ sshd_sockets_linux() {
 }
 
 own_address_linux() { ip -o route get "$1" 2>/dev/null | sed -n 's/.* src \([^ ]*\).*/\1/p'; }
+
+# In a network of its own, let a second sshd with the same PAM admit the account from an address of the server. It has
+# no other setting: "sshd -T" has told those. Print "let-in", or what refused it, or nothing if that cannot be tried.
+login_trial_linux() {    # SERVER-ADDRESS
+    trial=$WORK/trial
+    case $1 in *:*) here=::1 ;; *) here=127.0.0.1 ;; esac
+    mkdir -p -- "$trial" && chmod 711 "$WORK" "$trial" || return 0
+    [ -f "$trial/key" ] || ssh-keygen -q -t ed25519 -N '' -f "$trial/key" 2>/dev/null || return 0
+    cat <"$trial/key.pub" >"$trial/keys" && chmod 644 "$trial/keys"
+    printf '%s\n' "ListenAddress $here" 'Port 22' "HostKey $trial/key" 'PidFile none' 'StrictModes no' 'UsePAM yes' \
+        "AuthorizedKeysFile $trial/keys" 'ForceCommand echo let-in' >"$trial/config"
+    sshd_setting pamservicename | sed 's/^/PAMServiceName /' >>"$trial/config"
+    # shellcheck disable=SC2016  # for the other shell
+    with_timeout 20 unshare --net -- sh -c 'ip link set lo up && ip address add "$2" dev lo || exit
+        "$4" -d -f "$1/config" 2>"$1/log" &
+        for i in 1 2 3 4 5 6 7 8 9; do grep -q "Server listening" "$1/log" && break; sleep 0.2; done
+        ssh -F /dev/null -i "$1/key" -b "$2" -x -a -T -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
+            -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null -o LogLevel=ERROR \
+            "$5@$3" true
+        grep -q "^Connection from" "$1/log" || kill "$!"
+        wait' sh "$trial" "$1" "$here" "$(command -v sshd)" "$ACCOUNT" </dev/null >"$trial/said" 2>&1 3>&- || true
+    grep -hs -e '^let-in$' -e 'by PAM account configuration' -e '^Password change required' "$trial/said" "$trial/log" |
+        head -n 1
+}
+
 sshd_ask_to_enable_linux() { todo 'sshd does not answer; please start it and enable it at boot.'; }
 sshd_allow_account_linux() { :; }
 

@@ -56,6 +56,8 @@ free_number() {
         END { for (n = 499; n >= 200; n--) if (!(n in taken)) { print n; exit 0 } exit 1 }'
 }
 
+as_account_macos() { with_timeout "$TIMEOUT" su "$ACCOUNT" -c "$1"; }
+account_expiry_macos() { :; }
 account_has_password_macos() { return 1; }
 account_repair_macos() { dscl . -create "/Users/$ACCOUNT" UserShell /bin/sh; }
 account_remove_macos() { dscl . -delete "/Users/$ACCOUNT"; }
@@ -107,6 +109,8 @@ own_address_macos() {
     [ -z "$interface" ] || ifconfig "$interface" "$family" 2>/dev/null |
         awk -v family="$family" '$1 == family && $2 !~ /^fe80/ && !/temporary|deprecated/ { print $2; exit }'
 }
+
+login_trial_macos() { :; }
 
 sshd_ask_to_enable_macos() { todo 'Please turn on Remote Login: System Settings, General, Sharing.'; }
 

@@ -8,7 +8,7 @@ sshd        openssh-server               openssh-server               openssh   
 sudo        sudo                         sudo                         sudo                         sudo
 visudo      sudo                         sudo                         sudo                         sudo
 rsync       rsync                        rsync                        rsync                        rsync
-su          util-linux                   util-linux                   util-linux                   util-linux
+setsid      util-linux                   util-linux                   util-linux                   util-linux
 bash        bash                         bash                         bash                         bash
 setpriv     util-linux                   util-linux                   util-linux                   util-linux
 unshare     util-linux                   util-linux                   util-linux                   util-linux

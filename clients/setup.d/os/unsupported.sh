@@ -36,7 +36,9 @@ account_is_local_unsupported() { refuse_system; }       # from this computer, no
 account_was_made_unsupported() { refuse_system; }       # at least half of it
 account_add_unsupported() { refuse_system; }            # hidden, without a password, in a group of its own
 account_has_password_unsupported() { refuse_system; }   # or is locked, so that sshd refuses it
-account_repair_unsupported() { refuse_system; }         # its shell, its password
+account_expiry_unsupported() { refuse_system; }         # now, later or nothing: whether the account or its password expires
+account_repair_unsupported() { refuse_system; }         # its shell, its password, its expiry
+as_account_unsupported() { refuse_system; }             # COMMAND-LINE, away from the terminal, for at most TIMEOUT seconds
 account_remove_unsupported() { refuse_system; }
 first_person_id_unsupported() { refuse_system; }        # UID_MIN|GID_MIN: the lowest number of a person
 group_is_local_unsupported() { refuse_system; }
@@ -49,6 +51,7 @@ sshd_enable_unsupported() { refuse_system; }            # now and at boot; notes
 sshd_disable_unsupported() { refuse_system; }           # what the receipt has after "enabled"
 sshd_sockets_unsupported() { refuse_system; }           # where the service manager listens for it, as sshd -T says it
 own_address_unsupported() { refuse_system; }            # PEER: the address of this computer that PEER sees
+login_trial_unsupported() { refuse_system; }            # SERVER-ADDRESS: let-in, or sshd’s words if PAM refuses the account
 sshd_ask_to_enable_unsupported() { refuse_system; }
 sshd_allow_account_unsupported() { refuse_system; }     # if only some users may log in
 firewall_name_unsupported() { refuse_system; }          # ufw, firewalld, or nothing if none is active

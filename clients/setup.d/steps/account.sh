@@ -8,7 +8,8 @@ set_up_account() {
         receipt_add "account $ACCOUNT"
         change add_account
         change chown "root:$ACCOUNT" "$STATE_DIR"
-    elif [ "$(printf '%s' "$entry" | cut -d: -f7)" != /bin/sh ] || os account_has_password; then
+    elif [ "$(printf '%s' "$entry" | cut -d: -f7)" != /bin/sh ] || os account_has_password ||
+        [ -n "$(os account_expiry)" ]; then
         note 'repairing the account %s' "$ACCOUNT"
         change os account_repair
     fi

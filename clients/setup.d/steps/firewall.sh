@@ -57,7 +57,7 @@ server_addresses() {
 
 # Print the addresses and networks that the server says it connects from.
 named_by_server() {
-    list=${REPLY_FROM:-$(sed -n "s|^restrict,from=\"\\([^\"]*\\)\",command=\"$WRAPPER\" .*|\\1|p" "$(keys_file)" 2>/dev/null)}
+    list=${REPLY_FROM:-$(sed -n "s|^restrict,from=\"\\([^\"]*\\)\",command=\"\\(/bin/bash -p \\)\\{0,1\\}$WRAPPER\" .*|\\1|p" "$(keys_file)" 2>/dev/null)} || list=''
     [ -z "$list" ] || printf '%s\n' "$list" | tr ',' '\n'
 }
 

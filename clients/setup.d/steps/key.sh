@@ -48,7 +48,7 @@ other_keys_files() {
 
 # Whether FILE has a line of the server’s key.
 has_server_key() {    # FILE
-    [ -f "$1" ] && grep -v '^[[:blank:]]*#' "$1" | grep -qF "command=\"$WRAPPER\""
+    [ -f "$1" ] && grep -v '^[[:blank:]]*#' "$1" | grep -qF -e "command=\"$WRAPPER\"" -e "command=\"$START\""
 }
 
 # Remove the server’s key from FILE, and change nothing else there.
@@ -75,7 +75,8 @@ no_own_keys() {
 
 # awk adds a missing line end, so that our line does not join the last one.
 keys_of_others() {    # FILE
-    W="command=\"$WRAPPER\"" awk '/^[ \t]*#/ || !index($0, ENVIRON["W"])' "$1"
+    W="command=\"$WRAPPER\"" S="command=\"$START\"" \
+        awk '/^[ \t]*#/ || !(index($0, ENVIRON["W"]) || index($0, ENVIRON["S"]))' "$1"
 }
 
 # Whether the server's line is as the setup wrote it, and no other line starts the backup program.
@@ -83,7 +84,12 @@ key_in_place() {
     keys=$(keys_file) && [ -f "$keys" ] && [ -f "$RECEIPT" ] || return 1
     sed -n 's/^key //p' "$RECEIPT" >"$WORK/key-line"
     [ -s "$WORK/key-line" ] && [ "$(os identity "$keys")" = "$(keys_identity "$keys")" ] &&
-        grep -F "command=\"$WRAPPER\"" "$keys" | grep -v '^[[:blank:]]*#' | cmp -s - "$WORK/key-line"
+        grep -F -e "command=\"$WRAPPER\"" -e "command=\"$START\"" "$keys" | grep -v '^[[:blank:]]*#' | cmp -s - "$WORK/key-line"
+}
+
+# Whether sshd can start what the line names. That of an older setup names the program itself.
+key_starts() {
+    grep -qF "command=\"$START\"" "$WORK/key-line" || env test -x "$WRAPPER"
 }
 
 # Print the owner, group and mode that the file of the keys must have.
@@ -125,7 +131,8 @@ install_key() {
     fi
     : >"$WORK/keys"
     [ ! -f "$keys" ] || keys_of_others "$keys" >"$WORK/keys"
-    key_line=$(printf 'restrict%s,command="%s" %s' "${allowed:+,from=\"$allowed\"}" "$WRAPPER" "$KEY")
+    # By its interpreter, because the file system of /var may not start programs (noexec).
+    key_line=$(printf 'restrict%s,command="%s" %s' "${allowed:+,from=\"$allowed\"}" "$START" "$KEY")
     printf '%s\n' "$key_line" >>"$WORK/keys"
     receipt_set keys "$keys"
     receipt_set key "$key_line"

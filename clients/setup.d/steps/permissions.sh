@@ -165,6 +165,7 @@ try_backup_program() {
     [ "$DRY_RUN" = no ] || return 0
     if ! probe; then
         printable <"$WORK/probe-errors" >&2
+        env test -x "$HELPER" || caution 'The file system of %s may not start programs (noexec).' "$HELPER"
         die 1 'The account %s cannot start the backup program; see above.' "$ACCOUNT"
     fi
     check_restore_folders || exit 7
@@ -177,12 +178,17 @@ try_backup_program() {
 
 # Start the backup program as the server does: account, wrapper, sudo, rsync, folders.
 probe() {
-    as_account "env SSH_ORIGINAL_COMMAND=probe $WRAPPER" >"$WORK/probe" 2>"$WORK/probe-errors"
+    as_account "env SSH_ORIGINAL_COMMAND=probe $START" >"$WORK/probe" 2>"$WORK/probe-errors"
 }
 
 # Write what the backup program answered for KEYWORD to WORK/folders.
 probed() {    # KEYWORD
     sed -n "s/^$1://p" "$WORK/probe" | printable >"$WORK/folders"
+}
+
+# Print yes or no, or nothing if root cannot become the account.
+may_write() {    # FOLDER
+    FOLDER=$1 as_account "if test -w \"\$FOLDER\"; then echo yes; else echo no; fi" 2>/dev/null || true
 }
 
 # The account itself writes restored files to a folder of root's. Return false if it cannot.
@@ -198,7 +204,7 @@ check_restore_folders() {
             writable=no
             [ "$folder" != "$RESTORE_FOLDER" ] || REPAIRABLE=yes
             todo '%s does not exist: nothing can be restored to it.' "$folder"
-        elif [ "$(os identity "$folder" | cut -d ' ' -f 1)" = root ] && ! FOLDER=$folder as_account "test -w \"\$FOLDER\""; then
+        elif [ "$(os identity "$folder" | cut -d ' ' -f 1)" = root ] && [ "$(may_write "$folder")" = no ]; then
             writable=no
             [ "$folder" != "$RESTORE_FOLDER" ] || REPAIRABLE=yes
             todo 'The account %s cannot write in %s: nothing can be restored there. Please run: chgrp %s %s; chmod g+rwx %s' \

@@ -86,7 +86,7 @@ already_registered() {
     [ "$FORCE" = no ] || return 1
     [ -z "$LOGON" ] || [ "$LOGON" = "$earlier" ] || return 1
     [ "$FROM" = "$(receipt_get from)" ] || return 1
-    key_in_place || return 1
+    key_in_place && key_starts || return 1
     LOGON=$earlier
 }
 

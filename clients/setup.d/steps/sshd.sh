@@ -203,6 +203,31 @@ server_key_revoked() {    # FILE
         ssh-keygen -Q -f "$1" "$WORK/server-key" 2>/dev/null | grep -q 'REVOKED$'
 }
 
+# sshd asks PAM too, whose rules "sshd -T" does not tell: access.conf, a list of users, hours, a file nologin.
+check_pam() {
+    if [ "$(os account_expiry)" = now ]; then
+        [ "$TASK" = doctor ] ||
+            todo 'The account %s or its password has expired, so sshd and sudo refuse it. To correct that: sudo sh setup.sh --repair' "$ACCOUNT"
+        return 0
+    fi
+    [ "$(sshd_setting usepam)" = yes ] || return 0
+    refusal=''
+    for address in $(server_addresses | grep -v / | head -n 4); do
+        said=$(os login_trial "$address" | printable)
+        [ "$said" != let-in ] || return 0
+        refusal=${said:-$refusal}
+    done
+    [ -n "$refusal" ] || return 0
+    for file in /etc/nologin /run/nologin; do
+        if [ -e "$file" ]; then
+            todo '%s exists, so nobody but root can log in. Please remove it when its reason is over.' "$file"
+            return 0
+        fi
+    done
+    todo 'PAM does not let the account %s log in through sshd (%s). See the account lines of /etc/pam.d/sshd and what they name, such as /etc/security/access.conf. The log has more: journalctl -t sshd -t sshd-session, or /var/log/auth.log or secure' \
+        "$ACCOUNT" "$refusal"
+}
+
 # The type of the server's key is known once this computer is registered.
 check_algorithms() {
     list=,$(sshd_setting pubkeyacceptedalgorithms),

@@ -183,6 +183,11 @@ not_verified() {
 # What a person at this computer can do about a step that failed.
 advise_step() {    # STEP
     case $1 in
+        login | wrapper | sudo | unclean)
+            check_pam
+            [ "$LEFT_TO_DO" = no ] || return 0 ;;
+    esac
+    case $1 in
         refused) warn 'No ssh server listens on this computer. Start the setup with --repair.' ;;
         firewall) warn 'A firewall, on this computer or on the network, blocks port 22 for the server. Allow ssh from the server.' ;;
         ping) warn 'The server pings this computer before every backup, and got no answer. Allow ping (ICMP echo) in the firewall.' ;;

@@ -125,7 +125,8 @@ def test_what_the_setup_makes_is_roots_and_no_more_than_it_must_be(site: Site) -
     assert entry[1] == "bckpciuem:*"
     key = laptop.read(f"{PLACE}/.ssh/authorized_keys")
     assert re.fullmatch(
-        rf'restrict,from="10\.77\.0\.1,fd77::1",command="{PLACE}/rsyncsend\.sh" ssh-ed25519 [A-Za-z0-9+/=]+ '
+        rf'restrict,from="10\.77\.0\.1,fd77::1",command="/bin/bash -p {PLACE}/rsyncsend\.sh" '
+        rf"ssh-ed25519 [A-Za-z0-9+/=]+ "
         rf"backuppc server to client {laptop.name} ssh key\n", key,
     )  # fmt: skip
     assert not laptop.exists(f"{PLACE}/register-key")

@@ -183,7 +183,7 @@ def test_the_original_server_is_still_understood(site: Site) -> None:
     assert old.read("/tmp/asked") == "check:linux:cmartin\nlinux:cmartin\n"
     assert "http://dugong/backuppc/?host=dormeur" in done.stdout
     assert laptop.read(f"{PLACE}/.ssh/authorized_keys").startswith(
-        f'restrict,command="{PLACE}/rsyncsend.sh" ssh-rsa '
+        f'restrict,command="/bin/bash -p {PLACE}/rsyncsend.sh" ssh-rsa '
     )
 
 

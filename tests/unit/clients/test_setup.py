@@ -945,7 +945,14 @@ WITHIN_DEEDS = {
     "apt_get", "ufw_open", "ufw_close", "firewalld_open", "firewalld_close", "remove_leftover",
 }  # fmt: skip
 # What a run has for itself, and takes away again.
-OF_THE_RUN = {"clean_up", "open_work_folder", "open_new_log", "take_lock", "remove_stale_lock"}
+OF_THE_RUN = {
+    "clean_up",
+    "open_work_folder",
+    "open_new_log",
+    "take_lock",
+    "remove_stale_lock",
+    "login_trial_linux",
+}
 CHANGING = (
     r"useradd|userdel|groupadd|groupdel|usermod|mkdir|rmdir|chown|chmod|mv|rm|apt_get|service"
     r"|systemctl .*(?:en|dis)able"

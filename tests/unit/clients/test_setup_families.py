@@ -897,3 +897,30 @@ def test_a_mac_is_undone_by_its_own_tools(mac: Place) -> None:
     assert "dseditgroup -o edit -d bckpciuem -t user com.apple.access_ssh" in mac.asked("dseditgroup")
     deleted = [line for line in mac.asked("dscl") if "-delete" in line]
     assert deleted == ["dscl . -delete /Users/bckpciuem", "dscl . -delete /Groups/bckpciuem"]
+
+
+# ---------------------------------------------------------------- whether the account expires
+
+
+@pytest.mark.parametrize(
+    ("fields", "expiry"),
+    [
+        ("19000:0:99999:7::", ""), ("19000::::::", ""), ("::::::", ""), ("19000:-1:-1:-1:-1:-1", ""),
+        ("19000:0:99999:7::20001", "later"), ("19000:0:99999:7::20000", "now"), ("19000:0:99999:7::1", "now"),
+        ("0:0:99999:7::", "now"), ("0::::::", "now"),
+        ("19999:0:30:7::", "later"), ("19000:0:30:7::", "now"), ("19970:0:30:7:10:", "later"),
+        ("19969:0:30:7:10:", "now"), ("19999:0:30:7::19000", "now"), ("20005:0:30:7::", "later"),
+    ],
+)  # fmt: skip
+def test_expiry_and_ageing_are_read_as_pam_reads_them(place: Place, fields: str, expiry: str) -> None:
+    place.shim("getent", f"echo 'bckpciuem:*:{fields}'")
+    place.shim("date", f"echo {20000 * 86400 + 5}")
+
+    assert place.run("account_expiry_linux").stdout.strip() == expiry
+
+
+def test_an_account_without_an_entry_in_shadow_does_not_expire(place: Place) -> None:
+    place.shim("getent", "exit 2")
+    place.shim("date", "echo 0")
+
+    assert place.run("account_expiry_linux").stdout == ""
