@@ -69,7 +69,10 @@ class Ldap:
         raise DirectoryUnavailable(detail="; ".join(failures))
 
     def _search(self, logon: str, server: Conversation) -> list[tuple[Entry, str]]:
-        """Return the entries of *logon*, each with the reason why it is no person, or ""."""
+        """Return the entries of *logon*, each with the reason why it is no person, or "".
+
+        Persons come alone: an account that was disabled when the person got another one does not count.
+        """
         settings = self._settings
         wanted = (settings.logon_attribute, settings.name_attribute, *IDENTITIES, *accounts.ATTRIBUTES)
         answer = server.search(
@@ -81,7 +84,9 @@ class Ldap:
         elsewhere = [url for url in answer.referrals if not own_partition(url, settings.base, self._kind)]
         if elsewhere and not answer.entries:
             raise Failed("refers to other servers (referrals are not followed: choose a base without any)")
-        return [(entry, self._objection(entry)) for entry in answer.entries]
+        found = [(entry, self._objection(entry)) for entry in answer.entries]
+        persons = [each for each in found if not each[1]]
+        return found if answer.cut else persons or found
 
     def _objection(self, entry: Entry) -> str:
         """Return why *entry* is no person; raises Failed if the reader may not see that."""

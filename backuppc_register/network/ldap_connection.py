@@ -50,10 +50,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a search found; *referrals* are the URLs of other servers that may have more."""
+    """What a search found.
+
+    *referrals*: the URLs of other servers that may have more. *cut*: there are more entries than asked for.
+    """
 
     entries: list[Entry]
     referrals: list[str]
+    cut: bool
 
 
 class Conversation:
@@ -72,12 +76,12 @@ class Conversation:
         answers = self._connection.response or []
         entries = _entries(answers)
         # ldap3 raises neither it nor timeLimitExceeded. With fewer entries it is the server's own limit.
-        cut = self._connection.result["result"] == RESULT_SIZE_LIMIT_EXCEEDED
-        if not (cut and len(entries) >= most):
+        size_limit = self._connection.result["result"] == RESULT_SIZE_LIMIT_EXCEEDED
+        cut = size_limit and len(entries) >= most
+        if not cut:
             _expect("searchResDone", self._connection.result)
-        return Answer(
-            entries, [url for each in answers if each["type"] == "searchResRef" for url in each["uri"]]
-        )
+        referrals = [url for each in answers if each["type"] == "searchResRef" for url in each["uri"]]
+        return Answer(entries, referrals, cut)
 
     def read(self, dn: str, attributes: Sequence[str], wanted: str = "(objectClass=*)") -> Entry | None:
         """Return the entry *dn* if the filter *wanted* is true for it.

@@ -62,6 +62,19 @@ ODD_PEOPLE = (
     + person("disabled", "D D", nsAccountLock="TRUE")
     + person("gone", "G G", shadowExpire="15000")
     + person("odd", "O O", accountExpires="tomorrow")
+    + person("moved", "M M", ipaUniqueID="moved-person")
+    + person("moved", "M M", f"ou=staff,{BASE}", pwdAccountLockedTime="000001010000Z")
+    + person("twin", "T T", ipaUniqueID="twin-person")
+    + person(
+        "twin", "T T", f"ou=staff,{BASE}", objectClass=["alias", "extensibleObject"], aliasedObjectName=[BASE]
+    )
+    + person("both", "B B")
+    + person("both", "B B", f"ou=staff,{BASE}")
+    + person("three", "T T")
+    + person("three", "T T", f"ou=staff,{BASE}", nsAccountLock="TRUE")
+    + person("three", "T T", f"ou=students,{BASE}", nsAccountLock="TRUE")
+    + person("neither", "N N", nsAccountLock="TRUE")
+    + person("neither", "N N", f"ou=staff,{BASE}", nsAccountLock="TRUE")
     + person("robot", "R R", userPassword="Robot")
     + person("team", "T T", objectClass=["groupOfNames", "extensibleObject"], member=[BASE])
     + person("pc1", "P P", objectClass=["device", "extensibleObject"])
@@ -331,6 +344,19 @@ def test_no_text_leaves_its_place_in_a_filter(text: str) -> None:
 
 
 # Persons who have left
+
+
+@pytest.mark.parametrize(
+    ("logon", "uid"), [("moved", "moved"), ("twin", "twin"), ("both", ""), ("three", ""), ("neither", "")]
+)
+def test_an_entry_that_is_no_person_does_not_count_beside_a_person(
+    server: Slapd, logon: str, uid: str
+) -> None:
+    if uid:
+        assert find(logon, server.ldap()).entry_id.endswith("-person")
+        return
+    with pytest.raises(BadUser, match="more than one entry"):
+        find(logon, server.ldap())
 
 
 HIDDEN_LOCKS = "access to attrs=pwdAccountLockedTime,nsAccountLock by * none\n" + openldap.EVERYONE_READS
