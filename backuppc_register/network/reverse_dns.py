@@ -27,6 +27,8 @@ from backuppc_register.protocol.request import Address
 from backuppc_register.system.deadline import Deadline
 
 RESOLV_CONF = Path("/etc/resolv.conf")
+HIDDEN = "or does the nameserver hide private addresses?"
+"""What may be the matter if a private address has a PTR, and its name no address."""
 
 _LABEL = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MOST_QUESTIONS = 8  # for one record: each after the first is for the target of a CNAME
@@ -45,12 +47,17 @@ class _NoAnswer(Exception):
 
 
 class _Lookup:
-    """The questions about one peer: the nameservers to ask, and the time that is left."""
+    """The questions about one peer: the nameservers to ask, and the time that is left.
+
+    *is_absent*: there is no such name as that of the last question. *may_be_hidden*: an address may be.
+    """
 
     def __init__(self, servers: Sequence[str], port: int, deadline: Deadline) -> None:
         self._servers = list(servers)
         self._port = port
         self._deadline = deadline
+        self.is_absent = False
+        self.may_be_hidden = False
 
     def records(self, name: dns.name.Name, kind: RdataType) -> list[Rdata]:
         """Return the records of *kind* at *name*, or at the target of its alias (RFC 2317); [] if none.
@@ -63,11 +70,12 @@ class _Lookup:
         for _ in range(_MOST_QUESTIONS):
             records, target = self._ask(asked, kind)
             if target is None:
-                return records
+                self.is_absent = records is None
+                return records or []
             asked = target
         raise _endless(name, kind)
 
-    def _ask(self, name: dns.name.Name, kind: RdataType) -> tuple[list[Rdata], dns.name.Name | None]:
+    def _ask(self, name: dns.name.Name, kind: RdataType) -> tuple[list[Rdata] | None, dns.name.Name | None]:
         """Return what the first nameserver with a usable answer says, as `_read` does.
 
         Each has a share of the time, so that a silent one leaves time for the next; after a failure it is
@@ -165,8 +173,10 @@ class ReverseDns:
         return any(labels[-len(domain) :] == domain for domain in self._domains)
 
 
-def _read(wire: bytes, question: dns.message.Message) -> tuple[list[Rdata], dns.name.Name | None]:
+def _read(wire: bytes, question: dns.message.Message) -> tuple[list[Rdata] | None, dns.name.Name | None]:
     """Return the records in the answer *wire* to *question*, and the name to ask for instead, if any.
+
+    There are no records, not even none, if the name does not exist.
 
     Raises _NoAnswer or any error of dnspython if it is no answer; InvalidDnsName if an alias never ends, or
     if there are too many records.
@@ -190,7 +200,7 @@ def _read(wire: bytes, question: dns.message.Message) -> tuple[list[Rdata], dns.
     if chain.answer is not None:
         return list(chain.answer), None
     if response.rcode() == dns.rcode.NXDOMAIN:
-        return [], None
+        return None, None
     if chain.cnames:
         return [], chain.canonical_name
     if _is_referral(response):
@@ -221,7 +231,7 @@ def _confirmed(names: Sequence[str], peer: Address, lookup: _Lookup) -> str:
         except InvalidDnsName as error:
             reasons.append(error.detail)
     if not confirmed:
-        raise InvalidDnsName(detail=_few(reasons, "; "))
+        raise InvalidDnsName(detail=_few(reasons, "; ") + f" ({HIDDEN})" * lookup.may_be_hidden)
     if len(confirmed) > 1:
         raise InvalidDnsName(detail=f"PTR of {peer} is {_few(confirmed)}, which all lead back to it")
     return confirmed[0]
@@ -231,10 +241,17 @@ def _confirm(name: str, peer: Address, lookup: _Lookup) -> None:
     """Check that *peer* is an address of *name*; raises InvalidDnsName, DnsUnavailable."""
     kind = RdataType.A if peer.version == 4 else RdataType.AAAA
     addresses = [record.to_text() for record in lookup.records(dns.name.from_text(name), kind)]
+    known = [*map(ipaddress.ip_address, addresses)]
+    if peer in known:
+        return
+    # Such a nameserver takes the private addresses out of an answer, and leaves the public ones.
+    lookup.may_be_hidden |= (
+        not peer.is_global and not lookup.is_absent and all(one.is_global for one in known)
+    )
+    what = f"{kind.name} of {name} is {_few(addresses)}, not {peer}"
     if not addresses:
-        raise InvalidDnsName(detail=f"{name}, the PTR of {peer}, has no {kind.name}")
-    if peer not in map(ipaddress.ip_address, addresses):
-        raise InvalidDnsName(detail=f"{kind.name} of {name} is {_few(addresses)}, not {peer}")
+        what = f"{name}, the PTR of {peer}, has no {kind.name}"
+    raise InvalidDnsName(detail=what)
 
 
 def _endless(name: dns.name.Name, kind: RdataType) -> InvalidDnsName:

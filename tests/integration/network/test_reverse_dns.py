@@ -18,6 +18,7 @@ import dns.rrset
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from services.dnsmasq import ADDRESS, dnsmasq
 from services.nsd import LOOPBACK, Nsd, free_port, reverse_name
 
 from backuppc_register.config import Dns
@@ -27,6 +28,7 @@ from backuppc_register.protocol import request
 from backuppc_register.protocol.errors import DnsUnavailable, InvalidDnsName
 
 SECOND = "127.0.0.2"
+MAYBE = f" ({reverse_dns.HIDDEN})"
 PEER = ipaddress.ip_address("10.0.0.9")
 
 # A PTR in the form of a zone file, and why it is refused. Each of them is confirmed by an A record.
@@ -306,9 +308,9 @@ def attacked() -> Iterator[Dns]:
         ("10.0.0.23", "10.0.0.23 has no PTR"),
         ("2001:db8::b", "2001:db8::b has no PTR"),
         ("10.0.0.13", "A of simplet.univ-brest.fr is 10.0.0.98, 10.0.0.99, not 10.0.0.13"),
-        ("2001:db8::a", "grincheux.univ-brest.fr, the PTR of 2001:db8::a, has no AAAA"),
-        ("10.0.0.14", "joyeux.univ-brest.fr, the PTR of 10.0.0.14, has no A"),
-        ("10.0.0.15", "atchoum.univ-brest.fr, the PTR of 10.0.0.15, has no A"),
+        ("2001:db8::a", "grincheux.univ-brest.fr, the PTR of 2001:db8::a, has no AAAA" + MAYBE),
+        ("10.0.0.14", "joyeux.univ-brest.fr, the PTR of 10.0.0.14, has no A" + MAYBE),
+        ("10.0.0.15", "atchoum.univ-brest.fr, the PTR of 10.0.0.15, has no A" + MAYBE),
         ("10.0.0.16", "ghost.univ-brest.fr, the PTR of 10.0.0.16, has no A"),
         ("10.0.0.17", "perdu.univ-brest.fr, the PTR of 10.0.0.17, has no A"),
         ("10.0.0.18", "A of rond.univ-brest.fr is an alias without an end"),
@@ -868,3 +870,60 @@ def test_whatever_bytes_an_answer_holds_only_our_own_errors_come_out(data):
             return
 
     assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.univ-brest\.fr", name)
+
+
+# Resolvers that hide private addresses
+
+
+PRIVATE = {
+    "univ-brest.fr": """
+dix         A 10.0.0.70
+seize       A 172.16.0.70
+deux        A 192.168.0.70
+six         AAAA fd00::70
+mixte       A 10.0.0.71
+mixte       A 134.158.0.71
+dehors      A 134.158.0.72
+perime      A 134.158.0.74
+""",
+    "0.0.10.in-addr.arpa": """
+70 PTR dix.univ-brest.fr.
+71 PTR mixte.univ-brest.fr.
+73 PTR fantome.univ-brest.fr.
+74 PTR perime.univ-brest.fr.
+""",
+    "16.172.in-addr.arpa": "70.0 PTR seize.univ-brest.fr.\n",
+    "168.192.in-addr.arpa": "70.0 PTR deux.univ-brest.fr.\n",
+    "158.134.in-addr.arpa": "72.0 PTR dehors.univ-brest.fr.\n75.0 PTR seize.univ-brest.fr.\n",
+    "d.f.ip6.arpa": f"{reverse_name('fd00::70')} PTR six.univ-brest.fr.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def private() -> Iterator[Nsd]:
+    with Nsd(PRIVATE) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hiding(private: Nsd) -> Iterator[Dns]:
+    with dnsmasq(private.port, "univ-brest.fr", "--stop-dns-rebind") as port:
+        yield Dns(domains=("univ-brest.fr",), nameservers=(ADDRESS,), port=port)
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.70", "172.16.0.70", "192.168.0.70", "fd00::70", "10.0.0.71"])
+def test_a_resolver_that_hides_private_addresses_is_named(peer: str, hiding: Dns, private: Nsd) -> None:
+    assert reverse_dns.HIDDEN in refusal(peer, hiding)
+    with dnsmasq(
+        private.port, "univ-brest.fr", "--stop-dns-rebind", "--rebind-domain-ok=/univ-brest.fr/"
+    ) as port:
+        assert name_of(peer, replace(hiding, port=port))
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.73", "134.158.0.75"])
+def test_a_name_that_is_gone_and_a_public_address_are_not_blamed_on_it(peer: str, hiding: Dns) -> None:
+    assert reverse_dns.HIDDEN not in refusal(peer, hiding)
+
+
+def test_a_public_address_is_confirmed_all_the_same(hiding: Dns) -> None:
+    assert name_of("134.158.0.72", hiding) == "dehors.univ-brest.fr"
