@@ -616,7 +616,7 @@ find_homes() {    # [all]
         is_local "${MOUNT_TYPES[at]}" || [ "${1-}" = all ] || continue
         name=${MOUNTS[at]}
         if is_last_mount "$at" && is_home "$name" && is_elsewhere "$name"; then
-            if is_local "${MOUNT_TYPES[at]}"; then HOMES[at]=$name; else ELSEWHERE[at]=$name; fi
+            if is_local "${MOUNT_TYPES[at]}" && [ -d "./$name" ]; then HOMES[at]=$name; else ELSEWHERE[at]=$name; fi
         fi
     done
     [ "$(stat -f -c %T . 2>/dev/null)" = btrfs ] || return 0
@@ -657,17 +657,19 @@ is_last_mount() {    # AT
 
 is_elsewhere() { [ "$(device_of "./$1")" != "$(device_of .)" ]; }
 
-# Whether FOLDER is the home of the person who owns it, or of the one with its name. If the directory of persons does not
-# answer, it is not: it is then left out, and the server keeps what it has of it.
+# Whether FOLDER is the home of the person who owns it, or of the one with its name. Root may not even look at a mount of
+# FUSE. If the directory of persons does not answer, it is no home: it is left out, and the server keeps what it has.
 is_home() {    # FOLDER
     local owner key entry number
-    owner=$(timeout -s KILL 5 stat -c %u -- "./$1" 2>/dev/null) || return 1
+    owner=$(timeout -s KILL 5 stat -c %u -- "./$1" 2>/dev/null)
     for key in "$owner" "${1##*/}"; do
-        case $key in -*) continue ;; esac
+        case $key in '' | -*) continue ;; esac
         entry=$(timeout 5 getent passwd "$key" 2>/dev/null) || continue
         number=${entry#*:*:}
         entry=${entry%:*}
-        if is_person "${number%%:*}" && [ "${entry##*:}" -ef "./$1" ]; then return 0; fi
+        is_person "${number%%:*}" || continue
+        entry=${entry##*:}
+        if [ "$entry" = "${HERE%/}/$1" ] || [ "$entry" -ef "./$1" ]; then return 0; fi
     done
     return 1
 }
@@ -696,7 +698,7 @@ record_deletions() {
 }
 
 # Print the first home that cannot be read, or folder near the top that cannot be read although nobody forbids it, and
-# why. What is mounted does not count if it is left out anyway. Return false if it is the current folder.
+# why. What is mounted counts only if earlier backups may have it. Return false if it is the current folder.
 find_doubt() {
     local line path reason stay=()
     if stays; then stay=(-xdev); fi
@@ -712,12 +714,25 @@ find_doubt() {
             *,'Permission denied' | *,'Operation not permitted') is_home "${path#./}" || continue ;;
         esac
         if stays && is_one_of "${path#./}" ${MOUNTS[@]+"${MOUNTS[@]}"}; then
-            is_one_of "${path#./}" ${HOMES[@]+"${HOMES[@]}"} || continue
+            may_have_been_saved "${path#./}" || continue
         fi
         printf '%s: %s' "$(shown "$path")" "$(shown "$reason")"
         return 0
     done < <(${PREFIX[@]+"${PREFIX[@]}"} find . ${HOMES[@]+"${HOMES[@]/#/./}"} -maxdepth 3 ${stay[@]+"${stay[@]}"} \
         2>&1 >/dev/null </dev/null)
+}
+
+# Whether a mount is a home, and not one of a file server.
+may_have_been_saved() {    # MOUNT
+    local at type=''
+    for at in ${MOUNTS[@]+"${!MOUNTS[@]}"}; do
+        [ "${MOUNTS[at]}" != "$1" ] || type=${MOUNT_TYPES[at]}
+    done
+    case $type in
+        fuse | fuse.*) ;;
+        *) is_local "$type" || return 1 ;;
+    esac
+    is_home "$1"
 }
 
 # Whether the server wants to stay in one file system (--one-file-system).
@@ -1446,6 +1461,7 @@ below() {    # SHARE
         count=$((count + 1))
         case $name in
             */*) look "$1" "$name" ;;
+            *) [ -d "./$name" ] || { look "$1" "$name"; top=$((top + 1)); } ;;      # find does not show it
         esac
     done
     printf 'folders:%s %s\n' "$top" "$1"

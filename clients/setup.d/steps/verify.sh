@@ -146,9 +146,14 @@ say_own_file_systems() {
 }
 
 mark_folders_not_saved() {
-    receipt_get lacking | tr ' ' '\n' >"$WORK/folders"
-    [ ! -s "$WORK/folders" ] || NOT_SAVED=yes
+    probed closed
+    mv "$WORK/folders" "$WORK/closed"
+    receipt_get lacking | tr ' ' '\n' >"$WORK/lacking"
+    [ ! -s "$WORK/lacking" ] || NOT_SAVED=yes
+    grep -vxF -f "$WORK/closed" "$WORK/lacking" >"$WORK/folders" || true
     each_folder mark 'The home %s is not backed up, because it is on another file system. If it is on a file server, have that file server backed up. Otherwise add it on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify'
+    grep -xF -f "$WORK/closed" "$WORK/lacking" >"$WORK/folders" || true
+    each_folder mark 'The home %s is not backed up, because not even root may read it. If it is mounted by FUSE, mount it with the option allow_other. Then: sudo sh setup.sh --verify'
     folders_not_saved >"$WORK/folders"
     [ ! -s "$WORK/folders" ] || NOT_SAVED=yes
     each_folder mark 'The server may read %s but does not back it up. Add the folder on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify'

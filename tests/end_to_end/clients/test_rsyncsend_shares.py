@@ -209,3 +209,15 @@ def test_the_advice_for_a_home_alone_on_another_file_system_works(machine, home)
     assert f"Otherwise name {alone} in the place of /home" in first.stderr
     assert "--share" not in first.stderr
     assert [done.status for done in then] == [0, 0, 0], then
+
+
+def test_a_home_that_root_may_not_enter_is_named_and_not_lost_silently(machine):
+    with machine.disk("/srv/cloud", "/home/cmartin", "", ""):
+        first = machine.set_up("--verify")
+        saved = machine.backed_up()
+    again = machine.set_up("--verify")
+
+    assert (first.status, again.status) == (7, 0), first
+    assert "The home /home/cmartin is not backed up, because not even root may read it" in first.stderr
+    assert {"/cmartin/stays", "/zoe/.netrc"} <= saved
+    assert "/home/cmartin" not in again.stderr
