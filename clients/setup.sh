@@ -753,6 +753,7 @@ french() {    # ENGLISH
         'this server does not test its connection to this computer') FORMAT='ce serveur n’essaie pas sa connexion à cet ordinateur' ;;
         '%s is a file system of its own, and is backed up too') FORMAT='%s est un système de fichiers à part, et est sauvegardé aussi' ;;
         'The home %s is not backed up, because it is on another file system. If it is on a file server, have that file server backed up. Otherwise add it on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify') FORMAT='Le dossier personnel %s n’est pas sauvegardé, car il est sur un autre système de fichiers. S’il est sur un serveur de fichiers, faites sauvegarder ce serveur. Sinon, ajoutez-le sur la page web du serveur pour cet ordinateur (Edit Config, Xfer, RsyncShareName), ou demandez à l’administrateur des sauvegardes. Ensuite : sudo sh setup.sh --verify' ;;
+        'The home %s is not backed up, because not even root may read it. If it is mounted by FUSE, mount it with the option allow_other. Then: sudo sh setup.sh --verify') FORMAT='Le dossier personnel %s n’est pas sauvegardé, car même root ne peut pas le lire. S’il est monté par FUSE, montez-le avec l’option allow_other. Ensuite : sudo sh setup.sh --verify' ;;
         'The server may read %s but does not back it up. Add the folder on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify') FORMAT='Le serveur peut lire %s mais ne le sauvegarde pas. Ajoutez ce dossier sur la page web du serveur pour cet ordinateur (Edit Config, Xfer, RsyncShareName), ou demandez à l’administrateur des sauvegardes. Puis : sudo sh setup.sh --verify' ;;
         'The reply of the server is not understood (%s).') FORMAT='La réponse du serveur est incompréhensible (%s).' ;;
         'The new host key, for the administrator: %s') FORMAT='La nouvelle clef d’hôte, pour l’administrateur : %s' ;;
@@ -3355,9 +3356,14 @@ say_own_file_systems() {
 }
 
 mark_folders_not_saved() {
-    receipt_get lacking | tr ' ' '\n' >"$WORK/folders"
-    [ ! -s "$WORK/folders" ] || NOT_SAVED=yes
+    probed closed
+    mv "$WORK/folders" "$WORK/closed"
+    receipt_get lacking | tr ' ' '\n' >"$WORK/lacking"
+    [ ! -s "$WORK/lacking" ] || NOT_SAVED=yes
+    grep -vxF -f "$WORK/closed" "$WORK/lacking" >"$WORK/folders" || true
     each_folder mark 'The home %s is not backed up, because it is on another file system. If it is on a file server, have that file server backed up. Otherwise add it on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify'
+    grep -xF -f "$WORK/closed" "$WORK/lacking" >"$WORK/folders" || true
+    each_folder mark 'The home %s is not backed up, because not even root may read it. If it is mounted by FUSE, mount it with the option allow_other. Then: sudo sh setup.sh --verify'
     folders_not_saved >"$WORK/folders"
     [ ! -s "$WORK/folders" ] || NOT_SAVED=yes
     each_folder mark 'The server may read %s but does not back it up. Add the folder on the server’s web page for this computer (Edit Config, Xfer, RsyncShareName), or ask the backup administrator. Then: sudo sh setup.sh --verify'
