@@ -105,6 +105,8 @@ def test_init_asks_on_the_terminal_for_what_it_was_not_told(pristine):
     before = picture(pristine)
     terminal = pristine.terminal([ADMIN, "init", "--dry-run", *TOLD[:4]])
 
+    terminal.expect("Kind of directory")
+    terminal.type("\n")
     terminal.expect("Entry that has all persons below it")
     terminal.type("\n")
     terminal.expect("Domains of the machines")
