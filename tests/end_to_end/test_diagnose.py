@@ -770,7 +770,7 @@ def test_a_person_called_like_backuppcs_account_and_one_who_is_gone_are_named(si
 
     assert [one[:2] for one in found] == [("admin-users", "red"), ("persons", "yellow")]
     assert "a person backuppc, and CgiAdminUsers" in found[0][2]
-    assert "any more: dormeur (cmartin)" in found[1][2]
+    assert "any more, or disabled there: dormeur (cmartin)" in found[1][2]
 
 
 def test_a_log_that_nobody_has_written_to_yet_is_no_reason_to_call_it_well(site):

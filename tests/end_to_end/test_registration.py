@@ -6,10 +6,12 @@ import re
 
 import pytest
 from lab import Lab
+from services import slapd
 
 pytestmark = pytest.mark.lab
 
 PLACES = ("/etc/backuppc", "/var/lib/backuppc-register/hosts", "/var/lib/backuppc/pc")
+ADMIN = "python3 -I /opt/backuppc-register/bin/backuppc-register-admin"
 SSH = "ssh -x -a -i /root/register-key -l backuppc"
 
 
@@ -143,6 +145,19 @@ def test_a_machine_with_a_line_under_another_name_is_its_owners_and_no_one_elses
     assert "host: poste12" in site.ask("linux:adupont", rascasse).stdout
     assert "status: unchanged" in site.ask("linux:adupont", rascasse).stdout
     assert site.dugong.read("/etc/backuppc/poste12.pl") == config
+
+
+def test_an_entry_with_two_logons_in_capitals_is_one_person_and_sees_the_page(site):
+    turbot = site.laptop("turbot.univ-brest.fr", "10.77.0.73")
+    site.dugong.slapd.add(slapd.person(["Jdurand", "jeanne.durand"], "Jeanne Durand"))
+
+    first, again = (site.ask(f"linux:{logon}", turbot) for logon in ("jdurand", "Jeanne.Durand"))
+
+    assert ("status: new" in first.stdout, "status: unchanged" in again.stdout) == (True, True)
+    assert site.dugong.owner_of("turbot") == "Jdurand"
+    assert "BackupPC: Error" not in site.dugong.cgi("host=turbot", "Jdurand")
+    for logon in ("JDURAND", "jeanne.durand"):
+        assert "turbot" in site.dugong.run(f"{ADMIN} list --person {logon}").stdout
 
 
 COMMANDS = [

@@ -83,16 +83,21 @@ def test_when_the_next_backup_is_due_is_told_in_json_and_in_a_wide_table():
             site.add_host(host)
             site.add_backups(host, ("full", NOW - 2 * DAY, 510, 0), ("incr", NOW, 3, 9))
         site.add_host("orphan", line=False)
+        site.add_host("congre", line=False)
+        site.add_line("congre\t1\tcmartin")
         (site.folder / "etc/mimosa.pl").write_text("$Conf{BackupsDisable} = 1;")
         (site.folder / "etc/sirene.pl").write_text("$Conf{")
         (site.folder / "etc/calmar.pl").write_text("exit(0);")
 
         told = {one["host"]: one["next"] for one in site.told("list")}
         wide = site.run("list", "--wide").stdout.splitlines()
+        table = site.run("list").stdout.splitlines()
 
     assert told["dormeur"].endswith(", or BackupPC's first wakeup after that")
     assert told["mimosa"] == "never: its backups are disabled"
     assert told["orphan"] == "never: no hosts line"
+    assert told["congre"] == "never: the hosts file says dhcp"
+    assert "the hosts file says dhcp" in next(row for row in table if row.startswith("congre"))
     assert "syntax error" in told["sirene"]
     assert "end the program that reads them" in told["calmar"]
     assert " NEXT " in wide[0]
