@@ -36,6 +36,8 @@ _OURS = (
     "ControlPath=none",
     "ConnectionAttempts=1",
 )
+# Asked for first where nothing secret is sent: OpenSSH's own choice costs ten times as much.
+_QUICK_EXCHANGE = "KexAlgorithms=^curve25519-sha256"
 # All RSA keys are ssh-rsa, whatever their signature algorithm (RFC 8332).
 _ALGORITHMS = {"ssh-rsa": "rsa-sha2-512,rsa-sha2-256"} | {
     kind: kind
@@ -110,9 +112,9 @@ def offered_key(way: Way, timeout: float, preferred: Sequence[str] = ()) -> Host
         known = folder / "known_hosts"
         options = [f"UserKnownHostsFile={known}", "StrictHostKeyChecking=accept-new"]
         options += ["PreferredAuthentications=none", *_OURS]
-        later = ["-o", f"HostKeyAlgorithms=^{algorithms}"] if algorithms else []
+        later = [_QUICK_EXCHANGE, *([f"HostKeyAlgorithms=^{algorithms}"] if algorithms else [])]
         # "none" may be enough to get in, to a machine that is not ours. No command of ours does any harm.
-        ended = _end_of([ssh[0], *_words(options), *ssh[1:], *later], place, "exit", deadline)
+        ended = _end_of([ssh[0], *_words(options), *ssh[1:], *_words(later)], place, "exit", deadline)
         key = _key_in(known, ended)
     if key is None or ended.late or ssh_words.cause(ended.said) in ssh_words.BEFORE_A_KEY:
         raise _failure(place, ended)
