@@ -16,6 +16,7 @@ from backuppc_register.protocol.errors import HostsFileError, StateError
 from backuppc_register.reconciliation import lost_lines
 from backuppc_register.reconciliation.inconsistency import ADMIN
 from backuppc_register.reconciliation.report import Item, Word
+from backuppc_register.state.records import Record
 
 MOST = 10
 """Registrations released in one run: more at once look like a wrong clock."""
@@ -23,6 +24,7 @@ MOST = 10
 GAP = timedelta(days=30)
 """A last run of `reconcile` that is further away from now looks like a wrong clock."""
 
+_DOUBT = "the disk with all backups may be missing"
 _CLOCK = f"Is the clock right? See {ADMIN} list --unverified. If so: {ADMIN} reconcile --release-many"
 
 
@@ -63,6 +65,19 @@ def find(file: HostsFile, server: Server, now: datetime) -> list[Release]:
     if not candidates or _is_doubtful(file, server):
         return []
     return [one for host in candidates if (one := _planned(host, file, server, now))]
+
+
+def obstacle(host: str, file: HostsFile, server: Server) -> str:
+    """Return why the registration of *host* is not released, however old it is, or "".
+
+    A backup that runs at the time prevents it, too, and so do too many of them at once. Needs no lock.
+    """
+    try:
+        status = host_status.read(host, server, file)
+        found = _obstacle(status, status.recorded)
+        return found or (_DOUBT if _is_doubtful(file, server) else "")
+    except (StateError, HostsFileError) as error:
+        return error.detail or str(error)
 
 
 def held_back(
@@ -139,19 +154,29 @@ def _plan(status: HostStatus, now: datetime) -> Release | None:
     """Return the release of a host, None if it stays. Raises HostsFileError and StateError in doubt."""
     record, server = status.record, status.server
     due = provisional.released_from(record, server.config.limits.unverified_days) if record else None
-    if record is None or due is None or due > now or status.backups or status.doubt:
-        return None
-    if status.last_seen is not None and status.last_seen.data:  # missing backups may come back
-        return None
-    decided = server.former_owners.of(status.host).owner  # an administrator's command gave the host away
-    linked = host_config.path(server.backuppc.config_dir, status.host).is_symlink()
-    if decided or linked or status.overriding:
-        return None
-    # Any other line is an administrator's work. A missing one that the snapshot still has is lost.
-    is_ours = _is_as_registered(status.lines, record.person) if status.lines else status.last_seen is None
-    if not is_ours:
+    if record is None or due is None or due > now or _obstacle(status, record):
         return None
     return Release(status.host, record.person, record.registered, line=bool(status.lines))
+
+
+def _obstacle(status: HostStatus, record: Record) -> str:
+    """Return why a registration is not released, however old it is, or "". Raises what `_plan` does."""
+    host, server, path = status.host, status.server, status.server.backuppc.config_dir
+    if status.doubt:
+        return status.doubt
+    if status.backups:
+        return "it has backups"
+    if status.last_seen is not None and status.last_seen.data:
+        return "its backups are missing, and may come back"
+    if owner := server.former_owners.of(host).owner:
+        return f"an administrator gave it to {owner}"
+    if status.overriding:
+        return f"BackupPC reads {status.overriding}"
+    if host_config.path(path, host).is_symlink():
+        return f"{host}.pl is a link"
+    if not status.lines:
+        return "its hosts line is lost" if status.last_seen else ""
+    return "" if _is_as_registered(status.lines, record.person) else "its hosts line was changed"
 
 
 def _is_as_registered(lines: tuple[Line, ...], person: str) -> bool:

@@ -18,6 +18,7 @@ from backuppc_register.protocol.errors import (
     HostKeyChanged,
     Misconfigured,
     NotRegistered,
+    StateError,
     TooManyRequests,
 )
 from backuppc_register.protocol.reply import Success
@@ -140,7 +141,8 @@ class _Verification:
         if not lines or claim is not Claim.KNOWN or record is None:
             raise NotRegistered(host=host, detail="no record of this person" if lines else "no hosts line")
         retirement = retired_host.of(status, record, self.applicant)
-        if not self.server.folders.is_whole(host):
+        # An interrupted verification with a fresh key may have left half a pair, which this one completes.
+        if self.server.folders.fresh_key(host) is None and not self.server.folders.is_whole(host):
             raise NotRegistered(host=host, detail="its registration was not finished")
         if any(line.by_netbios for line in lines):
             raise not_reachable(Cause.ELSEWHERE, host, what=hosts.SAYS_DHCP)
@@ -159,11 +161,16 @@ class _Verification:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let one verification of the host at a time connect; raises TooManyRequests for a second one."""
+        """Let one verification of the host at a time connect; raises TooManyRequests for a second one.
+
+        Raises StateError in doubt, too.
+        """
         try:
             descriptor = os.open(self.server.folders.path(self.host), os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise NotRegistered(host=self.host, detail=str(error)) from error
+        except OSError as error:
+            raise StateError(detail=str(error)) from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -27,13 +28,22 @@ from fakes import Dns, People
 
 import backuppc_register
 from backuppc_register import admin, forced_command
-from backuppc_register.network import ldap
+from backuppc_register.backuppc.daemon.jobs import Kept
+from backuppc_register.backuppc.daemon.pauses import Pauses
+from backuppc_register.backuppc.daemon.status import Daemon
+from backuppc_register.backuppc.rsync_command import Transfer
+from backuppc_register.backuppc.settings import Settings
+from backuppc_register.host_key import HostKey
+from backuppc_register.network import ldap, ssh
 from backuppc_register.person import Person
+from backuppc_register.verification import begin_backup, way_back
+from backuppc_register.verification.way_back import WayBack
 
 NOBODY = 65534
 PR_SET_PTRACER = 0x59616D61
 ANYONE = ctypes.c_ulong(-1)
 PEOPLE = tuple(Person(uid, uid.title(), f"entryUUID:{uid}") for uid in ("cmartin", "adupont"))
+OWN_KEY = HostKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIA9FVz3vmmHlPwZiMNxDizayZfUEYUau8+yxKndfkdzY")
 CONNECTION = b"10.0.0.9 50000 192.0.2.1 22"
 
 WRITERS = [
@@ -128,6 +138,10 @@ class Machine:
         for path in [self.folder, *self.folder.rglob("*")]:
             os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
 
+    def pin(self, host: str) -> None:
+        """Let the machine that `verify` reaches be known."""
+        (self.state / "hosts" / host / "known_hosts").write_text(f"{host} {OWN_KEY}\n")
+
     def save(self, name: str) -> None:
         """Keep the machine as it is, by *name*."""
         shutil.rmtree(self.room / name, ignore_errors=True)
@@ -148,6 +162,28 @@ class Machine:
             given = {b"SSH_CONNECTION": CONNECTION, b"SSH_ORIGINAL_COMMAND": request.encode()}
             outcome = forced_command.run(["--config", str(self.config)], given)
             return outcome.exit_status, outcome.reply.decode()
+
+        return work
+
+    def verify(self, text: str, host: str = "dormeur") -> Callable[[], tuple[int, str]]:
+        """Return the work of the forced command for the verify *text* of a machine that answers well."""
+        request = self.register(text, host)
+
+        def work() -> tuple[int, str]:
+            _answer_well(self.state / "hosts" / host)
+            return request()
+
+        return work
+
+    def with_a_pause(self, host: str, *arguments: str) -> Callable[[], tuple[int, str]]:
+        """Return the work of a verb while the owner of *host* has paused its backups for years."""
+        verb = self.verb(*arguments)
+
+        def work() -> tuple[int, str]:
+            paused = Pauses({host: datetime(9999, 1, 1, tzinfo=UTC)})
+            Daemon.pauses = lambda self, hosts, within: paused  # type: ignore[method-assign]
+            Kept.lift_pause = lambda self, host: None  # type: ignore[method-assign]
+            return verb()
 
         return work
 
@@ -216,6 +252,22 @@ class Machine:
 
     def close(self) -> None:
         self._syslog.close()
+
+
+def _answer_well(folder: Path) -> None:
+    """Let the machine with our *folder* be reached and recognised; it has the fresh key if there is one."""
+    its_settings = Settings("rsync", False, (folder.name,), "/usr/bin/ssh", ("-e", "ssh"), (), ("/home",))
+    way = WayBack(its_settings, ssh.Place(folder.name, folder.name), ("ssh",), (Transfer("/home", (), b""),))
+    key = next((path for path in (folder / "fresh_key", folder / "key") if path.exists()), folder)
+    probed = "version:1\nsystem:Linux\nuser:bckpciuem\nrsync:3.5.0\nshare:/home\nrestore:off\n"
+    for module, name, value in (
+        (way_back, "find", way),
+        (ssh, "offered_key", OWN_KEY),
+        (ssh, "run", ssh.Answer(probed, "", 0, str(key))),
+        (begin_backup, "begin_each", None),
+        (forced_command, "_input", b""),
+    ):
+        setattr(module, name, lambda *given, value=value: value)
 
 
 @contextmanager

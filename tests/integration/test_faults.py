@@ -75,6 +75,24 @@ def verb(arguments: str, host: str, users: dict[str, str], prepare: Callable[[Ma
     return Case(lambda m: m.verb(*arguments.split()), host, users, prepare)
 
 
+def verify(prepare: Callable[[Machine], None], text: str = "mac:cmartin", host: str = DORMEUR) -> Case:
+    return Case(lambda m: m.verify(f"verify:{text}", host), host, KNOWN, prepare, request=True)
+
+
+def registered_again(verb: tuple[str, ...], *, then: tuple[str, ...] = ()) -> Callable[[Machine], None]:
+    """Return what runs *verb*, registers the host again, which gives it a fresh key, and runs *then*."""
+
+    def prepare(machine: Machine) -> None:
+        host = verb[1]
+        verbs(verb)(machine)
+        assert machine.run(machine.register(f"mac:{KNOWN[host]}", host)).succeeded
+        if then:
+            verbs(then)(machine)
+        machine.pin(host)
+
+    return prepare
+
+
 def nothing(machine: Machine) -> None:
     """Prepare nothing."""
 
@@ -150,6 +168,16 @@ CASES = {
         {DORMEUR: "cmartin", MIMOSA: "adupont"},
         verbs(("purge", ORQUE, "--days", "0", "--yes", ORQUE)),
     ),
+    "verify": verify(nothing),
+    "verify, retired": verify(registered_again(("retire", DORMEUR))),
+    "verify, a planned purge": verify(
+        registered_again(("purge", ORQUE, "--days", "3", "--yes", ORQUE)), "mac:adupont", ORQUE
+    ),
+    "verify, either key": verify(registered_again(("retire", DORMEUR), then=("resume", DORMEUR))),
+    "resume, either key": verb("resume dormeur", DORMEUR, KNOWN, registered_again(("retire", DORMEUR))),
+    "reconcile lifts a pause": Case(
+        lambda m: m.with_a_pause(DORMEUR, "reconcile"), DORMEUR, KNOWN, lambda m: lose(m, DORMEUR)
+    ),
     "accept-key": verb(f"accept-key dormeur {FINGERPRINT}", DORMEUR, KNOWN, offered),
 }
 
@@ -183,7 +211,8 @@ def users(machine: Machine) -> dict[str, str]:
 
 def privates(machine: Machine) -> dict[Path, str]:
     """Return the private keys of all hosts, without their first and last line."""
-    keys = [*machine.state.glob("hosts/*/key"), *machine.state.glob("hosts/*/retired_key")]
+    keys = [*machine.state.glob("hosts/*/key"), *machine.state.glob("hosts/*/*_key")]
+    keys = [path for path in keys if path.name != "offered_key"]
     return {path: path.read_text().split("\n", 1)[1].rsplit("\n", 2)[0] for path in keys}
 
 

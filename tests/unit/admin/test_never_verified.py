@@ -1,7 +1,7 @@
 """Unverified registrations through the doors of list, show and reconcile."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,13 +37,52 @@ def test_they_are_listed_and_shown_with_their_age_and_their_release(site: AdminS
     assert f"never verified for 3 days, released from {release[:10]}" in rows["sirene"]
     assert "never verified for 15 days, not released by itself" in rows["orque"]
     told = {one["host"]: one["unverified"] for one in site.told("list")}
-    assert told["sirene"] == {"since": NEW, "days": 3, "released_from": release}
-    assert told["orque"] == {"since": OLD, "days": 15, "released_from": None}
+    assert told["sirene"] == {"since": NEW, "days": 3, "released_from": release, "obstacle": None}
+    assert told["orque"] == {"since": OLD, "days": 15, "released_from": None, "obstacle": None}
     assert told["mimosa"] is None
     assert [one["host"] for one in site.told("list", "--unverified")] == ["dormeur", "orque", "sirene"]
     assert f"released from {release[:10]}" in site.run("show", "sirene").stdout
     assert site.told("show", "sirene")["unverified"] == told["sirene"]
     assert "unverified" not in site.run("show", "mimosa").stdout
+
+
+def another_line(site: AdminSite) -> None:
+    site.hosts.write_text(site.hosts.read_text().replace("sirene\t0\tcmartin", "sirene\t0\tcmartin\tfriend"))
+
+
+def in_doubt(site: AdminSite) -> None:
+    (site.folder / "data/pc/sirene").symlink_to("nowhere")
+
+
+def a_link(site: AdminSite) -> None:
+    (site.folder / "etc/sirene.pl").symlink_to("other.pl")
+
+
+def lost(site: AdminSite) -> None:
+    site.run("reconcile", "--quiet")
+    site.hosts.write_text(site.hosts.read_text().replace("sirene\t0\tcmartin\n", ""))
+
+
+OBSTACLES = {
+    another_line: "its hosts line was changed",
+    in_doubt: "sirene",
+    a_link: "sirene.pl is a link",
+    lost: "its hosts line is lost",
+}
+
+
+@pytest.mark.parametrize(("change", "words"), OBSTACLES.items(), ids=lambda one: getattr(one, "__name__", ""))
+def test_what_would_not_be_released_as_it_is_now_is_told(
+    site: AdminSite, change: Callable[[AdminSite], None], words: str
+) -> None:
+    change(site)
+
+    told = site.told("show", "sirene")["unverified"]
+    (row,) = (one for one in site.run("list", "--unverified").stdout.splitlines() if "sirene" in one)
+
+    assert words in told["obstacle"]
+    assert "but not as it is now: " in row
+    assert "but not as it is now: " in site.run("show", "sirene").stdout
 
 
 def test_reconcile_releases_what_is_due_and_leaves_one_line_in_the_log(site: AdminSite) -> None:
