@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 from backuppc_register import host_key
 from backuppc_register.admin.context import Context
-from backuppc_register.backuppc import backups, hosts
+from backuppc_register.backuppc import backups, hosts, retired_config
 from backuppc_register.backuppc.backups import Backup
 from backuppc_register.backuppc.hosts import Line
 from backuppc_register.host_key import HostKey
+from backuppc_register.names import is_host
 from backuppc_register.protocol.errors import RegisterError
 from backuppc_register.state.records import Record
 
@@ -23,7 +24,7 @@ class View:
 
     *lines* has its lines in the hosts file: mostly one, none if the host has only a folder in our state.
     *key* is the fingerprint of the host's key pair, *host_keys* has those of the machine's ssh host keys.
-    *problems* says what could not be read.
+    *stopped*: its .pl is that of a retired host. *problems* says what could not be read.
     """
 
     host: str
@@ -34,6 +35,7 @@ class View:
     host_keys: tuple[str, ...] = ()
     offered: str = ""
     backups: tuple[Backup, ...] = ()
+    stopped: bool = False
     problems: tuple[str, ...] = ()
 
     @property
@@ -76,6 +78,7 @@ class View:
             "key": self.key,
             "host_keys": list(self.host_keys),
             "offered_key": self.offered,
+            "stopped": self.stopped,
             "last_backup": _json(self.last) if self.last else None,
             "backups": [_json(one) for one in self.backups],
             "problems": list(self.problems),
@@ -120,6 +123,7 @@ def view(context: Context, host: str, lines: tuple[Line, ...]) -> View:
         key=key.fingerprint if key else "",
         host_keys=tuple(one.fingerprint for one in known),
         offered=offered.fingerprint if offered else "",
+        stopped=is_host(host) and retired_config.is_in_place(context.config.backuppc.config_dir, host),
         backups=read(lambda: backups.backups(context.config.backuppc.data_dir, host), ()),
         problems=tuple(dict.fromkeys(problems)),  # several questions meet the same problem
     )

@@ -112,6 +112,9 @@ def note(view: View) -> str:
     retired = view.record is not None and bool(view.record.retired)
     missing = view.kind or ("" if retired else "no key pair")
     notes += [missing] if missing and not view.key else []
+    notes += (
+        ["stopped, but not recorded as retired"] if view.stopped and view.lines and not view.retired else []
+    )
     if view.record:
         notes += ["retired for good" if view.record.final else "retired"] if view.record.retired else []
         notes += ["to be purged"] if view.record.purge else []

@@ -60,10 +60,10 @@ def _obstacle(context: Context, host: str, *, running: bool) -> str:
         return error.detail
     if why := unverified.obstacle(host, file, context.server):
         return why
+    if not running:
+        return ""
     places = context.config.backuppc
-    state = (
-        Daemon(places.socket, places.install_dir).status(host, _TIMEOUT).get("state", "") if running else ""
-    )
+    state = Daemon(places.socket, places.install_dir).status(host, _TIMEOUT).get("state", "")
     return "a job of BackupPC works on it" if state.endswith("_in_progress") else ""
 
 

@@ -168,5 +168,7 @@ def _is_there(place: Path) -> bool:
 def _is_same(place: Path, other: Path) -> bool:
     try:
         return os.path.samestat(place.lstat(), other.lstat())
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        raise StateError(detail=f"{place} cannot be looked up: {error}") from error

@@ -50,6 +50,14 @@ def text(host: str) -> bytes:
     return _TEXT.format(host=host).encode("ascii")
 
 
+def is_in_place(config_dir: Path, host: str) -> bool:
+    """Tell whether the per-host config of *host* is certainly that of a retired host."""
+    try:
+        return host_config.read(config_dir, host) == text(host)
+    except StateError:
+        return False
+
+
 def put(config_dir: Path, host: str, content: bytes) -> None:
     """Write *content* to the per-host config of *host*, with the owner, group and mode of the present one.
 

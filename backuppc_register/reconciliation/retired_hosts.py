@@ -1,8 +1,9 @@
-"""Find retired hosts that are only partly disabled, were enabled again, or cannot be purged as planned."""
+"""Find hosts that their record and settings disagree about, and purges that do not fit any more."""
 
 from collections.abc import Iterable
 from contextlib import suppress
 
+from backuppc_register import names
 from backuppc_register.backuppc import retired_config
 from backuppc_register.backuppc.hosts import HostsFile
 from backuppc_register.inventory import host_status
@@ -16,8 +17,12 @@ _LOCK_TIMEOUT = 2.0  # seconds for a command that is running
 
 
 def find(recorded: Iterable[str], file: HostsFile, server: Server) -> list[Inconsistency]:
-    """Return what does not fit of the *recorded* hosts, unless a command is changing them at the moment."""
-    found = {host: one for host in recorded if (one := _of_host(host, file, server))}
+    """Return what does not fit of the *recorded* hosts, and of others with a line.
+
+    A host is left out that a command is changing at the moment.
+    """
+    known = dict.fromkeys([*recorded, *(line.host for line in file.lines if names.is_host(line.host))])
+    found = {host: one for host in known if (one := _of_host(host, file, server))}
     if not found:
         return []
     # If the lock is not free in time, what was found without it is reported.
@@ -31,13 +36,29 @@ def _of_host(host: str, file: HostsFile, server: Server) -> Inconsistency | None
         record = server.folders.record(host)
     except StateError:  # `inconsistencies` reports it
         return None
-    if record is None or not record.is_closed or not file.lines_for(host):
+    lines = file.lines_for(host)
+    if not lines:
         return None
     try:
-        what, advice = _problem(host_status.read(host, server, file))
+        if record is not None and record.is_closed:
+            what, advice = _problem(host_status.read(host, server, file))
+        else:
+            what, advice = _of_an_older_copy(host, server)
     except (StateError, HostsFileError) as error:
         what, advice = f"it is not known whether it is disabled: {error.detail}", "Check who may read that."
-    return Inconsistency(host, record.person, what, advice) if what else None
+    person = record.person if record else lines[0].user
+    return Inconsistency(host, person, what, advice) if what else None
+
+
+def _of_an_older_copy(host: str, server: Server) -> tuple[str, str]:
+    """Return what is wrong if the .pl stops the backups of a host that is not recorded as retired."""
+    if not retired_config.is_in_place(server.backuppc.config_dir, host):
+        return "", ""
+    what = f"{host}.pl stops the backups as that of a retired host does, but it is not recorded as retired"
+    again = (
+        f"{ADMIN} retire {host}, with --final if it was retired for good; after that resume {host} ends it"
+    )
+    return what, f"Was an older copy of our state folder restored? If so: {again}"
 
 
 def _problem(status: HostStatus) -> tuple[str, str]:

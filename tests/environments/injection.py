@@ -167,10 +167,11 @@ class Machine:
 
     def verify(self, text: str, host: str = "dormeur") -> Callable[[], tuple[int, str]]:
         """Return the work of the forced command for the verify *text* of a machine that answers well."""
-        request = self.register(text, host)
+        request, folder = self.register(text, host), self.state / "hosts" / host
+        private = next((path for path in (folder / "fresh_key", folder / "key") if path.exists()), folder)
 
         def work() -> tuple[int, str]:
-            _answer_well(self.state / "hosts" / host)
+            _answer_well(host, private)
             return request()
 
         return work
@@ -254,16 +255,15 @@ class Machine:
         self._syslog.close()
 
 
-def _answer_well(folder: Path) -> None:
-    """Let the machine with our *folder* be reached and recognised; it has the fresh key if there is one."""
-    its_settings = Settings("rsync", False, (folder.name,), "/usr/bin/ssh", ("-e", "ssh"), (), ("/home",))
-    way = WayBack(its_settings, ssh.Place(folder.name, folder.name), ("ssh",), (Transfer("/home", (), b""),))
-    key = next((path for path in (folder / "fresh_key", folder / "key") if path.exists()), folder)
+def _answer_well(host: str, private: Path) -> None:
+    """Let the machine *host* be reached and recognised, and accept the key *private*."""
+    its_settings = Settings("rsync", False, (host,), "/usr/bin/ssh", ("-e", "ssh"), (), ("/home",))
+    way = WayBack(its_settings, ssh.Place(host, host), ("ssh",), (Transfer("/home", (), b""),))
     probed = "version:1\nsystem:Linux\nuser:bckpciuem\nrsync:3.5.0\nshare:/home\nrestore:off\n"
     for module, name, value in (
         (way_back, "find", way),
         (ssh, "offered_key", OWN_KEY),
-        (ssh, "run", ssh.Answer(probed, "", 0, str(key))),
+        (ssh, "run", ssh.Answer(probed, "", 0, str(private))),
         (begin_backup, "begin_each", None),
         (forced_command, "_input", b""),
     ):

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failing import failing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -504,6 +506,19 @@ def test_what_is_no_file_is_neither_read_nor_replaced(places: config.BackupPC, w
 def test_a_folder_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(StateError):
         host_config.write(tmp_path / "nowhere", "dormeur", b"1;\n")
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_config_that_cannot_be_looked_up_is_none_that_is_read_instead(
+    tmp_path: Path, code: int, at: int
+) -> None:
+    places = config.BackupPC(tmp_path / "hosts", tmp_path, tmp_path)
+    (tmp_path / "dormeur.pl").write_text("1;\n")
+    assert host_config.overriding(places, "dormeur") is None
+
+    with failing(tmp_path / "dormeur.pl", code, at=at), pytest.raises(StateError):
+        host_config.overriding(places, "dormeur")
 
 
 def test_a_digest_tells_two_apart() -> None:

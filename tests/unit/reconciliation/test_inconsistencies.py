@@ -199,6 +199,25 @@ def test_what_is_retired_and_whose_settings_were_opened_again_is_told(server: Se
     assert only(server.told(), "calmar", "may be backed up")
 
 
+@pytest.mark.parametrize("folder", [True, False], ids=["a record from before", "no folder yet"])
+def test_an_older_copy_of_our_state_after_a_retirement_is_told(server: Server, folder: bool) -> None:
+    """The copy is from before `retire --final`; the .pl still stops the backups."""
+    host = "dormeur" if folder else "localhost"
+    server.pl(host).write_bytes(retired_config.text(host))
+
+    assert only(server.told(), host, "it is not recorded as retired")
+    (found,) = (one for one in server.found() if one.host == host)
+    assert "--final if it was retired for good" in found.advice
+    server.pl(host).write_text("# mine\n1;\n")
+    assert not [one for one in server.told() if "recorded" in one[1]]
+
+
+def test_a_config_that_is_a_link_or_cannot_be_read_stops_nothing(server: Server) -> None:
+    server.pl("localhost").symlink_to("elsewhere.pl")
+
+    assert server.told() == []
+
+
 def test_a_line_that_contradicts_a_command_is_told_until_it_is_the_owners(server: Server) -> None:
     FormerOwners(server.state).take("dormeur", ["adupont"], person="cmartin")
     server.lines = b"dormeur 0 backuppc\n"
