@@ -111,6 +111,13 @@ def test_BackupPC_reads_what_a_template_becomes(tmp_path: Path, os: str) -> None
     assert found["PingMaxMsec"] >= 300
 
 
+@pytest.mark.parametrize(("os", "seconds"), [("linux", 14400), ("mac", 3600), ("windows", 14400)])
+def test_a_transfer_that_says_nothing_ends_as_early_as_the_machines_rsync_wants(
+    tmp_path: Path, os: str, seconds: int
+) -> None:
+    assert as_BackupPC_reads(tmp_path, ours(os))["ClientTimeout"] == seconds
+
+
 @pytest.mark.parametrize("os", OSES)
 def test_ssh_takes_everything_from_our_own_file(tmp_path: Path, os: str) -> None:
     found = as_BackupPC_reads(tmp_path, ours(os))
