@@ -30,6 +30,7 @@ from backuppc_register.backuppc.settings import SettingsReader
 from backuppc_register.diagnosis import (
     backup_checks,
     directory_kind_checks,
+    dns_checks,
     hosts_file_checks,
     ldap_checks,
     machine_checks,
@@ -42,8 +43,14 @@ from backuppc_register.diagnosis.checks import CHECKS
 from backuppc_register.diagnosis.finding import Answer, Check, Finding, Level, examine, green, red, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.inventory.server import Server
-from backuppc_register.network import banner, directory_facts
-from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable, Misconfigured, StateError
+from backuppc_register.network import banner, directory_facts, reverse_dns
+from backuppc_register.protocol.errors import (
+    BadUser,
+    DirectoryUnavailable,
+    InvalidDnsName,
+    Misconfigured,
+    StateError,
+)
 from backuppc_register.state.host_folder import HostFolders
 from backuppc_register.state.records import Record
 from backuppc_register.system import log_daemons, processes
@@ -808,3 +815,41 @@ def test_where_a_test_line_arrived_and_which_daemon_is_to_be_looked_at(
 
     assert [str(one[0]) for one in found] == [level or "green"]
     assert all(words in advice and not useless(advice or "rm x") for _, _, advice in found)
+
+
+class HidingDns:
+    """A nameserver that leaves private addresses out."""
+
+    def __init__(self, _: config.Dns) -> None:
+        pass
+
+    def addresses_of(self, name: str, _: float) -> tuple[str, ...]:
+        return ()
+
+    def name_of(self, peer: Any, _: float) -> str:
+        raise InvalidDnsName(
+            detail=f"dugong.univ-brest.fr, the PTR of {peer}, has no A ({reverse_dns.HIDDEN})"
+        )
+
+
+@pytest.mark.parametrize(
+    ("sources", "level"),
+    [
+        (("10.77.0.1",), Level.RED),
+        (("134.158.240.3", "192.168.7.0/24", "fd77::1"), Level.RED),
+        (("134.158.240.3",), Level.YELLOW),
+        ((), Level.YELLOW),
+    ],
+)
+def test_a_nameserver_that_hides_this_servers_private_address_is_red(
+    facts: ServerFacts, mocker: MockerFixture, sources: tuple[str, ...], level: Level
+) -> None:
+    mocker.patch.object(reverse_dns, "ReverseDns", HidingDns)
+    mocker.patch.object(socket, "getfqdn", return_value="dugong.univ-brest.fr")
+    mocker.patch.object(socket, "getaddrinfo", side_effect=socket.gaierror)
+    own = replace(facts.config.server, sources=sources)
+    server = replace(facts.server, config=replace(facts.config, server=own))
+
+    found = bad(dns_checks.dns, replace(facts, server=server))
+
+    assert max(one[0] for one in found) is level
