@@ -24,6 +24,7 @@ require BackupPC::Lib;
 # As BackupPC::Lib->new does, with our folders: it has /etc/backuppc compiled in, and whether ConfDir has a folder pc.
 open(my $main, '<', $INC{'BackupPC/Lib.pm'}) or die("no Lib.pm: $!\n");
 my ($useFHS) = map({ /^\s*my\s*\$useFHS\s*=\s*(\d)/ ? $1 : () } <$main>);
+close($main);    # or Perl's own errors would name it
 my $paths = {
     useFHS => $useFHS, TopDir => $topDir, ConfDir => $confDir, InstallDir => $library =~ s{/lib/?$}{}r,
     LogDir => "$topDir/log", RunDir => '/run/backuppc',
@@ -149,8 +150,9 @@ sub listen_to_ping {
 
 sub why_not_started {
     my ($program) = @_;
+    return 'PingCmd and PingPath name no program' if ( $program =~ /^\s*$/ );
     return '' if ( $program !~ m{^/} );
-    return "there is no $program" if ( !-e $program && $!{ENOENT} );
+    return $!{ENOENT} ? "there is no $program" : "$program cannot be started: $!" if ( !-e $program );
     my $why = -d $program ? 'it is a folder' : !-x $program ? 'it is not executable' : '';
     return $why && "$program cannot be started: $why";
 }

@@ -1,7 +1,9 @@
 """The check that the hosts file can be replaced, as each registration does."""
 
+import os
 from collections.abc import Iterator
 
+from backuppc_register.backuppc import host_config
 from backuppc_register.diagnosis.finding import Answer, green, red
 from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.system import atomic_files, rename_obstacles
@@ -15,6 +17,11 @@ def replaceable(facts: ServerFacts) -> Iterator[Answer]:
     path, found = places.hosts, False
     if not path.is_symlink() and not path.exists():
         return  # the check `hosts-file` reports it
+    below = host_config.folder(places.config_dir)
+    if not os.access(below, os.W_OK | os.X_OK):
+        found = True
+        what = f"no registration is possible: {facts.account} cannot write the settings of hosts in {below}"
+        yield red(what, f"chown {facts.account} {below}; see also ls -ld {below} and df {below}")
     for what, advice in rename_obstacles.obstacles(path):
         found = True
         yield red(f"no registration is possible: {what}", f"{advice} (see [backuppc] hosts)")

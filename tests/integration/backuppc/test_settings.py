@@ -597,3 +597,27 @@ def test_an_ssh_that_never_answers_is_left_in_time(tmp_path):
 def test_an_ssh_that_is_not_there_is_misconfigured():
     with pytest.raises(Misconfigured):
         route("/nowhere/ssh", (), "dormeur", 5)
+
+
+PINGS = {
+    "no path": ('$Conf{PingPath} = "";', "PingCmd and PingPath name no program"),
+    "a blank command": ('$Conf{PingCmd} = "  ";', "PingCmd and PingPath name no program"),
+    "a folder": ('$Conf{PingPath} = "/bin";', "/bin cannot be started: it is a folder"),
+    "below a file": (
+        '$Conf{PingPath} = "/etc/passwd/ping";', "/etc/passwd/ping cannot be started: Not a directory"
+    ),
+    "a link to itself": (
+        'symlink("loop", "@ETC@/loop"); $Conf{PingPath} = "@ETC@/loop";',
+        "Too many levels of symbolic links",
+    ),
+    "a dangling link": (
+        'symlink("/nowhere", "@ETC@/dangling"); $Conf{PingPath} = "@ETC@/dangling";', "there is no "
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("perl", "words"), PINGS.values(), ids=PINGS)
+def test_why_a_ping_cannot_be_started_is_told_and_no_laptop_is_blamed(site, perl, words):
+    site.add(perl.replace("@ETC@", str(site.folder / "etc")))
+
+    assert words in site.effective.own_ping("127.0.0.1", 10, "dormeur")
