@@ -134,17 +134,17 @@ def test_the_persons_page_opens_after_a_registration_corrects_the_letter_case_of
 
 def test_a_machine_with_a_line_under_another_name_is_its_owners_and_no_one_elses(site):
     rascasse = site.laptop("rascasse.univ-brest.fr", "10.77.0.72")
-    site.dugong.run("echo 'poste12 0 adupont' >> /etc/backuppc/hosts", check=True)
+    site.dugong.run("echo 'armoire7 0 adupont' >> /etc/backuppc/hosts", check=True)
     config = '$Conf{ClientNameAlias} = "10.77.0.72"; 1;\n'
-    site.dugong.write("/etc/backuppc/poste12.pl", config, owner="backuppc")
+    site.dugong.write("/etc/backuppc/armoire7.pl", config, owner="backuppc")
     before = site.picture()
 
     assert outcome(site.ask("linux:cmartin", rascasse)) == ("other-owner", 77)
-    assert "this machine is poste12 too, and the hosts file says adupont" in site.dugong.syslog()[-1]
+    assert "this machine is armoire7 too, and the hosts file says adupont" in site.dugong.syslog()[-1]
     assert site.picture() == before
-    assert "host: poste12" in site.ask("linux:adupont", rascasse).stdout
+    assert "host: armoire7" in site.ask("linux:adupont", rascasse).stdout
     assert "status: unchanged" in site.ask("linux:adupont", rascasse).stdout
-    assert site.dugong.read("/etc/backuppc/poste12.pl") == config
+    assert site.dugong.read("/etc/backuppc/armoire7.pl") == config
 
 
 def test_an_entry_with_two_logons_in_capitals_is_one_person_and_sees_the_page(site):
