@@ -633,7 +633,7 @@ def test_every_word_of_a_reply_is_read_or_skipped_on_purpose() -> None:
     (read,) = re.findall(r"@\((.*?)\) -cnotcontains \$word", body("Read-ReplyLine"))
     known = set(re.findall(r"'([a-z]+)'", read))
 
-    assert words - known == {"status", "request", "shares", "port"}
+    assert words - known == {"status", "request", "shares", "port", "lacking"}
     assert known == set(re.findall(r"Get-Word '([a-z]+)'", TEXT))
     assert 'if ($script:Words.ContainsKey($word)) {\n        Stop-OnReply "' in body("Read-ReplyLine")
 
