@@ -137,6 +137,8 @@ def _is_owner(status: HostStatus, person: Person) -> bool:
 def _is_renamed(status: HostStatus, person: Person) -> bool:
     """Tell whether the record is of *person*'s entry under an earlier logon, and the host not restricted."""
     record, account = status.recorded, status.server.account
+    if record.by_hand:  # its person is the line's, and its entry may be that of an interrupted transfer
+        return False
     return same_entry(record.entry, person.entry_id) and not policy.is_own_account(record.person, account)
 
 
