@@ -53,7 +53,9 @@ _OTHERS = {
 _DISABLED, _LOCKED_OUT, _NORMAL_ACCOUNT = 0x2, 0x10, 0x200
 _FIRST_RID_OF_PEOPLE = 1000  # MS-DTYP 2.4.2.4: smaller ones are built in, such as Administrator and krbtgt
 _EPOCH, _WINDOWS_EPOCH = datetime(1970, 1, 1, tzinfo=UTC), datetime(1601, 1, 1, tzinfo=UTC)
-_FOR_EVER = "19700101000000Z"  # accountUnlockTime of an account that only an administrator unlocks
+# accountUnlockTime of an account that only an administrator unlocks; MIT Kerberos writes it as the
+# krbPrincipalExpiration of every principal that never expires.
+_NO_TIME = "19700101000000Z"
 
 
 def objection(values: Values, dn: str, bind_dn: str, now: datetime) -> str:
@@ -138,11 +140,11 @@ def _of_switches(values: _Texts) -> str:
 def _of_dates(values: _Texts, now: datetime) -> str:
     if since := _first(values("pwdAccountLockedTime")):
         return f"it is locked (pwdAccountLockedTime {since})"
-    for name in ("pwdEndTime", "krbPrincipalExpiration"):
-        if (end := _first(values(name))) and _generalized(end) <= now:
+    for name, never in (("pwdEndTime", ""), ("krbPrincipalExpiration", _NO_TIME)):
+        if (end := _first(values(name))) not in ("", never) and _generalized(end) <= now:
             return f"it is expired ({name} {end})"
     until = _first(values("accountUnlockTime"))
-    if until and (until == _FOR_EVER or _generalized(until) > now):
+    if until and (until == _NO_TIME or _generalized(until) > now):
         return f"it is locked (accountUnlockTime {until})"
     day = _number(values("shadowExpire")) or 0  # shadow(5): days; 0 and less do not count
     if 0 < day <= (now - _EPOCH).days:

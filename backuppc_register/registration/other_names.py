@@ -110,14 +110,22 @@ class _Search:
             return True
         if not self._is_like(name):
             return False
-        short = replace(self.server.config.dns, host_name="short")
         if "." not in name:
-            return host_name.host_of(full_name, short) == name
+            short = replace(self.server.config.dns, host_name="short")
+            return host_name.host_of(full_name, short) == name and not self._has_twin(name)
+        return self.applicant.address in self._addresses(name)
+
+    def _has_twin(self, label: str) -> bool:
+        """Tell whether another domain has a machine of this *label*: the short name may be that one's."""
+        domains = self.server.config.dns.domains
+        found = [self._addresses(name) for name in (f"{label}.{domain.lower()}" for domain in domains)]
+        return any(each and self.applicant.address not in each for each in found)
+
+    def _addresses(self, name: str) -> tuple[str, ...]:
         try:
-            resolver, seconds = self.services.resolver(), self.services.for_questions()
-            return self.applicant.address in resolver.addresses_of(name, seconds)
+            return self.services.resolver().addresses_of(name, self.services.for_questions())
         except InvalidDnsName:  # an alias that never ends
-            return False
+            return ()
 
 
 def _label(name: str) -> str:

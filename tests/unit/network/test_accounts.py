@@ -56,6 +56,7 @@ def why(attributes: Mapping[str, Sequence[str | bytes]], bind_dn: str = "", dn: 
         {"inetUserStatus": ["Active"]},
         {"accountUnlockTime": ["20261130115959Z"]},
         {"krbPrincipalExpiration": ["20261201000000Z"]},
+        {"krbPrincipalExpiration": ["19700101000000Z"]},  # MIT Kerberos: never
         {"pwdEndTime": ["20270101000000.5Z"]},
         {"shadowExpire": ["-1"]},
         {"shadowExpire": ["0"]},

@@ -154,6 +154,24 @@ def test_a_short_line_with_another_name_is_another_machine(server):
     assert server.asks().host == FULL
 
 
+@pytest.mark.parametrize("logon", ["adupont", "cmartin"])
+@pytest.mark.parametrize(("line", "pl"), [("portable26", None), ("poste12", alias("portable26"))])
+def test_a_short_line_is_not_of_a_machine_whose_name_another_domain_has_too(server, logon, line, pl):
+    server.host_name = "full"
+    server.addresses = {FULL: ("10.0.0.99", "10.0.0.98"), "portable26.iuem.fr": (str(PEER),)}
+    server.has(f"{line} 0 adupont", **({line: pl} if pl else {}))
+
+    assert server.asks(logon, name="portable26.iuem.fr").host == "portable26.iuem.fr"
+
+
+def test_a_short_line_is_of_the_machine_that_has_the_name_in_each_domain(server):
+    server.host_name = "full"
+    server.addresses = {FULL: (str(PEER),), "portable26.iuem.fr": ("10.0.0.98", str(PEER))}
+    server.has("portable26 0 adupont")
+
+    assert server.asks("adupont", name="portable26.iuem.fr").host == "portable26"
+
+
 def test_two_domains_with_one_short_name_are_two_machines_with_full_names(server):
     server.host_name = "full"
     server.asks("adupont", name="portable26.iuem.fr")
