@@ -147,7 +147,7 @@ say_own_file_systems() {
 
 mark_folders_not_saved() {
     probed closed
-    mv "$WORK/folders" "$WORK/closed"
+    cat "$WORK/folders" >"$WORK/closed"
     receipt_get lacking | tr ' ' '\n' >"$WORK/lacking"
     [ ! -s "$WORK/lacking" ] || NOT_SAVED=yes
     grep -vxF -f "$WORK/closed" "$WORK/lacking" >"$WORK/folders" || true
