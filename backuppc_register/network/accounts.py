@@ -63,19 +63,23 @@ def objection(values: Values, dn: str, bind_dn: str, now: datetime) -> str:
 
     What cannot be read is no objection. Raises ValueError if a value cannot be understood.
     """
+    texts = _texts_of(values)
+    objections = (_of_active_directory(texts, now), _of_switches(texts), _of_dates(texts, now))
+    return no_person(values, dn, bind_dn) or next((each for each in objections if each), "")
 
-    def texts(name: str) -> list[str]:
-        return [value.decode("utf-8", errors="replace") for value in values(name)]
 
-    objections = (
-        _of_classes(texts),
-        _of_reader(texts, dn, bind_dn),
-        _of_sid(values),
-        _of_active_directory(texts, now),
-        _of_switches(texts),
-        _of_dates(texts, now),
-    )
+def no_person(values: Values, dn: str, bind_dn: str) -> str:
+    """Return why the entry is no person's at all, or "": that of a disabled account is.
+
+    Raises what `objection` does.
+    """
+    texts = _texts_of(values)
+    objections = (_of_classes(texts), _of_reader(texts, dn, bind_dn), _of_sid(values), _of_control(texts))
     return next((each for each in objections if each), "")
+
+
+def _texts_of(values: Values) -> _Texts:
+    return lambda name: [value.decode("utf-8", errors="replace") for value in values(name)]
 
 
 def _of_classes(values: _Texts) -> str:
@@ -111,10 +115,15 @@ def normal(dn: str) -> str:
     return ",".join("=".join(side.strip() for side in part.split("=")) for part in parts)
 
 
+def _of_control(values: _Texts) -> str:
+    control = _number(values("userAccountControl"))
+    if control is None or control & _NORMAL_ACCOUNT:
+        return ""
+    return f"it is no account of a person (userAccountControl {control})"
+
+
 def _of_active_directory(values: _Texts, now: datetime) -> str:
     control = _number(values("userAccountControl"))
-    if control is not None and not control & _NORMAL_ACCOUNT:
-        return f"it is no account of a person (userAccountControl {control})"
     if control is not None and control & _DISABLED:
         return f"it is disabled (userAccountControl {control})"
     computed = _number(values("msDS-User-Account-Control-Computed"))

@@ -71,7 +71,8 @@ class Ldap:
     def _search(self, logon: str, server: Conversation) -> list[tuple[Entry, str]]:
         """Return the entries of *logon*, each with the reason why it is no person, or "".
 
-        Persons come alone: an account that was disabled when the person got another one does not count.
+        Persons come alone. That of a disabled account is one, too: otherwise its logon would be that of
+        whoever adds it to an entry of their own.
         """
         settings = self._settings
         wanted = (settings.logon_attribute, settings.name_attribute, *IDENTITIES, *accounts.ATTRIBUTES)
@@ -85,7 +86,9 @@ class Ldap:
         if elsewhere and not answer.entries:
             raise Failed("refers to other servers (referrals are not followed: choose a base without any)")
         found = [(entry, self._objection(entry)) for entry in answer.entries]
-        persons = [each for each in found if not each[1]]
+        persons = [
+            each for each in found if not accounts.no_person(each[0].values, each[0].dn, settings.bind_dn)
+        ]
         return found if answer.cut else persons or found
 
     def _objection(self, entry: Entry) -> str:

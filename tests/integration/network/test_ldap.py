@@ -38,6 +38,7 @@ from services.slapd import BASE, PEOPLE, SUFFIX, Authority, Slapd, person, unit
 from slowness import within
 
 from backuppc_register import config
+from backuppc_register.inventory import policy
 from backuppc_register.network import ldap
 from backuppc_register.network.ldap import Ldap
 from backuppc_register.network.ldap_connection import filter_for
@@ -62,8 +63,8 @@ ODD_PEOPLE = (
     + person("disabled", "D D", nsAccountLock="TRUE")
     + person("gone", "G G", shadowExpire="15000")
     + person("odd", "O O", accountExpires="tomorrow")
-    + person("moved", "M M", ipaUniqueID="moved-person")
-    + person("moved", "M M", f"ou=staff,{BASE}", pwdAccountLockedTime="000001010000Z")
+    + person(["moved", "absent"], "M M")
+    + person("absent", "A A", f"ou=staff,{BASE}", pwdAccountLockedTime="20261130120000Z")
     + person("twin", "T T", ipaUniqueID="twin-person")
     + person(
         "twin", "T T", f"ou=staff,{BASE}", objectClass=["alias", "extensibleObject"], aliasedObjectName=[BASE]
@@ -346,17 +347,20 @@ def test_no_text_leaves_its_place_in_a_filter(text: str) -> None:
 # Persons who have left
 
 
-@pytest.mark.parametrize(
-    ("logon", "uid"), [("moved", "moved"), ("twin", "twin"), ("both", ""), ("three", ""), ("neither", "")]
-)
-def test_an_entry_that_is_no_person_does_not_count_beside_a_person(
-    server: Slapd, logon: str, uid: str
-) -> None:
-    if uid:
-        assert find(logon, server.ldap()).entry_id.endswith("-person")
-        return
+def test_an_entry_that_is_no_person_does_not_count_beside_a_person(server: Slapd) -> None:
+    assert find("twin", server.ldap()).entry_id.endswith("-person")
+
+
+@pytest.mark.parametrize("logon", ["both", "absent", "three", "neither"])
+def test_of_two_accounts_none_counts_also_if_one_is_disabled(server: Slapd, logon: str) -> None:
     with pytest.raises(BadUser, match="more than one entry"):
         find(logon, server.ldap())
+
+
+def test_the_logon_of_a_locked_person_is_not_that_of_whoever_adds_it_to_an_entry(server: Slapd) -> None:
+    person = policy.find_person("moved", lambda one: find(one, server.ldap()), "backuppc")
+
+    assert (person.uid, person.others) == ("moved", ())
 
 
 HIDDEN_LOCKS = "access to attrs=pwdAccountLockedTime,nsAccountLock by * none\n" + openldap.EVERYONE_READS
