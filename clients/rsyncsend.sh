@@ -602,6 +602,7 @@ owner_ids() {
 
 MOUNTS=()       # the places below the current folder where something is mounted, by their names from there
 MOUNT_TYPES=()
+MOUNT_USERS=()  # by number, who mounted it, if FUSE tells that
 HOMES=()        # homes that are file systems of their own, on a disk of this computer
 ELSEWHERE=()    # other homes that are file systems of their own, such as those of a file server
 
@@ -628,14 +629,19 @@ find_homes() {    # [all]
 
 find_mounts() {
     local point rest
-    MOUNTS=() MOUNT_TYPES=()
+    MOUNTS=() MOUNT_TYPES=() MOUNT_USERS=()
     [ -r /proc/self/mountinfo ] || return 0
     while read -r _ _ _ _ point rest; do
-        printf -v point %b "$point"     # the kernel writes a blank as \040
+        printf -v point %b "${point//\\/\\0}"     # the kernel writes a blank as \040, printf reads \0 and three digits
         if [ "$point" = "$HERE" ] || ! is_below "$point" "$HERE"; then continue; fi
         rest=${rest#* - }
         MOUNTS[${#MOUNTS[@]}]=${point#"${HERE%/}"/}
         MOUNT_TYPES[${#MOUNT_TYPES[@]}]=${rest%% *}
+        case ,${rest##* } in
+            *,user_id=*) rest=${rest##*,user_id=}; rest=${rest%%,*} ;;
+            *) rest='' ;;
+        esac
+        MOUNT_USERS[${#MOUNT_USERS[@]}]=$rest
     done </proc/self/mountinfo
 }
 
@@ -658,10 +664,11 @@ is_last_mount() {    # AT
 is_elsewhere() { [ "$(device_of "./$1")" != "$(device_of .)" ]; }
 
 # Whether FOLDER is the home of the person who owns it, or of the one with its name. Root may not even look at a mount of
-# FUSE. If the directory of persons does not answer, it is no home: it is left out, and the server keeps what it has.
+# FUSE, whose options name the owner. If the directory of persons does not answer, it is no home: it is left out, and the
+# server keeps what it has.
 is_home() {    # FOLDER
     local owner key entry number
-    owner=$(timeout -s KILL 5 stat -c %u -- "./$1" 2>/dev/null)
+    owner=$(timeout -s KILL 5 stat -c %u -- "./$1" 2>/dev/null) || owner=$(mounted_by "$1")
     for key in "$owner" "${1##*/}"; do
         case $key in '' | -*) continue ;; esac
         entry=$(timeout 5 getent passwd "$key" 2>/dev/null) || continue
@@ -672,6 +679,14 @@ is_home() {    # FOLDER
         if [ "$entry" = "${HERE%/}/$1" ] || [ "$entry" -ef "./$1" ]; then return 0; fi
     done
     return 1
+}
+
+mounted_by() {    # MOUNT
+    local at user=''
+    for at in ${MOUNTS[@]+"${!MOUNTS[@]}"}; do
+        [ "${MOUNTS[at]}" != "$1" ] || user=${MOUNT_USERS[at]}
+    done
+    printf '%s' "$user"
 }
 
 is_one_of() {    # WORD WORD...
@@ -698,9 +713,10 @@ record_deletions() {
 }
 
 # Print the first home that cannot be read, or folder near the top that cannot be read although nobody forbids it, and
-# why. What is mounted counts only if earlier backups may have it. Return false if it is the current folder.
+# why. What is mounted counts only if earlier backups may have it. A folder that was exchanged meanwhile for another file
+# does not count, because any user can do that. Return false if it is the current folder.
 find_doubt() {
-    local line path reason stay=()
+    local line path reason status='' stay=()
     if stays; then stay=(-xdev); fi
     while IFS= read -r line; do
         reason=${line##*: }
@@ -708,18 +724,28 @@ find_doubt() {
         path=${path%": $reason"}
         path=${path#\'}
         path=${path%\'}
+        path=${path//\\\'/\'}
+        printf -v path %b "$path"       # find writes an é as \303\251
         case $path,$reason in
+            status,*) status=$reason; continue ;;
             .,*) printf '%s' "$reason"; return 1 ;;
-            *,'No such file or directory') continue ;;
-            *,'Permission denied' | *,'Operation not permitted') is_home "${path#./}" || continue ;;
+            *,'No such file or directory' | *,'Not a directory' | *,'Too many levels of symbolic links') continue ;;
+            *,'Permission denied' | *,'Operation not permitted' | *,'Transport endpoint is not connected') is_home "${path#./}" || continue ;;
         esac
         if stays && is_one_of "${path#./}" ${MOUNTS[@]+"${MOUNTS[@]}"}; then
             may_have_been_saved "${path#./}" || continue
         fi
         printf '%s: %s' "$(shown "$path")" "$(shown "$reason")"
         return 0
-    done < <(${PREFIX[@]+"${PREFIX[@]}"} find . ${HOMES[@]+"${HOMES[@]/#/./}"} -maxdepth 3 ${stay[@]+"${stay[@]}"} \
-        2>&1 >/dev/null </dev/null)
+    done < <(
+        ${PREFIX[@]+"${PREFIX[@]}"} find . ${HOMES[@]+"${HOMES[@]/#/./}"} -maxdepth 3 ${stay[@]+"${stay[@]}"} \
+            2>&1 >/dev/null </dev/null
+        printf 'status: %s\n' "$?"
+    )
+    case $status in
+        0 | 1) ;;
+        *) printf 'find was ended or cannot be run (status %s)' "$(shown "$status")" ;;
+    esac
 }
 
 # Whether a mount is a home, and not one of a file server.

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from checkout import CHECKOUT
 from lab import Lab
-from walled_laptop import RSYNCS, WalledLaptop
+from walled_laptop import HELPER, RSYNCS, WalledLaptop
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("older_rsync")]
 
@@ -133,3 +134,109 @@ def test_a_hundred_mounts_in_one_another_take_no_long_time(site: WalledLaptop) -
 
     assert "d/" * 99 + "d" in listed
     assert taken < 8, taken
+
+
+# ---------------------------------------------------------------- homes, and what casts a doubt on a backup
+
+STAYING = "rsync --server --sender -logDtprxe.iLsfxC . /home/"  # as BackupPC: with --one-file-system
+DISK = CHECKOUT / "tests/environments/failing_disk.py"
+UNRECORDED = "no deletion is recorded"
+ODD_HOMES = ("a 5", "a b 7c", "o'br", 'd"q', "bs\\n", "été", "tab\t0")
+
+
+def doubts(site: WalledLaptop, command: str = STAYING) -> str:
+    """Give what the helper says about deletions before rsync waits for the server."""
+    said = site.laptop.run([HELPER, command, "-"]).stderr
+    return "".join(line for line in said.splitlines(keepends=True) if UNRECORDED in line)
+
+
+@contextmanager
+def home(site: WalledLaptop, folder: str) -> Iterator[int]:
+    """Let a person with another logon have *folder*; give the person's number."""
+    passwd = site.laptop.read("/etc/passwd")
+    site.laptop.write(
+        "/etc/passwd",
+        f"{passwd}someone:x:1000:1000::{folder}:/bin/sh\n".replace("cmartin:x:1000:", "cmartin:x:1009:"),
+    )
+    site.laptop.run(["mkdir", "-p", folder], check=True)
+    try:
+        yield 1000
+    finally:
+        site.laptop.write("/etc/passwd", passwd)
+
+
+@contextmanager
+def disk(site: WalledLaptop, point: str, orders: str, *options: str) -> Iterator[None]:
+    """Let the disk of failing_disk.py be at *point*."""
+    site.laptop.copy(DISK, "/root/failing_disk.py")
+    site.laptop.run("[ -e /dev/fuse ] || mknod -m 666 /dev/fuse c 10 229; mkdir -p /srv/cloud", check=True)
+    site.laptop.write("/root/orders", orders)
+    served = ["/root/failing_disk.py", "/srv/cloud", point, "/root/orders"]
+    server = site.laptop.start(["python3", *served, *options])
+    try:
+        site.laptop.wait_for(lambda: "\ndisk /home" in site.laptop.read("/proc/mounts"), "the disk")
+        yield
+    finally:
+        site.laptop.run(["umount", "-l", point])
+        server.kill()
+
+
+@pytest.mark.parametrize("name", ODD_HOMES)
+def test_a_home_on_a_disk_of_its_own_is_saved_whatever_it_is_called(site: WalledLaptop, name: str) -> None:
+    site.configure("today")
+    with home(site, f"/home/{name}") as owner:
+        mount = ["mount", "-t", "tmpfs", "-o", f"mode=700,uid={owner}", "own", f"/home/{name}"]
+        site.laptop.run(mount, check=True)
+        site.laptop.run(["touch", f"/home/{name}/a-file"], check=True)
+        listed = site.rsync("-rx --list-only @/home/").stdout
+        site.laptop.run(["umount", f"/home/{name}"], check=True)
+
+    assert listed.count("/a-file") == 1, listed
+
+
+@pytest.mark.parametrize("name", ODD_HOMES)
+def test_a_home_that_root_may_not_enter_casts_a_doubt_whatever_it_is_called(
+    site: WalledLaptop, name: str
+) -> None:
+    """FUSE names the owner, whose logon need not be the name of the folder."""
+    site.configure("today")
+    with home(site, f"/home/{name}"), disk(site, f"/home/{name}", ""):
+        said = doubts(site)
+
+    assert UNRECORDED in said
+
+
+@pytest.mark.parametrize("error", [13, 107])
+def test_a_mount_of_a_persons_own_casts_none(site: WalledLaptop, error: int) -> None:
+    """107: its program has ended."""
+    site.configure("today")
+    site.laptop.run("mkdir -p /home/cmartin/disk", check=True)
+    with disk(site, "/home/cmartin/disk", f"GETATTR / {error}\nOPENDIR / {error}", "allow_other"):
+        said = [doubts(site, command) for command in (STAYING, STAYING.replace("rxe", "re"))]
+
+    assert said == ["", ""]
+
+
+SEARCHES = [
+    # a person exchanges a folder for a file or a link at the right moment, as any person can
+    ("find: './cmartin/d': Not a directory", 1, ""),
+    ("find: './cmartin/d': Too many levels of symbolic links", 1, ""),
+    ("find: './cmartin/d': No such file or directory", 1, ""),
+    ("find: './cmartin/d': Stale file handle", 1, "Stale file handle"),
+    ("find: './cmartin/status: 0': Input/output error", 1, "Input/output error"),
+    # a search that did not end has found nothing
+    ("setpriv: failed to execute find: Permission denied", 126, "cannot be run (status 126)"),
+    ("setpriv: failed to execute find: No such file or directory", 127, "cannot be run (status 127)"),
+    ("find: './d': No such file or directory", 137, "cannot be run (status 137)"),
+]
+
+
+@pytest.mark.parametrize(("line", "status", "doubt"), SEARCHES, ids=[f"{s[0]}{s[1]}" for s in SEARCHES])
+def test_what_a_search_says_and_how_it_ends(site: WalledLaptop, line: str, status: int, doubt: str) -> None:
+    site.configure("today")
+    site.laptop.run("mv /usr/bin/find /usr/bin/find.away", check=True)
+    site.laptop.write("/usr/bin/find", f'#!/bin/sh\necho "{line}" >&2\nexit {status}\n', mode=0o755)
+    said = doubts(site)
+    site.laptop.run("mv /usr/bin/find.away /usr/bin/find", check=True)
+
+    assert (doubt in said, bool(said)) == (True, bool(doubt)), said
