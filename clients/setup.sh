@@ -1730,7 +1730,7 @@ account_has_password_linux() {
 account_expiry_linux() {
     getent shadow "$ACCOUNT" | T=$(($(date +%s) / 86400)) awk -F: '
         function by(day) { if (day <= ENVIRON["T"] + 0) now = 1; else later = 1 }
-        $8 > 0 { by($8 + 0) }
+        $8 != "" && $8 >= 0 { by($8 + 0) }
         $3 == "0" { now = 1 }
         $3 > 0 && $5 != "" && $5 >= 0 && $5 < 99999 { by($3 + $5 + 1) }
         END { if (now) print "now"; else if (later) print "later" }'
@@ -2917,8 +2917,9 @@ would_begin_anew() {
 # The server names a computer by its address, and knows nothing of the earlier name.
 tell_renamed() {
     VERIFY=no
+    new_name=$(readable "$REPLY_HOST")
     todo 'This computer is called %s now, and is registered as %s, where its backups are. To go on with them, ask the backup administrator to give the new name to %s (ClientNameAlias). To begin anew as %s, without them: sudo sh setup.sh --force' \
-        "$REPLY_HOST" "$name" "$name" "$REPLY_HOST"
+        "$new_name" "$name" "$name" "$new_name"
 }
 
 # Whether nothing needs to be registered. A server that cannot be asked leaves that open: what is to be done on this

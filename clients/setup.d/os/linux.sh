@@ -94,7 +94,7 @@ account_has_password_linux() {
 account_expiry_linux() {
     getent shadow "$ACCOUNT" | T=$(($(date +%s) / 86400)) awk -F: '
         function by(day) { if (day <= ENVIRON["T"] + 0) now = 1; else later = 1 }
-        $8 > 0 { by($8 + 0) }
+        $8 != "" && $8 >= 0 { by($8 + 0) }
         $3 == "0" { now = 1 }
         $3 > 0 && $5 != "" && $5 >= 0 && $5 < 99999 { by($3 + $5 + 1) }
         END { if (now) print "now"; else if (later) print "later" }'

@@ -39,8 +39,9 @@ would_begin_anew() {
 # The server names a computer by its address, and knows nothing of the earlier name.
 tell_renamed() {
     VERIFY=no
+    new_name=$(readable "$REPLY_HOST")
     todo 'This computer is called %s now, and is registered as %s, where its backups are. To go on with them, ask the backup administrator to give the new name to %s (ClientNameAlias). To begin anew as %s, without them: sudo sh setup.sh --force' \
-        "$REPLY_HOST" "$name" "$name" "$REPLY_HOST"
+        "$new_name" "$name" "$name" "$new_name"
 }
 
 # Whether nothing needs to be registered. A server that cannot be asked leaves that open: what is to be done on this

@@ -26,6 +26,7 @@ def laptop(site: Site) -> Laptop:
 
 WAYS = {
     "its last day": ("chage -E 2025-01-01 bckpciuem", "or its password has expired"),
+    "the day on which chage ends it at once": ("chage -E 0 bckpciuem", "or its password has expired"),
     "a password that must be changed": ("chage -d 0 bckpciuem", "or its password has expired"),
     "no shell": ("usermod --shell /usr/sbin/nologin bckpciuem", "has a wrong shell"),
 }

@@ -1110,6 +1110,25 @@ def test_a_new_name_is_registered_only_if_a_person_says_so(
     assert ("is called nouveau now" in done.stderr) is not anew
 
 
+ODD_NAMES = {
+    "nou\033]0;x\007veau": "nou?]0;x?veau",
+    "nouveau\033[2J": "nouveau?[2J",
+    "\\033[31mnouveau": "\\033[31mnouveau",
+    "\\x1b[31mnouveau": "\\x1b[31mnouveau",
+    "%s%n\u202enouveau": "%s%n???nouveau",
+    "d\\xc3\\xa9j\\xc3\\xa0": "déjà",
+}
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_new_name_cannot_speak_to_the_terminal(work: Path, name: str) -> None:
+    (work / "reply").write_text(f"success\nhost: {name}\nstatus: new\n")
+
+    done = shell(work, f"status=0; {ASKED} ask_registration call_once; doctor_registration")
+
+    assert f"This computer is called {ODD_NAMES[name]} now" in done.stderr
+
+
 # ---------------------------------------------------------------- the register-key
 
 
