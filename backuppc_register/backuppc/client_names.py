@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from backuppc_register.backuppc import host_config
 from backuppc_register.protocol.errors import StateError
 from backuppc_register.system import regular_files
 
@@ -24,13 +25,20 @@ def written(content: bytes) -> tuple[str, ...] | None:
 
 
 def of(hosts: Iterable[str], config_dir: Path) -> dict[str, tuple[str, ...] | None]:
-    """Return for each of *hosts* with a .pl of its own what `written` tells; raises StateError in doubt."""
+    """Return for each of *hosts* with a .pl of its own what `written` tells; raises StateError in doubt.
+
+    Of two files for one host only Perl can tell which one BackupPC reads.
+    """
     try:
-        files = {path.name for path in config_dir.iterdir()}
-        return {
-            host: written(regular_files.read(config_dir / f"{host}.pl", follow=True)[0])
-            for host in hosts
-            if f"{host}.pl" in files
-        }
+        folders = {host_config.folder(config_dir), config_dir}
+        files = {path.name: path for folder in folders for path in folder.iterdir()}
+        known = {host: files[f"{host}.pl"] for host in hosts if f"{host}.pl" in files}
+        return {host: _written(path, folders) for host, path in known.items()}
     except OSError as error:
         raise StateError(detail=f"the name of another host cannot be read: {error}") from error
+
+
+def _written(path: Path, folders: set[Path]) -> tuple[str, ...] | None:
+    if len(folders) > 1 and all((folder / path.name).exists() for folder in folders):
+        return None
+    return written(regular_files.read(path, follow=True)[0])

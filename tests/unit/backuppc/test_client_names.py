@@ -36,6 +36,23 @@ def test_only_hosts_with_a_pl_of_their_own_are_looked_at(tmp_path):
     assert client_names.of(["a", "b"], tmp_path) == {"a": ("x",)}
 
 
+def test_where_the_settings_of_hosts_have_a_folder_of_their_own_it_counts_too(tmp_path):
+    (tmp_path / "pc").mkdir()
+    (tmp_path / "a.pl").write_text("$Conf{ClientNameAlias} = 'x';")
+    (tmp_path / "pc/b.pl").write_text("$Conf{ClientNameAlias} = 'y';")
+    for path in (tmp_path / "c.pl", tmp_path / "pc/c.pl"):
+        path.write_text("$Conf{ClientNameAlias} = 'z';")
+
+    assert client_names.of(["a", "b", "c", "d"], tmp_path) == {"a": ("x",), "b": ("y",), "c": None}
+
+
+def test_debians_link_to_the_folder_itself_is_no_second_folder(tmp_path):
+    (tmp_path / "pc").symlink_to(".")
+    (tmp_path / "a.pl").write_text("$Conf{ClientNameAlias} = 'x';")
+
+    assert client_names.of(["a"], tmp_path) == {"a": ("x",)}
+
+
 def test_what_cannot_be_read_is_a_fault(tmp_path):
     (tmp_path / "a.pl").mkdir()
 
