@@ -474,6 +474,7 @@ prepare_backup() {
     shield
     as_reader
     find_homes
+    find_empty_homes
     record_deletions
 }
 
@@ -605,6 +606,7 @@ MOUNT_TYPES=()
 MOUNT_USERS=()  # by number, who mounted it, if FUSE tells that
 HOMES=()        # homes that are file systems of their own, on a disk of this computer
 ELSEWHERE=()    # other homes that are file systems of their own, such as those of a file server
+EMPTY=()        # homes without any file, which may be file systems that are not mounted
 
 # With --one-file-system rsync leaves out every home that is a file system of its own, as with ZFS. So those homes are
 # named to rsync too, and it stays in the file systems that are named. Other disks and file servers remain outside.
@@ -625,6 +627,22 @@ find_homes() {    # [all]
         name=${name#./}
         is_one_of "$name" ${MOUNTS[@]+"${MOUNTS[@]}"} || ! is_home "$name" || ! is_elsewhere "$name" || HOMES[${#MOUNTS[@]}+${#HOMES[@]}]=$name
     done < <(find . -mindepth 1 -maxdepth 3 -xdev -type d -inum 256 -print0 2>/dev/null)
+}
+
+# A home that is not mounted, such as an encrypted one or that of a disk that failed, would be empty in the backup too. So
+# an empty home is made a mount point behind the wall: then the server keeps what it has there, and only there. Only below
+# folders of root's, where no other user makes folders.
+find_empty_homes() {
+    local name end=$((SECONDS + PATIENCE))
+    EMPTY=()
+    stays && [ "$WALL" = namespace ] || return 0
+    while [ "$SECONDS" -lt "$end" ] && IFS= read -r -d '' name; do
+        name=${name#./}
+        if is_one_of "$name" ${MOUNTS[@]+"${MOUNTS[@]}"} || ! is_home "$name"; then continue; fi
+        EMPTY[${#EMPTY[@]}]=$name
+        printf '%s: %s is empty: is it not mounted? The backup keeps what it has there\n' "$ACCOUNT" "$(shown "$name")" >&2
+    done < <(${PREFIX[@]+"${PREFIX[@]}"} find . -mindepth 1 -maxdepth 3 -xdev \( ! -user 0 -prune -o -true \) \
+        -type d -empty -print0 </dev/null 2>/dev/null)
 }
 
 find_mounts() {
@@ -1078,7 +1096,7 @@ go_behind_wall() {    # ro|rw
         namespace)
             LIMIT=/share${HERE%/}
             INSIDE=$LIMIT/
-            code="set -u -f; PEER=$PEER ACCOUNT=$ACCOUNT; $(declare -f note fail unavailable enclose furnish bring \
+            code="set -u -f; PEER=$PEER ACCOUNT=$ACCOUNT; $(declare -p EMPTY; declare -f note fail unavailable enclose cover furnish bring \
 close_mounts close_mount read_mounts find_hidden is_closed is_covered); enclose \"\$@\""
             [ "$1" = rw ] || propagation=slave
             WALLED=(unshare --mount --propagation "$propagation" -- "$BASH" -p -c "$code" wall "$PLACE" "$1" "$LIMIT" "$RSYNC")
@@ -1102,7 +1120,7 @@ enclose() {    # PLACE ro|rw FOLDER RSYNC COMMAND...
     {
         mount -n -c -t tmpfs -o nosuid,nodev,noexec,mode=755,size=16m wall "$place" &&
             furnish "$program" "$rsync" &&
-            mount -n -c --rbind . "$place$folder" && cd "$place" &&
+            mount -n -c --rbind . "$place$folder" && cd "$place" && cover &&
             close_mounts && [ -x "$place$program" ] && [ -x "$place$rsync" ]
     } </dev/null >/dev/null || {
         printf '%s\n' "$SAID" >&2
@@ -1120,6 +1138,15 @@ enclose() {    # PLACE ro|rw FOLDER RSYNC COMMAND...
         argv[${#argv[@]}]=$word
     done
     exec chroot "$place" "${argv[@]}"
+}
+
+# Make each empty home a mount point.
+cover() {
+    local name facts
+    for name in ${EMPTY[@]+"${EMPTY[@]}"}; do
+        facts=$(stat -c 'uid=%u,gid=%g,mode=%a' -- "$place$folder/$name") || continue
+        mount -n -c -t tmpfs -o "ro,nosuid,nodev,noexec,size=4k,$facts" empty "$place$folder/$name" || return 1
+    done
 }
 
 # Make the places for the folder, the PROGRAMS, their libraries, the names of users, and two devices. Set BINDS, which

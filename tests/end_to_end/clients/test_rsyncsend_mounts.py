@@ -240,3 +240,26 @@ def test_what_a_search_says_and_how_it_ends(site: WalledLaptop, line: str, statu
     site.laptop.run("mv /usr/bin/find.away /usr/bin/find", check=True)
 
     assert (doubt in said, bool(said)) == (True, bool(doubt)), said
+
+
+@pytest.mark.parametrize("rsync", RSYNCS)
+def test_an_empty_home_is_a_mount_point_for_rsync_and_a_persons_empty_folder_is_none(
+    site: WalledLaptop, rsync: str
+) -> None:
+    """So the server keeps what it has of a home that is not mounted."""
+    site.configure(rsync)
+    with home(site, "/home/UBO/a 5'é") as owner:
+        site.laptop.run("mkdir -p /home/cmartin/empty /home/not-one && chown cmartin /home/cmartin/empty")
+        site.laptop.run(["chown", f"{owner}:1001", "/home/UBO/a 5'é"], check=True)
+        site.laptop.run(["chmod", "2750", "/home/UBO/a 5'é"], check=True)
+        with site.waiting(STAYING) as inside:
+            points = [mount[4].encode().decode("unicode_escape") for mount in inside.mounts]
+            listed = site.rsync("-rxlptgo --numeric-ids --list-only @/home/")
+        outside = site.laptop.read("/proc/self/mountinfo")
+        site.laptop.run(["rm", "-r", "/home/UBO", "/home/cmartin/empty", "/home/not-one"], check=True)
+
+    assert [p for p in points if p.startswith("/share/home/")] == [
+        "/share/home/UBO/a 5'é".encode().decode("latin-1")
+    ]
+    assert "drwxr-s---" in listed.stdout, listed
+    assert "/home/UBO" not in outside

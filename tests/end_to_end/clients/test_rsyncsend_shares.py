@@ -221,3 +221,19 @@ def test_a_home_that_root_may_not_enter_is_named_and_not_lost_silently(machine):
     assert "The home /home/cmartin is not backed up, because not even root may read it" in first.stderr
     assert {"/cmartin/stays", "/zoe/.netrc"} <= saved
     assert "/home/cmartin" not in again.stderr
+
+
+def test_the_server_keeps_what_it_has_of_a_home_that_is_not_mounted(machine):
+    machine.sh("touch /home/cmartin/soon-gone; rm -rf /home/net")
+    with machine.mounted(("/home/net", f"{NEW}1503")):
+        before = machine.backed_up()
+    machine.sh("rm /home/cmartin/soon-gone")
+    after = machine.backed_up()
+    machine.site.dugong.full_backup("pollux")
+    full = set(machine.site.dugong.files_of("pollux", "/home"))
+    machine.sh("rmdir /home/net")
+    removed = machine.backed_up()
+
+    assert {"/net/on-0", "/cmartin/soon-gone"} <= before
+    assert (before - after, before - full) == ({"/cmartin/soon-gone"}, {"/cmartin/soon-gone"})
+    assert "/net/on-0" not in removed
