@@ -52,8 +52,8 @@ class Server:
 
 
 _DROPBEAR = (
-    "This machine's ssh server is dropbear, which refuses a key line with from=: run the setup again with "
-    "--no-from, or install OpenSSH's sshd."
+    "This machine's ssh server is dropbear, which refuses a key line with from=: run the setup again "
+    "(an earlier one with --no-from), or install OpenSSH's sshd."
 )
 _TINYSSH = (
     "This machine's ssh server is tinysshd, which cannot limit a key to one command: install OpenSSH's sshd."

@@ -131,6 +131,26 @@ def test_no_line_is_over_120_characters(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", PROSE, ids=lambda path: path.name)
+def test_no_text_becomes_a_row_of_the_table_above_it(document: Path) -> None:
+    assert re.findall(r"^\|.*\n([^|\n].*)$", document.read_text(), re.MULTILINE) == []
+
+
+def test_no_message_is_told_in_two_rows_of_a_table() -> None:
+    for part in re.split(r"^#+ .*$", TOLD.read_text(), flags=re.MULTILINE):
+        named = [row[0] for row in rows(part)]
+        assert sorted(named) == sorted(set(named))
+
+
+def test_the_changelog_has_each_heading_and_each_entry_once_for_a_version() -> None:
+    for version in re.split(r"^## ", (CHECKOUT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]:
+        titles = re.findall(r"^### (.*)$", version, re.MULTILINE)
+        begun = re.findall(r"^- (.*)$", version, re.MULTILINE)
+        assert sorted(titles) == sorted(set(titles)), version[:6]
+        assert sorted(begun) == sorted(set(begun)), version[:6]
+        assert not re.search(r"^(?:-|  ).*\n\n-", version, re.MULTILINE), "a blank line parts a list"
+
+
+@pytest.mark.parametrize("document", PROSE, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path) -> None:
     for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", document.read_text()):
         path = (document.parent / target) if target else document
