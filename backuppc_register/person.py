@@ -13,7 +13,8 @@ class Person:
     *uid*: the logon that was asked for, as the directory spells it. *name*: for display, may be empty.
     *entry_id*: the lasting identity of the entry, ``ATTRIBUTE:VALUE`` for each of ``entryUUID`` and the like
     that could be read, separated by blanks; empty if none could. *note*: for the log, what went wrong during
-    the search; it is not part of the person. *others*: further logons of the same entry.
+    the search; it is not part of the person. *others*: further logons of the same entry. *unproved*: those of
+    which it is not known that no other entry has them; they count only against the person.
     """
 
     uid: str
@@ -21,6 +22,7 @@ class Person:
     entry_id: str = ""
     note: str = field(default="", compare=False)
     others: tuple[str, ...] = ()
+    unproved: tuple[str, ...] = field(default=(), compare=False)
 
     def spelling_of(self, logon: str) -> str:
         """Return *logon* as the directory spells it, "" if this entry does not have it."""
@@ -29,6 +31,10 @@ class Person:
     def has(self, logon: str) -> bool:
         """Tell whether this entry has *logon*."""
         return bool(self.spelling_of(logon))
+
+    def may_have(self, logon: str) -> bool:
+        """Tell whether this entry has *logon*, or that is not known."""
+        return self.has(logon) or any(same_logon(one, logon) for one in self.unproved)
 
 
 def possible_logon(logon: str) -> bool:

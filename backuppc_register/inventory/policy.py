@@ -32,8 +32,9 @@ def find_person(
     _refuse_own_account(logon, account)
     person = find(logon)
     _refuse_own_account(person.uid, account)
-    possible = [one for one in person.others if not is_own_account(one, account)][:_MOST_LOGONS]
-    others = tuple(one for one in possible if _is_only_of(person, one, find))
+    possible = [one for one in person.others if not is_own_account(one, account)]
+    others = tuple(one for one in possible[:_MOST_LOGONS] if _is_only_of(person, one, find))
+    person = replace(person, unproved=tuple(one for one in possible if one not in others))
     if lower_case:
         return replace(person, uid=person.uid.lower(), others=tuple(one.lower() for one in others))
     return replace(person, others=others)
@@ -58,7 +59,7 @@ def refuse_one_too_many(
     Raises NotAllowed.
     """
     most = limits.hosts_per_person
-    owned = {line.host for line in hosts.lines if person.has(line.user) and names.is_machine(line.host)}
+    owned = {line.host for line in hosts.lines if person.may_have(line.user) and names.is_machine(line.host)}
     owned.discard(host)
     if most and len(owned) >= most:
         owned = {one for one in owned if not is_retired(one)}

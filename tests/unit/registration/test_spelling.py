@@ -228,6 +228,18 @@ def test_the_quota_is_of_the_entry(site, second):
         site.ask(second, name="veilleur.univ-brest.fr")
 
 
+def test_the_quota_is_of_the_entry_however_many_logons_it_has(site):
+    many = tuple(f"c{n}" for n in range(12))
+    site.people = Entries(replace(CMARTIN, others=many))
+    site.limits = config.Limits(hosts_per_person=2)
+
+    site.ask("c11", name="veilleur.univ-brest.fr")
+
+    for logon in ("c10", "c0", "cmartin"):
+        with pytest.raises(NotAllowed):
+            site.ask(logon, name="lecteur.univ-brest.fr")
+
+
 def test_a_line_for_another_logon_of_the_entry_keeps_that_logon_and_the_key(site):
     site.hosts.write_text(site.hosts.read_text().replace("\tcmartin", "\tClaire.Martin"))
 
