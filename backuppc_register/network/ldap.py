@@ -81,14 +81,14 @@ class Ldap:
             filter_for(settings.filter, logon),
             [attribute for attribute in wanted if attribute],
         )
-        # An entry here counts, whatever other servers have. Without one, another server may have it.
-        elsewhere = [url for url in answer.referrals if not own_partition(url, settings.base, self._kind)]
-        if elsewhere and not answer.entries:
-            raise Failed("refers to other servers (referrals are not followed: choose a base without any)")
         found = [(entry, self._objection(entry)) for entry in answer.entries]
         persons = [
             each for each in found if not accounts.no_person(each[0].values, each[0].dn, settings.bind_dn)
         ]
+        # A person here counts, whatever other servers have. Without one, another server may have one.
+        elsewhere = [url for url in answer.referrals if not own_partition(url, settings.base, self._kind)]
+        if elsewhere and not persons:
+            raise Failed("refers to other servers (referrals are not followed: choose a base without any)")
         return found if answer.cut else persons or found
 
     def _objection(self, entry: Entry) -> str:

@@ -948,11 +948,9 @@ def test_the_password_is_in_no_error(behaviour: Behaviour, more: dict[str, str])
 @contextmanager
 def with_referrals(*to: str) -> Iterator[Slapd]:
     """Give a server where a branch of the people lives elsewhere."""
-    people = PEOPLE + openldap.entry(
-        f"ou=hospital,{BASE}",
-        {"objectClass": ["referral", "extensibleObject"], "ou": ["hospital"], "ref": to},
-    )
-    with Slapd(people) as server:
+    hospital = {"objectClass": ["referral", "extensibleObject"], "ou": ["hospital"], "ref": to}
+    team = person("team", "T T", objectClass=["groupOfNames", "extensibleObject"], member=[BASE])
+    with Slapd(PEOPLE + team + openldap.entry(f"ou=hospital,{BASE}", hospital)) as server:
         yield server
 
 
@@ -967,6 +965,11 @@ def test_a_person_who_may_be_elsewhere_is_a_doubt(base: str) -> None:
     with FailingLdap(hold) as elsewhere, with_referrals(f"{elsewhere.url}/ou=hospital,{BASE}") as server:
         assert "refer" in why(server.ldap(), logon="nobody", base=base)
         assert elsewhere.connections == 0
+
+
+def test_beside_a_group_a_person_may_be_elsewhere_too() -> None:
+    with with_referrals(f"ldap://127.0.0.1:9/ou=hospital,{BASE}") as server:
+        assert "refer" in why(server.ldap(), logon="team")
 
 
 PARTITIONS = (
