@@ -20,7 +20,9 @@ ATTRIBUTES = (
     "accountUnlockTime",
     "inetUserStatus",
     "krbPrincipalExpiration",
+    "krbTicketFlags",
     "pwdAccountLockedTime",
+    "pwdStartTime",
     "pwdEndTime",
     "shadowExpire",
     "sambaAcctFlags",
@@ -51,6 +53,7 @@ _OTHERS = {
 }
 # MS-ADTS 2.2.16: the bits of userAccountControl.
 _DISABLED, _LOCKED_OUT, _NORMAL_ACCOUNT = 0x2, 0x10, 0x200
+_NO_TICKETS = 0x40  # MIT Kerberos, kdb.h: DISALLOW_ALL_TIX
 _FIRST_RID_OF_PEOPLE = 1000  # MS-DTYP 2.4.2.4: smaller ones are built in, such as Administrator and krbtgt
 _EPOCH, _WINDOWS_EPOCH = datetime(1970, 1, 1, tzinfo=UTC), datetime(1601, 1, 1, tzinfo=UTC)
 # accountUnlockTime of an account that only an administrator unlocks; MIT Kerberos writes it as the
@@ -138,10 +141,12 @@ def _of_active_directory(values: _Texts, now: datetime) -> str:
 
 def _of_switches(values: _Texts) -> str:
     for name in ("nsAccountLock", "loginDisabled", "ds-pwp-account-disabled"):
-        if _first(values(name)).lower() == "true":
+        if "true" in map(str.lower, values(name)):
             return f"it is disabled ({name})"
     if (status := _first(values("inetUserStatus")).lower()) in ("inactive", "deleted"):
         return f"it is disabled (inetUserStatus {status})"
+    if (_number(values("krbTicketFlags")) or 0) & _NO_TICKETS:
+        return "it is disabled (krbTicketFlags)"
     flags = _first(values("sambaAcctFlags"))
     return f"it is disabled (sambaAcctFlags {flags})" if set(flags) & set("DL") else ""
 
@@ -152,6 +157,8 @@ def _of_dates(values: _Texts, now: datetime) -> str:
     for name, never in (("pwdEndTime", ""), ("krbPrincipalExpiration", _NO_TIME)):
         if (end := _first(values(name))) not in ("", never) and _generalized(end) <= now:
             return f"it is expired ({name} {end})"
+    if (start := _first(values("pwdStartTime"))) and _generalized(start) > now:
+        return f"it is not valid yet (pwdStartTime {start})"
     until = _first(values("accountUnlockTime"))
     if until and (until == _NO_TIME or _generalized(until) > now):
         return f"it is locked (accountUnlockTime {until})"

@@ -57,6 +57,8 @@ def why(attributes: Mapping[str, Sequence[str | bytes]], bind_dn: str = "", dn: 
         {"accountUnlockTime": ["20261130115959Z"]},
         {"krbPrincipalExpiration": ["20261201000000Z"]},
         {"krbPrincipalExpiration": ["19700101000000Z"]},  # MIT Kerberos: never
+        {"krbTicketFlags": ["128"]},  # pre-authentication is required
+        {"pwdStartTime": ["20261130115959Z"]},
         {"pwdEndTime": ["20270101000000.5Z"]},
         {"shadowExpire": ["-1"]},
         {"shadowExpire": ["0"]},
@@ -102,6 +104,9 @@ def test_a_person_is_a_person(attributes):
         ({"accountUnlockTime": ["19700101000000Z"]}, "locked (accountUnlockTime"),
         ({"accountUnlockTime": ["20261130121500Z"]}, "locked (accountUnlockTime"),
         ({"krbPrincipalExpiration": ["20250630000000Z"]}, "expired (krbPrincipalExpiration"),
+        ({"nsAccountLock": ["false", "true"]}, "disabled (nsAccountLock"),  # of two roles
+        ({"krbTicketFlags": ["192"]}, "disabled (krbTicketFlags"),
+        ({"pwdStartTime": ["20261130120001Z"]}, "not valid yet (pwdStartTime"),
         ({"pwdEndTime": ["20250630000000.123Z"]}, "expired (pwdEndTime"),
         ({"shadowExpire": ["20000"]}, "expired (shadowExpire 20000)"),
     ],
