@@ -45,6 +45,12 @@ to_repair() {
 # What could not be tested is neither right nor wrong.
 doubt() {
     IN_DOUBT=yes
+    untested "$@"
+}
+
+# The same, where only the server can test it.
+untested() {
+    UNTESTED=yes
     translate "$@"
     TEXT="  ? $TEXT"
     show_warning

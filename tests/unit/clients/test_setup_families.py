@@ -758,7 +758,7 @@ DOORS = [
     ),
     ("10.77.0.24 22", "fd77::1 10.77.0.1", "listenaddress 10.77.0.24:22", "elsewhere (10.77.0.24, port 22)"),
     ("nowhere", "10.77.0.1", ANY, "does not answer at 10.77.0.24, port 22"),
-    ("127.0.0.1 22", "", ANY, "is unknown"),
+    ("127.0.0.1 22", "", ANY, "? sshd answers on this computer; not tested"),
     ("nowhere", "", ANY, "sshd does not answer"),
 ]
 
@@ -774,9 +774,9 @@ def test_the_door_is_tried_where_the_server_comes_to(
 
     done = place.run('doctor_sshd; printf "%s" "$LEFT_TO_DO"')
 
-    healthy = "to which the server connects" in said or "unknown" in said
-    assert done.stdout.endswith("no" if healthy else "yes"), done
-    assert said in (done.stdout if healthy else done.stderr)
+    connects = "to which the server connects" in said
+    assert done.stdout.endswith("no" if connects or "not tested" in said else "yes"), done
+    assert said in (done.stdout if connects else done.stderr)
     assert ("to which the server connects" in done.stdout) is ("to which" in said)
 
 
@@ -792,6 +792,68 @@ def test_after_a_test_the_door_is_the_one_that_the_server_has_named(place: Place
 
     assert "sshd answers at 10.77.0.24, port 2222" in done.stdout
     assert done.stderr == ""
+
+
+UNTRIED = {
+    "a container that gives no network": (
+        "Linux",
+        {"unshare": "echo unshare failed >&2; exit 1"},
+        "10.77.0.1",
+    ),
+    "a container that lets no address be set": (
+        "Linux",
+        {"unshare": "echo RTNETLINK >&2; exit 2"},
+        "10.77.0.1",
+    ),
+    "no unshare": ("Linux", {}, "10.77.0.1"),
+    "an sshd that does not start twice": ("Linux", {"unshare": "echo let-in-not; exit 255"}, "10.77.0.1"),
+    "no key for the trial": ("Linux", {"ssh-keygen": "exit 1"}, "10.77.0.1"),
+    "networks only": ("Linux", {"unshare": "echo let-in"}, "10.77.0.0/24,fd77::/64"),
+    "a Mac": ("Darwin", {}, "10.77.0.1"),
+}
+
+
+@pytest.mark.parametrize("lang", ["en", "fr"])
+@pytest.mark.parametrize("why", UNTRIED)
+def test_the_doctor_says_where_pam_was_not_tried_and_that_alone_is_no_failure(
+    place: Place, why: str, lang: str
+) -> None:
+    system, shims, server = UNTRIED[why]
+    place.greets()
+    shims = {"sshd": "echo usepam yes", "ip": OWN, "getent": "", "date": "echo 0", "ssh-keygen": ""} | shims
+    for name, script in shims.items():
+        place.shim(name, script)
+    (place.folder / "work/trial").mkdir()
+    (place.folder / "work/trial/key.pub").write_text("ssh-ed25519 AAAA\n")
+    os = "linux" if system == "Linux" else "macos"
+
+    done = place.run(
+        f"UI_LANG={lang} OS={os} FROM={server} SERVER=10.77.0.1; sshd_settings; doctor_pam; conclude"
+    )
+
+    told, end = {
+        "en": ("not tested: whether PAM lets the account bckpciuem log in", "not everything could be tested"),
+        "fr": ("non examiné : si PAM laisse le compte bckpciuem", "tout n\u2019a pas pu être examiné"),
+    }[lang]
+    assert f"  ? {told}" in done.stderr, done
+    assert (done.returncode, end in done.stdout) == (0, True), done
+
+
+@pytest.mark.parametrize("pam", ["yes", "no"])
+def test_the_doctor_doubts_pam_neither_where_it_lets_in_nor_where_sshd_does_not_ask_it(
+    place: Place, pam: str
+) -> None:
+    said = "echo let-in" if pam == "yes" else "exit 1"
+    shims = {"sshd": f"echo usepam {pam}", "ip": OWN, "getent": "", "date": "echo 0", "unshare": said}
+    for name, script in (shims | {"timeout": 'shift 4; exec "$@"', "ssh-keygen": ""}).items():
+        place.shim(name, script)
+    (place.folder / "work/trial").mkdir()
+    (place.folder / "work/trial/key.pub").write_text("ssh-ed25519 AAAA\n")
+
+    done = place.run("FROM=10.77.0.1 SERVER=10.77.0.1; sshd_settings; doctor_pam; conclude")
+
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert "No problem was found on this computer" in done.stdout
 
 
 def test_a_port_of_the_service_manager_is_told_and_no_sshd_is_started(place: Place) -> None:

@@ -13,7 +13,7 @@ from backuppc_register import __version__
 
 CLIENTS = CHECKOUT / "clients"
 PARTS = CLIENTS / "setup.d"
-SAY = r"\b(?:say|note|warn|caution|todo|to_repair|doubt|mark|"
+SAY = r"\b(?:say|note|warn|caution|todo|to_repair|doubt|untested|mark|"
 SAY += r"die \d+|heading|step \w+|ask|yes_or_no|each_folder \w+)"
 SAY += r" +(?:\\\n *)?"
 
@@ -42,6 +42,11 @@ def test_a_text_without_its_french_is_no_assembly(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "A new text." in done.stderr
     assert not (tmp_path / "setup.sh").exists()
+
+
+@pytest.mark.parametrize("part", sorted(PARTS.rglob("*.sh")), ids=lambda path: path.name)
+def test_no_part_has_more_lines_than_a_module(part: Path) -> None:
+    assert len(part.read_text().splitlines()) <= 300
 
 
 # ---------------------------------------------------------------- English and French
