@@ -14,6 +14,11 @@ read_reply() {    # FILE check|register|verify
             read_reply_line "$reply_line"
         fi
     done <"$1"
+    case $REPLY_URL in
+        *[!!-~]*) REPLY_URL='' ;;
+        http://?* | https://?*) ;;
+        *) REPLY_URL='' ;;
+    esac
     if [ "$first" = yes ]; then
         PROBLEM=empty
     elif [ "$REPLY_STATUS" -eq 255 ] || timed_out; then
@@ -30,6 +35,14 @@ read_reply_line() {
         *) return 0 ;;
     esac
     word=${1%%:*}
+    case $word in
+        host | person | key | url | shares | lacking | from | backup | port | status | advice) ;;
+        *) return 0 ;;
+    esac
+    case $SEEN in
+        *" $word "*) PROBLEM="$word twice"; return 0 ;;
+    esac
+    SEEN="$SEEN$word "
     value=$(printf '%s' "${1#*:}" | sed 's/^[[:blank:]]*//; s/[[:blank:]]*$//')
     case $word in
         host) REPLY_HOST=$value ;;
@@ -43,15 +56,10 @@ read_reply_line() {
         port) REPLY_PORT=$value ;;
         status) REPLY_STATE=$value ;;
         advice) REPLY_ADVICE=$value ;;
-        *) return 0 ;;
     esac
-    case $SEEN in
-        *" $word "*) PROBLEM="$word twice" ;;
-    esac
-    SEEN="$SEEN$word "
 }
 
-# A registration must bring one key; its addresses and its URL must be well-formed.
+# A registration must bring one key, and its addresses must be well-formed.
 check_registration() {
     if [ -z "$REPLY_KEY" ]; then
         PROBLEM='no key'
@@ -60,11 +68,6 @@ check_registration() {
     elif [ -n "$REPLY_FROM" ] && ! address_list "$REPLY_FROM"; then
         PROBLEM='from'
     fi
-    case $REPLY_URL in
-        *[!!-~]*) REPLY_URL='' ;;
-        http://?* | https://?*) ;;
-        *) REPLY_URL='' ;;
-    esac
 }
 
 # Whether TEXT is one public key and nothing more. Set KEY to its type, its body and a harmless comment. Text before the

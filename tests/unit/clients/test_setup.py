@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -162,10 +163,19 @@ def test_the_comment_of_a_key_is_tamed(work: Path, comment: str) -> None:
     [("https://x/?a=b&c#d", True), ("http://x/", True), ("ftp://x/", False), ("javascript:alert(1)", False),
      ("http://x/ y", False), ("http://x/\x1b[31m", False), ("http://é/", False), ("https://", False)],
 )  # fmt: skip
-def test_only_a_plain_web_address_is_shown(work: Path, url: str, shown: bool) -> None:
-    got = understood(work, f"success\nkey: {key(work)}\nurl: {url}\n")
+@pytest.mark.parametrize("verb", ["register", "check", "verify"])
+def test_only_a_plain_web_address_is_shown(work: Path, verb: str, url: str, shown: bool) -> None:
+    got = understood(work, f"success\nkey: {key(work)}\nurl: {url}\n", verb)
 
     assert (got["ok"], got["url"]) == ("yes", url if shown else "")
+
+
+@pytest.mark.parametrize("line", ["x: y", "host:", "advice:" + " " * 60000, "host: " + "a b" * 20000, ": "])
+def test_a_server_that_talks_too_much_does_not_stop_the_setup(work: Path, line: str) -> None:
+    started = time.monotonic()
+    understood(work, "success\n" + (line + "\n") * (65536 // len(line)), "check")
+
+    assert time.monotonic() - started < 10
 
 
 def test_a_reply_whose_connection_broke_off_is_not_trusted(work: Path) -> None:
