@@ -249,6 +249,26 @@ def test_every_message_of_a_verb_that_the_guide_has_is_still_in_the_code() -> No
         assert longest in code, phrase
 
 
+CODE = [*sorted(PACKAGE.rglob("*.py")), *sorted(CHECKOUT.glob("clients/*.sh"))]
+
+
+def longest_run(message: str, code: str) -> int:
+    """Return how many words of *message*, one after the other, are in *code*."""
+    words = message.strip(":").split()
+    runs = (words[start:end] for end in range(len(words) + 1) for start in range(end))
+    return max((len(run) for run in runs if " ".join(run) in code), default=0)
+
+
+@pytest.mark.parametrize("title", re.findall(r"^##+ (.*)$", TOLD.read_text(), re.MULTILINE))
+def test_every_message_in_a_table_is_still_in_the_code(title: str) -> None:
+    """Names and numbers in a message differ each time: so a third of its words at least, in their order."""
+    code = " ".join(path.read_text() for path in CODE)
+    for row in rows(section(TOLD.read_text(), title)):
+        for message in re.findall(r"`([^`]{16,})`", row[0]):
+            words = len(message.split())
+            assert longest_run(message, code) >= max(min(words, 2), words / 3), message
+
+
 def test_the_statuses_of_the_administrators_program_are_told_alike_everywhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
