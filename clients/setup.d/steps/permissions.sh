@@ -183,7 +183,7 @@ probe() {
 
 # Write what the backup program answered for KEYWORD to WORK/folders.
 probed() {    # KEYWORD
-    sed -n "s/^$1://p" "$WORK/probe" | printable >"$WORK/folders"
+    sed -n "s/^$1://p" "$WORK/probe" 2>/dev/null | printable >"$WORK/folders"       # if it was not started, there is none
 }
 
 # Print yes or no, or nothing if root cannot become the account.

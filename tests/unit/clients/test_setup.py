@@ -1139,6 +1139,13 @@ def test_a_new_name_cannot_speak_to_the_terminal(work: Path, name: str) -> None:
     assert f"This computer is called {ODD_NAMES[name]} now" in done.stderr
 
 
+def test_without_a_probe_no_folder_is_named(work: Path) -> None:
+    """If there is no account, the doctor starts none."""
+    done = shell(work, 'RECEIPT=$WORK/none; mark_folders_not_saved; cat "$WORK/folders"; echo "$NOT_SAVED"')
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "no\n", "")
+
+
 # ---------------------------------------------------------------- the register-key
 
 
