@@ -48,16 +48,22 @@ class Missing:
 
 @dataclass(frozen=True)
 class RetirePlan(Plan):
-    """The plan to retire a host; *final*: from now on only an administrator can resume it."""
+    """The plan to retire a host.
+
+    *final*: from now on only an administrator can resume it. *anew*: its machine was given a fresh key since
+    it was retired, which proves nothing any more.
+    """
 
     missing: Missing
     final: bool
+    anew: bool
 
     @property
     def steps(self) -> tuple[str, ...]:
         """Return the plan in words."""
         final = (f"only an administrator can resume {self.host}, and not its machine",) if self.final else ()
-        return (*self.missing.steps, *self.missing.cancelled, *final)
+        anew = (f"a registration of {self.host} since then counts no more",) if self.anew else ()
+        return (*self.missing.steps, *self.missing.cancelled, *final, *anew)
 
 
 def plan(host: str, operation: Operation, *, final: bool = False) -> RetirePlan:
@@ -77,8 +83,10 @@ def apply(plan: RetirePlan, operation: Operation) -> str:
         refuse_changed(plan, _plan(status, final=plan.final))
         if plan.missing:
             disable(status, operation, final=plan.final)
-        elif plan.final:
-            operation.server.folders.put_record(replace(status.recorded, final=operation.moment))
+        elif plan.final or plan.anew:
+            record = status.recorded
+            final = operation.moment if plan.final else record.final
+            operation.server.folders.put_record(replace(record, final=final, fresh=False))
     return operation.stop_jobs(plan.host) if plan.missing else ""
 
 
@@ -126,4 +134,5 @@ def _plan(status: HostStatus, *, final: bool) -> RetirePlan:
     line = guards.the_line(status)
     guards.refuse_linked_config(status)
     final = final and not status.recorded.final
-    return RetirePlan(status.host, line.user, missing(status), final)
+    anew = status.recorded.has_fresh_key
+    return RetirePlan(status.host, line.user, missing(status), final, anew)

@@ -771,6 +771,7 @@ def test_a_key_from_before_the_retirement_resumes_nothing(server):
 
 
 DECISIONS = {
+    "a second retire": lambda custody: retiring.apply(retiring.plan("dormeur", custody), custody),
     "a purge": lambda custody: purging.apply(purging.plan("dormeur", 3, custody), custody),
     "resumed and retired": lambda custody: (
         resuming.apply(resuming.plan("dormeur", custody), custody),
