@@ -14,7 +14,8 @@ from backuppc_register.state.records import Record
 class Applicant:
     """A confirmed applicant: the *person* by the directory, *full_name* and *host* by the DNS.
 
-    *logon* is the one that was typed, *address* the peer's, as text.
+    *logon* is the one that was typed, *address* the peer's, as text. *earlier_name*: the full name in the
+    record of a renamed machine, if BackupPC comes to that host by the new name.
     """
 
     host: str
@@ -23,6 +24,7 @@ class Applicant:
     logon: str
     os: str
     address: str
+    earlier_name: str | None = None
 
 
 class Claim(Enum):
@@ -110,7 +112,7 @@ def _is_recorded(applicant: Applicant, record: Record | None) -> bool:
         return False
     person = applicant.person
     same_person = person.has(record.person) and not different_entry(record.entry, person.entry_id)
-    return same_person and record.full_name == applicant.full_name
+    return same_person and record.full_name in (applicant.full_name, applicant.earlier_name)
 
 
 def _refusal(applicant: Applicant, detail: str) -> OtherOwner:

@@ -35,7 +35,7 @@ _MOST_QUESTIONS = 8  # for one record: each after the first is for the target of
 # Strangers own reverse zones: 64 KiB of names with 120 labels cost dnspython seven seconds, these one. A
 # single record with thousands of names costs more: reading it is given up when its time is over.
 _MOST_RECORDS = 500
-_MOST_NAMES = 8  # inside the domains, for one peer: each costs a question
+_MOST_NAMES = 32  # inside the domains, for one peer: each costs a question, of the same time
 _MOST_SHOWN = 3
 _LONGEST_SHOWN = 100
 

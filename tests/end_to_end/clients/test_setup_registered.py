@@ -55,6 +55,25 @@ def test_a_renamed_laptop_is_told_and_begins_anew_only_if_a_person_asks_for_it(s
     assert "nouveau" in site.dugong.hosts()
 
 
+def test_a_renamed_laptop_goes_on_when_its_host_gets_the_new_name(site: Site) -> None:
+    laptop = site.laptop()
+    set_up(laptop, verify=True)
+    rename(site, laptop, "encore.univ-brest.fr")
+    assert set_up(laptop).status == LEFT_TO_DO
+    alias = "s/(ClientNameAlias[^=]*=).*/\\1 'encore.univ-brest.fr';/"
+    site.dugong.run(f'sed -i -E "{alias}" /etc/backuppc/{laptop.name}.pl', check=True)
+    before, hosts = contents(laptop), site.dugong.hosts()
+
+    again, doctor = set_up(laptop), set_up(laptop, "--doctor")
+    unchanged = contents(laptop) == before
+    verified = set_up(laptop, "--verify", verify=True)
+
+    assert [done.status for done in (again, doctor, verified)] == [OK, OK, OK], (again, doctor, verified)
+    assert unchanged
+    assert site.dugong.hosts() == hosts
+    assert "encore" not in hosts
+
+
 CHANGES = {
     "retired": (f"{ADMIN} retire HOST", OK, "has stopped the backups of this computer"),
     "transferred": (f"{ADMIN} transfer HOST adupont --yes HOST", REFUSED, "registered for another person"),

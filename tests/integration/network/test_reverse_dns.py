@@ -257,6 +257,14 @@ def test_letter_case_of_a_configured_domain_does_not_matter(site):
     assert name_of("10.0.0.9", replace(site, domains=("UNIV-Brest.FR",))) == "dormeur.univ-brest.fr"
 
 
+def test_many_stale_names_do_not_hide_the_one_that_leads_back(site):
+    stale = "".join(f"9 PTR old-{n}.univ-brest.fr.\n" for n in range(31))
+    crowded = {**ZONES, "0.0.10.in-addr.arpa": stale + "9 PTR dormeur.univ-brest.fr.\n"}
+
+    with Nsd(crowded) as other:
+        assert name_of("10.0.0.9", replace(site, port=other.port)) == "dormeur.univ-brest.fr"
+
+
 @pytest.mark.parametrize("peer", ["10.0.0.40", "10.0.0.41"])
 def test_a_ptr_behind_an_alias_is_followed_in_its_own_and_in_another_zone(peer, site):
     confirming = {**ZONES, "univ-brest.fr": FORWARD + "dormeur A 10.0.0.40\ndormeur A 10.0.0.41\n"}

@@ -11,7 +11,7 @@ from backuppc_register.backuppc import settings
 from backuppc_register.inventory.services import Services
 from backuppc_register.protocol.errors import DnsUnavailable, HostsFileError, OtherOwner, StateError
 from backuppc_register.protocol.request import Request
-from backuppc_register.registration import register
+from backuppc_register.registration import other_names, register
 from backuppc_register.system.deadline import Deadline
 
 FULL = "portable26.univ-brest.fr"
@@ -179,14 +179,148 @@ def test_two_domains_with_one_short_name_are_two_machines_with_full_names(server
     assert server.asks().host == FULL
 
 
-def test_a_line_for_a_machine_that_was_registered_under_another_full_name_is_named_in_the_log(server):
+@pytest.mark.parametrize("names", [(FULL,), ("PORTABLE26.univ-brest.fr.",), ("portable26",), ("old", FULL)])
+def test_the_host_of_a_renamed_machine_goes_on_if_it_gets_the_new_name(server, names):
+    before = server.asks(name="poste12.univ-brest.fr")
+    recorded = server.server().folders.record("poste12")
+    server.has(poste12=alias(*names))
+
+    for verb in ("check", "register", "check"):
+        answer = server.asks(verb=verb)
+        assert (answer.host, answer.status) == ("poste12", "unchanged")
+
+    assert server.asks().key == before.key
+    assert server.server().folders.record("poste12") == recorded
+    with pytest.raises(OtherOwner):
+        server.asks("adupont")
+    with pytest.raises(OtherOwner):
+        server.asks("adupont", name="poste12.univ-brest.fr")
+
+
+def test_the_host_of_a_renamed_machine_is_not_that_of_the_next_person_with_the_logon(server):
     server.asks(name="poste12.univ-brest.fr")
     server.has(poste12=alias(FULL))
+    server.people.people = (replace(CMARTIN, entry_id="entryUUID:9"),)
+
+    with pytest.raises(OtherOwner):
+        server.asks()
+
+
+@pytest.mark.parametrize("target", ["portable26.labo.univ-brest.fr", str(PEER), "autre.univ-brest.fr"])
+def test_a_host_that_only_has_the_address_of_a_machine_does_not_become_that_machine(server, target):
+    server.addresses = {target: (str(PEER),)}
+    server.asks(name="poste12.univ-brest.fr")
+    server.has(poste12=alias(target))
 
     answer = server.asks()
 
     assert answer.host == "portable26"
     assert "this machine is poste12 too" in answer.note
+
+
+@pytest.fixture(
+    params=["short", "full", "cname", "alias", "short-alias", "list", "subdomain", "shared-label"]
+)
+def elsewhere(server, request):
+    """A line of adupont, whose host the DNS leads to this machine by quite another name; give the host."""
+    address = (str(PEER),)
+    host, names, server.addresses = {
+        "short": ("poste12", (), {"poste12.univ-brest.fr": address}),
+        "full": ("poste12.univ-brest.fr", (), {"poste12.univ-brest.fr": address}),
+        "cname": ("poste12", (), {"poste12.univ-brest.fr": ("10.0.0.77", str(PEER))}),
+        "alias": ("poste12", ("pc-adupont.univ-brest.fr",), {"pc-adupont.univ-brest.fr": address}),
+        "short-alias": ("poste12", ("pc-adupont",), {"pc-adupont.univ-brest.fr": address}),
+        "list": ("poste12", ("gone.univ-brest.fr", "PC.example.org."), {"pc.example.org": address}),
+        "subdomain": ("vieux.labo.univ-brest.fr", (), {"vieux.labo.univ-brest.fr": address}),
+        "shared-label": ("poste12", (), {"poste12.iuem.fr": address}),
+    }[request.param]
+    server.has("poste11 0 adupont", f"{host} 0 adupont", **({host: alias(*names)} if names else {}))
+    return host
+
+
+@pytest.mark.parametrize("verb", ["register", "check"])
+def test_another_persons_line_by_quite_another_name_is_an_other_owner(server, elsewhere, verb):
+    with pytest.raises(OtherOwner) as refused:
+        server.asks(verb=verb)
+
+    assert refused.value.detail == f"this machine is {elsewhere} too, and the hosts file says adupont"
+
+
+def test_the_same_persons_line_by_quite_another_name_is_used(server, elsewhere):
+    answer = server.asks("adupont")
+
+    assert (answer.host, answer.status) == (elsewhere, "new")
+    assert server.asks("adupont").status == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("line", "names", "addresses"),
+    [
+        ("poste12", (), {"poste12.univ-brest.fr": ("10.0.0.99",)}),
+        ("poste12", (), {"poste12.univ-brest.fr": (str(PEER),), "poste12.iuem.fr": ("10.0.0.99",)}),
+        ("poste12", ("pc.univ-brest.fr",), {"poste12.univ-brest.fr": (str(PEER),)}),
+        ("poste12_20261122", (), {"poste12_20261122.univ-brest.fr": (str(PEER),)}),
+        ("10.0.0.99", (), {"10.0.0.99": (str(PEER),)}),
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_another_machine(server, line, names, addresses):
+    server.addresses = addresses
+    server.has(f"{line} 0 adupont", **({line: alias(*names)} if names else {}))
+
+    answer = server.asks()
+
+    assert (answer.host, "too" in answer.note) == ("portable26", False)
+
+
+def test_an_alias_that_only_the_text_of_a_pl_has_is_not_believed(server, mocker):
+    server.addresses = {"pc.univ-brest.fr": (str(PEER),)}
+    server.has("poste12 0 adupont", poste12=f"if (0) {{ {alias('pc.univ-brest.fr')} }}")
+    read = settings.Settings("rsync", False, (), "", None, (), ("poste12",))
+    mocker.patch.object(settings.SettingsReader, "each", return_value={"poste12": read})
+
+    assert server.asks().host == "portable26"
+
+
+def test_the_name_of_a_registered_machine_is_not_asked_for(server, mocker):
+    server.asks(name="poste12.univ-brest.fr")
+    asked = mocker.patch.object(Dns, "addresses_of", return_value=())
+
+    assert server.asks().host == "portable26"
+    assert {call.args[0].partition(".")[0] for call in asked.call_args_list} == {"localhost"}
+
+
+def test_a_doubt_about_the_hosts_of_others_is_named_and_refuses_no_newcomer(server, mocker):
+    server.has(*(f"poste{n} 0 adupont" for n in range(5)))
+    server.addresses = {"poste9.univ-brest.fr": (str(PEER),)}
+    known = Dns(FULL, server.addresses)
+
+    def addresses_of(self, name, timeout):
+        if name.startswith("poste9"):
+            return known.addresses.get(name, ())
+        raise DnsUnavailable(detail="SERVFAIL")
+
+    mocker.patch.object(Dns, "addresses_of", addresses_of)
+    answer = server.asks(verb="check")
+
+    assert answer.status == "new"
+    assert "not known whether this machine is localhost, poste0, poste1 and 3 more too" in answer.note
+    server.has("poste9 0 adupont")
+    with pytest.raises(OtherOwner):
+        server.asks()
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked", "left"), [({"_MOST_ASKED": 4}, 5, 3), ({"_FOR_OTHERS": 0.0}, 0, 7)]
+)
+def test_the_questions_about_the_hosts_of_others_end(server, mocker, limits, asked, left):
+    mocker.patch.multiple(other_names, **limits)
+    dns = mocker.spy(Dns, "addresses_of")
+    server.has(*(f"poste{n}.univ-brest.fr 0 adupont" for n in range(9)))
+
+    note = server.asks(verb="check").note
+
+    assert dns.call_count == asked
+    assert f"and {left} more too" in note
 
 
 def test_a_doubt_is_a_fault_and_nothing_is_written(server, mocker):
