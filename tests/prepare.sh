@@ -59,6 +59,7 @@ samba-ad-dc                 a real Active Directory
 samba-ad-provision          what a new domain is made of
 389-ds-base                 a real 389 Directory Server, which FreeIPA consists of
 dnsmasq-base                a resolver that hides private addresses
+btrfs-progs                 homes that are subvolumes
 LIST
 }
 

@@ -194,6 +194,48 @@ def test_a_home_on_a_disk_of_its_own_is_saved_whatever_it_is_called(site: Walled
     assert listed.count("/a-file") == 1, listed
 
 
+@pytest.fixture(scope="module")
+def volume(site: WalledLaptop) -> Iterator[str]:
+    """Give the place of a btrfs file system, on which only the subvolumes of a test are."""
+    make = "truncate -s 128M /root/img && mkfs.btrfs -q /root/img && mkdir /srv/vol"
+    site.laptop.run("[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237", check=True)
+    site.laptop.run("for n in 0 1 2 3 4 5 6 7; do [ -e /dev/loop$n ] || mknod /dev/loop$n b 7 $n; done")
+    site.laptop.run(f"{make} && mount -o loop /root/img /srv/vol", check=True, timeout=60)
+    yield "/srv/vol"
+    site.laptop.run("umount /srv/vol", check=True)
+
+
+@pytest.mark.parametrize("name", ["anna", "staff/anna", "univ/staff/anna", *ODD_HOMES])
+def test_a_home_that_is_a_subvolume_of_btrfs_is_saved_without_a_mount(
+    site: WalledLaptop, volume: str, name: str
+) -> None:
+    site.configure("today", share=volume)
+    folder = f"{volume}/{name}"
+    site.laptop.run(["mkdir", "-p", folder.rpartition("/")[0]], check=True)
+    site.laptop.run(["btrfs", "subvolume", "create", folder], check=True)
+    with home(site, folder) as owner:
+        site.laptop.run(["chown", str(owner), folder], check=True)
+        site.laptop.run(["touch", f"{folder}/a-file"], check=True)
+        listed = site.rsync(f"-rx --list-only @{volume}/").stdout
+    site.laptop.run(["btrfs", "subvolume", "delete", folder], check=True)
+
+    assert listed.count("/a-file") == 1, listed
+
+
+@pytest.mark.parametrize("name", ["snapshots", "anna/.snapshots", "a/b/c/d"])
+def test_a_subvolume_that_is_no_home_is_left_out(site: WalledLaptop, volume: str, name: str) -> None:
+    site.configure("today", share=volume)
+    folder = f"{volume}/{name}"
+    with home(site, f"{volume}/anna"):
+        site.laptop.run(["mkdir", "-p", folder.rpartition("/")[0]], check=True)
+        site.laptop.run(["btrfs", "subvolume", "create", folder], check=True)
+        site.laptop.run(["touch", f"{folder}/a-file"], check=True)
+        listed = site.rsync(f"-rx --list-only @{volume}/").stdout
+    site.laptop.run(["btrfs", "subvolume", "delete", folder], check=True)
+
+    assert (name in listed, "/a-file" in listed) == (True, False), listed
+
+
 @pytest.mark.parametrize("name", ODD_HOMES)
 def test_a_home_that_root_may_not_enter_casts_a_doubt_whatever_it_is_called(
     site: WalledLaptop, name: str
