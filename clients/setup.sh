@@ -824,6 +824,7 @@ french() {    # ENGLISH
         'sudo does not let the account %s start the backup program: %s') FORMAT='sudo n’autorise pas le compte %s à lancer le programme de sauvegarde : %s' ;;
         'The backup program does not start: %s') FORMAT='Le programme de sauvegarde ne démarre pas : %s' ;;
         'The lines for sudo in %s are not those of this setup: they are older, or were changed.') FORMAT='Les lignes pour sudo dans %s ne sont pas celles de ce programme : elles sont plus anciennes, ou ont été modifiées.' ;;
+        'Settings in %s come after those of this setup, so sudo prefers them: they may stop backups, or record them. Please put them where sudo reads them first, as in /etc/sudoers.d/aa-site.') FORMAT='Des réglages de %s viennent après ceux de ce programme, et sudo les préfère : ils peuvent empêcher les sauvegardes, ou les enregistrer. Mettez-les là où sudo les lit d’abord, comme dans /etc/sudoers.d/aa-site.' ;;
         'sudo starts the backup program') FORMAT='sudo lance le programme de sauvegarde' ;;
         '%s can be read') FORMAT='%s est lisible' ;;
         '%s: only the server can test whether it can be read, with --verify') FORMAT='%s : seul le serveur peut essayer de le lire, avec --verify' ;;
@@ -2680,6 +2681,26 @@ allow_sudo() {
             die 7 '/etc/sudoers does not read /etc/sudoers.d; please add the line "@includedir /etc/sudoers.d".'
     fi
     put_file "$WORK/sudoers" "$SUDOERS" root "$ROOT_GROUP" 440
+    tell_later_settings
+}
+
+# An administrator may mean them, so they stay. Also for the doctor.
+tell_later_settings() {
+    later_settings | printable >"$WORK/folders"
+    each_folder caution 'Settings in %s come after those of this setup, so sudo prefers them: they may stop backups, or record them. Please put them where sudo reads them first, as in /etc/sudoers.d/aa-site.'
+}
+
+# Print the files with a setting for all commands, for a list of them or for ours, that sudo reads after our file.
+later_settings() {
+    setting='^[[:blank:]]*Defaults![[:blank:]]*([A-Z]|.*rsync-helper)' later=no
+    for file in "${SUDOERS%/*}"/*; do
+        case $later-${file##*/} in
+            *-"${SUDOERS##*/}") later=yes ;;
+            no-* | *.* | *'~') ;;
+            *) ! grep -qsE -- "$setting" "$file" || printf '%s\n' "$file" ;;
+        esac
+    done
+    ! sed -n '/^[@#]includedir/,$p' "$SUDOERS_MAIN" 2>/dev/null | grep -qE -- "$setting" || printf '%s\n' "$SUDOERS_MAIN"
 }
 
 # A site may demand a terminal of sudo, forbid that a program starts another one, end a program that takes long, or
@@ -3548,6 +3569,7 @@ doctor_sudo() {
     if [ -f "$SUDOERS" ] && command -v visudo >/dev/null && compose_sudoers && ! cmp -s "$WORK/sudoers" "$SUDOERS"; then
         to_repair 'The lines for sudo in %s are not those of this setup: they are older, or were changed.' "$SUDOERS"
     fi
+    tell_later_settings
     [ "$ENTERED" = yes ] || return 0
     if ! probe; then
         # Our program begins each line with the name of the account.

@@ -97,6 +97,7 @@ doctor_sudo() {
     if [ -f "$SUDOERS" ] && command -v visudo >/dev/null && compose_sudoers && ! cmp -s "$WORK/sudoers" "$SUDOERS"; then
         to_repair 'The lines for sudo in %s are not those of this setup: they are older, or were changed.' "$SUDOERS"
     fi
+    tell_later_settings
     [ "$ENTERED" = yes ] || return 0
     if ! probe; then
         # Our program begins each line with the name of the account.

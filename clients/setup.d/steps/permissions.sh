@@ -136,6 +136,26 @@ allow_sudo() {
             die 7 '/etc/sudoers does not read /etc/sudoers.d; please add the line "@includedir /etc/sudoers.d".'
     fi
     put_file "$WORK/sudoers" "$SUDOERS" root "$ROOT_GROUP" 440
+    tell_later_settings
+}
+
+# An administrator may mean them, so they stay. Also for the doctor.
+tell_later_settings() {
+    later_settings | printable >"$WORK/folders"
+    each_folder caution 'Settings in %s come after those of this setup, so sudo prefers them: they may stop backups, or record them. Please put them where sudo reads them first, as in /etc/sudoers.d/aa-site.'
+}
+
+# Print the files with a setting for all commands, for a list of them or for ours, that sudo reads after our file.
+later_settings() {
+    setting='^[[:blank:]]*Defaults![[:blank:]]*([A-Z]|.*rsync-helper)' later=no
+    for file in "${SUDOERS%/*}"/*; do
+        case $later-${file##*/} in
+            *-"${SUDOERS##*/}") later=yes ;;
+            no-* | *.* | *'~') ;;
+            *) ! grep -qsE -- "$setting" "$file" || printf '%s\n' "$file" ;;
+        esac
+    done
+    ! sed -n '/^[@#]includedir/,$p' "$SUDOERS_MAIN" 2>/dev/null | grep -qE -- "$setting" || printf '%s\n' "$SUDOERS_MAIN"
 }
 
 # A site may demand a terminal of sudo, forbid that a program starts another one, end a program that takes long, or

@@ -89,6 +89,25 @@ def test_a_check_that_cannot_run_finds_nothing_wrong_with_the_laptop(laptop: Lap
     assert "others than root can change" not in ill.stderr
 
 
+LATER = "Settings in {} come after those of this setup, so sudo prefers them"
+
+
+@pytest.mark.parametrize("setting", ["noexec", "requiretty", "log_output", "command_timeout=1"])
+def test_settings_that_sudo_reads_after_ours_are_told_with_their_file(laptop: Laptop, setting: str) -> None:
+    harden(laptop, "Defaults !lecture\n")
+    laptop.write("/etc/sudoers.d/zz-site", f"Defaults!ALL {setting}\n", mode=0o440)
+
+    doctor = set_up(laptop, "--doctor")
+    laptop.run("rm /etc/sudoers.d/zz-site", check=True)
+    harden(laptop, f"Defaults!ALL {setting}\n")
+    first = set_up(laptop, "--doctor")
+
+    stopped = setting in {"noexec", "requiretty"}
+    assert (doctor.status, first.status) == (ERROR if stopped else OK, OK), (doctor, first)
+    assert LATER.format("/etc/sudoers.d/zz-site") in doctor.stderr
+    assert LATER[:12] not in first.stderr
+
+
 def test_a_person_whose_sudo_forbids_programs_is_told_so(laptop: Laptop) -> None:
     harden(laptop, "Defaults noexec\ncmartin ALL=(root) NOPASSWD: ALL\n")
 

@@ -794,6 +794,40 @@ def test_after_a_test_the_door_is_the_one_that_the_server_has_named(place: Place
     assert done.stderr == ""
 
 
+SUDOERS_FILES = {
+    # what is in which file of sudoers.d or in the main one, and whether sudo prefers it to our lines
+    "all commands, later": ("zz-site", "Defaults!ALL noexec", True),
+    "a list of commands, later": ("site", "  Defaults! BACKUPS requiretty", True),
+    "our program, later": ("d", "Defaults!/usr/local/libexec/bckpciuem/rsync-helper log_output", True),
+    "all commands, earlier": ("aa-site", "Defaults!ALL noexec", False),
+    "a capital comes earlier": ("Site", "Defaults!ALL noexec", False),
+    "for all users": ("zz-site", "Defaults noexec", False),
+    "another program": ("zz-site", "Defaults!/usr/bin/less noexec", False),
+    "a comment": ("zz-site", "# Defaults!ALL noexec", False),
+    "a file that sudo does not read": ("zz-site.rpmsave", "Defaults!ALL noexec", False),
+    "a copy of an editor": ("zz-site~", "Defaults!ALL noexec", False),
+    "the main file, after": ("../sudoers", "@includedir /etc/sudoers.d\nDefaults!ALL noexec", True),
+    "the main file, before": ("../sudoers", "Defaults!ALL noexec\n#includedir /etc/sudoers.d", False),
+}
+
+
+@pytest.mark.parametrize("case", SUDOERS_FILES)
+def test_settings_that_sudo_reads_after_ours_are_found(place: Place, case: str) -> None:
+    name, text, found = SUDOERS_FILES[case]
+    folder = place.folder / "sudoers.d"
+    folder.mkdir()
+    (folder / "bckpciuem").write_text("Defaults!/usr/local/libexec/bckpciuem/rsync-helper !noexec\n")
+    (folder / name).write_text(f"{text}\n")
+
+    done = place.run(f"SUDOERS={folder}/bckpciuem; tell_later_settings")
+
+    assert (done.returncode, "so sudo prefers them" in done.stderr) == (0, found), done
+    assert (
+        not found
+        or f"Settings in {folder.parent / 'sudoers' if name[0] == '.' else folder / name} come" in done.stderr
+    )
+
+
 UNTRIED = {
     "a container that gives no network": (
         "Linux",
