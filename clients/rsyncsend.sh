@@ -607,6 +607,8 @@ MOUNT_USERS=()  # by number, who mounted it, if FUSE tells that
 HOMES=()        # homes that are file systems of their own, on a disk of this computer
 ELSEWHERE=()    # other homes that are file systems of their own, such as those of a file server
 EMPTY=()        # homes without any file, which may be file systems that are not mounted
+# Homes are in folders where no other user than root makes folders: of those there could be too many.
+IN_ROOTS=(-mindepth 1 -maxdepth 3 -xdev \( \( ! -user 0 -o -perm -0002 \) -prune -o -true \) -type d)
 
 # With --one-file-system rsync leaves out every home that is a file system of its own, as with ZFS. So those homes are
 # named to rsync too, and it stays in the file systems that are named. Other disks and file servers remain outside.
@@ -626,12 +628,11 @@ find_homes() {    # [all]
     while IFS= read -r -d '' name; do       # a subvolume needs no mount
         name=${name#./}
         is_one_of "$name" ${MOUNTS[@]+"${MOUNTS[@]}"} || ! is_home "$name" || ! is_elsewhere "$name" || HOMES[${#MOUNTS[@]}+${#HOMES[@]}]=$name
-    done < <(find . -mindepth 1 -maxdepth 3 -xdev -type d -inum 256 -print0 2>/dev/null)
+    done < <(find . "${IN_ROOTS[@]}" -inum 256 -print0 2>/dev/null)
 }
 
 # A home that is not mounted, such as an encrypted one or that of a disk that failed, would be empty in the backup too. So
-# an empty home is made a mount point behind the wall: then the server keeps what it has there, and only there. Only below
-# folders of root's, where no other user makes folders.
+# an empty home is made a mount point behind the wall: then the server keeps what it has there, and only there.
 find_empty_homes() {
     local name end=$((SECONDS + PATIENCE))
     EMPTY=()
@@ -641,8 +642,7 @@ find_empty_homes() {
         if is_one_of "$name" ${MOUNTS[@]+"${MOUNTS[@]}"} || ! is_home "$name"; then continue; fi
         EMPTY[${#EMPTY[@]}]=$name
         printf '%s: %s is empty: is it not mounted? The backup keeps what it has there\n' "$ACCOUNT" "$(shown "$name")" >&2
-    done < <(${PREFIX[@]+"${PREFIX[@]}"} find . -mindepth 1 -maxdepth 3 -xdev \( ! -user 0 -prune -o -true \) \
-        -type d -empty -print0 </dev/null 2>/dev/null)
+    done < <(${PREFIX[@]+"${PREFIX[@]}"} find . "${IN_ROOTS[@]}" -empty -print0 </dev/null 2>/dev/null)
 }
 
 find_mounts() {

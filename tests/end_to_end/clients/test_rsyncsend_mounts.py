@@ -305,3 +305,20 @@ def test_an_empty_home_is_a_mount_point_for_rsync_and_a_persons_empty_folder_is_
     ]
     assert "drwxr-s---" in listed.stdout, listed
     assert "/home/UBO" not in outside
+
+
+def test_the_empty_folders_of_persons_take_no_time(site: WalledLaptop) -> None:
+    site.configure("today", share="/")
+    made = "cd {} && seq -f %g/x 3000 | xargs mkdir -p && seq 3001 6000 | xargs mkdir"
+    said, taken = [], []
+    for folder in ("", "/var/tmp", "/home/cmartin/Documents"):
+        if folder:
+            site.laptop.run(made.format(folder), user="cmartin", check=True)
+        with home(site, "/home/UBO/someone"):
+            begin = time.monotonic()
+            said.append(site.laptop.run([HELPER, STAYING.replace("/home/", "/"), "-"]).stderr)
+            taken.append(time.monotonic() - begin)
+    site.laptop.run("rm -r /home/UBO /var/tmp/[0-9]* /home/cmartin/Documents/[0-9]*", check=True)
+
+    assert ["home/UBO/someone is empty" in text for text in said] == [True] * 3
+    assert max(taken[1:]) < 2 * taken[0] + 3, taken
