@@ -18,7 +18,7 @@ def replaceable(facts: ServerFacts) -> Iterator[Answer]:
     if not path.is_symlink() and not path.exists():
         return  # the check `hosts-file` reports it
     below = host_config.folder(places.config_dir)
-    if not os.access(below, os.W_OK | os.X_OK):
+    if below != path.parent and not os.access(below, os.W_OK | os.X_OK):
         found = True
         what = f"no registration is possible: {facts.account} cannot write the settings of hosts in {below}"
         yield red(what, f"chown {facts.account} {below}; see also ls -ld {below} and df {below}")

@@ -95,4 +95,5 @@ def resume(host: str, new: bytes | None, server: Server) -> None:
 
 def with_key(way: WayBack, key: Path) -> WayBack:
     """Return *way* with the private key in the file *key*, which the host's ssh_config may not name."""
-    return replace(way, ssh=(*way.ssh, "-o", f"IdentityFile={key}"))
+    word = ("-o", f"IdentityFile={key}")
+    return replace(way, ssh=(*way.ssh, *word), plain=(*way.plain, *word) if way.plain else ())

@@ -17,6 +17,7 @@ from backuppc_register.network import ssh
 from backuppc_register.protocol.errors import (
     HostKeyChanged,
     Misconfigured,
+    NotReachable,
     NotRegistered,
     StateError,
     TooManyRequests,
@@ -185,17 +186,30 @@ class _Verification:
         own_keys = self.services.own_keys()
         host, folders, time = self.host, self.server.folders, Deadline(self.services.for_questions())
         way = way_back.find(self.applicant, self.server, registered.config, time)
-        preferred = [known.type for known in folders.known_keys(host)]
-        usual, fresh = folders.path(host) / PRIVATE, folders.fresh_key(host)
+        fresh = folders.fresh_key(host)
         if fresh:
             way = retired_host.with_key(way, fresh)
-        host_key = ssh.offered_key(way, time.remaining(), preferred)
-        self._recognise(host_key, own_keys, registered.retirement)
-        answer = ssh.run(way, host_key, fresh or usual, probe.COMMAND, time.remaining())
-        report = probe.judge(host, answer, way.transfers)
-        begin_backup.begin_each(host, host_key, way, time)
-        # ssh has no other key of a retired host.
-        return _Proof(host_key, report, way, answer.key if not registered.retirement else str(fresh))
+
+        def met(way: WayBack) -> _Proof:
+            preferred = [known.type for known in folders.known_keys(host)]
+            host_key = ssh.offered_key(way, time.remaining(), preferred)
+            self._recognise(host_key, own_keys, registered.retirement)
+            private = fresh or folders.path(host) / PRIVATE
+            answer = ssh.run(way, host_key, private, probe.COMMAND, time.remaining())
+            # ssh has no other key of a retired host.
+            used = answer.key if not registered.retirement else str(fresh)
+            return _Proof(host_key, probe.judge(host, answer, way.transfers), way, used)
+
+        try:
+            proof = met(way)
+        except NotReachable as failure:
+            if not way.plain:
+                raise
+            met(way.without_options())  # raises what is wrong with the machine, if anything is
+            what = "ssh with the options of RsyncSshArgs does not get in"
+            raise not_reachable(Cause.ELSEWHERE, host, what=what, detail=failure.detail) from failure
+        begin_backup.begin_each(host, proof.key, way, time)
+        return proof
 
     def pin_and_record(self, proof: _Proof, proved: _Registered) -> None:
         """Write what was proved: keys, the time in the record, a missing .pl; under the lock.

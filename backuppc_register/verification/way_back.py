@@ -9,6 +9,7 @@ from backuppc_register.inventory.ownership import Applicant
 from backuppc_register.inventory.server import Server
 from backuppc_register.network.ssh import Place
 from backuppc_register.protocol.unreachable import Cause, not_reachable
+from backuppc_register.state import ssh_files
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.verification import config_drift
 
@@ -17,13 +18,19 @@ from backuppc_register.verification import config_drift
 class WayBack:
     """How BackupPC would reach a host: to which *place*, by which *ssh* (the program and its options).
 
-    *transfers*: the rsync that it would begin for each folder.
+    *transfers*: the rsync that it would begin for each folder. *plain*: the same ssh without the options that
+    an administrator has added, () if there are none.
     """
 
     settings: Settings
     place: Place
     ssh: tuple[str, ...]
     transfers: tuple[Transfer, ...]
+    plain: tuple[str, ...] = ()
+
+    def without_options(self) -> "WayBack":
+        """Return the same way by ssh without the options that an administrator has added."""
+        return replace(self, ssh=self.plain, plain=())
 
 
 def find(applicant: Applicant, server: Server, new_config: bytes | None, time: Deadline) -> WayBack:
@@ -51,7 +58,12 @@ def find(applicant: Applicant, server: Server, new_config: bytes | None, time: D
         what = "ssh does not take RsyncSshArgs"
         raise not_reachable(Cause.ELSEWHERE, host, what=what, detail=str(error)) from error
     config_drift.refuse_route(host, route, server.folders.path(host))
+    ours: tuple[str, ...] = (ssh[0], "-F", str(server.folders.path(host) / ssh_files.SSH_CONFIG))
+    plain = () if ssh == ours else (*ours, "-o", f"Port={route.port}")
     if route.host.lower() != name:
-        return WayBack(its_settings, Place(host, route.host, route.port, client=client), ssh, plan.transfers)
-    place = Place(host, route.host, route.port, address, client)
-    return WayBack(its_settings, place, (*ssh, "-o", f"HostName={address}"), plan.transfers)
+        place, there = Place(host, route.host, route.port, client=client), route.host
+    else:
+        place, there = Place(host, route.host, route.port, address, client), address
+        ssh = (*ssh, "-o", f"HostName={address}")
+    plain = (*plain, "-o", f"HostName={there}") if plain else ()
+    return WayBack(its_settings, place, ssh, plan.transfers, plain)

@@ -106,7 +106,7 @@ SET = [
     (f"$Conf{{RsyncSshArgs}} = [{SSH} -6'];", "elsewhere"),
     (f"$Conf{{RsyncSshArgs}} = [{SSH} -b 192.0.2.1'];", "elsewhere"),
     (f"$Conf{{RsyncSshArgs}} = [{SSH} -n'];", "elsewhere"),
-    (f"$Conf{{RsyncSshArgs}} = [{SSH} -G'];", "unclean"),
+    (f"$Conf{{RsyncSshArgs}} = [{SSH} -G'];", "elsewhere"),
     (f"$Conf{{RsyncSshArgs}} = [{SSH} pollux.univ-brest.fr'];", "elsewhere"),
 ]
 
