@@ -3,7 +3,9 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from time import time as clock
 
 from backuppc_register import names
 from backuppc_register.backuppc import host_config
@@ -11,6 +13,8 @@ from backuppc_register.backuppc.daemon.status import Daemon
 from backuppc_register.backuppc.settings import Settings
 from backuppc_register.diagnosis.finding import Answer, green, listed, red, some, yellow
 from backuppc_register.diagnosis.server_facts import ServerFacts
+from backuppc_register.protocol.errors import RegisterError
+from backuppc_register.system.deadline import Deadline
 
 SETTINGS_ADVICE = (
     "See config.pl in [backuppc] config_dir: perl -c finds mistakes, but not an exit or an endless loop."
@@ -28,6 +32,7 @@ _NEEDED = (
     "RsyncBackupPCPath",
 )
 _TIMEOUT = 3.0  # seconds for one question
+_FOR_NAMES = 3.0  # seconds for the addresses of all hosts
 _ASKED = 5  # hosts that the running BackupPC must know
 
 
@@ -77,7 +82,7 @@ def host_settings(facts: ServerFacts) -> Iterator[Answer]:
 
 
 def _same_machines(facts: ServerFacts) -> Iterator[str]:
-    """Return the hosts to which BackupPC comes by one name, as far as their settings were read."""
+    """Return the hosts to which BackupPC comes by one name or address, as far as their settings were read."""
     by_name: dict[str, list[str]] = {}
     for host in dict.fromkeys(line.host for line in facts.lines if names.is_machine(line.host)):
         read = facts.host_settings.get(host)
@@ -86,7 +91,25 @@ def _same_machines(facts: ServerFacts) -> Iterator[str]:
         dotted = [client] if "." in client else [f"{client}.{one}" for one in facts.config.dns.domains]
         for name in dotted:
             by_name.setdefault(name, []).append(host)
-    return (" and ".join(hosts) for hosts in by_name.values() if len(hosts) > 1)
+    for name, addresses in [*_addresses(facts, [*by_name])]:
+        for address in addresses:  # an alias may be an address, too
+            known = by_name.setdefault(address, [])
+            known += [host for host in by_name[name] if host not in known]
+    # Hosts with a name and several addresses in common are named once.
+    return iter(dict.fromkeys(" and ".join(sorted(hosts)) for hosts in by_name.values() if len(hosts) > 1))
+
+
+def _addresses(facts: ServerFacts, known: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the *known* names and their addresses, as far as the time allows; `dns` reports faults."""
+    from backuppc_register.network.reverse_dns import ReverseDns  # if it is missing, other checks still run
+
+    resolver, time = ReverseDns(facts.config.dns), Deadline(_FOR_NAMES)
+    start = int(clock() // 600) % max(len(known), 1)  # other names first each time
+    for name in known[start:] + known[:start]:
+        if not time.remaining():
+            return
+        with suppress(RegisterError):
+            yield name, resolver.addresses_of(name, min(1.0, time.remaining()))
 
 
 def top_dir(facts: ServerFacts) -> Iterator[Answer]:

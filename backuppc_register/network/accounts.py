@@ -1,5 +1,6 @@
 """Tell from an entry of a directory whether it is a person who may log on."""
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -39,6 +40,12 @@ _OTHERS = {
     "groupofnames",
     "groupofuniquenames",
     "groupofentries",
+    "groupofmembers",
+    "groupofurls",
+    "nisnetgroup",
+    "organization",
+    "room",
+    "sudorole",
     "posixgroup",
     "sambagroupmapping",
     "ipausergroup",
@@ -56,9 +63,9 @@ _DISABLED, _LOCKED_OUT, _NORMAL_ACCOUNT = 0x2, 0x10, 0x200
 _NO_TICKETS = 0x40  # MIT Kerberos, kdb.h: DISALLOW_ALL_TIX
 _FIRST_RID_OF_PEOPLE = 1000  # MS-DTYP 2.4.2.4: smaller ones are built in, such as Administrator and krbtgt
 _EPOCH, _WINDOWS_EPOCH = datetime(1970, 1, 1, tzinfo=UTC), datetime(1601, 1, 1, tzinfo=UTC)
-# accountUnlockTime of an account that only an administrator unlocks; MIT Kerberos writes it as the
-# krbPrincipalExpiration of every principal that never expires.
-_NO_TIME = "19700101000000Z"
+# _EPOCH is the accountUnlockTime of an account that only an administrator unlocks (389 writes 0, too);
+# MIT Kerberos writes it as the krbPrincipalExpiration of every principal that never expires.
+_GENERALIZED = re.compile(r"(\d{10})(\d\d)?(\d\d)?(?:[.,]\d+)?(?:Z|([+-]\d\d)(\d\d)?)", re.ASCII)
 
 
 def objection(values: Values, dn: str, bind_dn: str, now: datetime) -> str:
@@ -154,13 +161,13 @@ def _of_switches(values: _Texts) -> str:
 def _of_dates(values: _Texts, now: datetime) -> str:
     if since := _first(values("pwdAccountLockedTime")):
         return f"it is locked (pwdAccountLockedTime {since})"
-    for name, never in (("pwdEndTime", ""), ("krbPrincipalExpiration", _NO_TIME)):
-        if (end := _first(values(name))) not in ("", never) and _generalized(end) <= now:
+    for name, never in (("pwdEndTime", None), ("krbPrincipalExpiration", _EPOCH)):
+        if (end := _first(values(name))) and never != (time := _generalized(end)) <= now:
             return f"it is expired ({name} {end})"
     if (start := _first(values("pwdStartTime"))) and _generalized(start) > now:
         return f"it is not valid yet (pwdStartTime {start})"
     until = _first(values("accountUnlockTime"))
-    if until and (until == _NO_TIME or _generalized(until) > now):
+    if until and ((time := _generalized(until)) == _EPOCH or time > now):
         return f"it is locked (accountUnlockTime {until})"
     day = _number(values("shadowExpire")) or 0  # shadow(5): days; 0 and less do not count
     if 0 < day <= (now - _EPOCH).days:
@@ -177,5 +184,11 @@ def _number(values: list[str]) -> int | None:
 
 
 def _generalized(text: str) -> datetime:
-    """Return the time of *text*, a GeneralizedTime (RFC 4517, 3.3.13)."""
-    return datetime.strptime(text.partition(".")[0].removesuffix("Z") + "+0000", "%Y%m%d%H%M%S%z")
+    """Return the time of *text*, a GeneralizedTime (RFC 4517, 3.3.13) without its fraction."""
+    if text == "0":
+        return _EPOCH
+    if not (found := _GENERALIZED.fullmatch(text)):
+        raise ValueError(f"{text} is no time")
+    hour, minute, second, zone_hours, zone_minutes = found.groups()
+    full = f"{hour}{minute or '00'}{min(second or '00', '59')}"  # a leap second is 60
+    return datetime.strptime(f"{full}{zone_hours or '+00'}{zone_minutes or '00'}", "%Y%m%d%H%M%S%z")

@@ -9,8 +9,9 @@ from backuppc_register.backuppc.settings import Settings
 from backuppc_register.diagnosis import backuppc_checks, hosts_file_checks, ldap_checks
 from backuppc_register.diagnosis.finding import Level
 from backuppc_register.network.ldap import Ldap
+from backuppc_register.network.reverse_dns import ReverseDns
 from backuppc_register.person import Person
-from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable
+from backuppc_register.protocol.errors import BadUser, DirectoryUnavailable, DnsUnavailable
 
 
 @pytest.fixture
@@ -67,6 +68,12 @@ def test_capitals_are_named_if_the_site_has_logons_in_lower_case(facts):
     assert found == ["[server] lower_case_logons is true, but these are not: sirene (Adupont)"]
 
 
+ADDRESSES = {
+    "dormeur.univ-brest.fr": ("10.0.0.5", "2001:db8::9"),
+    "nains.univ-brest.fr": ("10.0.0.5", "2001:db8::9"),
+    "poste12.univ-brest.fr": ("10.0.0.77",),
+    "pc.example.org": ("10.0.0.8", "10.0.0.77"),
+}
 READ = Settings("rsync", False, (), "", None, (), ())
 
 
@@ -79,9 +86,20 @@ READ = Settings("rsync", False, (), "", None, (), ())
         (["dormeur.iuem.fr 0 a"], {}, ""),
         (["dormeur.univ-brest.fr 0 a"], {"dormeur": "dormeur.iuem.fr"}, ""),
         (["dormeur_20261122 0 cmartin"], {}, ""),
+        (["poste12 0 a", "poste13 0 b"], {"poste13": "pc.example.org"}, "poste12 and poste13"),
+        (["nains.univ-brest.fr 0 a"], {}, "dormeur and nains.univ-brest.fr"),
+        (["x 0 a"], {"x": "10.0.0.5"}, "dormeur and x"),
+        (["down 0 a", "poste12 0 a"], {}, ""),
     ],
 )
-def test_two_hosts_that_are_one_machine_are_named(facts, rows, clients, found):
+def test_two_hosts_that_are_one_machine_are_named(facts, mocker, rows, clients, found):
+    def addresses_of(self, name, timeout):
+        if name.startswith("down"):
+            raise DnsUnavailable(detail="SERVFAIL")
+        return ADDRESSES.get(name, ())
+
+    mocker.patch.object(ReverseDns, "addresses_of", addresses_of)
+    mocker.patch.object(backuppc_checks, "clock", return_value=0)
     lines(facts, *rows)
     facts.__dict__["_settings"] = {"MaxBackups": 4}
     facts.__dict__["host_settings"] = {host: replace(READ, clients=(one,)) for host, one in clients.items()}

@@ -55,6 +55,15 @@ def why(attributes: Mapping[str, Sequence[str | bytes]], bind_dn: str = "", dn: 
         {"nsAccountLock": ["FALSE"]},
         {"inetUserStatus": ["Active"]},
         {"accountUnlockTime": ["20261130115959Z"]},
+        {"accountUnlockTime": ["20261130125959+0100"]},
+        {"accountUnlockTime": ["202611301159Z"]},
+        {"accountUnlockTime": ["2026113011Z"]},
+        {"accountUnlockTime": ["20261130115960Z"]},  # a leap second
+        {"pwdEndTime": ["20261130080001-0400"]},
+        {"pwdEndTime": ["202611301201Z"]},
+        {"krbPrincipalExpiration": ["19700101010000+01"]},
+        {"krbPrincipalExpiration": ["0"]},
+        {"objectClass": ["inetOrgPerson", "person", "sudoRole"]},
         {"krbPrincipalExpiration": ["20261201000000Z"]},
         {"krbPrincipalExpiration": ["19700101000000Z"]},  # MIT Kerberos: never
         {"krbTicketFlags": ["128"]},  # pre-authentication is required
@@ -103,6 +112,17 @@ def test_a_person_is_a_person(attributes):
         ({"pwdAccountLockedTime": ["20261130080000Z"]}, "locked (pwdAccountLockedTime"),
         ({"accountUnlockTime": ["19700101000000Z"]}, "locked (accountUnlockTime"),
         ({"accountUnlockTime": ["20261130121500Z"]}, "locked (accountUnlockTime"),
+        ({"accountUnlockTime": ["0"]}, "locked (accountUnlockTime 0)"),
+        ({"accountUnlockTime": ["19700101000000+0000"]}, "locked (accountUnlockTime"),
+        ({"accountUnlockTime": ["20261130120001,5+0000"]}, "locked (accountUnlockTime"),
+        ({"accountUnlockTime": ["20261130125959Z"]}, "locked (accountUnlockTime"),
+        ({"pwdEndTime": ["202401011230Z"]}, "expired (pwdEndTime"),
+        ({"pwdEndTime": ["20261130130000+0100"]}, "expired (pwdEndTime"),
+        ({"pwdEndTime": ["2026113013+0100"]}, "expired (pwdEndTime"),
+        *(
+            ({"objectClass": ["top", one]}, f"objectClass {one.lower()}")
+            for one in ("groupOfMembers", "groupOfURLs", "nisNetgroup", "organization", "room", "sudoRole")
+        ),
         ({"krbPrincipalExpiration": ["20250630000000Z"]}, "expired (krbPrincipalExpiration"),
         ({"nsAccountLock": ["false", "true"]}, "disabled (nsAccountLock"),  # of two roles
         ({"krbTicketFlags": ["192"]}, "disabled (krbTicketFlags"),
@@ -121,6 +141,9 @@ def test_who_has_left_and_what_is_no_person_is_told_by_its_attribute(attributes,
         {"userAccountControl": ["many"]},
         {"accountExpires": ["tomorrow"]},
         {"krbPrincipalExpiration": ["soon"]},
+        {"pwdEndTime": ["20261130120000"]},
+        {"pwdEndTime": ["20261330120000Z"]},
+        {"pwdEndTime": ["20261130Z"]},
         {"shadowExpire": ["x"]},
     ],
 )
