@@ -820,6 +820,10 @@ french() {    # ENGLISH
         'The two copies of the backup program differ.') FORMAT='Les deux copies du programme de sauvegarde diffèrent.' ;;
         'The backup program is not the one of this setup: it is older, or was changed.') FORMAT='Le programme de sauvegarde n’est pas celui de ce programme : il est plus ancien, ou a été modifié.' ;;
         'the backup program') FORMAT='le programme de sauvegarde' ;;
+        'not tested: %s, which root cannot examine') FORMAT='non examiné : %s, que root ne peut pas examiner' ;;
+        'not tested: the server’s key in %s, which root cannot examine') FORMAT='non examiné : la clef du serveur dans %s, que root ne peut pas examiner' ;;
+        'not tested: the backup program, which did not answer within %s seconds') FORMAT='non examiné : le programme de sauvegarde, qui n’a pas répondu en %s secondes' ;;
+        'The permissions of %s cannot be read.') FORMAT='Les droits de %s sont illisibles.' ;;
         '%s has wrong permissions (%s instead of %s).') FORMAT='%s a de mauvais droits (%s au lieu de %s).' ;;
         'sudo does not let the account %s start the backup program: %s') FORMAT='sudo n’autorise pas le compte %s à lancer le programme de sauvegarde : %s' ;;
         'The backup program does not start: %s') FORMAT='Le programme de sauvegarde ne démarre pas : %s' ;;
@@ -1037,11 +1041,12 @@ put_folder() {    # FOLDER OWNER GROUP MODE
         note 'creating the folder %s' "$1"
         receipt_add "folder $1"
         change mkdir -m "$4" "$1"
-    elif [ "$(os identity "$1")" = "$2 $3 $4" ]; then
-        return 0
     else
+        was=$(os identity "$1") || was=''
+        [ -n "$was" ] || die 1 'The permissions of %s cannot be read.' "$1"
+        [ "$was" != "$2 $3 $4" ] || return 0
         note 'setting the permissions of %s' "$1"
-        receipt_has "was $1 " || grep -qsxF -- "folder $1" "$RECEIPT" || receipt_add "was $1 $(os identity "$1")"
+        receipt_has "was $1 " || grep -qsxF -- "folder $1" "$RECEIPT" || receipt_add "was $1 $was"
     fi
     change chown "$2:$3" "$1"
     change chmod "$4" "$1"
@@ -3537,6 +3542,8 @@ doctor_files() {
     done
     if [ -n "$missing" ]; then
         to_repair 'The backup program is incomplete; missing:%s' "$missing"
+    elif ! can_examine "$WRAPPER" || ! can_examine "$HELPER"; then
+        :       # doctor_permissions has told it
     elif ! env test -x "$HELPER"; then
         todo 'The file system of %s may not start programs (noexec).' "$HELPER"
     elif ! cmp -s "$WRAPPER" "$HELPER"; then
@@ -3550,7 +3557,11 @@ doctor_files() {
 
 doctor_permissions() {
     while read -r path owner group mode; do
-        if [ -e "$path" ] && [ "$(os identity "$path")" != "$owner $group $mode" ]; then
+        if [ ! -e "$path" ]; then
+            continue
+        elif ! can_examine "$path"; then
+            doubt 'not tested: %s, which root cannot examine' "$path"
+        elif [ "$(os identity "$path")" != "$owner $group $mode" ]; then
             to_repair '%s has wrong permissions (%s instead of %s).' "$path" "$(os identity "$path")" "$owner $group $mode"
         fi
     done <<END
@@ -3565,13 +3576,23 @@ $SUDOERS root $ROOT_GROUP 440
 END
 }
 
+# Whether root can read a file and its permissions. If not, it is neither right nor wrong.
+can_examine() {    # PATH
+    { [ -d "$1" ] || cat <"$1" >/dev/null; } 2>/dev/null && [ -n "$(os identity "$1" 2>/dev/null)" ]
+}
+
 doctor_sudo() {
-    if [ -f "$SUDOERS" ] && command -v visudo >/dev/null && compose_sudoers && ! cmp -s "$WORK/sudoers" "$SUDOERS"; then
+    if [ -f "$SUDOERS" ] && can_examine "$SUDOERS" && command -v visudo >/dev/null && compose_sudoers && ! cmp -s "$WORK/sudoers" "$SUDOERS"; then
         to_repair 'The lines for sudo in %s are not those of this setup: they are older, or were changed.' "$SUDOERS"
     fi
     tell_later_settings
     [ "$ENTERED" = yes ] || return 0
-    if ! probe; then
+    status=0
+    probe || status=$?
+    if [ "$status" -eq 124 ] || [ "$status" -eq 137 ] || [ "$status" -eq 142 ]; then
+        doubt 'not tested: the backup program, which did not answer within %s seconds' "$TIMEOUT"
+        return 0
+    elif [ "$status" -ne 0 ]; then
         # Our program begins each line with the name of the account.
         if grep -q "^$ACCOUNT: " "$WORK/probe-errors"; then
             todo 'The backup program does not start: %s' "$(grep "^$ACCOUNT: " "$WORK/probe-errors" | tail -n 1 | printable)"
@@ -3901,7 +3922,9 @@ doctor_key() {
         else
             to_repair 'The file system of %s may not start programs (noexec).' "$WRAPPER"
         fi
-    elif keys=$(keys_file) && has_server_key "$keys"; then
+    elif [ -f "$keys" ] && ! can_examine "$keys"; then
+        doubt 'not tested: the server’s key in %s, which root cannot examine' "$keys"
+    elif has_server_key "$keys"; then
         to_repair 'The server’s key in %s is not as the setup wrote it.' "$keys"
     elif [ -n "$keys" ]; then
         to_repair 'The server’s key is not where sshd looks for it (%s).' "$keys"

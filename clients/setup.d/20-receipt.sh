@@ -134,11 +134,12 @@ put_folder() {    # FOLDER OWNER GROUP MODE
         note 'creating the folder %s' "$1"
         receipt_add "folder $1"
         change mkdir -m "$4" "$1"
-    elif [ "$(os identity "$1")" = "$2 $3 $4" ]; then
-        return 0
     else
+        was=$(os identity "$1") || was=''
+        [ -n "$was" ] || die 1 'The permissions of %s cannot be read.' "$1"
+        [ "$was" != "$2 $3 $4" ] || return 0
         note 'setting the permissions of %s' "$1"
-        receipt_has "was $1 " || grep -qsxF -- "folder $1" "$RECEIPT" || receipt_add "was $1 $(os identity "$1")"
+        receipt_has "was $1 " || grep -qsxF -- "folder $1" "$RECEIPT" || receipt_add "was $1 $was"
     fi
     change chown "$2:$3" "$1"
     change chmod "$4" "$1"

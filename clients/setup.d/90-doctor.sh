@@ -65,6 +65,8 @@ doctor_files() {
     done
     if [ -n "$missing" ]; then
         to_repair 'The backup program is incomplete; missing:%s' "$missing"
+    elif ! can_examine "$WRAPPER" || ! can_examine "$HELPER"; then
+        :       # doctor_permissions has told it
     elif ! env test -x "$HELPER"; then
         todo 'The file system of %s may not start programs (noexec).' "$HELPER"
     elif ! cmp -s "$WRAPPER" "$HELPER"; then
@@ -78,7 +80,11 @@ doctor_files() {
 
 doctor_permissions() {
     while read -r path owner group mode; do
-        if [ -e "$path" ] && [ "$(os identity "$path")" != "$owner $group $mode" ]; then
+        if [ ! -e "$path" ]; then
+            continue
+        elif ! can_examine "$path"; then
+            doubt 'not tested: %s, which root cannot examine' "$path"
+        elif [ "$(os identity "$path")" != "$owner $group $mode" ]; then
             to_repair '%s has wrong permissions (%s instead of %s).' "$path" "$(os identity "$path")" "$owner $group $mode"
         fi
     done <<END
@@ -93,13 +99,23 @@ $SUDOERS root $ROOT_GROUP 440
 END
 }
 
+# Whether root can read a file and its permissions. If not, it is neither right nor wrong.
+can_examine() {    # PATH
+    { [ -d "$1" ] || cat <"$1" >/dev/null; } 2>/dev/null && [ -n "$(os identity "$1" 2>/dev/null)" ]
+}
+
 doctor_sudo() {
-    if [ -f "$SUDOERS" ] && command -v visudo >/dev/null && compose_sudoers && ! cmp -s "$WORK/sudoers" "$SUDOERS"; then
+    if [ -f "$SUDOERS" ] && can_examine "$SUDOERS" && command -v visudo >/dev/null && compose_sudoers && ! cmp -s "$WORK/sudoers" "$SUDOERS"; then
         to_repair 'The lines for sudo in %s are not those of this setup: they are older, or were changed.' "$SUDOERS"
     fi
     tell_later_settings
     [ "$ENTERED" = yes ] || return 0
-    if ! probe; then
+    status=0
+    probe || status=$?
+    if [ "$status" -eq 124 ] || [ "$status" -eq 137 ] || [ "$status" -eq 142 ]; then
+        doubt 'not tested: the backup program, which did not answer within %s seconds' "$TIMEOUT"
+        return 0
+    elif [ "$status" -ne 0 ]; then
         # Our program begins each line with the name of the account.
         if grep -q "^$ACCOUNT: " "$WORK/probe-errors"; then
             todo 'The backup program does not start: %s' "$(grep "^$ACCOUNT: " "$WORK/probe-errors" | tail -n 1 | printable)"

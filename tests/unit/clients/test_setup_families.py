@@ -828,6 +828,70 @@ def test_settings_that_sudo_reads_after_ours_are_found(place: Place, case: str) 
     )
 
 
+@pytest.mark.parametrize("lang", ["en", "fr"])
+@pytest.mark.parametrize("broken", ["stat", "cat", "neither"])
+@pytest.mark.parametrize("name", ["sudoers", "helper", "wrapper", "conf"])
+def test_a_file_that_root_cannot_examine_is_neither_right_nor_wrong(
+    place: Place, name: str, broken: str, lang: str
+) -> None:
+    paths = {each: place.folder / each for each in ("sudoers", "helper", "wrapper", "conf")}
+    for path in paths.values():
+        path.write_text("as it was\n")
+        path.chmod(0o755)
+    modes = f"{paths['conf']}) mode=644 ;; {paths['sudoers']}) mode=440 ;; *) mode=755 ;;"
+    failing = f"{paths[name]}) exit 1 ;;" if broken == "stat" else ""
+    place.shim("stat", f'case $4 in {failing} {modes} esac; echo "root root $mode"')
+    place.shim("env", 'exec "$@"')
+    place.shim("test", "exit 0")
+    if broken == "cat":  # a shim cannot see what its input is, but an absent right is not seen by root
+        (place.folder / "bin/cat").unlink()
+        here = f"[ /proc/self/fd/0 -ef {paths[name]} ] && exit 1; exec /bin/cat"
+        place.shim("cat", here)
+    settings = " ".join(
+        f"{key}={path}"
+        for key, path in zip(("SUDOERS", "HELPER", "WRAPPER", "CONFIG"), paths.values(), strict=True)
+    )
+
+    done = place.run(
+        f"unsafe_folder() {{ :; }}; given_wrapper() {{ return 1; }}; {settings}; STATE_DIR=/nowhere"
+        f"\nUI_LANG={lang}; "
+        'doctor_files; printf "%s" "$LEFT_TO_DO $IN_DOUBT"'
+    )
+
+    told = {"en": f"? not tested: {paths[name]}, which", "fr": f"? non examiné : {paths[name]}, que"}[lang]
+    if broken == "neither":
+        assert (done.stdout.endswith("no no"), done.stderr) == (True, ""), done
+    else:
+        assert (done.stdout.endswith("no yes"), told in done.stderr, done.stderr.count("\n")) == (
+            True,
+            True,
+            1,
+        ), done
+
+
+@pytest.mark.parametrize(
+    ("status", "doubted"), [(124, True), (137, True), (142, True), (1, False), (69, False)]
+)
+def test_a_backup_program_that_gave_no_answer_is_not_called_forbidden(
+    place: Place, status: int, doubted: bool
+) -> None:
+    done = place.run(
+        f"probe() {{ : >$WORK/probe-errors; return {status}; }}; doctor_sudo; echo $LEFT_TO_DO $IN_DOUBT"
+    )
+
+    assert done.stdout.split() == (["no", "yes"] if doubted else ["yes", "no"]), done
+
+
+def test_permissions_that_cannot_be_read_are_not_changed_for_ever(place: Place) -> None:
+    place.shim("stat", "exit 1")
+    place.shim("chown")
+
+    done = place.run(f"put_folder {place.folder}/work root root 750")
+
+    assert (done.returncode, place.receipt, place.asked("chown")) == (1, [], [])
+    assert "The permissions of" in done.stderr
+
+
 UNTRIED = {
     "a container that gives no network": (
         "Linux",
