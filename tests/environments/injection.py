@@ -108,6 +108,12 @@ class Ended:
         return found[1] if found else ""
 
 
+def sampled(faults: list[Fault], name: str, most: int) -> list[Fault]:
+    """Return about *most* of the *faults*, always the same ones for *name*; all if *most* is 0."""
+    step = max(1, len(faults) // most) if most else 1
+    return faults[sum(name.encode()) % step :: step]
+
+
 def imported() -> None:
     """Import all modules of the package, so that no import happens under the faults."""
     for module in pkgutil.walk_packages(backuppc_register.__path__, "backuppc_register."):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from injection import Ended, Fault, Machine, machine
+from injection import Ended, Fault, Machine, machine, sampled
 
 from backuppc_register.backuppc import hosts
 from backuppc_register.state import key_pairs, safe_files
@@ -288,12 +288,6 @@ def check_at_the_end(machine: Machine, case: Case, ended: Ended) -> None:
         folder = machine.state / "hosts" / host
         if (folder / "key").exists():
             assert key_pairs.public_key(folder)
-
-
-def sampled(faults: list[Fault], name: str, most: int) -> list[Fault]:
-    """Return about *most* of the *faults*, always the same ones for *name*; all if *most* is 0."""
-    step = max(1, len(faults) // most) if most else 1
-    return faults[sum(name.encode()) % step :: step]
 
 
 @pytest.mark.lab
