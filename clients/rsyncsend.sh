@@ -743,7 +743,7 @@ find_doubt() {
         path=${path#\'}
         path=${path%\'}
         path=${path//\\\'/\'}
-        printf -v path %b "$path"       # find writes an é as \303\251
+        printf -v path %b "$path"       # find writes octal digits for other bytes: \303\251
         case $path,$reason in
             status,*) status=$reason; continue ;;
             .,*) printf '%s' "$reason"; return 1 ;;
