@@ -119,9 +119,14 @@ def _lock(host: str, ask: Ask) -> None:
         ask("server reload")
         if not host_status(host, ask):
             return  # nothing can run on a host that BackupPC does not know
+    _refuse_jobs(host, ask)  # a job that has just begun ends if it does not get the mutex
     answer = ask(f"hostMutex {host} -1 {_US}")
     if answer != "ok":
         raise Busy(host=host, detail=answer.removeprefix("fail: "))
+    _refuse_jobs(host, ask)
+
+
+def _refuse_jobs(host: str, ask: Ask) -> None:
     jobs = ask("status jobs")
     # Data::Dumper: a job is a key of the hash. The nightly ones are called " admin " and " admin1 ".
     if re.search(rf"""["']{re.escape(host)}["'] => \{{""", jobs):
