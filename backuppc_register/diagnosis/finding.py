@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from backuppc_register.diagnosis.server_facts import ServerFacts
 from backuppc_register.protocol.errors import RegisterError
+from backuppc_register.protocol.escaping import first_of
 
 _SHOWN = 5  # items of a list
 
@@ -70,8 +71,7 @@ def listed(answer: Severe, what: str, items: Sequence[str], advice: str) -> list
 
 def some(items: Sequence[str], between: str = ", ") -> str:
     """Join the first *items*, and add how many more there are."""
-    more = len(items) - _SHOWN
-    return between.join(items[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return first_of(items, between, _SHOWN)
 
 
 def examine(check: Check, facts: ServerFacts) -> list[Finding]:

@@ -23,6 +23,7 @@ from backuppc_register.config import Dns
 from backuppc_register.network import dns_transport
 from backuppc_register.network.timeout import with_timeout
 from backuppc_register.protocol.errors import DnsUnavailable, InvalidDnsName, RegisterError
+from backuppc_register.protocol.escaping import first_of
 from backuppc_register.protocol.request import Address
 from backuppc_register.system.deadline import Deadline
 
@@ -36,7 +37,6 @@ _MOST_QUESTIONS = 8  # for one record: each after the first is for the target of
 # single record with thousands of names costs more: reading it is given up when its time is over.
 _MOST_RECORDS = 500
 _MOST_NAMES = 32  # inside the domains, for one peer: each costs a question, of the same time
-_MOST_SHOWN = 3
 _LONGEST_SHOWN = 100
 
 Labels = tuple[bytes, ...]
@@ -278,9 +278,7 @@ def _shown(names: Iterable[dns.name.Name]) -> str:
 
 
 def _few(texts: Sequence[str], between: str = ", ") -> str:
-    shown = between.join(text[:_LONGEST_SHOWN] for text in texts[:_MOST_SHOWN])
-    more = len(texts) - _MOST_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
+    return first_of([text[:_LONGEST_SHOWN] for text in texts], between)
 
 
 def _reason(error: Exception) -> str:

@@ -21,6 +21,9 @@ from backuppc_register.system.deadline import Deadline
 LARGEST_ANSWER = 1 << 16
 """Bytes of standard output of a command."""
 
+NOT_WITH_THESE_OPTIONS = "ssh with the options of RsyncSshArgs does not get in"
+"""What is wrong if BackupPC's settings keep its ssh out, and not the machine."""
+
 _SSH_FAILED = 255
 _FOR_A_CONNECTION = 10  # seconds; a firewall that drops packets never answers
 _FOR_SSH_KEYGEN = 5.0  # seconds, of some milliseconds that it takes
@@ -224,7 +227,7 @@ def _failure(place: Place, ended: _Ended) -> NotReachable:
     cause = ssh_words.cause(ended.said, late=ended.late)
     what = {
         Cause.LOGIN: ssh_words.account(ended.said),
-        Cause.ELSEWHERE: "ssh with the options of RsyncSshArgs does not get in",
+        Cause.ELSEWHERE: NOT_WITH_THESE_OPTIONS,
     }.get(cause, str(place))
     late = f"not in time, after '{ssh_words.last_step(ended.said)}'; " if ended.late else ""
     detail = f"{late}{ssh_words.server(ended.said).name or 'ssh'}: {ssh_words.complaints(ended.said)}"

@@ -1,6 +1,6 @@
-"""Escape text for replies and the log, and end the lines of a reply; pure."""
+"""Escape and shorten text for replies and the log, and end the lines of a reply; pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def escape(text: str) -> str:
@@ -16,6 +16,12 @@ def escape_field(text: str) -> str:
 def escape_text(text: str) -> str:
     r"""Escape for free text at the end of a log line: blanks stay, ``=`` is ``\x3d``."""
     return _escape(text, b"\\=")
+
+
+def first_of(texts: Sequence[str], between: str = ", ", most: int = 3) -> str:
+    """Join the first *most* of *texts*, and add how many more there are."""
+    more = len(texts) - most
+    return between.join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _escape(text: str, special: bytes) -> str:

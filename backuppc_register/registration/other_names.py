@@ -18,12 +18,12 @@ from backuppc_register.protocol.errors import (
     OtherOwner,
     StateError,
 )
+from backuppc_register.protocol.escaping import first_of
 from backuppc_register.registration import host_name
 from backuppc_register.system.deadline import Deadline
 
 _MOST_ASKED = 500  # names of other hosts that the DNS is asked for, for one newcomer
 _FOR_OTHERS, _FOR_ONE = 3.0, 1.0  # seconds for all of these questions, and for one of them
-_MOST_SHOWN = 3
 
 
 def chosen(applicant: Applicant, server: Server, services: Services) -> Applicant:
@@ -232,9 +232,7 @@ class _Search:
 
 def _doubt(in_doubt: Collection[str]) -> str:
     """Return which hosts may be the machine, for the log."""
-    shown, more = ", ".join([*in_doubt][:_MOST_SHOWN]), len(in_doubt) - _MOST_SHOWN
-    others = f"{shown} and {more} more" if more > 0 else shown
-    return f"it is not known whether this machine is {others} too" if in_doubt else ""
+    return f"it is not known whether this machine is {first_of([*in_doubt])} too" if in_doubt else ""
 
 
 def _label(name: str) -> str:

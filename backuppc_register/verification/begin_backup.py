@@ -8,6 +8,7 @@ from backuppc_register.backuppc.rsync_command import Transfer
 from backuppc_register.host_key import HostKey
 from backuppc_register.network import rsync_handshake
 from backuppc_register.network.rsync_handshake import GREETING, has_file, has_folder
+from backuppc_register.network.ssh import NOT_WITH_THESE_OPTIONS
 from backuppc_register.protocol.unreachable import Cause, not_reachable
 from backuppc_register.system.deadline import Deadline
 from backuppc_register.system.processes import ProgramResult
@@ -22,7 +23,7 @@ _PROTOCOLS = range(20, 41)
 _HUNG_UP = re.compile(r"kex_exchange_identification|connection (closed|reset|refused|timed out)", re.I)
 _WHO_HANGS_UP = {
     Cause.HUNG_UP: "sshd",
-    Cause.ELSEWHERE: "ssh with the options of RsyncSshArgs does not get in",
+    Cause.ELSEWHERE: NOT_WITH_THESE_OPTIONS,
 }
 # What an rsync says of an option that it does not know, or of a number that it does not take.
 _ABOUT_AN_OPTION = re.compile(r"(unknown|invalid|unrecognized|illegal) option|too (large|big)\b")

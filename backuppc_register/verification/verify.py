@@ -206,7 +206,7 @@ class _Verification:
             if not way.plain:
                 raise
             met(way.without_options())  # raises what is wrong with the machine, if anything is
-            what = "ssh with the options of RsyncSshArgs does not get in"
+            what = ssh.NOT_WITH_THESE_OPTIONS
             raise not_reachable(Cause.ELSEWHERE, host, what=what, detail=failure.detail) from failure
         begin_backup.begin_each(host, proof.key, way, time)
         return proof

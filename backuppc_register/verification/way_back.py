@@ -59,11 +59,10 @@ def find(applicant: Applicant, server: Server, new_config: bytes | None, time: D
         raise not_reachable(Cause.ELSEWHERE, host, what=what, detail=str(error)) from error
     config_drift.refuse_route(host, route, server.folders.path(host))
     ours: tuple[str, ...] = (ssh[0], "-F", str(server.folders.path(host) / ssh_files.SSH_CONFIG))
-    plain = () if ssh == ours else (*ours, "-o", f"Port={route.port}")
-    if route.host.lower() != name:
-        place, there = Place(host, route.host, route.port, client=client), route.host
-    else:
-        place, there = Place(host, route.host, route.port, address, client), address
-        ssh = (*ssh, "-o", f"HostName={address}")
-    plain = (*plain, "-o", f"HostName={there}") if plain else ()
+    only = address if route.host.lower() == name else ""
+    there = ("-o", f"Port={route.port}", "-o", f"HostName={only or route.host}")
+    plain = () if ssh == ours else (*ours, *there)
+    if only:
+        ssh = (*ssh, "-o", f"HostName={only}")
+    place = Place(host, route.host, route.port, only, client)
     return WayBack(its_settings, place, ssh, plan.transfers, plain)

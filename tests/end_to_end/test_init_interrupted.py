@@ -35,7 +35,7 @@ VARIES = re.compile(r"/(LOCK|limits/.*|register-keys/.*|authorized_keys)$")
 
 @pytest.fixture(scope="module")
 def dugong() -> Iterator[Server]:
-    """Give a server with BackupPC, a line of somebody's in authorized_keys, and nothing of ours."""
+    """Give a server with BackupPC, another key in authorized_keys, and nothing of this program's."""
     with Lab() as lab:
         dugong = lab.server("dugong.univ-brest.fr")
         dugong.run(

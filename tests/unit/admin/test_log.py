@@ -218,7 +218,7 @@ def test_what_another_program_quotes_is_no_line_of_ours(before):
 
 
 class Logs:
-    """The logs of a server in a folder of the test's own, and a journalctl that says what it is told."""
+    """The logs of a server, in a temporary folder, and a journalctl whose answers a test chooses."""
 
     def __init__(self, folder, mocker):
         self.folder = folder

@@ -283,7 +283,7 @@ def test_holes_come_back_and_setuid_does_not_where_rsync_can(
     assert executed[executed.index(option) :] == [option, *added, ".", f"/share{room.restore_dir}/"]
 
 
-# An rsync that brings back setuid whatever it is told, as Apple's openrsync does.
+# An rsync that restores setuid in spite of --chmod, as Apple's openrsync does.
 OPENRSYNC = """#!/bin/bash
 [ "${1-}" != --version ] || { echo 'openrsync: protocol version 29'; exit; }
 cat >/dev/null
